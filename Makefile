@@ -1,0 +1,40 @@
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+
+.PHONY: setup test lint demo lock clean
+
+setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
+
+$(BIN)/python:
+	python3 -m venv $(VENV)
+
+$(BIN)/uv: | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml | $(BIN)/python $(UV)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-dev.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
+	touch $@
+
+lint: setup ## style, types, import rules, and no index host in the lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@! grep -lE 'https?://' requirements*.txt
+	@! git ls-files | grep -E '(^|/)(uv\.lock|pylock.*\.toml)$$'
+
+test: lint ## every check: lint, types, import rules, all tests
+	$(BIN)/pytest -n 2
+
+demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
+	$(BIN)/rushes demo
+
+lock: $(BIN)/python $(UV) ## renew the hashed locks from pyproject.toml
+	$(COMPILE) --extra cli pyproject.toml -o requirements.txt
+	$(COMPILE) --extra cli --extra local --extra test -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .rushes demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

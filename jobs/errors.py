@@ -1,0 +1,37 @@
+"""What can go wrong in this room: one base, one level below it. The class tells the caller what to do."""
+
+
+class JobsError(Exception):
+    """Base of this room's errors."""
+
+
+class BadRequest(JobsError):
+    """The client's mistake. `fields` maps a dotted path (`media.0.url`) to a list of sentences."""
+
+    def __init__(self, fields: dict[str, list[str]]):
+        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in sorted(fields.items())))
+        self.fields = fields
+
+
+class IdempotencyKeyReused(JobsError):
+    """The same Idempotency-Key came with another body."""
+
+
+class UnknownJob(JobsError):
+    """No job has this id."""
+
+
+class BadReport(JobsError):
+    """A gateway's answer or callback cannot be read. The job does not move."""
+
+
+class IllegalTransition(JobsError):
+    """Our own mistake: the table has no such move."""
+
+
+class BadSettings(JobsError):
+    """The start stops: `faults` holds one line per variable."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__("\n".join(faults))
+        self.faults = faults
