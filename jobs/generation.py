@@ -52,7 +52,7 @@ class Media:
 
 @dataclass(frozen=True)
 class Generation:
-    """The video that is wanted: what a gateway is told. `duration` is in seconds; 0 is the length of the video edited."""
+    """The video that is wanted. `duration` is in seconds; 0 is the length of the video that is edited."""
 
     mode: Mode
     prompt: str

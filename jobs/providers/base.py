@@ -142,7 +142,10 @@ class Provider:
     idempotency_life_s: float = 0
     task_life_s: float = 86_400
     link_life_s: float = 86_400
+    refunds_failures: bool = True  # False: its pages do not say, so a failed task's money is uncertain
     misfits: Callable[[Generation], list[Misfit]] = lambda _: []
+    # (api key, raw body, headers) -> did the gateway sign this callback? None: it signs nothing.
+    verify_callback: Callable[[str, bytes, Mapping[str, str]], bool] | None = None
 
     def fit(self, generation: Generation) -> list[Misfit]:
         """Every reason why this gateway cannot make the video; empty when it can."""

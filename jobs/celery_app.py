@@ -1,0 +1,57 @@
+"""Entry point of workers and beat: `celery -A jobs.celery_app worker -n <role>@%h …`. The Procfile has the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from celery import signals
+
+from jobs import heartbeats, logs, process
+from jobs.broker import working_app
+from jobs.database import Database, DatabaseUnavailable
+from jobs.errors import BadSettings
+from jobs.settings import load, process_name
+
+try:
+    settings = load()
+except BadSettings as e:
+    raise SystemExit(f"These settings keep Rushes from starting:\n{e}") from e
+
+app = working_app(settings)
+
+
+@signals.setup_logging.connect(weak=False)
+def set_up_logging(**_: Any) -> None:
+    logs.configure()
+
+
+@signals.celeryd_after_setup.connect(weak=False)
+def start_parts(sender: str, **_: Any) -> None:
+    process.start(settings, app, role=sender.partition("@")[0])
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def ask_steps_to_stop(**_: Any) -> None:
+    process.stop()
+
+
+@signals.worker_shutdown.connect(weak=False)
+def close_parts(**_: Any) -> None:
+    process.close()
+
+
+@signals.beat_init.connect(weak=False)
+def say_that_beat_lives(**_: Any) -> None:
+    database = Database(settings.database_url, threads=1)
+    name = process_name("beat")
+
+    def run() -> None:
+        pause = threading.Event()
+        while True:
+            with contextlib.suppress(DatabaseUnavailable):  # the next one tells
+                heartbeats.beat(database, name, "beat")
+            pause.wait(settings.sweep_interval_s)
+
+    threading.Thread(target=run, name="heartbeat", daemon=True).start()

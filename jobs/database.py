@@ -1,0 +1,149 @@
+"""The database: PostgreSQL, or SQLite on one machine. Opens transactions and tells the time; knows no table."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+
+from jobs.errors import JobsError
+
+Clock = Callable[[Connection], datetime]
+
+
+class DatabaseUnavailable(JobsError):
+    """Try later. After a failed commit it is not known whether the transaction happened: read the row again."""
+
+
+def database_clock(db: Connection) -> datetime:
+    """The database's own time: the one clock that all processes share. For SQLite that is this machine's."""
+    if db.dialect.name == "postgresql":
+        now: datetime = db.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        return now.astimezone(UTC)
+    return datetime.now(UTC)
+
+
+class Database:
+    """Transactions on one database. `write()` serialises on SQLite; `read()` never waits for a writer."""
+
+    def __init__(self, url: str, *, threads: int = 40, clock: Clock = database_clock):
+        self.url = sa.make_url(url)
+        self.clock = clock
+        self.engine = _sqlite(self.url, threads) if self.is_sqlite else _postgresql(self.url, threads)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end. Raises DatabaseUnavailable."""
+        with _translated(), self.engine.begin() as db:
+            yield db
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises DatabaseUnavailable."""
+        with _translated(), self.engine.connect().execution_options(reads_only=True) as db:
+            yield db
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, TimeoutError) as e:
+        raise DatabaseUnavailable(_first_line(e)) from e
+    except DBAPIError as e:
+        if not e.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(_first_line(e)) from e
+
+
+def _first_line(error: Exception) -> str:
+    # The statement and its parameters (they may hold secrets) follow on the later lines.
+    return str(error).splitlines()[0]
+
+
+def _postgresql(url: sa.URL, threads: int) -> Engine:
+    options = "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s"
+    return sa.create_engine(
+        url,
+        pool_size=min(threads, 10),
+        max_overflow=max(0, threads - 10),
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 3},
+    )
+
+
+def _sqlite(url: sa.URL, threads: int) -> Engine:
+    """WAL with synchronous FULL: what was answered survives a power cut.
+
+    Python's driver begins a transaction only at the first write, and two such transactions lose each other's updates;
+    so we say BEGIN ourselves. BEGIN IMMEDIATE alone lets a writer wait for seconds while others pass it by; a file lock
+    taken before it makes a queue. The lock is the kernel's: a dead process frees it.
+    """
+    in_memory = url.database in (None, "", ":memory:")
+    engine = (
+        sa.create_engine(url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False})
+        if in_memory
+        else sa.create_engine(
+            url,
+            pool_size=min(threads, 10),
+            max_overflow=max(0, threads - 10),
+            pool_timeout=5,
+            connect_args={"timeout": 10, "check_same_thread": False},
+        )
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        if not in_memory:
+            record.info["lock"] = os.open(f"{url.database}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    @event.listens_for(engine, "close")
+    def forget_lock(connection: Any, record: Any) -> None:
+        if (lock := record.info.pop("lock", None)) is not None:
+            os.close(lock)
+
+    @event.listens_for(engine, "begin")
+    def begin(db: Connection) -> None:
+        if db.get_execution_options().get("reads_only"):
+            db.exec_driver_sql("BEGIN")
+            return
+        if (lock := db.connection.info.get("lock")) is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            db.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            _unlock(db)
+            raise
+
+    @event.listens_for(engine, "checkin")
+    def unlock_at_checkin(connection: Any, record: Any) -> None:
+        if (lock := record.info.get("lock")) is not None:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+    return engine
+
+
+def _unlock(db: Connection) -> None:
+    if (lock := db.connection.info.get("lock")) is not None:
+        fcntl.flock(lock, fcntl.LOCK_UN)

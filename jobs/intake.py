@@ -1,0 +1,117 @@
+"""Taking jobs in. A request that was answered is kept; the same idempotency key never makes a second job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+from ulid import ULID
+
+from jobs import routing, store
+from jobs.database import Database
+from jobs.errors import BadRequest, IdempotencyKeyReused
+from jobs.generation import JobRequest, load_request
+from jobs.models import events, idempotency_keys, jobs
+from jobs.providers.base import Provider
+from jobs.records import Case
+from jobs.settings import Settings
+from jobs.states import State
+from storage.errors import LinkForbidden
+from storage.guard import check_url
+from storage.keys import video_key
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What taking a job in needs."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    database: Database
+
+
+def check(body: Any, intake: Intake) -> JobRequest:
+    """Read a request and see that somebody can serve it. Raises BadRequest that names each field."""
+    request = load_request(body)
+    routing.route(request, intake.providers, intake.settings.accounts)
+    if request.notify_url is not None:
+        if not intake.settings.notice_secrets:
+            raise BadRequest({"notify_url": ["Notices are off here: the operator sets RUSHES_NOTICE_SECRETS."]})
+        try:
+            check_url(request.notify_url, allow_private=intake.settings.allow_private_addresses)
+        except LinkForbidden as e:
+            raise BadRequest({"notify_url": [f"{e}; send a public https URL."]}) from e
+    return request
+
+
+def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str | None = None) -> tuple[Case, bool]:
+    """Keep a request as a queued job; True if the key had made one already.
+
+    Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
+    """
+    request = check(body, intake)
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    try:
+        return _keep(body, request, digest, intake, api_key_id, idempotency_key)
+    except IntegrityError:  # the same key at the same moment: the other one was first, and its job is there now
+        return _keep(body, request, digest, intake, api_key_id, idempotency_key)
+
+
+def _keep(
+    body: Any, request: JobRequest, digest: str, intake: Intake, api_key_id: str, idempotency_key: str | None
+) -> tuple[Case, bool]:
+    with intake.database.write() as db:
+        if idempotency_key is not None:
+            earlier = _earlier(db, api_key_id, idempotency_key, digest)
+            if earlier is not None:
+                return store.read_case(db, earlier), True
+        now = intake.database.clock(db)
+        row = _row(body, request, intake.settings, api_key_id, now)
+        db.execute(sa.insert(jobs).values(**row))
+        line = {"job_id": row["id"], "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
+        db.execute(sa.insert(events).values(**line, detail={"api_key": api_key_id}))
+        if idempotency_key is not None:
+            key = {"api_key_id": api_key_id, "key": idempotency_key, "digest": digest}
+            db.execute(sa.insert(idempotency_keys).values(**key, job_id=row["id"], created_at=now))
+        return store.read_case(db, row["id"]), False
+
+
+def _earlier(db: Connection, api_key_id: str, key: str, digest: str) -> str | None:
+    same = sa.and_(idempotency_keys.c.api_key_id == api_key_id, idempotency_keys.c.key == key)
+    row = db.execute(sa.select(idempotency_keys).where(same)).one_or_none()
+    if row is None:
+        return None
+    if row.digest != digest:
+        raise IdempotencyKeyReused("This Idempotency-Key came with another body before; use a new key for a new job.")
+    return str(row.job_id)
+
+
+def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, now: datetime) -> dict[str, Any]:
+    job_id = f"job_{ULID()}"
+    return {
+        "id": job_id,
+        "state": State.QUEUED,
+        "version": 0,
+        "alarm_at": now,
+        "mode": request.generation.mode.value,
+        "request": body,
+        "attempt": 0,
+        "overdue": False,
+        "troubles": 0,
+        "on_unconfirmed": request.on_unconfirmed,
+        "start_by": now + timedelta(seconds=request.start_within_s or settings.start_within_s),
+        "archive_key": video_key(settings.s3_prefix, job_id, now),
+        "notify_url": request.notify_url,
+        "notices": 0,
+        "metadata": dict(request.metadata or {}),
+        "api_key_id": api_key_id,
+        "created_at": now,
+        "updated_at": now,
+    }

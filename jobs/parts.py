@@ -1,0 +1,66 @@
+"""What a step works with. Built once per process by an entry point and handed down; tests hand down others."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from ulid import ULID
+
+from jobs import routing
+from jobs.database import Database
+from jobs.decisions import Rules
+from jobs.errors import BadRequest
+from jobs.gates import Gates
+from jobs.generation import load_request
+from jobs.pacing import Pacing
+from jobs.providers.base import Provider
+from jobs.providers.client import ProviderClient
+from jobs.records import Case
+from jobs.ringer import Ringer
+from jobs.settings import Settings
+from storage.bucket import Bucket
+from storage.probe import Prober
+
+
+@dataclass
+class Parts:
+    """Everything outside a step: settings, database, gateways, bucket, doorbell, chance and time."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    database: Database
+    client: ProviderClient
+    pacing: Pacing
+    gates: Gates
+    ringer: Ringer
+    session: requests.Session
+    bucket: Bucket
+    prober: Prober
+    process: str
+    spool_dir: Path
+    monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+    jitter: Callable[[float], float] = lambda s: s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, hides nothing
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.settings, self.providers, self.remaining, self.jitter)
+
+    def holder(self) -> str:
+        """A name for one hold: no two holds ever share it."""
+        return f"{self.process}:{ULID()}"
+
+    def remaining(self, case: Case) -> list[str]:
+        """The gateways still open to a job, best first."""
+        try:
+            route = routing.route(load_request(case.job.request), self.providers, self.settings.accounts)
+        except BadRequest:  # its gateways have lost their keys since it was accepted; they may get them back
+            return []
+        return routing.remaining(route, case.attempts.values())

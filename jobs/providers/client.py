@@ -1,0 +1,249 @@
+"""The asking, for every gateway: one HTTP exchange whose outcome is a value, never an exception.
+
+What a submit came to is decided by one fact: was any byte of the request handed to the socket? (connection.py). The
+class of an exception proves nothing: a TLS error can come after the server has read everything. Connections are
+used directly, without requests.Session or a urllib3 pool: no redirects, retries, proxies, netrc or cookies to turn off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from jobs.providers.answers import json_body, mask
+from jobs.providers.base import Provider, Request
+from jobs.providers.connection import (
+    Deadline,
+    IdleConnections,
+    LookUp,
+    NoThread,
+    PlainConnection,
+    Resolver,
+    TlsConnection,
+    describe,
+)
+
+__all__ = ["Account", "Answered", "Lost", "NotSent", "ProviderClient", "answer_for_history", "json_body"]
+
+LONGEST_ANSWER_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Account:
+    """One key at one gateway."""
+
+    provider: str
+    base_url: str
+    api_key: str = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the key without telling it; rows and logs hold this."""
+        return hashlib.sha256(b"rushes provider key\0" + self.api_key.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A whole answer came, whatever it says."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """Proven: no byte of the request was handed to a connection after connect and TLS handshake."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """At least one byte was handed over, and no whole answer came: the gateway may have acted."""
+
+    reason: str
+
+
+Outcome = Answered | NotSent | Lost
+
+
+@dataclass(frozen=True)
+class _Target:
+    scheme: str
+    host: str
+    port: int
+    prefix: str  # of the path, from the base URL
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return (self.scheme, self.host, self.port)
+
+
+class _Call(NamedTuple):
+    """What `request()` of a connection takes, in its order."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
+class ProviderClient:
+    """Asks gateways; one per process, safe for threads. `allow_private` admits plain http (development), `ca_file`
+    replaces the public certificate authorities, `look_up` stands in for getaddrinfo in tests."""
+
+    def __init__(
+        self, *, allow_private: bool = False, ca_file: str | None = None, look_up: LookUp = socket.getaddrinfo
+    ) -> None:
+        self._schemes = ("https", "http") if allow_private else ("https",)
+        self._tls = ssl.create_default_context(cafile=ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._resolver = Resolver(look_up)
+        self._idle = IdleConnections()
+
+    def send(
+        self,
+        provider: Provider,
+        account: Account,
+        request: Request,
+        *,
+        deadline_s: float,
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Send a submit, once, on a fresh connection. `deadline_s` is for everything, the look-up included."""
+        target = self._target(account)
+        if isinstance(target, NotSent):
+            return target
+        call = _call(provider, account, target, request, {"Connection": "close", **(extra_headers or {})})
+        connection = self._connection(target)
+        try:
+            with Deadline(deadline_s) as deadline:
+                return self._exchange(connection, call, deadline)
+        except NoThread:
+            return NotSent("no thread to keep the time")
+        finally:
+            connection.close()
+
+    def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
+        """Send a query. It may go over a kept connection, and once more over a fresh one if that was stale."""
+        if request.method != "GET":
+            raise ValueError(f"only a GET may be sent twice, not {request.method}; use send()")
+        target = self._target(account)
+        if isinstance(target, NotSent):
+            return target
+        call = _call(provider, account, target, request, {})
+        try:
+            with Deadline(deadline_s) as deadline:
+                kept = self._idle.take(target.origin)
+                if kept is not None:
+                    outcome = self._query(kept, target, call, deadline)
+                    if isinstance(outcome, Answered) or deadline.passed:
+                        return outcome
+                return self._query(self._connection(target), target, call, deadline)
+        except NoThread:
+            return NotSent("no thread to keep the time")
+
+    def resolve(self, account: Account, *, timeout_s: float) -> str | None:
+        """Look the gateway's name up before anything is claimed. None when that works, else the reason."""
+        target = self._target(account)
+        if isinstance(target, NotSent):
+            return target.reason
+        try:
+            found = self._resolver.addresses(target.host, target.port, timeout_s)
+        except Exception as e:  # whatever the resolver raises, the answer is "not now"
+            return f"look-up of {target.host}: {describe(e)}"
+        return None if found else f"look-up of {target.host}: the name has no address"
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._idle.close()
+
+    def _target(self, account: Account) -> _Target | NotSent:
+        try:
+            url = urlsplit(account.base_url)
+            host, port = url.hostname, url.port
+        except ValueError:
+            return NotSent(f"the base URL of {account.provider} is not a URL")
+        if url.scheme not in self._schemes or not host or " " in host or not host.isprintable():
+            return NotSent(f"the base URL of {account.provider} must begin with {' or '.join(self._schemes)}://")
+        return _Target(url.scheme, host, port or (443 if url.scheme == "https" else 80), url.path.rstrip("/"))
+
+    def _connection(self, target: _Target) -> PlainConnection:
+        if target.scheme == "https":
+            return TlsConnection(target.host, target.port, ssl_context=self._tls)
+        return PlainConnection(target.host, target.port)
+
+    def _query(self, connection: PlainConnection, target: _Target, call: _Call, deadline: Deadline) -> Outcome:
+        outcome = self._exchange(connection, call, deadline)
+        if isinstance(outcome, Answered) and connection.sock is not None and not deadline.passed:
+            self._idle.put(target.origin, connection)
+        else:
+            connection.close()
+        return outcome
+
+    def _exchange(self, connection: PlainConnection, call: _Call, deadline: Deadline) -> Outcome:
+        try:
+            connection.prepare(self._resolver, deadline)
+            try:
+                connection.request(*call, preload_content=False, decode_content=False)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server may refuse by the head alone and close; its answer can still be there to be read.
+                if not connection.handed_over:
+                    raise
+            return _read(connection, deadline)
+        except Exception as e:  # every class: only the flag decides what an exception means
+            reason = "the time was over" if deadline.passed or isinstance(e, TimeoutError) else describe(e)
+            return Lost(f"sent, but no whole answer: {reason}") if connection.handed_over else NotSent(reason)
+
+
+def answer_for_history(answered: Answered, *, account: Account, longest: int = 4096) -> str:
+    """The raw answer for the job's history: cut to `longest` characters, without the key and signed queries."""
+    words = answered.body.decode(errors="replace").replace("\0", "�")
+    for secret in {account.api_key, quote(account.api_key, safe="")} - {""}:
+        words = words.replace(secret, "…")
+    return mask(words[:longest])[:longest]
+
+
+def _call(
+    provider: Provider, account: Account, target: _Target, request: Request, extra_headers: Mapping[str, str]
+) -> _Call:
+    if provider.name != account.provider:
+        raise ValueError(f"a key of {account.provider} must not go to {provider.name}")
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Rushes"}
+    body = None
+    if request.body is not None:
+        body = json.dumps(request.body, allow_nan=False, separators=(",", ":")).encode()
+        headers["Content-Type"] = "application/json"
+    headers |= {**request.headers, **extra_headers, **provider.auth_headers(account.api_key)}
+    return _Call(request.method, target.prefix + request.path, body, headers)
+
+
+def _read(connection: PlainConnection, deadline: Deadline) -> Outcome:
+    response = connection.getresponse()
+    try:
+        if response.status < 200:
+            connection.close()  # the real answer would be taken for the next query's
+            return Lost(f"sent, but the answer stopped at an interim {response.status}")
+        # Without a length the body ends where the connection ends. http.client also takes a head that was cut off
+        # for a whole one, and then nothing follows: an empty body of unknown length is no proof of an answer.
+        unbounded = response.length_remaining is None and not response.chunked
+        body = b""
+        while piece := response.read(_PIECE_BYTES):
+            body += piece
+            if len(body) > LONGEST_ANSWER_BYTES:
+                connection.close()
+                return Lost(f"sent, but the answer is longer than {LONGEST_ANSWER_BYTES} bytes")
+        if unbounded and (deadline.passed or not body):
+            return Lost("sent, but the answer broke off")
+        return Answered(response.status, dict(response.headers.itermerged()), body)
+    finally:
+        response.close()

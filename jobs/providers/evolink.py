@@ -1,0 +1,223 @@
+"""EvoLink. No I/O here; client.py does the asking.
+
+Sources: https://docs.evolink.ai/en/api-manual/video-series/wan2.7 (its stored copy has lost the field names),
+.../task-management/get-task-detail and .../error-codes: protocol notes, section 5. A callback is the query's body,
+unsigned, tried for some seven seconds only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from marshmallow import fields, validate
+
+from jobs.errors import BadReport
+from jobs.generation import DEFAULT_RATIO, Generation, Mode
+from jobs.providers import misfits
+from jobs.providers.answers import (
+    LONGEST_TASK_ID,
+    CallbackSchema,
+    link,
+    mapping,
+    part,
+    progress,
+    status,
+    task_id,
+    text,
+    unix_time,
+)
+from jobs.providers.base import (
+    Acceptance,
+    Callbacks,
+    Failure,
+    Misfit,
+    Polling,
+    Price,
+    Provider,
+    Refusal,
+    Report,
+    ReportState,
+    Request,
+)
+from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal
+
+MODELS = {Mode.TEXT: "wan2.7-text-to-video"}
+DURATIONS = {Mode.TEXT: (2, 15)}
+LONGEST_NEGATIVE_PROMPT = 500  # what is beyond is cut in silence, so it is a misfit here
+
+# get-task-detail; callbacks also tell of cancelled tasks, in a word that no page gives.
+STATES = {
+    "pending": ReportState.QUEUED,
+    "processing": ReportState.RUNNING,
+    "completed": ReportState.FINISHED,
+    "failed": ReportState.FAILED,
+    "cancelled": ReportState.FAILED,
+    "canceled": ReportState.FAILED,
+}
+
+# error-codes, HTTP level: the type each status has.
+RATE_LIMITED = Rule("rate_limited", retryable=True, pause_s=60)  # the page's own hint
+REFUSALS = {
+    (400, "invalid_request_error"): INVALID,
+    (401, "authentication_error"): UNAUTHORIZED,
+    (402, "insufficient_quota_error"): NO_CREDIT,
+    (403, "permission_error"): UNAUTHORIZED,
+    (404, "not_found_error"): INVALID,
+    (413, "request_too_large_error"): INVALID,
+    (429, "rate_limit_error"): RATE_LIMITED,
+}
+
+# error-codes, task level: (our code, retryable as the gateway's own client has it). A code that is not listed is
+# not retried.
+FAILURES = {
+    "content_policy_violation": ("content_refused", False),
+    "invalid_parameters": ("invalid_request", False),
+    "image_processing_error": ("invalid_request", False),
+    "image_dimension_mismatch": ("invalid_request", False),
+    "resource_not_found": ("invalid_request", False),
+    "request_cancelled": ("generation_failed", False),
+    "model_unavailable": ("provider_unavailable", False),
+    # The client retries this one; the page advises another prompt, which is not ours to choose.
+    "generation_failed_no_content": ("generation_failed", False),
+    "generation_timeout": ("generation_failed", True),
+    "unknown_error": ("generation_failed", True),
+    "quota_exceeded": ("rate_limited", True),
+    "resource_exhausted": ("provider_unavailable", True),
+    "service_error": ("provider_unavailable", True),
+    "service_unavailable": ("provider_unavailable", True),
+}
+
+# https://evolink.ai/en/blog/wan-2-7-api-guide, in dollars. `usage.credits_reserved` is another unit, never told.
+PRICES = Price(
+    {(Mode.TEXT, "720p"): 0.086, (Mode.TEXT, "1080p"): 0.144},
+    usd_per_credit=1.0,
+)
+
+_HINT = re.compile(r"retry after (\d{1,6}) second", re.IGNORECASE | re.ASCII)
+
+
+class Callback(CallbackSchema):
+    id = fields.String(required=True, validate=validate.Length(1, LONGEST_TASK_ID))
+
+
+def auth_headers(api_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+def submit_request(spec: Generation, callback_url: str | None) -> Request:
+    """All defaults are said: 720p and no prompt rewriting are this gateway's own."""
+    body = {"model": MODELS[spec.mode], "prompt": spec.prompt} | _common(spec) | _FIELDS[spec.mode](spec)
+    if callback_url is not None:
+        body["callback_url"] = callback_url
+    return Request("POST", "/v1/videos/generations", body)
+
+
+def query_request(task: str) -> Request:
+    return Request("GET", f"/v1/tasks/{quote(task, safe='')}")
+
+
+def read_acceptance(http_status: int, body: Any) -> Acceptance:
+    """{id, status, ...} under a 2xx. Raises BadReport for all else."""
+    accepted = task_id(part(body, "id"))
+    if not 200 <= http_status < 300 or accepted is None or part(body, "error") is not None:
+        raise BadReport(f"evolink: no acceptance (HTTP {http_status})")
+    return Acceptance(accepted)
+
+
+def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
+    """{error: {code, message, type, fallback_suggestion}}; the code is a number in old pages, a word in new ones."""
+    error = part(body, "error")
+    kind, said = part(error, "type"), part(error, "message")
+    if not isinstance(error, Mapping) or not isinstance(said, str):
+        return None
+    rule = REFUSALS.get((http_status, kind)) if isinstance(kind, str) else None
+    if rule is None and (not isinstance(kind, str) or kind not in _DOCUMENTED):
+        rule = _BY_STATUS.get(http_status)
+    hint = _HINT.search(str(error.get("fallback_suggestion") or "")[:500])
+    return refusal(rule, said, headers, hint_s=float(hint[1]) if hint else None) if rule else None
+
+
+def read_report(body: Any) -> Report:
+    """A query's answer or a callback: they have the same shape. Raises BadReport."""
+    task = mapping(body, "EvoLink's task")
+    state, word, known = status(task.get("status"), STATES)
+    return Report(
+        state=state,
+        word=word,
+        word_known=known,
+        task_id=task_id(task.get("id")),
+        link=_link(task) if state is ReportState.FINISHED else None,
+        progress=progress(task.get("progress")),
+        failure=_failure(task, word) if state is ReportState.FAILED else None,
+        model=text(task.get("model"), 200),
+        created_at=unix_time(task.get("created")),
+    )
+
+
+def _link(task: Mapping[str, Any]) -> str | None:
+    return link(part(task, "results", 0), part(task, "result_data", 0, "video_url"))
+
+
+def _failure(task: Mapping[str, Any], word: str) -> Failure:
+    said = text(part(task, "error", "code"), 100) or ""
+    code, retryable = FAILURES.get(said, ("generation_failed", False))
+    message = text(part(task, "error", "message")) or said or f"{word.lower()}, no reason given"
+    return Failure(code, message, retryable)
+
+
+def _common(spec: Generation) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "quality": spec.resolution,
+        "duration": spec.duration,
+        "prompt_extend": spec.prompt_extend,
+    }
+    if spec.negative_prompt is not None:
+        given["negative_prompt"] = spec.negative_prompt
+    if spec.seed is not None:
+        given["seed"] = spec.seed
+    return given
+
+
+def _text_fields(spec: Generation) -> dict[str, Any]:
+    given: dict[str, Any] = {"aspect_ratio": spec.ratio or DEFAULT_RATIO}
+    if audio := misfits.media_urls(spec, "driving_audio"):
+        given["audio_urls"] = audio
+    return given
+
+
+def _misfits(spec: Generation) -> list[Misfit]:
+    seed = [Misfit("seed", 0, "1 to 2147483647")] if spec.seed == 0 else []
+    return [
+        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
+        *misfits.watermark(spec),
+        *seed,
+        *misfits.audio_setting(spec),
+        *misfits.driving_audio(spec),
+    ]
+
+
+_FIELDS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {Mode.TEXT: _text_fields}
+_BY_STATUS = {http_status: rule for (http_status, _), rule in REFUSALS.items()}
+_DOCUMENTED = {kind for _, kind in REFUSALS} | {"upstream_error", "service_unavailable_error"}
+
+EVOLINK = Provider(
+    name="evolink",
+    base_url="https://api.evolink.ai",
+    auth_headers=auth_headers,
+    submit_request=submit_request,
+    query_request=query_request,
+    read_acceptance=read_acceptance,
+    read_refusal=read_refusal,
+    read_report=read_report,
+    read_callback=read_report,
+    callback_schema=Callback,
+    callbacks=Callbacks(https_only=True, longest_url=2048),
+    models=MODELS,
+    durations=DURATIONS,
+    prices=PRICES,
+    polling=Polling(first_s=15, then_s=15),
+    misfits=_misfits,
+)

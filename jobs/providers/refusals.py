@@ -1,0 +1,75 @@
+"""Documented refusals of a first send, as tables can name them, and how long a refused key rests.
+
+A refusal is only believed in the gateway's own JSON shape: an HTML page from a proxy, a 5xx or an empty body proves
+nothing about whether the task was taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from jobs.providers.answers import text
+from jobs.providers.base import Failure, Refusal
+
+LONGEST_PAUSE_S = 900.0
+SHORTEST_PAUSE_S = 1.0
+
+_SECONDS = re.compile(r"\s*(\d+)(?:\.\d+)?\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one documented refusal means. `pause_s`: how long the key rests when the gateway names no time."""
+
+    code: str
+    retryable: bool = False
+    pause_s: float | None = None
+
+
+INVALID = Rule("invalid_request")
+# Keys are mended and credit is bought by people: long enough not to hammer, short enough to notice.
+UNAUTHORIZED = Rule("unauthorized", pause_s=300)
+NO_CREDIT = Rule("insufficient_credits", pause_s=900)
+RATE_LIMITED = Rule("rate_limited", retryable=True, pause_s=30)
+
+
+def refusal(rule: Rule, message: object, headers: Mapping[str, str], *, hint_s: float | None = None) -> Refusal:
+    """A Refusal by `rule`. The pause is Retry-After, else the gateway's hint, else the rule's; 1 s to 15 min."""
+    pause_s = None
+    if rule.pause_s is not None:
+        asked_s = retry_after_s(headers)
+        pause_s = next(s for s in (asked_s, hint_s, rule.pause_s) if s is not None)
+        pause_s = min(max(pause_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+    return Refusal(Failure(rule.code, text(message) or rule.code.replace("_", " "), rule.retryable), pause_s)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3).
+
+    A date is measured against the answer's own Date header: no clock is needed, and ours may differ from theirs.
+    """
+    value = header(headers, "retry-after")
+    if value is None:
+        return None
+    seconds = _SECONDS.fullmatch(value)
+    if seconds:
+        return float(seconds[1])
+    until, sent = _http_date(value), _http_date(header(headers, "date") or "")
+    return max(0.0, (until - sent).total_seconds()) if until and sent else None
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header's value whatever the case of its name; `name` is lower case."""
+    return next((v for k, v in headers.items() if k.lower() == name), None)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None

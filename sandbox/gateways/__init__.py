@@ -1,0 +1,10 @@
+"""The five gateways, by name."""
+
+from sandbox.gateway import Gateway
+from sandbox.gateways.aivideoapi import AIVIDEOAPI
+from sandbox.gateways.apiframe import APIFRAME
+from sandbox.gateways.easyrouter import EASYROUTER
+from sandbox.gateways.evolink import EVOLINK
+from sandbox.gateways.gravitex import GRAVITEX
+
+GATEWAYS: dict[str, Gateway] = {each.name: each for each in (AIVIDEOAPI, APIFRAME, EASYROUTER, GRAVITEX, EVOLINK)}

@@ -1,0 +1,211 @@
+"""One link on its way into one spool file, in a thread of its own.
+
+A read may block in DNS, in a handshake, or behind a peer that drips; only someone who is not reading can keep the time.
+So this thread reads and never looks at a clock, and whoever started it (fetch.py) watches and never reads.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+
+import requests
+import urllib3.exceptions
+
+from storage.connections import Switch
+from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
+from storage.guard import check_url, masked
+from storage.spool import Spool, Spooled
+
+CHUNK_BYTES = 256 << 10
+FTYP_BYTES = 8  # a box's length, then its name
+DEAD = {401, 403, 404, 410}
+REDIRECTS = {301, 302, 303, 307, 308}
+HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
+
+# What a failure is called, the most telling first. Never by the exception's own text: requests and urllib3 quote the
+# whole link in theirs.
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name does not resolve"),
+    (ConnectionRefusedError, "connection refused"),
+    (ssl.SSLCertVerificationError, "its TLS certificate is not trusted"),
+    (ssl.SSLError, "TLS failed"),
+    (urllib3.exceptions.IncompleteRead, "the body ended early"),
+    (http.client.IncompleteRead, "the body ended early"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection"),  # and its child, NewConnectionError
+    (urllib3.exceptions.ReadTimeoutError, "silent for too long"),
+    (TimeoutError, "silent for too long"),
+    (ConnectionError, "the connection broke"),
+    (http.client.HTTPException, "the answer is not HTTP"),
+)
+NOT_A_LINK = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationParseError,
+    UnicodeError,
+)
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """How much and how long. Fewer than `stall_bytes_per_s` on average over `stall_window_s` is a stall."""
+
+    max_bytes: int
+    deadline_s: float
+    stall_bytes_per_s: float
+    stall_window_s: float
+    connect_s: float = 5
+    read_s: float = 20
+    redirects: int = 3
+
+
+class Download:
+    """Starts reading at once. `done` is set at the end, whatever the end was; then `result` tells."""
+
+    def __init__(
+        self, session: requests.Session, url: str, *, folder: Path, limits: FetchLimits, allow_private: bool
+    ) -> None:
+        self.done = threading.Event()
+        self.answered = False  # the headers of a 200 are here; the body has begun
+        self.bytes = 0
+        self._session, self._url, self._folder = session, url, folder
+        self._limits, self._allow_private = limits, allow_private
+        self._switch = Switch()
+        self._error: BaseException | None = None
+        self._spooled: Spooled | None = None
+        # A daemon: getaddrinfo cannot be cut, so such a thread is left to the resolver's own timeouts, holding nothing.
+        self._thread = threading.Thread(target=self._run, name="download", daemon=True)
+        self._thread.start()
+
+    def result(self) -> Spooled:
+        """The whole body, or the error that ended it. Call once, after `done`."""
+        if self._error is not None:
+            raise self._error
+        assert self._spooled is not None
+        return self._spooled
+
+    def stop(self, *, wait_s: float = 5) -> None:
+        """Cut the connection, wait for the thread to notice, and drop what it had."""
+        self._switch.cut()
+        self._thread.join(wait_s)
+        if self._spooled is not None:
+            self._spooled.close()
+
+    def _run(self) -> None:
+        try:
+            with self._switch.watching():
+                self._spooled = self._fetch()
+        except NOT_A_LINK:
+            self._error = LinkForbidden(f"{masked(self._url)} is not a link that can be asked for")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
+            self._error = LinkUnavailable(f"{masked(self._url)}: {_reason(error)}")
+        except BaseException as error:
+            self._error = error  # raised again in the caller's thread
+        finally:
+            self.done.set()
+
+    def _fetch(self) -> Spooled:
+        for _ in range(self._limits.redirects + 1):
+            check_url(self._url, allow_private=self._allow_private)
+            timeout = (self._limits.connect_s, self._limits.read_s)
+            with self._session.get(
+                self._url, headers=HEADERS, stream=True, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status_code not in REDIRECTS:
+                    return self._keep(response)
+                target = self._session.get_redirect_target(response)
+                if not target:
+                    raise LinkUnavailable(f"{masked(self._url)} redirects to nowhere")
+                self._url = as_https(urljoin(self._url, target), allow_private=self._allow_private)
+        raise LinkForbidden(f"{masked(self._url)}: more than {self._limits.redirects} redirects")
+
+    def _keep(self, response: requests.Response) -> Spooled:
+        link = masked(self._url)
+        if response.status_code in DEAD:
+            raise LinkDead(f"{link} answered {response.status_code}", status=response.status_code)
+        if response.status_code != http.HTTPStatus.OK:
+            raise LinkUnavailable(f"{link} answered {response.status_code}")
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("identity", ""):
+            raise BadVideo(f"{link} came in Content-Encoding {encoding[:40]!r}, which was not asked for")
+        declared = _declared_bytes(response)
+        if declared is not None and declared > self._limits.max_bytes:
+            raise BadVideo(f"{link} declares {declared} bytes; {self._limits.max_bytes} is the most")
+        self.answered = True
+        return self._copy(response, declared)
+
+    def _copy(self, response: requests.Response, declared: int | None) -> Spooled:
+        pieces = _pieces(response)
+        head = b""
+        while len(head) < FTYP_BYTES and (piece := next(pieces, b"")):
+            head += piece
+        self._require_ftyp(head, response)
+        spool = Spool(self._folder, expected=declared or 0)
+        try:
+            piece = head
+            while piece:
+                if spool.bytes + len(piece) > self._limits.max_bytes:
+                    raise BadVideo(f"{masked(self._url)} is longer than {self._limits.max_bytes} bytes")
+                spool.write(piece)
+                self.bytes = spool.bytes
+                piece = next(pieces, b"")
+            if declared is not None and spool.bytes != declared:
+                raise LinkUnavailable(f"{masked(self._url)} gave {spool.bytes} of {declared} bytes")
+        except BaseException:
+            spool.close()
+            raise
+        return spool.finish()
+
+    def _require_ftyp(self, head: bytes, response: requests.Response) -> None:
+        """Refuse a page or a picture by its first bytes, before the rest of it is fetched and kept."""
+        if not head:
+            raise BadVideo(f"{masked(self._url)} gave an empty body")
+        if head[4:FTYP_BYTES] != b"ftyp":
+            kind = response.headers.get("Content-Type", "no content type")[:60]
+            raise BadVideo(f"{masked(self._url)} is no MP4: it begins with {head[:16]!r} ({kind})")
+
+
+def as_https(url: str, *, allow_private: bool) -> str:
+    """An http:// link becomes the same link over https, unless private addresses are allowed (development)."""
+    scheme, separator, rest = url.partition("://")
+    if allow_private or not separator or scheme.lower() != "http":
+        return url
+    authority, slash, path = rest.partition("/")
+    return f"https://{authority.removesuffix(':80')}{slash}{path}"
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    # read1 hands over what is there; read(n) would wait for all n, and iter_content would inflate.
+    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+        yield piece
+
+
+def _declared_bytes(response: requests.Response) -> int | None:
+    length = response.headers.get("Content-Length", "").strip()
+    if "Transfer-Encoding" in response.headers or not (length.isascii() and length.isdigit()):
+        return None
+    return int(length)
+
+
+def _reason(error: BaseException) -> str:
+    chain = list(_chain(error, set()))
+    for kind, words in REASONS:
+        if any(isinstance(link, kind) for link in chain):
+            return words
+    return type(error).__name__
+
+
+def _chain(error: BaseException, seen: set[int]) -> Iterator[BaseException]:
+    """It and all it was made of: requests keeps a cause in `args`, urllib3 in `reason`, Python in `__cause__`."""
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    yield error
+    for inner in (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__):
+        if isinstance(inner, BaseException):
+            yield from _chain(inner, seen)

@@ -1,0 +1,73 @@
+"""A foreign link becomes a local file, or an error that says what to do. Here is the watch; download.py reads."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from storage.download import Download, FetchLimits, as_https
+from storage.errors import LinkUnavailable
+from storage.guard import masked
+from storage.spool import Spooled
+
+__all__ = ["FetchLimits", "Spooled", "fetch_to_spool"]
+
+TICK_S = 0.25
+
+
+def fetch_to_spool(
+    session: requests.Session,
+    url: str,
+    *,
+    folder: Path,
+    limits: FetchLimits,
+    allow_private: bool,
+    keep_going: Callable[[], None],
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Spooled:
+    """Fetch the link into an unlinked file in `folder`; the caller closes what is returned.
+
+    `session` is a guarded one. `keep_going` is called in the caller's thread four times a second until the body is
+    here, whether or not bytes flow; whatever it raises ends the fetch and comes out unchanged. An http:// link is
+    asked for over https unless `allow_private`. The body is complete as far as HTTP can tell and begins like an MP4;
+    check_boxes and the probe prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden, BadVideo, SpoolFull.
+    """
+    began = monotonic()
+    link = as_https(url, allow_private=allow_private)
+    download = Download(session, link, folder=folder, limits=limits, allow_private=allow_private)
+    try:
+        pace = Pace(limits, began)
+        body_began = False
+        while not download.done.wait(TICK_S):
+            keep_going()
+            now = monotonic()
+            if now - began >= limits.deadline_s:
+                raise LinkUnavailable(f"{masked(link)} was not here after {limits.deadline_s:g} s")
+            if download.answered and not body_began:
+                body_began, pace = True, Pace(limits, now)  # time to think is not counted against the body
+            if pace.is_stalled(now, download.bytes):
+                least = f"{limits.stall_bytes_per_s:g} bytes/s for {limits.stall_window_s:g} s"
+                raise LinkUnavailable(f"{masked(link)} stalled: under {least}")
+        return download.result()
+    except BaseException:
+        download.stop()
+        raise
+
+
+class Pace:
+    """Whether bytes come fast enough, judged over a window that slides."""
+
+    def __init__(self, limits: FetchLimits, now: float) -> None:
+        self._window_s = limits.stall_window_s
+        self._least_bytes = limits.stall_bytes_per_s * limits.stall_window_s
+        self._marks: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def is_stalled(self, now: float, total_bytes: int) -> bool:
+        """Call with the running total, often; False until a whole window has passed."""
+        self._marks.append((now, total_bytes))
+        while self._marks[1][0] <= now - self._window_s:
+            self._marks.popleft()
+        then, before = self._marks[0]
+        return now - then >= self._window_s and total_bytes - before < self._least_bytes

@@ -1,0 +1,24 @@
+"""Where a job's objects stand in the bucket. The day is the job's, so a transfer past midnight finds the same key."""
+
+import re
+from datetime import UTC, datetime
+
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+VIDEO, POSTER, SIDECAR = ".mp4", ".jpg", ".json"
+
+
+def video_key(prefix: str, job_id: str, created_at: datetime) -> str:
+    """`<prefix>videos/yyyy/mm/dd/<job_id>.mp4`, the day in UTC. The prefix is taken as it is; no slash is added."""
+    if not JOB_ID.fullmatch(job_id):
+        raise ValueError(f"{job_id!r} cannot stand in a key; letters, digits, _ and - can")
+    if created_at.tzinfo is None:
+        raise ValueError(f"{created_at} has no time zone, so it has no day in UTC")
+    return f"{prefix}videos/{created_at.astimezone(UTC):%Y/%m/%d}/{job_id}{VIDEO}"
+
+
+def poster_key(video_key: str) -> str:
+    return video_key.removesuffix(VIDEO) + POSTER
+
+
+def sidecar_key(video_key: str) -> str:
+    return video_key.removesuffix(VIDEO) + SIDECAR

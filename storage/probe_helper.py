@@ -1,0 +1,166 @@
+"""Reads foreign video, and nothing else. Its arguments: a control socket, wall seconds, CPU seconds, megabytes.
+
+Decoders are where hostile bytes do harm, so this process has no environment, no network business and no say: it forks
+a child for every probe, the child takes limits upon itself before it reads the first byte, and only its answer
+comes out. Having imported PyAV once, a probe costs a fork instead of a start of Python.
+
+The answer: one byte as soon as the child exists (so that no answer at all means that the helper died, and a broken
+one that the child did), four bytes of length, that much JSON, and the poster.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.stream
+
+STARTED = b"+"
+POSTER_WIDTH = 640
+MAX_POSTER_HEIGHT = 2048
+MAX_PIXELS = 8192 * 4320
+MAX_INDEX_ENTRIES = 50_000
+MAX_OPEN_FILES = 16
+PARENT_CHECK_S = 1.0
+
+
+class Refused(Exception):
+    """What is wrong with the video, in words for people."""
+
+
+class Bytes:
+    """The file by pread: the descriptor is shared with whoever asked, and so is its position."""
+
+    def __init__(self, fd: int) -> None:
+        self.size = os.fstat(fd).st_size
+        self._fd, self._position = fd, 0
+
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._fd, count, self._position)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def probe(source: Bytes) -> tuple[dict[str, Any], bytes]:
+    """Facts and a poster of the first frame. Raises Refused, and whatever PyAV raises."""
+    # The format is forced, so a playlist that names file:///etc/passwd is just a broken MP4; and media outside the file
+    # is not followed.
+    options = {"enable_drefs": "0", "use_absolute_path": "0", "probesize": "5000000"}
+    with av.open(source, "r", format="mp4", options=options) as container:
+        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not pictures:
+            raise Refused("no video in it, sound only" if container.streams.audio else "no video in it")
+        stream = pictures[0]
+        codec = stream.codec_context
+        if not 0 < codec.width * codec.height <= MAX_PIXELS:
+            raise Refused(f"a picture of {codec.width} x {codec.height}")
+        for each in container.streams:
+            for entry in each.index_entries[-MAX_INDEX_ENTRIES:]:
+                if entry.pos + entry.size > source.size:
+                    raise Refused("cut off: its index names frames beyond the end of the file")
+        codec.thread_count = 1
+        codec.options = {"err_detect": "explode"}  # without it a frame of zeroed bytes decodes, to grey
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise Refused("no frame in it")
+        # The average of a fragmented film with sound counts the sound's padding: 23.8 instead of 24.
+        rate = stream.guessed_rate or stream.average_rate
+        duration = container.duration / av.time_base if container.duration else 0.0
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        if not rate or duration <= 0:
+            raise Refused("it does not say how long it is")
+        facts = {
+            "duration_s": duration,
+            "width": codec.width,
+            "height": codec.height,
+            "fps": float(rate),
+            "codec": codec.name,
+            "has_audio": bool(container.streams.audio),
+        }
+        return facts, poster(frame)
+
+
+def poster(frame: av.VideoFrame) -> bytes:
+    height = min(MAX_POSTER_HEIGHT, max(2, round(frame.height * POSTER_WIDTH / frame.width / 2) * 2))
+    picture = frame.reformat(width=POSTER_WIDTH, height=height, format="yuvj420p")
+    picture.pict_type = av.video.frame.PictureType.NONE
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = POSTER_WIDTH, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": "3", "qmax": "3"}
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+def answer(fd: int) -> bytes:
+    image = b""
+    try:
+        facts, image = probe(Bytes(fd))
+    except Refused as error:
+        facts = {"refused": str(error)}
+    except MemoryError:
+        facts = {"refused": "it needs more memory than a probe may have"}
+    except Exception as error:  # PyAV has one class per libav error, and ValueErrors besides
+        facts = {"refused": f"it cannot be read ({type(error).__name__})"}
+    head = json.dumps(facts).encode()
+    return len(head).to_bytes(4, "big") + head + image
+
+
+def limit(wall_s: float, cpu_s: int, memory_mb: int) -> None:
+    """Ends this process, without its consent, when it takes too much. An alarm kills even inside C code."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, wall_s)
+    for what, most in (
+        (resource.RLIMIT_AS, memory_mb << 20),
+        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def serve(control: socket.socket, wall_s: float, cpu_s: int, memory_mb: int) -> None:
+    """Fork a child for each pair of descriptors (the video, where to answer) until the control socket ends."""
+    parent = os.getppid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is our parent's business
+    while os.getppid() == parent:
+        # Not PR_SET_PDEATHSIG: it fires when the *thread* that started us ends, and any worker thread may have.
+        if not select.select([control], [], [], PARENT_CHECK_S)[0]:
+            continue
+        message, fds, _, _ = socket.recv_fds(control, 1, 2)
+        if not message:
+            return
+        if os.fork() == 0:
+            try:
+                control.close()
+                with socket.socket(fileno=fds[1]) as reply:
+                    reply.sendall(STARTED)
+                    limit(wall_s, cpu_s, memory_mb)
+                    reply.sendall(answer(fds[0]))
+            finally:
+                os._exit(0)
+        for fd in fds:
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as control_socket:
+        serve(control_socket, float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

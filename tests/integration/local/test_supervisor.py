@@ -1,0 +1,314 @@
+"""A supervisor inside the test's own process. Its own death and signals: test_supervisor_death.py."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from rushes.local.process import Process
+from rushes.local.supervisor import Ended, Supervisor
+
+SLEEP = "import signal; signal.pause()"
+
+
+def python(name: str, code: str, *arguments: object, **options: object) -> Process:
+    return Process(name, [sys.executable, "-c", code, *map(str, arguments)], **options)  # type: ignore[arg-type]
+
+
+def wait(supervisor: Supervisor, timeout_s: float = 20) -> Ended:
+    """`supervisor.wait()`, but not for ever."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            supervisor.check()
+        except Ended as end:
+            return end
+        time.sleep(0.01)
+    raise AssertionError("nothing ended")
+
+
+def test_each_starts_when_the_one_before_it_is_ready(supervisor: Supervisor) -> None:
+    seen: list[list[str]] = []
+
+    def ready() -> bool:
+        seen.append(list(supervisor.pids))
+        return len(seen) % 3 == 0
+
+    for name in ("store", "worker", "web"):
+        supervisor.start(python(name, SLEEP, ready=ready))
+    assert seen == [["store"]] * 3 + [["store", "worker"]] * 3 + [["store", "worker", "web"]] * 3
+
+
+def test_stages_stop_in_reverse_order(tmp_path: Path, until: Callable[..., None]) -> None:
+    log = tmp_path / "log"
+    code = (
+        "import os, signal, sys\n"
+        "def note(what):\n"
+        "    file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)\n"
+        "    os.write(file, f'{what} {sys.argv[2]}\\n'.encode())\n"
+        "def stop(number, frame):\n"
+        "    note('-')\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "note('+')\n"
+        "while True: signal.pause()\n"
+    )
+    with Supervisor() as supervisor:
+        for name, stage in (("store", 0), ("worker", 1), ("beat", 1), ("web", 2)):
+            line = f"+ {name}\n"
+            process = python(name, code, log, name, stage=stage)
+            supervisor.start(process)
+            until(lambda line=line: log.exists() and line in log.read_text())
+    stopped = log.read_text().split()[8:]
+    assert stopped[:2] == ["-", "web"]
+    assert set(stopped[3:6:2]) == {"worker", "beat"}
+    assert stopped[6:] == ["-", "store"]
+
+
+def test_a_child_that_dies_ends_everything_and_is_named_with_its_last_words() -> None:
+    with Supervisor() as supervisor:
+        supervisor.start(python("store", SLEEP))
+        supervisor.start(python("web", "print('no disk'); print(); raise SystemExit(3)"))
+        pids = supervisor.pids
+        end = wait(supervisor)
+    assert end.why == supervisor.why == "web ended with status 3: no disk"
+    assert not end.asked
+    for pid in pids.values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_child_that_ends_well_ends_everything_too(supervisor: Supervisor) -> None:
+    supervisor.start(python("web", ""))
+    assert wait(supervisor).why == "web ended with status 0"
+
+
+def test_a_child_that_is_killed_is_named_with_the_signal(supervisor: Supervisor) -> None:
+    supervisor.start(python("store", SLEEP))
+    os.kill(supervisor.pids["store"], signal.SIGKILL)
+    assert wait(supervisor).why == "store was killed by SIGKILL"
+
+
+def test_a_child_that_dies_before_it_is_ready_is_not_waited_for(supervisor: Supervisor) -> None:
+    with pytest.raises(Ended, match="web ended with status 4"):
+        supervisor.start(python("web", "raise SystemExit(4)", ready=lambda: False))
+
+
+def test_an_older_child_that_dies_during_a_start_is_noticed(supervisor: Supervisor) -> None:
+    supervisor.start(python("store", SLEEP))
+    os.kill(supervisor.pids["store"], signal.SIGKILL)
+    with pytest.raises(Ended, match="store was killed by SIGKILL"):
+        supervisor.start(python("web", SLEEP, ready=lambda: False))
+
+
+def test_a_child_that_is_not_ready_in_time_is_named(supervisor: Supervisor) -> None:
+    with pytest.raises(Ended, match=r"web was not ready within 0\.1 s"):
+        supervisor.start(python("web", SLEEP, ready=lambda: False, ready_timeout_s=0.1))
+
+
+def test_a_command_that_does_not_exist_is_named(supervisor: Supervisor) -> None:
+    with pytest.raises(Ended, match="ended with status 127: cannot run /no/such/thing: No such file or directory"):
+        supervisor.start(Process("web", ["/no/such/thing"], ready=lambda: False))
+
+
+def test_a_watchdogs_exit_is_answered_by_three_new_starts_and_then_by_the_end(tmp_path: Path) -> None:
+    code = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(70)"
+    lines: list[str] = []
+    with Supervisor(lambda name, line: lines.append(f"{name}: {line}")) as supervisor:
+        supervisor.start(python("store", SLEEP))
+        store = supervisor.pids["store"]
+        supervisor.start(python("worker", code, tmp_path / "starts", restart_on=frozenset({70})))
+        end = wait(supervisor)
+        assert supervisor.pids["store"] == store
+    assert end.why == "worker ended with status 70; it was started again 3 times within 10 min"
+    assert (tmp_path / "starts").read_text() == "xxxx"
+    assert lines[-1] == "worker: (worker ended with status 70; starting it again, 3 of 3)"
+
+
+def test_restarts_of_long_ago_are_forgiven(tmp_path: Path) -> None:
+    code = (
+        "import sys\nwith open(sys.argv[1], 'a+') as file:\n    print('x', file=file, flush=True); file.seek(0)\n"
+        "    sys.exit(70 if len(file.readlines()) < 7 else 5)"
+    )
+    clock = count(0.0, 250.0)
+    with Supervisor(clock=lambda: next(clock)) as supervisor:
+        supervisor.start(python("worker", code, tmp_path / "starts", restart_on=frozenset({70})))
+        assert wait(supervisor).why == "worker ended with status 5"
+
+
+def test_another_exit_of_a_restartable_child_ends_everything(supervisor: Supervisor) -> None:
+    supervisor.start(python("worker", "raise SystemExit(71)", restart_on=frozenset({70})))
+    assert wait(supervisor).why == "worker ended with status 71"
+
+
+def test_a_child_that_ignores_the_stop_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'w')\n"
+        "while True: signal.pause()"
+    )
+    with Supervisor() as supervisor:
+        supervisor.start(python("deaf", code, tmp_path / "up", grace_s=0.3, ready=(tmp_path / "up").exists))
+        pid = supervisor.pids["deaf"]
+        began = time.monotonic()
+    assert 0.3 <= time.monotonic() - began < 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_a_child_leaves_in_its_group_is_killed(
+    tmp_path: Path, supervised_by: Callable[[int], set[int]], until: Callable[..., None]
+) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "if os.fork() == 0:\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'w')\n"
+        "while True: signal.pause()"
+    )
+    with Supervisor() as supervisor:
+        supervisor.start(python("parent", code, tmp_path / "up", ready=(tmp_path / "up").exists))
+        assert len(supervised_by(os.getpid())) == 2
+        os.kill(supervisor.pids["parent"], signal.SIGKILL)
+        wait(supervisor)
+    until(lambda: not supervised_by(os.getpid()))
+
+
+def test_each_child_can_have_its_own_stop_signal(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys\n"
+        "def stop(number, frame):\n    open(sys.argv[1] + '/heard', 'w')\n    sys.exit()\n"
+        "signal.signal(signal.SIGINT, stop)\nopen(sys.argv[1] + '/up', 'w')\nwhile True: signal.pause()"
+    )
+    with Supervisor() as supervisor:
+        ready = (tmp_path / "up").exists
+        supervisor.start(python("store", code, tmp_path, ready=ready, stop_signal=signal.SIGINT))
+    assert (tmp_path / "heard").exists()
+
+
+def test_output_comes_as_whole_lines_with_the_childs_name(tmp_path: Path, until: Callable[..., None]) -> None:
+    lines: list[tuple[str, str]] = []
+    code = (
+        "import signal, sys\nfor n in range(20000): print(sys.argv[2], n, 'x' * (n % 90))\n"
+        "print('the end', end='', flush=True); open(sys.argv[1], 'w'); signal.pause()"
+    )
+    with Supervisor(lambda name, line: lines.append((name, line))) as supervisor:
+        for name in ("a", "b"):
+            supervisor.start(python(name, code, tmp_path / name, name))
+        for name in ("a", "b"):
+            until((tmp_path / name).exists)
+    for name in ("a", "b"):
+        expected = [f"{name} {n} {'x' * (n % 90)}" for n in range(20_000)] + ["the end"]
+        assert [line for owner, line in lines if owner == name] == expected
+
+
+def test_endless_output_without_a_line_is_bounded_and_does_not_stop_the_child() -> None:
+    sizes: list[int] = []
+    code = "import sys\nfor _ in range(320): sys.stdout.write('x' * 100_000)"
+    with Supervisor(lambda name, line: sizes.append(len(line))) as supervisor:
+        supervisor.finish(python("loud", code))
+    assert sum(sizes) == 32_000_000
+    assert max(sizes) <= 8192
+
+
+def test_a_listener_that_fails_does_not_stop_the_child() -> None:
+    def fail(name: str, line: str) -> None:
+        raise BrokenPipeError("the terminal is gone")
+
+    with Supervisor(fail) as supervisor:
+        supervisor.finish(python("loud", "print('x\\n' * 200_000)"))
+
+
+def test_a_process_that_runs_to_its_end_must_end_well(supervisor: Supervisor) -> None:
+    supervisor.start(python("store", SLEEP))
+    supervisor.finish(python("release", "print('migrated')"))
+    assert list(supervisor.pids) == ["store"]
+    with pytest.raises(Ended, match="release ended with status 2: no such table"):
+        supervisor.finish(python("release", "print('no such table'); raise SystemExit(2)"))
+    with pytest.raises(Ended, match=r"release did not finish within 0\.2 s"):
+        supervisor.finish(python("release", SLEEP), timeout_s=0.2)
+
+
+def test_one_child_can_be_stopped_or_killed_and_started_anew(supervisor: Supervisor) -> None:
+    store = python("store", SLEEP)
+    supervisor.start(store)
+    with pytest.raises(ValueError, match="'store'"):
+        supervisor.start(store)
+    for stop in (supervisor.stop_one, supervisor.kill):
+        before = supervisor.pids["store"]
+        stop("store")
+        assert not supervisor.pids
+        supervisor.start(store)
+        assert supervisor.pids["store"] != before
+    supervisor.check()
+
+
+def test_a_child_gets_its_environment_and_folder_and_no_input(tmp_path: Path, supervisor: Supervisor) -> None:
+    code = (
+        "import os, sys\n"
+        "assert (os.environ['A'], os.environ.get('HOME')) == ('b', None)\n"
+        "assert (os.getcwd(), sys.stdin.read()) == (sys.argv[1], '')"
+    )
+    supervisor.finish(python("child", code, tmp_path, env={"A": "b"}, cwd=tmp_path))
+
+
+def test_tidying_happens_however_a_child_ends(tmp_path: Path) -> None:
+    tidied: list[str] = []
+    with Supervisor() as supervisor:
+        for name in ("a", "b", "c"):
+            supervisor.start(python(name, SLEEP, after_end=lambda name=name: tidied.append(name)))
+        supervisor.kill("a")
+        supervisor.stop_one("b")
+        assert tidied == ["a", "b"]
+    assert tidied == ["a", "b", "c"]
+
+
+def test_an_exception_in_the_tidying_still_ends_the_others(supervised_by: Callable[[int], set[int]]) -> None:
+    def fail() -> None:
+        raise OSError("read-only")
+
+    supervisor = Supervisor()
+    for name in ("a", "b", "c"):
+        supervisor.start(python(name, SLEEP, after_end=fail))
+    with pytest.raises(OSError, match="read-only"):
+        supervisor.stop()
+    assert not supervised_by(os.getpid())
+
+
+def test_another_thread_may_not_start_children_because_they_would_die_with_it(supervisor: Supervisor) -> None:
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            supervisor.start(python("web", SLEEP))
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join(10)
+    assert "thread" in str(errors[0])
+    assert not supervisor.pids
+
+
+def test_without_being_told_to_it_leaves_the_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Supervisor():
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_everything_and_the_old_handlers_come_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Supervisor(install_signals=True) as supervisor:
+        supervisor.start(python("web", SLEEP))
+        os.kill(os.getpid(), number)
+        with pytest.raises(Ended, match=f"stopped by {number.name}") as end:
+            supervisor.wait()
+        assert end.value.asked
+        os.kill(os.getpid(), number)  # again, impatiently
+    assert signal.getsignal(number) is before

@@ -1,0 +1,54 @@
+"""What every gateway's callback schema must take and refuse: the receiver believes nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gateway_bodies import EVERY, GARBAGE, JSON, OBJECTS, check, samples
+from hypothesis import given
+from marshmallow import INCLUDE, ValidationError
+
+from jobs.errors import BadReport
+from jobs.providers.base import Provider
+
+
+@EVERY
+def test_every_sample_of_a_callback_passes_the_schema_and_is_read_like_a_query(provider: Provider) -> None:
+    accepted = provider.read_acceptance(200, samples(provider, "submit_accepted")["submit_accepted"])
+    for body in samples(provider, "callback").values():
+        assert provider.callback_schema is not None
+        assert provider.callback_schema().load(body)
+        report = provider.read_callback(body)
+        check(report)
+        assert report.task_id == accepted.task_id
+
+
+@EVERY
+@GARBAGE
+@given(body=JSON | OBJECTS)
+def test_the_callback_schema_takes_what_can_be_read_and_refuses_the_rest(provider: Provider, body: Any) -> None:
+    if provider.callback_schema is None:
+        return
+    schema = provider.callback_schema()
+    assert schema.unknown == INCLUDE
+    try:
+        schema.load(body)
+    except ValidationError:
+        return
+    try:
+        check(provider.read_callback(body))
+    except BadReport:  # blank words pass a length
+        assert not body["status"].strip()
+
+
+@EVERY
+@pytest.mark.parametrize("odd", [None, "", 7, ["x"], "x" * 201])
+def test_the_callback_schema_wants_an_id_of_1_to_200_characters_and_a_status(provider: Provider, odd: Any) -> None:
+    for body in samples(provider, "callback").values():
+        assert provider.callback_schema is not None
+        for field in ("jobId" if "jobId" in body else "id", "status"):
+            with pytest.raises(ValidationError):
+                provider.callback_schema().load(body | {field: odd})
+            with pytest.raises(ValidationError):
+                provider.callback_schema().load({k: v for k, v in body.items() if k != field})

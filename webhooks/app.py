@@ -1,0 +1,47 @@
+"""The receiver alone, for a host that faces the internet: `granian --factory webhooks.app:create_app`."""
+
+from __future__ import annotations
+
+from flask import Flask, jsonify
+from flask.typing import ResponseReturnValue
+
+from jobs import schema
+from jobs.broker import ringing_app
+from jobs.database import Database, DatabaseUnavailable
+from jobs.errors import BadSettings
+from jobs.logs import configure
+from jobs.providers.registry import PROVIDERS
+from jobs.ringer import CeleryRinger, RingerThread
+from jobs.settings import Settings, load
+from webhooks.receiver import Receiver, blueprint
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the receiver from the environment. Ends the process with one line per setting that is wrong."""
+    configure()
+    try:
+        settings = settings or load()
+    except BadSettings as e:
+        raise SystemExit(f"These settings keep the receiver from starting:\n{e}") from e
+    database = Database(settings.database_url)
+    schema.check(database)
+    ringer = RingerThread(CeleryRinger(ringing_app(settings)))
+    app = Flask(__name__)
+    app.register_blueprint(blueprint(Receiver(settings, PROVIDERS, database, ringer)))
+
+    @app.get("/livez")
+    def livez() -> ResponseReturnValue:
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> ResponseReturnValue:
+        """The database alone: without Valkey the sweep rings for what was kept here."""
+        try:
+            with database.read() as db:
+                database.clock(db)
+                db.exec_driver_sql("SELECT 1")
+        except DatabaseUnavailable as e:
+            return jsonify(status="unavailable", parts={"database": str(e)}), 503
+        return jsonify(status="ok", parts={"database": "ok"})
+
+    return app

@@ -1,0 +1,126 @@
+"""The receiver: gateways call back here. Nothing on this path talks to a gateway, to S3, or waits for Valkey.
+
+The order matters: the length first, then the token (before the body is read, so that half-sent bodies under bad tokens
+hold no thread), then the body, then one transaction, then the answer, and the doorbell last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, request
+from marshmallow import ValidationError
+
+from jobs import callback_urls, inbox, strict_json
+from jobs.database import Database, DatabaseUnavailable
+from jobs.errors import BadReport
+from jobs.inbox import Callback
+from jobs.providers.base import Provider, ReportState
+from jobs.ringer import Ringer
+from jobs.settings import Settings
+
+# Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
+KEPT_HEADERS = (
+    "Content-Type",
+    "User-Agent",
+    "X-Event",
+    "X-Task-Id",
+    "X-Timestamp",
+    "X-Webhook-Signature",
+    "X-Webhook-Event",
+)
+LONGEST_HEADER = 500
+RETRY_AFTER_S = "5"
+LONGEST_JOB_ID = 40
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What the receiver works with; it holds no gateway's key."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    database: Database
+    ringer: Ringer
+
+
+def blueprint(receiver: Receiver) -> Blueprint:
+    """`POST /webhooks/<provider>/<job_id>/<attempt>/<token>`."""
+    routes = Blueprint("webhooks", __name__)
+
+    @routes.post("/webhooks/<provider>/<job_id>/<attempt>/<token>")
+    def receive(provider: str, job_id: str, attempt: str, token: str) -> Response:
+        return _receive(receiver, provider, job_id, attempt, token)
+
+    return routes
+
+
+def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: str) -> Response:
+    settings = receiver.settings
+    length = request.content_length
+    if length is None:
+        return _answer(411)
+    if length > settings.max_body_bytes:
+        return _answer(413)
+    provider = receiver.providers.get(name)
+    number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 6 else None
+    if (
+        provider is None
+        or number is None
+        or len(job_id) > LONGEST_JOB_ID
+        or not callback_urls.is_genuine(settings.callback_keys, name, job_id, number, token)
+    ):
+        return _answer(404)
+    body = request.get_data(cache=False)
+    if len(body) < length:  # the sender went away in the middle of it
+        return _answer(400)
+    callback, state = _read(provider, job_id, number, body)
+    return _keep(receiver, callback, state)
+
+
+def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> Response:
+    database = receiver.database
+    try:
+        with database.write() as db:
+            now = database.clock(db)
+            kept = inbox.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
+    except DatabaseUnavailable as e:
+        log.warning("database_unavailable", job=callback.job_id, reason=str(e))
+        return _answer(503)  # the gateway tries again; the sweep asks in any case
+    if kept.state is None:
+        log.warning("callback_for_unknown_job", job=callback.job_id, provider=callback.provider)
+    elif not kept.kept:
+        log.warning("callback_over_the_limit", job=callback.job_id, provider=callback.provider)
+    if kept.ring:
+        receiver.ringer.ring("jobs.transfer" if state is ReportState.FINISHED else "jobs.reconcile", callback.job_id)
+    return _answer(kept.status)
+
+
+def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:
+    """The callback as it is to be kept, readable or not, and the state that it hints at."""
+    task_id, state, status = None, None, 400
+    try:
+        report = provider.read_callback(_valid(provider, strict_json.loads(body)))
+        task_id, state, status = report.task_id, report.state, 200
+    except (strict_json.BadJson, ValidationError, BadReport) as e:
+        log.warning("callback_unreadable", job=job_id, provider=provider.name, error=type(e).__name__)
+    headers = {h: request.headers[h][:LONGEST_HEADER] for h in KEPT_HEADERS if h in request.headers}
+    callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, task_id, status)
+    return callback, state
+
+
+def _valid(provider: Provider, value: Any) -> Any:
+    if provider.callback_schema is None:
+        raise BadReport(f"{provider.name} documents no callbacks")
+    return provider.callback_schema().load(value)
+
+
+def _answer(status: int) -> Response:
+    """An empty answer: a caller with a bad token learns nothing."""
+    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+    return Response(status=status, headers=headers)
