@@ -86,8 +86,8 @@ def task_id(value: Any) -> str | None:
 
 
 def text(value: Any, longest: int = LONGEST_MESSAGE) -> str | None:
-    """A gateway's words, cut, without what looks like a key or a signed query."""
-    if not isinstance(value, str):
+    """A gateway's words, cut, without what looks like a key or a signed query; None where there are none."""
+    if not isinstance(value, str) or not value.strip():
         return None
     return mask(_NOT_TEXT.sub("�", value[:longest]))[:longest]
 

@@ -143,6 +143,20 @@ def test_nothing_is_handed_over_once_the_time_is_over(serve: Serve) -> None:
         connection.close()
 
 
+def test_a_kept_connection_begins_each_exchange_with_nothing_handed_over(serve: Serve) -> None:
+    server = serve(answer(OK), tls=False)
+    connection = PlainConnection("localhost", server.port)
+    try:
+        with Deadline(LONG_S) as deadline:
+            connection.prepare(Resolver(), deadline)
+            connection.request("GET", "/")
+            assert connection.handed_over
+            connection.prepare(Resolver(), deadline)
+            assert not connection.handed_over
+    finally:
+        connection.close()
+
+
 def test_a_connection_without_a_socket_does_not_reconnect_by_itself(serve: Serve) -> None:
     server = serve(answer(OK), tls=False)
     connection = PlainConnection("localhost", server.port)

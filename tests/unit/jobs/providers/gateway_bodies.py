@@ -65,7 +65,7 @@ def check(report: Report) -> None:
     if report.failure is not None:
         check_failure(report.failure)
     for words in (report.word, report.model, report.task_id):
-        assert words is None or words.encode()  # no half surrogates
+        assert words is None or words.encode()  # neither empty nor with half surrogates
         assert "\0" not in (words or "")
 
 

@@ -1,0 +1,143 @@
+"""Real servers for every test: one Valkey, one SeaweedFS, one PostgreSQL and one sandbox per test process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from jobs import schema
+from jobs.database import Database
+from rushes.local.folder import new_secret
+from rushes.local.ports import free_ports
+from rushes.local.postgres import Postgres
+from rushes.local.process import Process
+from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
+from rushes.local.supervisor import Supervisor
+from rushes.local.valkey import Valkey
+from storage.bucket import Bucket, BucketConfig
+
+S3_KEY = "rushes"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Supervisor]:
+    with Supervisor() as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+def valkey(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> Valkey:
+    server = Valkey(tmp_path_factory.mktemp("valkey"), free_ports(1)[0], new_secret())
+    servers.start(server.process())
+    return server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> SeaweedFS:
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), seaweedfs_ports(), S3_KEY, new_secret())
+    servers.start(server.process())
+    return server
+
+
+@pytest.fixture
+def bucket_config(seaweedfs: SeaweedFS) -> BucketConfig:
+    """A fresh bucket."""
+    name = f"test-{secrets.token_hex(6)}"
+    config = BucketConfig(name, "", seaweedfs.endpoint_url, "us-east-1", S3_KEY, seaweedfs.secret_key)
+    Bucket(config).ensure()
+    return config
+
+
+@pytest.fixture
+def bucket(bucket_config: BucketConfig) -> Bucket:
+    return Bucket(bucket_config)
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], new_secret())
+    server.prepare()
+    servers.start(server.process())
+    yield server
+    servers.stop_one("postgres")  # before its files go
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/rushes.db"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database of each kind."""
+    database = Database(database_url)
+    schema.upgrade(database)
+    yield database
+    database.close()
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The stand-in gateways, by their control endpoints."""
+
+    url: str
+
+    def set(self, **settings: Any) -> None:
+        requests.post(f"{self.url}/control/settings", json=settings, timeout=5).raise_for_status()
+
+    def fault(self, provider: str, fault: str, **params: Any) -> None:
+        body = {"provider": provider, "fault": fault, **params}
+        requests.post(f"{self.url}/control/faults", json=body, timeout=5).raise_for_status()
+
+    def clear(self) -> None:
+        requests.delete(f"{self.url}/control/faults", timeout=5).raise_for_status()
+
+    def tasks(self, provider: str | None = None) -> list[dict[str, Any]]:
+        params = {} if provider is None else {"provider": provider}
+        answer = requests.get(f"{self.url}/control/tasks", params=params, timeout=5)
+        found: list[dict[str, Any]] = answer.json()["tasks"]
+        return found
+
+    def call_back(self, provider: str, task_id: str, **more: Any) -> int:
+        body = {"provider": provider, "task_id": task_id, **more}
+        status: int = requests.post(f"{self.url}/control/callback", json=body, timeout=10).json()["status"]
+        return status
+
+
+@pytest.fixture
+def sandbox(servers: Supervisor, tmp_path: Path) -> Iterator[Sandbox]:
+    """Fresh stand-in gateways that make small films at once, and call back when told."""
+    port = free_ports(1)[0]
+    argv = [sys.executable, "-m", "sandbox", "--port", str(port), "--speed", "1000", "--allow-loopback-callbacks"]
+    name = f"sandbox-{port}"
+
+    def is_ready() -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/control/settings", timeout=1).ok
+        except requests.ConnectionError:
+            return False
+
+    folder = tmp_path / "sandbox"
+    folder.mkdir()
+    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    servers.start(Process(name, [*argv, "--data-dir", str(folder)], env=env, ready=is_ready))
+    sandbox = Sandbox(f"http://127.0.0.1:{port}")
+    sandbox.set(film="small", generation_s=0, link_life_s=3600, task_life_s=3600)
+    yield sandbox
+    servers.stop_one(name)

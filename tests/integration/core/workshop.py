@@ -1,0 +1,172 @@
+"""The steps in one process: real database, real bucket, real gateways' stand-ins; the doorbells are a list."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.serving import make_server
+
+from jobs import archiving, intake, reconcile, store, submission, sweep
+from jobs.database import Database
+from jobs.gates import Gates
+from jobs.intake import Intake
+from jobs.pacing import Pacing
+from jobs.parts import Parts
+from jobs.providers.client import Account, ProviderClient
+from jobs.providers.registry import PROVIDERS
+from jobs.records import Case
+from jobs.settings import Settings, load
+from jobs.states import State
+from storage.bucket import Bucket
+from storage.guard import guarded_session
+from storage.probe import Prober
+from webhooks.receiver import Receiver, blueprint
+
+SILENT_VALKEY = "redis://127.0.0.1:1/0"  # nobody listens there: pauses and budgets fall back to this process
+RUN = {
+    "jobs.submit": submission.submit,
+    "jobs.lose": submission.lose,
+    "jobs.reconcile": reconcile.reconcile,
+    "jobs.transfer": archiving.transfer,
+}
+
+
+@dataclass
+class Bells:
+    """A ringer whose messages wait until a test delivers, doubles or loses them."""
+
+    rung: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ring(self, task: str, job_id: str) -> None:
+        with self.lock:
+            self.rung.append((task, job_id))
+
+    def sweep(self) -> None:
+        self.ring("jobs.sweep", "")
+
+    def waiting(self, task: str) -> int:
+        return sum(t == task for t, _ in self.rung)
+
+    def take(self) -> list[tuple[str, str]]:
+        with self.lock:
+            taken, self.rung[:] = list(self.rung), []
+        return taken
+
+
+class Workshop:
+    """Makes jobs, and runs the steps that their rows ask for."""
+
+    def __init__(self, database: Database, bucket: Bucket, sandbox_url: str, folder: Path, **numbers: Any):
+        self.bells = Bells()
+        self.receiver_url: str | None = None
+        env = {
+            "RUSHES_DATA_DIR": str(folder),
+            "RUSHES_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "RUSHES_REDIS_URL": SILENT_VALKEY,
+            "RUSHES_S3_ENDPOINT_URL": str(bucket.config.endpoint_url),
+            "RUSHES_S3_BUCKET": bucket.config.bucket,
+            "RUSHES_ALLOW_PRIVATE_ADDRESSES": "1",
+            "RUSHES_CALLBACK_KEYS": "k1:0123456789abcdef0123456789abcdef",
+            "RUSHES_POLL_INTERVAL_S": "0.05",
+        }
+        for name in PROVIDERS:
+            env[f"RUSHES_{name.upper()}_API_KEY"] = "afk_sandbox" if name == "apiframe" else "sk-sandbox"
+            env[f"RUSHES_{name.upper()}_BASE_URL"] = f"{sandbox_url}/{name}"
+        env |= {f"RUSHES_{name.upper()}": str(value) for name, value in numbers.items()}
+        self.settings: Settings = load(env)
+        self.database, self.bucket = database, bucket
+        self.parts = Parts(
+            settings=self.settings,
+            providers=PROVIDERS,
+            database=database,
+            client=ProviderClient(allow_private=True),
+            pacing=Pacing(SILENT_VALKEY),
+            gates=Gates(self.settings.worker_slots),
+            ringer=self.bells,
+            session=guarded_session(allow_private=True),
+            bucket=bucket,
+            prober=Prober(),
+            process="test",
+            spool_dir=folder,
+        )
+
+    def another_worker(self, **changes: Any) -> Parts:
+        """Parts of a second worker on the same database."""
+        return replace(self.parts, process="test-2", stopping=threading.Event(), **changes)
+
+    def close(self) -> None:
+        self.parts.prober.close()
+        self.parts.client.close()
+        self.parts.session.close()
+
+    def receive_callbacks_at(self, url: str) -> None:
+        self.settings = replace(self.settings, public_url=url)
+        self.parts.settings = self.settings
+
+    def create(self, **request: Any) -> str:
+        body = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, **request}
+        made = Intake(self.settings, PROVIDERS, self.database)
+        case, _ = intake.create(body, made, api_key_id="test")
+        return case.job.id
+
+    def case(self, job_id: str) -> Case:
+        with self.database.read() as db:
+            return store.read_case(db, job_id)
+
+    def state(self, job_id: str) -> State:
+        return self.case(job_id).job.state
+
+    def history(self, job_id: str) -> list[str]:
+        with self.database.read() as db:
+            return [line["event"] for line in store.history(db, job_id)]
+
+    def sweep(self) -> int:
+        """One round of the sweep, in place."""
+        return sweep.run_in_place(self.parts)
+
+    def until(self, job_id: str, *states: State, within_s: float = 20) -> Case:
+        """Sweep until the job is in one of these states."""
+        return self.await_(lambda: self._arrived(job_id, states), f"{job_id} in {states}", within_s, job_id)
+
+    def _arrived(self, job_id: str, states: tuple[State, ...]) -> Case | None:
+        self.sweep()
+        case = self.case(job_id)
+        return case if case.job.state in states else None
+
+    def await_(self, condition: Callable[[], Any], what: str, within_s: float = 20, job_id: str = "") -> Any:
+        end = time.monotonic() + within_s
+        while not (found := condition()):
+            said = f"{self.case(job_id)} {self.history(job_id)}" if job_id else ""
+            assert time.monotonic() < end, f"not within {within_s} s: {what}. {said}"
+            time.sleep(0.02)  # between two looks
+        return found
+
+
+class ReceiverServer:
+    """The receiver on a real port."""
+
+    def __init__(self, workshop: Workshop):
+        app = Flask("receiver")
+        app.register_blueprint(
+            blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, workshop.bells))
+        )
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def account(workshop: Workshop, provider: str) -> Account:
+    return workshop.settings.accounts[provider]
