@@ -275,7 +275,8 @@ def _alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | 
     """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
     job, attempt = case.job, case.current
     trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
-    pause = now + timedelta(seconds=facts.pause_s) if facts.pause_s else now
+    elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
+    pause = now + timedelta(seconds=facts.pause_s) if facts.pause_s and not elsewhere else now
     floor = max(trouble, pause)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, now, rules)

@@ -124,7 +124,7 @@ class Sandbox:
 def sandbox(servers: Supervisor, tmp_path: Path) -> Iterator[Sandbox]:
     """Fresh stand-in gateways that make small films at once, and call back when told."""
     port = free_ports(1)[0]
-    argv = [sys.executable, "-m", "sandbox", "--port", str(port), "--speed", "1000", "--allow-loopback-callbacks"]
+    argv = [sys.executable, "-m", "sandbox", "--port", str(port), "--allow-loopback-callbacks"]
     name = f"sandbox-{port}"
 
     def is_ready() -> bool:

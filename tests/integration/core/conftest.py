@@ -12,7 +12,9 @@ from storage.bucket import Bucket
 
 
 @pytest.fixture
-def make_workshop(database: Database, bucket: Bucket, sandbox: Any, tmp_path: Path) -> Iterator[Callable[..., Workshop]]:
+def make_workshop(
+    database: Database, bucket: Bucket, sandbox: Any, tmp_path: Path
+) -> Iterator[Callable[..., Workshop]]:
     """A workshop with numbers of its own."""
     made: list[Workshop] = []
 

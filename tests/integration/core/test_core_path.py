@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from workshop import ReceiverServer, Workshop
+from workshop import Workshop
 
 from jobs.records import AttemptOutcome, Standing
 from jobs.states import State

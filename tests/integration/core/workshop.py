@@ -154,9 +154,7 @@ class ReceiverServer:
 
     def __init__(self, workshop: Workshop):
         app = Flask("receiver")
-        app.register_blueprint(
-            blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, workshop.bells))
-        )
+        app.register_blueprint(blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, workshop.bells)))
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

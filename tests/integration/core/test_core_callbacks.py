@@ -1,0 +1,176 @@
+"""Callbacks: early, doubled, late, under a lost answer. They make us ask; only our own query moves a job."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from workshop import RUN, ReceiverServer, Workshop
+
+from jobs import callback_urls, models
+from jobs.records import AttemptOutcome
+from jobs.states import State
+
+FINISHED = {"id": "t-1", "status": "completed", "output": {"urls": ["https://x.example/v.mp4"]}}
+
+
+def callback_url(workshop: Workshop, job_id: str, provider: str = "aivideoapi", attempt: int = 1) -> str:
+    public_url = workshop.settings.public_url
+    assert public_url is not None
+    return callback_urls.mint(public_url, workshop.settings.callback_keys, provider, job_id, attempt)
+
+
+def kept(workshop: Workshop, job_id: str) -> list[Any]:
+    with workshop.database.read() as db:
+        return list(db.execute(sa.select(models.inbox).where(models.inbox.c.job_id == job_id)).mappings())
+
+
+def submit(workshop: Workshop, **request: Any) -> str:
+    job_id = workshop.create(**request)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    return job_id
+
+
+@pytest.mark.parametrize("provider", ["aivideoapi", "apiframe", "evolink"])
+def test_a_callback_alone_brings_a_job_to_the_archive(make_workshop: Any, sandbox: Any, provider: str) -> None:
+    workshop: Workshop = make_workshop(poll_interval_s=3600)
+    receiver = ReceiverServer(workshop)
+    try:
+        workshop.receive_callbacks_at(receiver.url)
+        job_id = submit(workshop, provider=provider)
+
+        def rung() -> bool:
+            return ("jobs.transfer", job_id) in workshop.bells.rung
+
+        workshop.await_(rung, "the callback to ring", job_id=job_id)
+        RUN["jobs.transfer"](job_id, workshop.parts)
+        case = workshop.case(job_id)
+        assert case.job.state is State.ARCHIVED
+        assert case.attempts[1].news_by == "callback"
+        if provider == "apiframe":
+            assert [row["signature"] for row in kept(workshop, job_id)] == ["good"]
+    finally:
+        receiver.close()
+
+
+def test_a_lost_callback_is_found_by_the_poller(workshop: Workshop, receiver: ReceiverServer, sandbox: Any) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    job_id = submit(workshop, provider="evolink")
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[1].with_callback
+    assert case.attempts[1].news_by == "poll"
+    assert kept(workshop, job_id) == []
+
+
+def test_a_callback_that_arrives_before_the_submits_answer_is_served_after_it(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("aivideoapi", "callback_before_answer")
+    job_id = submit(workshop, provider="aivideoapi")
+    assert len(kept(workshop, job_id)) == 1
+    assert workshop.state(job_id) is State.GENERATING
+    assert workshop.bells.take()[-1] == ("jobs.reconcile", job_id)  # the holder rang: the news was not lost
+    RUN["jobs.reconcile"](job_id, workshop.parts)
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[1].news_by == "callback"
+    assert len(sandbox.tasks("aivideoapi")) == 1
+
+
+def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten_and_adopts_the_task(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("aivideoapi", "callback_before_answer")
+    sandbox.fault("aivideoapi", "lose_answer", how="reset")
+    job_id = submit(workshop, provider="aivideoapi")
+    case = workshop.case(job_id)
+    assert case.job.state is State.UNCONFIRMED
+    assert len(case.unread) == 1
+    assert workshop.bells.take()[-1] == ("jobs.reconcile", job_id)
+    RUN["jobs.reconcile"](job_id, workshop.parts)
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[1].adopted
+    assert case.attempts[1].task_id == sandbox.tasks("aivideoapi")[0]["task_id"]
+    assert len(sandbox.tasks("aivideoapi")) == 1
+
+
+def test_four_equal_callbacks_at_once_move_the_job_once(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("evolink", "double_callbacks", count=4)
+    job_id = submit(workshop, provider="evolink")
+
+    def all_sent() -> bool:
+        return len(sandbox.tasks("evolink")[0]["callbacks"]) == 4
+
+    workshop.await_(all_sent, "four callbacks", job_id=job_id)
+    assert [sent["status"] for sent in sandbox.tasks("evolink")[0]["callbacks"]] == [200] * 4
+    assert len(kept(workshop, job_id)) == 1
+    bells = [bell for bell in workshop.bells.take() if bell[0] in RUN]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda bell: RUN[bell[0]](bell[1], workshop.another_worker()), bells))
+    workshop.until(job_id, State.ARCHIVED)
+    history = workshop.history(job_id)
+    assert history.count("finish") == 1
+    assert history.count("store") == 1
+
+
+def test_a_callback_to_an_archived_job_disturbs_nothing(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    job_id = submit(workshop, provider="evolink")
+    before = workshop.until(job_id, State.ARCHIVED)
+    workshop.bells.take()
+    assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
+    after = workshop.case(job_id)
+    assert after.job == before.job
+    assert len(after.letters) == 1
+    assert workshop.bells.take() == []
+
+
+def test_a_callback_for_an_unknown_job_is_kept_and_disturbs_nothing(
+    workshop: Workshop, receiver: ReceiverServer
+) -> None:
+    url = callback_url(workshop, "job_00000000000000000000000000")
+    assert requests.post(url, json=FINISHED, timeout=5).status_code == 200
+    assert len(kept(workshop, "job_00000000000000000000000000")) == 1
+    assert workshop.bells.take() == []
+    assert workshop.sweep() == 0
+
+
+def test_a_forged_success_makes_us_ask_and_moves_nothing(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("aivideoapi", "stall")
+    job_id = submit(workshop, provider="aivideoapi")
+    body = {**FINISHED, "id": workshop.case(job_id).attempts[1].task_id}
+    assert requests.post(callback_url(workshop, job_id), json=body, timeout=5).status_code == 200
+    RUN["jobs.transfer"](job_id, workshop.parts)
+    case = workshop.case(job_id)
+    assert case.job.state is State.GENERATING
+    assert case.attempts[1].outcome is AttemptOutcome.OPEN
+    assert case.unread == ()
+
+
+def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    """A message spent on a held job: the holder rings when it finishes. No beat runs here."""
+    sandbox.fault("aivideoapi", "slow_submit", seconds=1)
+    job_id = workshop.create(provider="aivideoapi")
+    thread = threading.Thread(target=RUN["jobs.submit"], args=(job_id, workshop.parts))
+    thread.start()
+    workshop.await_(lambda: workshop.case(job_id).job.holder, "a holder", job_id=job_id)
+    body = {"id": "somebody-elses", "status": "processing"}
+    assert requests.post(callback_url(workshop, job_id), json=body, timeout=5).status_code == 200
+    [(_, spent)] = workshop.bells.take()
+    RUN["jobs.reconcile"](spent, workshop.another_worker())  # the message is spent on a held row
+    assert workshop.case(job_id).job.holder is not None
+    thread.join()
+    case = workshop.case(job_id)
+    assert len(case.unread) == 1
+    assert ("jobs.reconcile", job_id) in workshop.bells.take()
