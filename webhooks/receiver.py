@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, request
 from marshmallow import ValidationError
+from sqlalchemy.exc import IntegrityError
 
 from jobs import callback_urls, inbox, strict_json
 from jobs.database import Database, DatabaseUnavailable
 from jobs.errors import BadReport
-from jobs.inbox import Callback
+from jobs.inbox import Callback, Kept
 from jobs.providers.base import Provider, ReportState
 from jobs.ringer import Ringer
 from jobs.settings import Settings
@@ -84,11 +85,11 @@ def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: st
 
 
 def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> Response:
-    database = receiver.database
     try:
-        with database.write() as db:
-            now = database.clock(db)
-            kept = inbox.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
+        try:
+            kept = _write(receiver, callback)
+        except IntegrityError:  # its twin came at the same moment, and is kept by now
+            kept = _write(receiver, callback)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", job=callback.job_id, reason=str(e))
         return _answer(503)  # the gateway tries again; the sweep asks in any case
@@ -99,6 +100,13 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
     if kept.ring:
         receiver.ringer.ring("jobs.transfer" if state is ReportState.FINISHED else "jobs.reconcile", callback.job_id)
     return _answer(kept.status)
+
+
+def _write(receiver: Receiver, callback: Callback) -> Kept:
+    database = receiver.database
+    with database.write() as db:
+        now = database.clock(db)
+        return inbox.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
 
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:
