@@ -104,7 +104,9 @@ class _Url(_Text):
         return url
 
 
-class _Strict(Schema):
+class Strict(Schema):
+    """Knows no other fields than its own, and helps whoever misspelt one."""
+
     class Meta:
         unknown = RAISE
 
@@ -117,7 +119,7 @@ class _Strict(Schema):
                     error.messages[name] = [f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."]
 
 
-class MediaSchema(_Strict):
+class MediaSchema(Strict):
     type = fields.String(required=True, validate=validate.OneOf(MEDIA_TYPES))
     url = _Url(required=True)
     reference_voice = _Url(load_default=None)
@@ -143,7 +145,7 @@ class ProviderChoice(fields.Field[tuple[str, ...]]):
         return tuple(names)
 
 
-class RequestSchema(_Strict):
+class RequestSchema(Strict):
     """The body of `POST /v1/jobs` and the arguments of `rushes.generate`."""
 
     mode = fields.Enum(Mode, by_value=True, load_default=Mode.TEXT)
@@ -208,17 +210,17 @@ def load_request(body: Any) -> JobRequest:
     try:
         request = _SCHEMA.load(body)
     except ValidationError as e:
-        raise BadRequest(_flatten(e.messages)) from e
+        raise BadRequest(flatten(e.messages)) from e
     assert isinstance(request, JobRequest)
     return request
 
 
-def _flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
+def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
     """Marshmallow's nested messages as dotted paths: {"media": {0: {"url": [..]}}} becomes {"media.0.url": [..]}."""
     if isinstance(messages, Mapping):
         flat: dict[str, list[str]] = {}
         for name, inner in messages.items():
             part = "" if name in ("_schema", "key", "value") else str(name)
-            flat.update(_flatten(inner, ".".join(p for p in (path, part) if p)))
+            flat.update(flatten(inner, ".".join(p for p in (path, part) if p)))
         return flat
     return {path or "body": [str(m) for m in messages]}

@@ -47,7 +47,8 @@ def _price(provider: Provider, generation: Generation) -> float:
 
 def _reasons(misfits: Mapping[str, list[Misfit]]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
-    for faults in misfits.values():
+    for name, faults in misfits.items():
         for fault in faults:
-            reasons.setdefault(fault.field, []).append(f"{fault.given!r} is not served: {fault.allowed}.")
+            said = f"{name} does not serve {fault.given!r}; it allows {fault.allowed}."
+            reasons.setdefault(fault.field, []).append(said)
     return reasons

@@ -116,7 +116,9 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     for number, changes in facts.attempts.items():
         attempt, task_id = case.attempts[number], changes.get("task_id")
         if attempt.is_open:
-            _change_attempt(db, job_id, number, changes, now)
+            # "Not sent" is said of one POST; another may have gone out since, under the same idempotency key.
+            if changes.get("outcome") is not AttemptOutcome.NOT_SENT or attempt.sends == 1:
+                _change_attempt(db, job_id, number, changes, now)
         elif task_id and task_id != attempt.task_id:
             notes.append(Note("late_answer", number, {"task_id": task_id}))
             if attempt.outcome is AttemptOutcome.DELIVERED:

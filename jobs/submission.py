@@ -100,6 +100,8 @@ def resend(held: Held, parts: Parts) -> Facts:
     assert account is not None
     provider = parts.providers[attempt.provider]
     answer = _post(held, attempt.number, provider, account, _kept_request(attempt), parts)
+    if answer is None:
+        return Facts()
     facts = read_answer(provider, account, attempt, answer)
     if facts.attempts[attempt.number].get("task_id"):
         return facts
@@ -270,6 +272,8 @@ def _kept_request(attempt: Attempt) -> Request:
 def _send(held: Held, plan: _Plan, parts: Parts) -> Facts:
     attempt = held.case.attempts[plan.number]
     answer = _post(held, plan.number, plan.provider, plan.account, plan.request, parts)
+    if answer is None:
+        return Facts(trouble=True)
     facts = read_answer(plan.provider, plan.account, attempt, answer)
     if facts.pause_s:
         parts.pacing.pause(plan.account, "submit", facts.pause_s)
@@ -278,16 +282,20 @@ def _send(held: Held, plan: _Plan, parts: Parts) -> Facts:
 
 def _post(
     held: Held, number: int, provider: Provider, account: Account, request: Request, parts: Parts
-) -> Answered | NotSent | Lost:
-    """Say that a byte may leave, and send within seconds of having said so."""
+) -> Answered | NotSent | Lost | None:
+    """Say that a byte may leave, and send within seconds of having said so.
+
+    None: that could not be said. Then the row itself shows whether anything was sent; a word of ours might hit another
+    worker's POST, which bears the same number once we are taken for dead.
+    """
     begun = parts.monotonic()
     try:
         with parts.database.write() as db:
             now = parts.database.clock(db)
             if not store.mark_sending(db, held, number, hold_s=parts.settings.submit_hold_s, now=now):
-                return NotSent("the hold was lost before anything was sent")
-    except DatabaseUnavailable as e:
-        return NotSent(f"the database went away before anything was sent: {e}")
+                return None
+    except DatabaseUnavailable:
+        return None
     if parts.monotonic() - begun > SEND_WITHIN_S:
         return NotSent("the process slept before anything was sent")
     headers = {}

@@ -52,4 +52,11 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     intake = Intake(settings, PROVIDERS, database)
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, store)))
     problems.install(app)
+
+    def close() -> None:
+        if isinstance(ringer, RingerThread):
+            ringer.close()
+        database.close()
+
+    app.extensions["rushes.close"] = close
     return app

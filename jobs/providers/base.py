@@ -150,11 +150,11 @@ class Provider:
     def fit(self, generation: Generation) -> list[Misfit]:
         """Every reason why this gateway cannot make the video; empty when it can."""
         if generation.mode not in self.models:
-            return [Misfit("mode", generation.mode.value, f"{self.name} serves {', '.join(sorted(self.models))}")]
+            return [Misfit("mode", generation.mode.value, ", ".join(sorted(self.models)))]
         faults = []
         shortest, longest = self.durations[generation.mode]
         if not shortest <= generation.duration <= longest:
-            faults.append(Misfit("duration", generation.duration, f"{shortest} to {longest} seconds at {self.name}"))
+            faults.append(Misfit("duration", generation.duration, f"{shortest} to {longest} seconds"))
         return faults + self.misfits(generation)
 
     def price_usd(self, generation: Generation) -> float | None:

@@ -70,7 +70,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         return job_view(case), 202, headers
 
     @routes.get("")
-    @routes.arguments(ListQuerySchema, location="query", as_kwargs=False)
+    @routes.arguments(ListQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, JobListSchema)
     def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
         """The newest jobs first, a page at a time."""

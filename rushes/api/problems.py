@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobs.database import DatabaseUnavailable
 from jobs.errors import BadRequest, IdempotencyKeyReused, JobsError, UnknownJob
+from jobs.generation import flatten
 from storage.errors import BucketUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -113,13 +114,9 @@ def _handle(error: Exception) -> Response:
     return problem(status, code, title, detail=str(error) if isinstance(error, JobsError) else None)
 
 
-def _by_field(messages: Any, path: str = "") -> dict[str, list[str]]:
-    """webargs' messages by location and nested field, as dotted paths; the location is not part of the field."""
-    if isinstance(messages, Mapping):
-        flat: dict[str, list[str]] = {}
-        for name, inner in messages.items():
-            hidden = not path and name in ("json", "query", "headers", "query_and_headers", "_schema")
-            part = path if hidden else ".".join(p for p in (path, str(name)) if p)
-            flat.update(_by_field(inner, part))
-        return flat
-    return {path or "body": [str(m) for m in messages]} if messages else {}
+def _by_field(messages: Any) -> dict[str, list[str]]:
+    """webargs' messages by location and nested field, as dotted paths; the location is no part of a field."""
+    flat: dict[str, list[str]] = {}
+    for inner in (messages or {}).values():
+        flat.update(flatten(inner))
+    return flat

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
-from jobs.generation import Mode
+from jobs.generation import Mode, Strict
 from jobs.states import State
 
 LONGEST_LIST = 100
@@ -85,15 +85,7 @@ class EventListSchema(_Answer):
     data = fields.List(fields.Nested(EventSchema))
 
 
-class ListQuerySchema(Schema):
-    class Meta:
-        unknown = RAISE
-
+class ListQuerySchema(Strict):
     state = fields.String(validate=validate.OneOf([s.value for s in State]))
     limit = fields.Integer(load_default=20, validate=validate.Range(min=1, max=LONGEST_LIST))
     cursor = fields.String(validate=validate.Length(max=200))
-
-
-class NoQuerySchema(Schema):
-    class Meta:
-        unknown = RAISE

@@ -1,0 +1,257 @@
+"""The HTTP API: keys, requests, refusals, pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+from jobs import api_keys, models, store
+from jobs.database import Database
+from jobs.settings import Settings, load
+from rushes.app import create_app
+from storage.bucket import Bucket
+
+GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
+
+
+class Bells:
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, task: str, job_id: str) -> None:
+        self.rung.append((task, job_id))
+
+    def sweep(self) -> None: ...
+
+    def waiting(self, task: str) -> int:
+        return 0
+
+
+@pytest.fixture
+def settings(database: Database, bucket: Bucket, tmp_path: Path) -> Settings:
+    return load(
+        {
+            "RUSHES_DATA_DIR": str(tmp_path),
+            "RUSHES_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "RUSHES_REDIS_URL": "redis://127.0.0.1:1/0",
+            "RUSHES_S3_ENDPOINT_URL": str(bucket.config.endpoint_url),
+            "RUSHES_S3_BUCKET": bucket.config.bucket,
+            "AWS_ACCESS_KEY_ID": str(bucket.config.access_key),
+            "AWS_SECRET_ACCESS_KEY": str(bucket.config.secret_key),
+            "AWS_REGION": "us-east-1",
+            "RUSHES_EVOLINK_API_KEY": "sk-test",
+        }
+    )
+
+
+@pytest.fixture
+def bells() -> Bells:
+    return Bells()
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database, bells: Bells) -> Iterator[FlaskClient]:
+    app = create_app(settings, ringer=bells)
+    _, key = api_keys.create(database, "test")
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    yield client
+    app.extensions["rushes.close"]()
+
+
+def test_a_request_is_kept_answered_with_202_and_its_place_and_rung_for(api: FlaskClient, bells: Bells) -> None:
+    answer = api.post("/v1/jobs", json=GOOD)
+    assert answer.status_code == 202
+    job = answer.get_json()
+    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert job["state"] == "queued"
+    assert bells.rung == [("jobs.submit", job["id"])]
+    assert api.get(answer.headers["Location"]).get_json() == job
+    events = api.get(job["links"]["events"]).get_json()["data"]
+    assert [line["event"] for line in events] == ["created"]
+
+
+def test_the_same_key_and_body_give_the_same_job_and_another_body_is_refused(api: FlaskClient, bells: Bells) -> None:
+    headers = {"Idempotency-Key": "order-7"}
+    first = api.post("/v1/jobs", json=GOOD, headers=headers)
+    again = api.post("/v1/jobs", json=GOOD, headers=headers)
+    other = api.post("/v1/jobs", json={**GOOD, "seed": 7}, headers=headers)
+    assert again.get_json()["id"] == first.get_json()["id"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (other.status_code, other.get_json()["code"]) == (422, "idempotency_key_reused")
+    assert len(bells.rung) == 1
+
+
+def test_fifty_equal_requests_at_once_make_one_job(api: FlaskClient, database: Database) -> None:
+    def send(_: int) -> str:
+        client = api.application.test_client()
+        client.environ_base.update(api.environ_base)
+        answer = client.post("/v1/jobs", json=GOOD, headers={"Idempotency-Key": "once"})
+        assert answer.status_code == 202, answer.get_data()
+        return str(answer.get_json()["id"])
+
+    with ThreadPoolExecutor(10) as pool:
+        assert len(set(pool.map(send, range(50)))) == 1
+    with database.read() as db:
+        assert db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({}, "prompt", "Missing data"),
+        ({**GOOD, "prompt": ""}, "prompt", "between 1 and 5000"),
+        ({**GOOD, "prompt": 7}, "prompt", "Not a valid string"),
+        ({**GOOD, "promt": "x"}, "promt", "did you mean prompt"),
+        ({**GOOD, "resolution": "4k"}, "resolution", "720p, 1080p"),
+        ({**GOOD, "duration": 99}, "duration", "15"),
+        ({**GOOD, "duration": 1}, "duration", "evolink does not serve 1; it allows 2 to 15 seconds"),
+        ({**GOOD, "duration": "5"}, "duration", "Not a valid integer"),
+        ({**GOOD, "seed": -1}, "seed", "0"),
+        ({**GOOD, "seed": 0}, "seed", "evolink"),
+        ({**GOOD, "ratio": "2:1"}, "ratio", "16:9"),
+        ({**GOOD, "mode": "video"}, "mode", "text-to-video"),
+        ({**GOOD, "mode": "image-to-video"}, "mode", "evolink"),
+        ({**GOOD, "provider": "nobody"}, "provider", "choose from"),
+        ({**GOOD, "provider": "apiframe"}, "provider", "RUSHES_APIFRAME_API_KEY"),
+        ({**GOOD, "provider": []}, "provider", "auto"),
+        ({**GOOD, "media": [{"type": "x", "url": "y"}]}, "media.0.type", "first_frame"),
+        ({**GOOD, "media": [{"type": "first_frame", "url": "file:///etc/passwd"}]}, "media.0.url", "https://"),
+        ({**GOOD, "metadata": {"a": 1}}, "metadata.a", "string"),
+        ({**GOOD, "notify_url": "https://example.com/x"}, "notify_url", "RUSHES_NOTICE_SECRETS"),
+        ({**GOOD, "on_unconfirmed": "retry"}, "on_unconfirmed", "resubmit"),
+        ({**GOOD, "start_within_s": 1}, "start_within_s", "60"),
+        ({**GOOD, "watermark": "yes"}, "watermark", "boolean"),
+        ([GOOD], "body", "Invalid input type"),
+    ],
+)
+def test_a_wrong_request_gets_422_naming_the_field_and_what_is_allowed(
+    api: FlaskClient, bells: Bells, body: Any, field: str, words: str
+) -> None:
+    answer = api.post("/v1/jobs", json=body)
+    problem = answer.get_json(force=True)
+    assert answer.status_code == 422, problem
+    assert answer.content_type == "application/problem+json"
+    assert problem["code"] == "invalid_request"
+    assert words in " ".join(problem["errors"][field]), problem
+    assert bells.rung == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b'{"prompt": "a", "prompt": "b"}', "application/json", 400),
+        (b'{"prompt": "a\\ud800"}', "application/json", 400),
+        (b"[" * 50_000, "application/json", 400),
+        (b'{"seed": NaN}', "application/json", 400),
+        (b'{"prompt": "a"}', "text/plain", 415),
+        (b"prompt=a", "application/x-www-form-urlencoded", 415),
+        (b"x" * 300_000, "application/json", 413),
+    ],
+)
+def test_a_body_that_is_no_json_is_refused_and_never_500(
+    api: FlaskClient, raw: bytes, content_type: str, status: int
+) -> None:
+    answer = api.post("/v1/jobs", data=raw, content_type=content_type)
+    assert answer.status_code == status
+    assert answer.get_json(force=True)["status"] == status
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer rk_nobody", "Basic abc", "Bearer rk_\udcff"])
+def test_without_a_live_key_everything_under_v1_is_401_before_the_body_is_read(api: FlaskClient, header: str) -> None:
+    client = api.application.test_client()
+    answer = client.post("/v1/jobs", data=b"{", headers={"Authorization": header} if header else {})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "rushes keys create" in answer.get_json(force=True)["detail"] or header
+
+
+def test_a_revoked_key_is_refused(api: FlaskClient, database: Database) -> None:
+    key_id, key = api_keys.create(database, "short-lived")
+    client = api.application.test_client()
+    assert client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert api_keys.revoke(database, key_id)
+    assert client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 401
+
+
+def test_pages_walk_through_all_jobs_once_newest_first(api: FlaskClient) -> None:
+    made = [api.post("/v1/jobs", json=GOOD).get_json()["id"] for _ in range(7)]
+    seen, cursor = [], None
+    while True:
+        page = api.get("/v1/jobs", query_string={"limit": 3, **({"cursor": cursor} if cursor else {})}).get_json()
+        seen += [job["id"] for job in page["data"]]
+        cursor = page["next_cursor"]
+        assert page["has_more"] is (cursor is not None)
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+    assert api.get("/v1/jobs?state=archived").get_json()["data"] == []
+
+
+@pytest.mark.parametrize("query", ["state=gone", "limit=0", "limit=101", "limit=x", "cursor=%00", "stat=queued"])
+def test_a_wrong_query_gets_422(api: FlaskClient, query: str) -> None:
+    assert api.get(f"/v1/jobs?{query}").status_code == 422
+
+
+def test_unknown_jobs_paths_and_methods_are_problems_too(api: FlaskClient) -> None:
+    assert api.get("/v1/jobs/job_nobody").get_json(force=True)["code"] == "unknown_job"
+    assert api.get("/v1/jobs/job_nobody/video").status_code == 404
+    assert api.get("/v1/nothing").content_type == "application/problem+json"
+    answer = api.delete("/v1/jobs")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_the_video_is_409_until_it_is_archived_and_then_a_link_that_works(
+    api: FlaskClient, database: Database, bucket: Bucket
+) -> None:
+    job_id = api.post("/v1/jobs", json=GOOD).get_json()["id"]
+    early = api.get(f"/v1/jobs/{job_id}/video")
+    assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
+    with database.write() as db:
+        key = store.read_case(db, job_id).job.archive_key
+        db.execute(sa.update(models.jobs).values(state="archived", alarm_at=None))
+    bucket.put_small(key, b"film", "video/mp4")
+    answer = api.get(f"/v1/jobs/{job_id}/video")
+    assert answer.status_code == 302
+    assert requests.get(answer.headers["Location"], timeout=5).content == b"film"
+
+
+def test_a_request_is_kept_while_valkey_is_away(settings: Settings, database: Database) -> None:
+    app = create_app(settings)  # with its real ringer; nobody listens at its broker's address
+    _, key = api_keys.create(database, "test")
+    answer = app.test_client().post("/v1/jobs", json=GOOD, headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 202
+    app.extensions["rushes.close"]()
+
+
+def test_readiness_names_its_parts_and_liveness_asks_nobody(api: FlaskClient) -> None:
+    assert api.get("/livez").get_json() == {"status": "ok"}
+    answer = api.get("/readyz")
+    parts = answer.get_json()["parts"]
+    assert answer.status_code == 503
+    assert parts["database"] == parts["bucket"] == "ok"
+    assert parts["valkey"] != "ok"
+    assert parts["worker"] == "never seen"
+
+
+def test_the_openapi_document_is_valid_and_describes_problems(api: FlaskClient) -> None:
+    document = json.loads(api.get("/openapi.json").get_data())
+    validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/events",
+        "/v1/jobs/{job_id}/video",
+    }
