@@ -301,9 +301,8 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules
 def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
     """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
     wanted: datetime | None = None
-    unread = {letter.attempt for letter in case.unread}
     for attempt in (a for a in case.attempts.values() if a.is_open):
-        if attempt.number in unread:
+        if case.unread:
             return floor
         end = schedule.life_end(attempt, rules.settings, rules.providers)
         if attempt.task_id or case.candidates(attempt.number):

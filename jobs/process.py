@@ -15,9 +15,10 @@ from jobs.intake import Intake
 from jobs.parts import Parts
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
-from jobs.sweep import SWEEP, Sweeper
+from jobs.sweep import SWEPT, Sweeper
 from jobs.watchdog import Watchdog
 
+SWEEP = "sweep"  # the role of the process that sweeps
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ def _mind_beat(process: Working) -> None:
     while not parts.stopping.wait(interval_s):
         try:
             with parts.database.read() as db:
-                age_s = heartbeats.last_seen_s(db, parts.database).get(SWEEP)
+                age_s = heartbeats.last_seen_s(db, parts.database).get(SWEPT)
             if age_s is None or age_s > SWEEP_MISSING * interval_s:
                 log.warning("sweeping_without_beat", last_sweep_s=age_s)
                 process.sweeper.run(for_s=interval_s)

@@ -22,7 +22,7 @@ from jobs.store import CLOCK_SET_BACK
 
 AGAIN_S = 0.5  # while due rows remain
 LEAVE_OUT_S = 5  # a row that was handed over this recently
-SWEEP = "sweep"
+SWEPT = "swept"  # the heartbeat that says when a sweep last looked
 
 unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
 asks = jobs.c.state.in_([State.UNCONFIRMED, State.GENERATING, State.ARCHIVED, State.FAILED, State.CANCELLED])
@@ -80,7 +80,7 @@ class Sweeper:
         """Look at once, and again while due rows remain, for at most `for_s` seconds."""
         parts = self.parts
         end = parts.monotonic() + for_s
-        heartbeats.beat(parts.database, SWEEP, SWEEP)
+        heartbeats.beat(parts.database, SWEPT, SWEPT)
         while self.once() and parts.monotonic() < end and not parts.stopping.is_set():
             parts.pause(AGAIN_S)
 
@@ -124,7 +124,7 @@ def run_in_place(parts: Parts, *, limit: int = 1000) -> int:
         for job_id in found:
             guarded(step, job_id, parts, run)
             ran += 1
-    heartbeats.beat(parts.database, SWEEP, SWEEP)
+    heartbeats.beat(parts.database, SWEPT, SWEPT)
     return ran
 
 

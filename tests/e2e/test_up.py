@@ -1,0 +1,149 @@
+"""`rushes up --sandbox` as people use it: its processes, its data folder, its ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from whole_machine import Command, Pid, launch, living, run, until
+
+from rushes.local.ports import free_ports
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes the Linux way"),
+    pytest.mark.xdist_group("whole machine"),
+    pytest.mark.timeout(300),
+]
+
+Up = Callable[..., Command]
+STOPPED_WITHIN_S = 30
+
+
+@pytest.fixture
+def port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture
+def up(tmp_path: Path, port: int) -> Iterator[Up]:
+    """Starts `rushes up --sandbox` in a folder of its own; what a failed test leaves running is killed."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **more: str) -> Command:
+        flags = ["--sandbox", "--speed", "30", "--port", str(port), *arguments]
+        command = launch(tmp_path, f"up{len(started)}", "up", *flags, **more)
+        started.append(command)
+        return command
+
+    yield start
+    for command in started:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.process.wait()
+
+
+def archive_one(folder: Path) -> dict[str, Any]:
+    """Submit a job by the command line, and wait for its video."""
+    asked = ["--provider", "evolink", "--resolution", "720p", "--duration", "2", "--metadata", "shot=1"]
+    done = run(folder, "submit", "A red fox", *asked, "--wait", "--timeout", "60", "--json")
+    assert done.returncode == 0, done.stderr
+    job: dict[str, Any] = json.loads(done.stdout)
+    assert (job["state"], job["metadata"]) == ("archived", {"shot": "1"})
+    return job
+
+
+def ended(command: Command, tree: set[Pid]) -> int:
+    """Wait for its end and that of everything below it; its exit status."""
+    status = command.process.wait(STOPPED_WITHIN_S)
+    until(lambda: not living(tree), within_s=5)
+    return status
+
+
+def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path, up: Up, port: int) -> None:
+    first = up()
+    first.until_said("Rushes is up at")
+    assert requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    key = next(word for word in first.out.read_text().split() if word.startswith("rk_"))
+    assert "callback key       k1" in first.out.read_text()
+    assert "PRIVATE ADDRESSES ARE ALLOWED" in first.err.read_text()
+    folder = tmp_path / ".rushes"
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (folder, folder / "local.json")] == [0o700, 0o600]
+    job = archive_one(tmp_path)
+
+    refused = run(tmp_path, "up", "--sandbox")
+    assert refused.returncode == 1
+    assert f"in use by process {first.process.pid}" in refused.stderr
+    elsewhere = run(tmp_path, "up", "--sandbox", "--port", str(port), "--data-dir", "elsewhere")
+    assert elsewhere.returncode == 1
+    assert f"port {port} of 127.0.0.1 is taken" in elsewhere.stderr
+
+    tree = first.tree()
+    first.process.terminate()
+    assert ended(first, tree) == 0, first.said()
+
+    again = up()
+    again.until_said("Rushes is up at")
+    assert "rk_" not in again.out.read_text()
+    same = requests.get(
+        f"http://127.0.0.1:{port}/v1/jobs/{job['id']}", headers={"Authorization": f"Bearer {key}"}, timeout=5
+    )
+    assert same.json() == job
+    made = json.loads(run(tmp_path, "keys", "create", "bob", "--json").stdout)
+    mine = run(tmp_path, "jobs", "list", "--json", RUSHES_API_KEY=made["key"])
+    assert [found["id"] for found in json.loads(mine.stdout)["data"]] == [job["id"]]
+    assert run(tmp_path, "jobs", "list", RUSHES_API_KEY="rk_unknown").returncode == 4
+    assert run(tmp_path, "jobs", "show", "job_unknown").returncode == 3
+    assert run(tmp_path, "submit", "fox", "--resolution", "8k").returncode == 2
+    assert json.loads(run(tmp_path, "sweep", "--once", "--json").stdout) == {"ran": 0}
+
+    tree = again.tree()
+    beat = next(pid for line, pid in again.names().items() if line.rstrip().endswith("jobs.celery_app beat"))
+    os.kill(beat.number, signal.SIGKILL)
+    assert ended(again, tree) == 1
+    assert "error: beat was killed by SIGKILL" in again.said()
+
+
+def test_nothing_is_left_of_an_up_that_was_killed_and_the_next_one_goes_on(tmp_path: Path, up: Up) -> None:
+    killed = up()
+    killed.until_said("Rushes is up at")
+    job = archive_one(tmp_path)
+    tree = killed.tree()
+    lines = " ".join(killed.names())
+    for name in ("valkey-server", "weed", "sandbox", "granian", "worker@", "transfer@", "probe_helper"):
+        assert name in lines
+    killed.process.kill()
+    assert ended(killed, tree) == -signal.SIGKILL
+
+    following = up("--json")
+    following.until_said('"url"')
+    assert json.loads(following.out.read_text())["api_key"] is None
+    shown = json.loads(run(tmp_path, "jobs", "show", job["id"], "--json").stdout)
+    assert shown["events"][-1]["to_state"] == "archived"
+    tree = following.tree()
+    following.process.send_signal(signal.SIGINT)
+    assert ended(following, tree) == 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("starting valkey", signal.SIGINT),
+        ("bringing the database", signal.SIGHUP),
+        ("starting web", signal.SIGTERM),
+    ],
+)
+def test_a_signal_during_the_start_stops_everything(up: Up, moment: str, number: signal.Signals) -> None:
+    command = up()
+    command.until_said(moment)
+    tree = command.tree()
+    command.process.send_signal(number)
+    assert ended(command, tree) == 0, command.said()
+    assert f"stopped by {number.name}" in command.said()
