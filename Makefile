@@ -3,7 +3,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: setup test lint demo lock clean
+.PHONY: setup test lint demo bench docs lock clean
 
 setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
 
@@ -31,6 +31,14 @@ test: lint ## every check: lint, types, import rules, all tests
 
 demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
 	$(BIN)/rushes demo
+
+bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
+	$(BIN)/python benchmarks/callback_to_first_byte.py
+	$(BIN)/python benchmarks/two_hundred_jobs.py
+	$(BIN)/python benchmarks/transfer_memory.py
+
+docs: setup ## renew the generated parts of the documentation
+	$(BIN)/python docs/generate.py
 
 lock: $(BIN)/python $(UV) ## renew the hashed locks from pyproject.toml
 	$(COMPILE) --extra cli pyproject.toml -o requirements.txt

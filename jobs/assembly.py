@@ -16,16 +16,29 @@ from storage.bucket import Bucket, BucketConfig
 from storage.guard import guarded_session
 from storage.probe import Prober
 
+BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep
+
 
 def bucket(settings: Settings) -> Bucket:
+    """The bucket as our processes reach it."""
+    return _bucket(settings, settings.s3_endpoint_url)
+
+
+def bucket_for_links(settings: Settings) -> Bucket:
+    """The bucket as those who follow presigned links reach it."""
+    return _bucket(settings, settings.s3_public_endpoint_url or settings.s3_endpoint_url)
+
+
+def _bucket(settings: Settings, endpoint_url: str | None) -> Bucket:
     return Bucket(
         BucketConfig(
             bucket=settings.s3_bucket,
             prefix=settings.s3_prefix,
-            endpoint_url=settings.s3_endpoint_url,
+            endpoint_url=endpoint_url,
             region=settings.s3_region,
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key,
+            session_token=settings.s3_session_token,
         )
     )
 
@@ -34,11 +47,13 @@ def working_parts(settings: Settings, ringer: Ringer, role: str) -> Parts:
     """Everything that a working process hands to its steps."""
     spool_dir = settings.data_dir / "spool"
     spool_dir.mkdir(parents=True, exist_ok=True)
-    slots = settings.worker_slots
+    slots = {"transfer": settings.transfer_slots, "notify": settings.notify_slots, "sweep": 1}.get(
+        role, settings.worker_slots
+    )
     return Parts(
         settings=settings,
         providers=PROVIDERS,
-        database=Database(settings.database_url, threads=max(slots, settings.transfer_slots) + 8),
+        database=Database(settings.database_url, threads=slots + BESIDE),
         client=ProviderClient(
             allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None
         ),

@@ -34,7 +34,7 @@ def database_clock(db: Connection) -> datetime:
 class Database:
     """Transactions on one database. `write()` serialises on SQLite; `read()` never waits for a writer."""
 
-    def __init__(self, url: str, *, threads: int = 40, clock: Clock = database_clock):
+    def __init__(self, url: str, *, threads: int = 30, clock: Clock = database_clock):
         self.url = sa.make_url(url)
         self.clock = clock
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else _postgresql(self.url, threads)

@@ -153,7 +153,9 @@ def _generating(case: Case, now: datetime, rules: Rules) -> _Turn | None:
 def _archiving(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     attempt = _current(case)
     if attempt.outcome is A.DELIVERED:
-        return _turn(E.STORE, attempt, {**_no_error(), "progress": 100, "overdue": False, "link_dies_at": None})
+        return _turn(
+            E.STORE, attempt, {**_no_error(), "progress": 100, "overdue": False, "flagged": None, "link_dies_at": None}
+        )
     if attempt.outcome is A.UNDELIVERED:
         event = E.KEY_CONFLICT if attempt.error_code == "key_conflict" else E.EXPIRE
         return _turn(event, attempt, {**_error(attempt, retryable=True), "link_dies_at": None})

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.models import inbox, jobs
-from jobs.states import State
+from jobs.states import ENDED, State
 from jobs.store import bring_news
 
 
@@ -52,6 +52,8 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
     count = db.execute(sa.select(sa.func.count()).where(same_attempt)).scalar_one()
     if count >= longest:
         return Kept(200, state, ring=False, kept=False)
+    # An answer that asks for another try helps nobody once the job has ended or is not known here.
+    status = callback.status if state is not None and state not in ENDED else 200
     db.execute(
         sa.insert(inbox).values(
             job_id=callback.job_id,
@@ -61,13 +63,13 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
             body=callback.body,
             headers=dict(callback.headers),
             readable=callback.readable,
-            status=callback.status,
+            status=status,
             task_id=callback.task_id,
             received_at=now,
         )
     )
     woken = bring_news(db, callback.job_id, now=now)
-    return Kept(callback.status, state, ring=woken, kept=True)
+    return Kept(status, state, ring=woken, kept=True)
 
 
 def _state(db: Connection, callback: Callback) -> tuple[State | None, bool]:

@@ -68,11 +68,13 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     s3_endpoint_url: str | None
+    s3_public_endpoint_url: str | None  # of presigned links, where those who follow them know the store by another name
     s3_bucket: str
     s3_prefix: str
     s3_region: str | None
     s3_access_key: str | None = field(repr=False)
     s3_secret_key: str | None = field(repr=False)
+    s3_session_token: str | None = field(repr=False)
     public_url: str | None
     callback_keys: Mapping[str, bytes] = field(repr=False)  # by key id; the first signs
     notice_secrets: tuple[str, ...] = field(repr=False)  # the first signs alone unless two are live
@@ -162,7 +164,7 @@ class _Reader:
             if not (0 < value < 1e12 or (value == 0 and name in MAY_BE_ZERO)):
                 raise ValueError
         except ValueError:
-            self.fault(f"RUSHES_{name} is {raw!r}, not a number above zero; example: RUSHES_{name}={default:g}")
+            self.fault(f"RUSHES_{name} is {raw!r}, not a number above zero; example: RUSHES_{name}={default:.15g}")
             value = default
         return int(value) if name in INTEGERS else float(value)
 
@@ -201,11 +203,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "redis_url": read.url("RUSHES_REDIS_URL", ("redis", "rediss"), "redis://:password@127.0.0.1:6379/0")
         or "redis://127.0.0.1:6379/0",
         "s3_endpoint_url": read.url("RUSHES_S3_ENDPOINT_URL", ("https", "http"), "https://s3.example.com"),
+        "s3_public_endpoint_url": read.url(
+            "RUSHES_S3_PUBLIC_ENDPOINT_URL", ("https", "http"), "https://videos.example.com"
+        ),
         "s3_bucket": _bucket(read),
         "s3_prefix": (read.text("RUSHES_S3_PREFIX") or "").lstrip("/"),
         "s3_region": read.text("AWS_REGION") or read.text("AWS_DEFAULT_REGION"),
         "s3_access_key": read.text("AWS_ACCESS_KEY_ID"),
         "s3_secret_key": read.text("AWS_SECRET_ACCESS_KEY"),
+        "s3_session_token": read.text("AWS_SESSION_TOKEN"),
         "public_url": public_url.rstrip("/") if public_url else None,
         "callback_keys": keys,
         "notice_secrets": _notice_secrets(read),

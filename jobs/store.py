@@ -6,7 +6,7 @@ compares it; only the holder's own write lets go of the hold; news never touches
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,13 +40,25 @@ class Held:
 
 def read_case(db: Connection, job_id: str) -> Case:
     """A job with its attempts and letters. Raises UnknownJob."""
-    row = db.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
-    if row is None:
+    found = read_cases(db, [job_id])
+    if not found:
         raise UnknownJob(f"No job {job_id}.")
-    tries = db.execute(sa.select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)).mappings()
+    return found[0]
+
+
+def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
+    """The jobs of these ids that there are, in this order, with their attempts and letters."""
+    rows = {row["id"]: row for row in db.execute(sa.select(jobs).where(jobs.c.id.in_(job_ids))).mappings()}
+    tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}
+    chosen = sa.select(attempts).where(attempts.c.job_id.in_(job_ids)).order_by(attempts.c.number)
+    for row in db.execute(chosen).mappings():
+        tries[row["job_id"]][row["number"]] = _attempt(row)
+    letters: dict[str, list[Letter]] = {job_id: [] for job_id in rows}
     columns = [inbox.c[name] for name in Letter.__dataclass_fields__]
-    letters = db.execute(sa.select(*columns).where(inbox.c.job_id == job_id).order_by(inbox.c.id)).mappings()
-    return Case(_job(row), {t["number"]: _attempt(t) for t in tries}, tuple(Letter(**x) for x in letters))
+    kept = sa.select(inbox.c.job_id, *columns).where(inbox.c.job_id.in_(rows)).order_by(inbox.c.id)
+    for job_id, *values in db.execute(kept):
+        letters[job_id].append(Letter(*values))
+    return [Case(_job(rows[i]), tries[i], tuple(letters[i])) for i in job_ids if i in rows]
 
 
 def read_held(db: Connection, held: Held) -> Held | None:
@@ -129,6 +141,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
             db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
         elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.outcome in WITHOUT_VIDEO:
             _change_attempt(db, job_id, number, changes, now)
+            db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
     _note(db, job_id, notes, now)
     bring_news(db, job_id, now=now)
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from jobs import archiving, heartbeats, reconcile, steps, submission
 from jobs.database import DatabaseUnavailable
+from jobs.errors import UnknownJob
 from jobs.models import inbox, jobs, notices
 from jobs.parts import Parts
 from jobs.states import State
@@ -134,6 +135,8 @@ def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], No
         run(job_id, parts)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", step=step, job=job_id, reason=str(e))
+    except UnknownJob:  # rung for before a backup was put back
+        log.warning("unknown_job", step=step, job=job_id)
     except Exception:
         log.exception("step_raised", step=step, job=job_id)
         steps.fence(job_id, parts)

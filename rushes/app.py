@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from jobs import schema
-from jobs.assembly import bucket
+from jobs.assembly import bucket, bucket_for_links
 from jobs.broker import ringing_app
 from jobs.database import Database
 from jobs.errors import BadSettings
@@ -40,17 +40,16 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     database = Database(settings.database_url)
     schema.check(database)
     ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
-    store = bucket(settings)
     app = Flask(__name__)
     app.config.update(OPENAPI)
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.url_map.strict_slashes = False
     auth.install(app, database)
-    app.register_blueprint(health.blueprint(health.Health(settings, database, store)))
+    app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, PROVIDERS, database, ringer)))
     api = problems.ProblemApi(app)
     intake = Intake(settings, PROVIDERS, database)
-    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, store)))
+    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, bucket_for_links(settings))))
     problems.install(app)
 
     def close() -> None:

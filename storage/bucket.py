@@ -36,6 +36,7 @@ class BucketConfig:
     region: str | None
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def connect(config: BucketConfig) -> Any:
         region_name=config.region or (DEFAULT_REGION if config.endpoint_url else None),
         aws_access_key_id=config.access_key,
         aws_secret_access_key=config.secret_key,
+        aws_session_token=config.session_token,
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if config.endpoint_url else "virtual"},

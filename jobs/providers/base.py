@@ -161,11 +161,11 @@ class Provider:
         """What the video is expected to cost, in US dollars; None where no price is published."""
         credits = self.price_credits(generation)
         rate = self.prices.usd_per_credit if self.prices else None
-        return None if credits is None or rate is None else credits * rate
+        return None if credits is None or rate is None else round(credits * rate, 6)
 
     def price_credits(self, generation: Generation) -> float | None:
         """The same in the gateway's own credits."""
         if self.prices is None:
             return None
         per_s = self.prices.credits_per_s.get((generation.mode, generation.resolution))
-        return None if per_s is None else per_s * generation.duration
+        return None if per_s is None else round(per_s * generation.duration, 6)

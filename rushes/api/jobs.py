@@ -85,7 +85,7 @@ def blueprint(api: JobsApi) -> Blueprint:
             page = page.where(older)
         with api.database.read() as db:
             rows = db.execute(page).all()
-            found = [job_view(store.read_case(db, row.id)) for row in rows[:limit]]
+            found = [job_view(case) for case in store.read_cases(db, [row.id for row in rows[:limit]])]
         more = len(rows) > limit
         cursor = _cursor(rows[limit - 1].created_at, rows[limit - 1].id) if more else None
         return {"data": found, "has_more": more, "next_cursor": cursor}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,6 @@ from workshop import RUN, ReceiverServer, Workshop
 
 from jobs import models
 from jobs.database import Database, DatabaseUnavailable
-from jobs.states import State
 
 RUNNING = {"id": "t-1", "status": "processing"}
 
@@ -127,20 +127,20 @@ def test_what_cannot_be_read_gets_400_is_kept_and_rings_all_the_same(
     assert workshop.case(live).unread == ()
 
 
-def test_an_ended_job_rings_only_while_an_attempt_is_open(make_workshop: Any, sandbox: Any) -> None:
-    workshop: Workshop = make_workshop(life_s=3600)
-    server = ReceiverServer(workshop)
-    workshop.receive_callbacks_at(server.url)
-    try:
-        sandbox.fault("aivideoapi", "lose_callback")
-        done = submit(workshop, provider="aivideoapi")
-        workshop.until(done, State.ARCHIVED)
-        workshop.bells.take()
-        assert post(workshop, done, json.dumps(FINISHED).encode()).status_code == 200
-        assert workshop.bells.take() == []
-        assert len(kept(workshop, done)) == 1
-    finally:
-        server.close()
+def test_an_ended_job_keeps_a_callback_and_rings_only_while_an_attempt_is_open(workshop: Workshop, live: str) -> None:
+    def end_with(alarm_at: Any) -> None:
+        with workshop.database.write() as db:
+            db.execute(sa.update(models.jobs).values(state="failed", alarm_at=alarm_at))
+
+    with workshop.database.read() as db:
+        later = workshop.database.clock(db) + timedelta(hours=1)
+    end_with(later)
+    assert post(workshop, live, json.dumps(FINISHED).encode()).status_code == 200
+    assert workshop.bells.take() == [("jobs.transfer", live)]
+    end_with(None)
+    assert post(workshop, live, json.dumps(RUNNING).encode()).status_code == 200
+    assert workshop.bells.take() == []
+    assert len(kept(workshop, live)) == 2
 
 
 def test_over_the_limit_of_kept_bodies_the_answer_is_200_and_nothing_is_kept(workshop: Workshop, live: str) -> None:

@@ -1,0 +1,150 @@
+"""Notices: signed, at least once, in order, and read by the official library on the other side."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from standardwebhooks import Webhook
+from workshop import Workshop
+
+from jobs import models
+from jobs.states import State
+from webhooks import delivery
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+
+class Pipeline:
+    """The receiving side; answers with `statuses` in turn, then with 200."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+        self.statuses: list[int] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.seen.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(outer.statuses.pop(0) if outer.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def pipeline() -> Iterator[Pipeline]:
+    one = Pipeline()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def notifying(make_workshop: Any) -> Workshop:
+    workshop: Workshop = make_workshop(notice_secrets=f"{SECRET},{OTHER}", notice_unit_s=0.01)
+    return workshop
+
+
+def row_of(workshop: Workshop) -> Any:
+    with workshop.database.read() as db:
+        return db.execute(sa.select(models.notices)).mappings().one()
+
+
+def archived(workshop: Workshop, pipeline: Pipeline) -> str:
+    job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
+    workshop.until(job_id, State.ARCHIVED)
+    assert ("webhooks.notify", job_id) in workshop.bells.rung
+    return job_id
+
+
+def test_an_archived_job_is_told_with_the_whole_job_under_both_secrets(
+    notifying: Workshop, pipeline: Pipeline, sandbox: Any
+) -> None:
+    job_id = archived(notifying, pipeline)
+    delivery.notify(job_id, notifying.parts)
+    [(headers, body)] = pipeline.seen
+    for secret in (SECRET, OTHER):
+        Webhook(secret).verify(body, headers)
+    told = json.loads(body)
+    assert (told["type"], told["sequence"], told["data"]["id"]) == ("job.archived", 1, job_id)
+    assert told["data"]["state"] == "archived"
+    assert told["data"]["video"]["sha256"] == notifying.case(job_id).job.sha256
+    row = row_of(notifying)
+    assert (row["alarm_at"], row["last_status"], row["tries"]) == (None, 200, 1)
+    delivery.notify(job_id, notifying.parts)
+    assert len(pipeline.seen) == 1
+
+
+def test_a_refused_notice_is_sent_again_under_the_same_id(
+    notifying: Workshop, pipeline: Pipeline, sandbox: Any
+) -> None:
+    pipeline.statuses = [500, 503]
+    job_id = archived(notifying, pipeline)
+
+    def delivered() -> bool:
+        delivery.notify(job_id, notifying.parts)
+        return row_of(notifying)["delivered_at"] is not None
+
+    notifying.await_(delivered, "the delivery", job_id=job_id)
+    assert len(pipeline.seen) == 3
+    assert len({headers["webhook-id"] for headers, _ in pipeline.seen}) == 1
+
+
+def test_410_stops_and_a_redirect_is_a_refusal(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
+    pipeline.statuses = [302, 410]
+    job_id = archived(notifying, pipeline)
+
+    def at_rest() -> bool:
+        delivery.notify(job_id, notifying.parts)
+        return row_of(notifying)["alarm_at"] is None
+
+    notifying.await_(at_rest, "the end", job_id=job_id)
+    row = row_of(notifying)
+    assert (row["last_status"], row["delivered_at"], row["tries"]) == (410, None, 2)
+    assert len(pipeline.seen) == 2
+
+
+def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
+    job_id = archived(notifying, pipeline)
+    with notifying.database.write() as db:
+        db.execute(sa.update(models.notices).values(url="http://127.0.0.1:1/hook"))
+    delivery.notify(job_id, notifying.parts)
+    row = row_of(notifying)
+    assert row["alarm_at"] is not None
+    assert row["last_error"]
+    with notifying.database.write() as db:
+        db.execute(sa.update(models.notices).values(url=pipeline.url))
+
+    def delivered() -> bool:
+        delivery.notify(job_id, notifying.parts)
+        return row_of(notifying)["delivered_at"] is not None
+
+    notifying.await_(delivered, "the delivery", job_id=job_id)
+
+
+def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(notice_secrets=SECRET)
+    sandbox.fault("gravitex", "fail", retryable=False)
+    job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
+    workshop.until(job_id, State.FAILED)
+    delivery.notify(job_id, workshop.parts)
+    [(headers, body)] = pipeline.seen
+    told = Webhook(SECRET).verify(body, headers)
+    assert told["type"] == "job.failed"
+    assert told["data"]["error"]["code"]

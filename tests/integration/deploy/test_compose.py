@@ -1,0 +1,148 @@
+"""docker-compose.yml and what it is built from, as far as can be said without an engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import compose_file
+import pytest
+import yaml
+from compose_file import COMPOSE, ROOT
+
+from jobs.settings import NUMBERS
+
+ENV = compose_file.filled_in()
+SERVICES = compose_file.services(ENV)
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("rushes:")}
+STORES = ("postgres", "valkey", "seaweedfs")
+NO_HEALTH = {"migrate": "it ends by itself"}
+
+
+def follows_the_schema(file: Path) -> bool:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+def seconds(duration: str) -> float:
+    return float(duration.removesuffix("s"))
+
+
+@pytest.fixture(params=SERVICES, ids=str)
+def service(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return request.param, SERVICES[request.param]
+
+
+def test_the_file_follows_the_published_schema(tmp_path: Path) -> None:
+    assert follows_the_schema(COMPOSE)
+    wrong = tmp_path / "docker-compose.yml"
+    wrong.write_text(COMPOSE.read_text().replace("mem_limit:", "memory_limit:", 1))
+    assert not follows_the_schema(wrong)
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"RUSHES_WORKER_SLOTS": "3", "RUSHES_TRANSFER_SLOTS": "4"}], ids=["default", "set"]
+)
+def test_the_commands_are_those_of_the_procfile(env: dict[str, str]) -> None:
+    env = compose_file.filled_in(**env)
+    services = compose_file.services(env)
+    commands = {name: compose_file.command(services[name]) for name in OURS}
+    expected = {name: compose_file.from_procfile(services[name], env).get(name) for name in OURS}
+    expected["migrate"] = compose_file.from_procfile(services["migrate"], env)["release"]
+    assert commands == expected
+
+
+def test_there_is_a_service_for_each_line_of_the_procfile() -> None:
+    lines = compose_file.from_procfile(SERVICES["web"], ENV)
+    assert set(OURS) - {"migrate"} == set(lines) - {"release"}
+
+
+def test_each_service_is_shut_in(service: tuple[str, dict[str, Any]]) -> None:
+    name, given = service
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", given["user"]), "root"
+    assert given["read_only"] is True
+    assert given["cap_drop"] == ["ALL"]
+    assert given.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert "no-new-privileges:true" in given["security_opt"]
+    assert given["mem_limit"]
+    assert given["pids_limit"]
+
+
+def test_each_service_is_looked_after(service: tuple[str, dict[str, Any]]) -> None:
+    name, given = service
+    assert ("healthcheck" in given) is (name not in NO_HEALTH)
+    assert given["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    assert {"max-size", "max-file"} <= set(given["logging"]["options"])
+    assert seconds(given["stop_grace_period"]) >= 15
+
+
+def test_each_image_is_pinned_to_a_major_version(service: tuple[str, dict[str, Any]]) -> None:
+    _, given = service
+    assert re.fullmatch(r"[a-z/]+:\d+(\.\d+)*", given["image"])
+
+
+def test_only_the_proxy_is_published_beyond_loopback() -> None:
+    published = {name: given["ports"] for name, given in SERVICES.items() if "ports" in given}
+    assert published.pop("proxy") == ["80:8080", "443:8443"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_proxy_reaches_no_store() -> None:
+    networks = yaml.safe_load(COMPOSE.read_text())["networks"]
+    assert networks["stores"] == {"internal": True}
+    assert all("stores" in SERVICES[name]["networks"] for name in (*STORES, *OURS))
+    assert [name for name, given in SERVICES.items() if "edge" in given["networks"]] == ["proxy", "web"]
+    assert not set(SERVICES["proxy"]["networks"]) & set(SERVICES["seaweedfs"]["networks"])
+
+
+def test_the_processes_wait_for_the_stores_and_the_migration() -> None:
+    expected = {name: {"condition": "service_healthy"} for name in STORES}
+    expected["migrate"] = {"condition": "service_completed_successfully"}
+    assert all(given["depends_on"] == expected for name, given in OURS.items() if name != "migrate")
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_a_submit_or_a_notice_on_its_way_may_finish_before_a_stop() -> None:
+    for name, deadline in (("worker", "SUBMIT_DEADLINE_S"), ("notify", "NOTICE_DEADLINE_S")):
+        assert seconds(SERVICES[name]["stop_grace_period"]) > NUMBERS[deadline][0]
+
+
+def test_no_secret_stands_in_a_command_line(service: tuple[str, dict[str, Any]]) -> None:
+    _, given = service
+    assert compose_file.SECRET not in str(given.get("command")) + str(given.get("healthcheck"))
+
+
+def test_valkey_keeps_what_it_is_given() -> None:
+    configuration = SERVICES["valkey"]["command"][-1].splitlines()
+    assert {"appendonly yes", "maxmemory-policy noeviction", 'requirepass "$VALKEY_PASSWORD"'} <= set(configuration)
+
+
+def test_the_image_is_what_compose_takes_it_for() -> None:
+    build, run = (ROOT / "Dockerfile").read_text().split("\nFROM ")[-2:]
+    assert "--require-hashes --only-binary :all: -r requirements.txt" in build
+    assert "pip install --no-deps ." in build
+    assert "http" not in build + run, "an index host"
+    assert all(f"USER {given['user']}\n" in run for given in OURS.values())
+    assert all(given["environment"]["RUSHES_DATA_DIR"] == "/var/lib/rushes" for given in OURS.values())
+    assert "0700 /var/lib/rushes" in run
+
+
+def test_nothing_goes_into_the_image_unless_it_is_named() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    named = {line[1:] for line in lines if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert "*" in lines
+    assert named == {name for words in copied for name in words.split()}
+
+
+def test_the_proxy_hands_on_callbacks_alone_and_as_large_as_the_receiver_takes_them() -> None:
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
+    default = f"{NUMBERS['MAX_BODY_BYTES'][0]:.0f}"
+    assert f"max_size {{$RUSHES_MAX_BODY_BYTES:{default}}}" in caddyfile
+    assert SERVICES["proxy"]["environment"] == {"RUSHES_DOMAIN": ENV["RUSHES_DOMAIN"], "RUSHES_MAX_BODY_BYTES": default}
+    assert caddyfile.count("reverse_proxy") == 1
+    assert "method POST\n\t\tpath /webhooks/*\n" in caddyfile
+    assert "request>uri delete" in caddyfile, "its paths hold tokens"

@@ -1,0 +1,64 @@
+""".env.example is true to jobs/settings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import compose_file
+from compose_file import EXAMPLE
+
+from jobs.providers.registry import PROVIDERS
+from jobs.settings import NUMBERS, load
+
+ELSEWHERE = {"SSL_CERT_FILE"}  # read by jobs/assembly.py, as by other programs
+
+
+class Listening(Mapping[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_, self.asked = values, set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def test_it_names_every_setting_and_no_other() -> None:
+    environment = Listening({"RUSHES_S3_BUCKET": "rushes"})
+    load(environment)
+    settings = {name for name in environment.asked if name not in ELSEWHERE and not name.endswith("_FILE")}
+    named = set(compose_file.example(off=True)) | set(compose_file.example(off=False))
+    assert {f"{name}_FILE" for name in settings} <= environment.asked
+    assert named == settings | compose_file.variables() | ELSEWHERE
+
+
+def test_its_numbers_are_the_defaults_and_say_what_they_mean() -> None:
+    expected = "".join(f"# {meaning}\n#RUSHES_{name}={default:.15g}\n" for name, (default, meaning) in NUMBERS.items())
+    assert EXAMPLE.read_text().endswith(expected), f"the end of .env.example should read:\n{expected}"
+
+
+def test_its_gateways_are_at_their_usual_addresses() -> None:
+    shown = compose_file.example(off=True)
+    assert {name: shown[f"RUSHES_{name.upper()}_BASE_URL"] for name in PROVIDERS} == {
+        name: provider.base_url for name, provider in PROVIDERS.items()
+    }
+
+
+def test_once_filled_in_the_service_starts_with_it() -> None:
+    env = compose_file.filled_in(RUSHES_EVOLINK_API_KEY="sk-1")
+    settings = load(compose_file.environment(compose_file.services(env)["worker"], env))
+    assert settings.public_url == "https://rushes.example.com"
+    assert settings.s3_bucket == "rushes"
+    assert set(settings.accounts) == {"evolink"}
+
+
+def test_what_has_to_be_filled_in_is_empty() -> None:
+    empty = {name for name, value in compose_file.example(off=False).items() if not value}
+    assert empty == {"POSTGRES_PASSWORD", "VALKEY_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUSHES_CALLBACK_KEYS"}
