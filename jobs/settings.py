@@ -164,13 +164,15 @@ class _Reader:
             if not (0 < value < 1e12 or (value == 0 and name in MAY_BE_ZERO)):
                 raise ValueError
         except ValueError:
-            self.fault(f"RUSHES_{name} is {raw!r}, not a number above zero; example: RUSHES_{name}={default:.15g}")
+            least = "of zero or more" if name in MAY_BE_ZERO else "above zero"
+            self.fault(f"RUSHES_{name} is {raw!r}, not a number {least}; example: RUSHES_{name}={default:.15g}")
             value = default
         return int(value) if name in INTEGERS else float(value)
 
     def fault(self, line: str) -> None:
         """Remember what is wrong; the caller goes on, so that all faults are told together."""
-        self.faults.append(line)
+        if line not in self.faults:  # a variable may be read for two things
+            self.faults.append(line)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -5,9 +5,10 @@ Two sweeps at once cost duplicate messages only: a doorbell means "look at this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -22,7 +23,7 @@ from jobs.states import State
 from jobs.store import CLOCK_SET_BACK
 
 AGAIN_S = 0.5  # while due rows remain
-LEAVE_OUT_S = 5  # a row that was handed over this recently
+LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
 SWEPT = "swept"  # the heartbeat that says when a sweep last looked
 
 unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
@@ -45,27 +46,34 @@ RUN: dict[str, Callable[[str, Parts], None]] = {
 log = structlog.get_logger()
 
 
-def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Iterable[str] = ()) -> list[str]:
-    """The ids of due jobs for a step, most urgent first, in turn between API keys."""
+class Due(NamedTuple):
+    """A row that is due, as it stands: once anybody has worked on it, its version is another."""
+
+    id: str
+    version: int
+
+
+def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Collection[Due] = ()) -> list[Due]:
+    """The due jobs for a step, most urgent first, in turn between API keys."""
     ripe = sa.or_(
         sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)),
         sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > now + CLOCK_SET_BACK),
     )
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
     turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
-    found = sa.select(jobs.c.id, turn, urgency.label("urgency")).where(STEPS[step], ripe)
-    if left := list(leave_out):
-        found = found.where(jobs.c.id.not_in(left))
+    found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency")).where(STEPS[step], ripe)
+    if leave_out:
+        found = found.where(sa.tuple_(jobs.c.id, jobs.c.version).not_in([tuple(row) for row in leave_out]))
     ranked = found.subquery()
-    statement = sa.select(ranked.c.id).order_by(ranked.c.turn, ranked.c.urgency, ranked.c.id).limit(limit)
-    return list(db.execute(statement).scalars())
+    order = (ranked.c.turn, ranked.c.urgency, ranked.c.id)
+    return [Due(*row) for row in db.execute(sa.select(ranked.c.id, ranked.c.version).order_by(*order).limit(limit))]
 
 
-def due_notices(db: Connection, *, limit: int, now: datetime) -> list[str]:
-    """The ids of jobs with a due notice."""
+def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
+    """The jobs with a due notice, with the notice's version."""
     free = sa.or_(notices.c.held_until.is_(None), notices.c.held_until <= now)
-    statement = sa.select(notices.c.job_id).where(notices.c.alarm_at <= now, free)
-    return list(db.execute(statement.order_by(notices.c.alarm_at).limit(limit)).scalars())
+    statement = sa.select(notices.c.job_id, notices.c.version).where(notices.c.alarm_at <= now, free)
+    return [Due(*row) for row in db.execute(statement.order_by(notices.c.alarm_at).limit(limit))]
 
 
 @dataclass
@@ -75,7 +83,7 @@ class Sweeper:
     parts: Parts
 
     def __post_init__(self) -> None:
-        self._handed: dict[tuple[str, str], float] = {}
+        self._handed: dict[tuple[str, Due], float] = {}
 
     def run(self, *, for_s: float) -> None:
         """Look at once, and again while due rows remain, for at most `for_s` seconds."""
@@ -97,18 +105,18 @@ class Sweeper:
             if waiting is None:  # Valkey is away: nobody would hear
                 return False
             room = 2 * slots.get(step, settings.worker_slots) - waiting
-            handed = [job_id for s, job_id in self._handed if s == step]
+            handed = [row for s, row in self._handed if s == step]
             with parts.database.read() as db:
                 now = parts.database.clock(db)
                 limit = max(room, 0) + 1
                 if step == "webhooks.notify":
-                    found = [i for i in dict.fromkeys(due_notices(db, limit=limit, now=now)) if i not in handed]
+                    found = [row for row in due_notices(db, limit=limit, now=now) if row not in handed]
                 else:
                     found = due(db, step, limit=limit, now=now, leave_out=handed)
             more = more or len(found) > max(room, 0)
-            for job_id in found[: max(room, 0)]:  # after the read has ended
-                parts.ringer.ring(step, job_id)
-                self._handed[step, job_id] = parts.monotonic()
+            for row in found[: max(room, 0)]:  # after the read has ended
+                parts.ringer.ring(step, row.id)
+                self._handed[step, row] = parts.monotonic()
         return more
 
     def _forget(self) -> None:
@@ -122,8 +130,8 @@ def run_in_place(parts: Parts, *, limit: int = 1000) -> int:
     for step, run in RUN.items():
         with parts.database.read() as db:
             found = due(db, step, limit=limit, now=parts.database.clock(db))
-        for job_id in found:
-            guarded(step, job_id, parts, run)
+        for row in found:
+            guarded(step, row.id, parts, run)
             ran += 1
     heartbeats.beat(parts.database, SWEPT, SWEPT)
     return ran

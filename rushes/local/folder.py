@@ -39,7 +39,7 @@ class Folder:
         The values must be JSON. Raises BadFolder for an unreadable file: it holds the keys to the data beside it, so
         it is never replaced.
         """
-        kept = self._load()
+        kept = read_local(self.path)
         values = {**defaults, **kept}
         if values != kept:
             self.save(values)
@@ -63,17 +63,21 @@ class Folder:
     ) -> None:
         self.close()
 
-    def _load(self) -> dict[str, Any]:
-        path = self.path / "local.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise BadFolder(f"{path} is not JSON ({error}); restore it, or use another data folder") from error
-        if not isinstance(values, dict):
-            raise BadFolder(f"{path} should hold a JSON object, not {type(values).__name__}")
-        return values
+
+def read_local(folder: Path) -> dict[str, Any]:
+    """What a folder's local.json holds; {} if there is none. Anybody may read, held or not. Raises BadFolder."""
+    path = folder / "local.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BadFolder(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise BadFolder(f"{path} is not JSON ({error}); restore it, or use another data folder") from error
+    if not isinstance(values, dict):
+        raise BadFolder(f"{path} should hold a JSON object, not {type(values).__name__}")
+    return values
 
 
 def new_secret() -> str:

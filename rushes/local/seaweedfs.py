@@ -119,6 +119,7 @@ class SeaweedFS:
                 connect_timeout=1,
                 read_timeout=2,
                 retries={"total_max_attempts": 1},
+                proxies={},  # this machine's own server; None would mean those of the environment
             ),
         )
 

@@ -1,0 +1,35 @@
+"""How commands fail: a message, a hint, and an exit status that scripts can rely on."""
+
+from __future__ import annotations
+
+OK = 0
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+AUTH = 4
+JOB_FAILED = 5
+TIMED_OUT = 6
+RATE_LIMITED = 7
+UNREACHABLE = 8
+INTERRUPTED = 130
+
+MEANINGS = {
+    OK: "ok",
+    FAILED: "failure",
+    USAGE: "usage, or a setting or request that is not valid",
+    NOT_FOUND: "not found",
+    AUTH: "the API key is missing, unknown or revoked",
+    JOB_FAILED: "the job ended without a video",
+    TIMED_OUT: "timed out waiting",
+    RATE_LIMITED: "rate limited",
+    UNREACHABLE: "the service, database or bucket cannot be reached",
+    INTERRUPTED: "interrupted",
+}
+
+
+class Failure(Exception):
+    """Ends the command: printed as `error: …` and `hint: …`."""
+
+    def __init__(self, message: str, code: int = FAILED, *, hint: str | None = None):
+        super().__init__(message)
+        self.code, self.hint = code, hint

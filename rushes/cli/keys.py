@@ -1,0 +1,67 @@
+"""`rushes keys`: who may call the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jobs import api_keys
+from rushes.cli import failures, machine, options, output
+from rushes.cli.failures import Failure
+
+
+@click.group()
+def command() -> None:
+    """API keys of this installation.
+
+    They work on this machine's database: the environment's, or that of the data folder.
+    """
+
+
+@command.command()
+@click.argument("name")
+@options.data_dir
+@options.as_json
+def create(name: str, data_dir: Path, as_json: bool) -> None:
+    """Make a key for NAME. It is shown once, and kept as a digest only."""
+    name = name.strip()
+    if not (0 < len(name) <= 100 and name.isprintable()):
+        raise Failure("a name is 1 to 100 printable characters", failures.USAGE)
+    with machine.database(machine.settings_for_database(data_dir)) as database:
+        key_id, key = api_keys.create(database, name)
+    if as_json:
+        output.as_json({"id": key_id, "name": name, "key": key})
+        return
+    click.echo(key)
+    output.note(f"{key_id} for {name}; it will not be shown again")
+
+
+@command.command("list")
+@options.data_dir
+@options.as_json
+def list_(data_dir: Path, as_json: bool) -> None:
+    """All keys, oldest first."""
+    with machine.database(machine.settings_for_database(data_dir)) as database, database.read() as db:
+        rows = [dict(row) for row in api_keys.every(db)]
+    keys = [{n: v.isoformat() if hasattr(v, "isoformat") else v for n, v in row.items()} for row in rows]
+    if as_json:
+        output.as_json(keys)
+        return
+    names = ("id", "name", "created_at", "revoked_at")
+    output.table([name.removesuffix("_at") for name in names], [[key[name] for name in names] for key in keys])
+
+
+@command.command()
+@click.argument("key_id", metavar="ID")
+@options.data_dir
+@options.as_json
+def revoke(key_id: str, data_dir: Path, as_json: bool) -> None:
+    """Take a key back, at once and for good."""
+    with machine.database(machine.settings_for_database(data_dir)) as database:
+        if not api_keys.revoke(database, key_id):
+            raise Failure(f"no live key has the id {key_id}", failures.NOT_FOUND, hint="see `rushes keys list`")
+    if as_json:
+        output.as_json({"id": key_id, "revoked": True})
+    else:
+        output.note(f"{key_id} is revoked")

@@ -1,0 +1,120 @@
+"""The command `rushes` itself: help that teaches, errors in one form. Imports nothing heavy: `--help` must be quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from rushes.cli import failures, output
+from rushes.cli.failures import Failure
+
+# name → module, and what the list of commands says
+COMMANDS = {
+    "up": ("rushes.cli.up", "Run the whole service on this machine."),
+    "demo": ("rushes.cli.demo", "See five videos made and archived, in a minute, without any key."),
+    "sandbox": ("rushes.cli.sandbox", "Run the stand-in for the five gateways alone."),
+    "submit": ("rushes.cli.submit", "Ask for a video."),
+    "jobs": ("rushes.cli.jobs", "List, show and watch jobs."),
+    "keys": ("rushes.cli.keys", "Create, list and revoke API keys."),
+    "db": ("rushes.cli.db", "Bring the database up to date, or check it."),
+    "sweep": ("rushes.cli.sweep", "Run what is due, here and now, without Celery."),
+}
+
+_CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in failures.MEANINGS.items())
+EPILOG = f"""\b
+Examples:
+  rushes demo                              five videos from five stand-ins, archived
+  rushes up --sandbox                      the service, with stand-ins for the gateways
+  RUSHES_EVOLINK_API_KEY=… rushes up       the service, with a real gateway
+  rushes submit "A red fox in snow" --wait
+  rushes jobs list --json | jq .data[].state
+  rushes keys create render-farm --json
+
+\b
+Where:
+  RUSHES_URL        the service (default: what `rushes up` served last, else http://127.0.0.1:8080)
+  RUSHES_API_KEY    your key (default: the one `rushes up` keeps in its data folder)
+  RUSHES_DATA_DIR   the data folder (default: .rushes)
+  NO_COLOR          set to anything: no colors
+
+\b
+Exit status:
+{_CODES}"""
+
+
+class Root(click.Group):
+    """Knows its commands by name, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = importlib.import_module(COMMANDS[cmd_name][0])
+        except ModuleNotFoundError as error:
+            hint = "install the extras as well: rushes[cli,local]"
+            raise Failure(f"`rushes {cmd_name}` needs {error.name}, which is not installed", hint=hint) from error
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """As click's, with our form of errors and our exit statuses."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(failures.USAGE)
+        except click.UsageError as error:
+            place = error.ctx.command_path if error.ctx else "rushes"
+            _fail(Failure(error.format_message(), failures.USAGE, hint=f"see `{place} --help`"))
+        except click.ClickException as error:
+            _fail(Failure(error.format_message()))
+        except click.Abort:
+            _fail(Failure("interrupted", failures.INTERRUPTED))
+        except Failure as failure:
+            _fail(failure)
+        except BrokenPipeError:
+            # Whoever read us has heard enough (`| head`); Python must not complain about it at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+        except OSError as error:  # a folder that cannot be made, a full disk
+            _fail(Failure(str(error)))
+        sys.exit(status if isinstance(status, int) else failures.OK)
+
+
+def _fail(failure: Failure) -> NoReturn:
+    for line in str(failure).splitlines() or ["failed"]:
+        click.echo(f"{output.paint('error:', fg='red', bold=True)} {line}", err=True)
+    if failure.hint:
+        click.echo(f"{output.paint('hint:', fg='cyan')} {failure.hint}", err=True)
+    sys.exit(failure.code)
+
+
+@click.command(cls=Root, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rushes", message="%(package)s %(version)s")
+def main() -> None:
+    """Rushes brings generated video home: it asks paid gateways for videos, and sees to it that each one that was paid
+    for ends up, whole and playable, in your S3 bucket.
+    """

@@ -1,0 +1,174 @@
+"""The demo's work: one job for each gateway, followed to its end, and its video and poster brought home."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from jobs.assembly import bucket
+from rushes.cli.api import ENDED, TIMEOUT_S, Api, direct_session, refused
+from rushes.cli.failures import Failure
+from rushes.local.stack import Running
+from storage.bucket import Bucket
+from storage.errors import StorageError
+from storage.keys import poster_key
+
+PROMPT = "A red fox trots through fresh snow at dawn, cinematic"
+RESOLUTION, DURATION_S = "720p", 2
+DEADLINE_S = 40  # the whole demo has a minute
+POLL_S = 0.2
+READ_BYTES = 256 << 10
+EVENTS_TOLD = 5
+
+Show = Callable[[], None]
+
+
+class NotSaved(Exception):
+    """A video could not be brought home whole."""
+
+
+@dataclass
+class Take:
+    """One gateway's job on its way; what is not known yet is None."""
+
+    provider: str
+    job: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    video: Path | None = None
+    poster: Path | None = None
+    trouble: str | None = None
+
+    @property
+    def by(self) -> str | None:
+        """How the news of the end came: callback or poll."""
+        ways = [event["detail"].get("by") for event in self.events if event["event"] == "finish"]
+        return ways[-1] if ways else None
+
+    @property
+    def seconds(self) -> float | None:
+        """From the submit to the archive, by the service's clock."""
+        if self.job["ended_at"] is None:
+            return None
+        return (_moment(self.job["ended_at"]) - _moment(self.job["created_at"])).total_seconds()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the table shows, for programs."""
+        facts = self.job["video"] or {}
+        return {
+            "provider": self.provider,
+            "job": self.job["id"],
+            "state": self.job["state"],
+            "by": self.by,
+            "seconds": self.seconds,
+            **{n: facts.get(n) for n in ("bytes", "sha256", "duration_s", "width", "height", "bucket", "key")},
+            "video": str(self.video) if self.video else None,
+            "poster": str(self.poster) if self.poster else None,
+            "trouble": self.trouble,
+        }
+
+
+class Performance:
+    """The takes of one demo. All of its waiting notices at once when the service ends or a signal comes (Ended)."""
+
+    def __init__(self, service: Running, folder: Path) -> None:
+        self.takes: list[Take] = []
+        self._service, self._folder = service, folder
+        self._api = Api(service.url, service.api_key.key, session=direct_session(), pause=self._pause)
+
+    def submit(self) -> None:
+        """One job for each gateway. Raises Failure."""
+        wanted = {"prompt": PROMPT, "resolution": RESOLUTION, "duration": DURATION_S}
+        for provider in self._service.plan.simulated:
+            self._service.supervisor.check()
+            job = self._api.submit({**wanted, "provider": provider}, f"demo-{secrets.token_hex(8)}")
+            self.takes.append(Take(provider, job))
+
+    def follow(self, show: Show) -> None:
+        """Until all have ended, or time is up. What ends without a video, or not at all, has a trouble."""
+        end = time.monotonic() + DEADLINE_S
+        while going := [take for take in self.takes if take.job["state"] not in ENDED]:
+            if time.monotonic() > end:
+                break
+            for take in going:
+                self._service.supervisor.check()
+                take.job = self._api.get(f"/v1/jobs/{take.job['id']}")
+            show()
+            self._pause(POLL_S)
+        for take in self.takes:
+            take.events = self._api.get(f"/v1/jobs/{take.job['id']}/events")["data"]
+            if take.job["state"] != "archived":
+                take.trouble = _why(take)
+
+    def save(self, show: Show) -> None:
+        """The videos by way of the API, proven again by their SHA-256; the posters from beside them in the bucket."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        store = bucket(self._service.settings)
+        for take in self.takes:
+            if take.trouble:
+                continue
+            self._service.supervisor.check()
+            try:
+                take.video = self._save_video(take)
+                take.poster = self._save_poster(take, store)
+            except (NotSaved, Failure, StorageError, requests.RequestException, OSError) as error:
+                take.trouble = f"archived, but not saved here: {error}"
+            show()
+
+    def _save_video(self, take: Take) -> Path:
+        path = self._folder / f"{take.provider}.mp4"
+        draft = path.with_suffix(".part")
+        with direct_session() as session:
+            where = f"{self._service.url}/v1/jobs/{take.job['id']}/video"
+            said = session.get(where, headers=self._api.headers, timeout=TIMEOUT_S, allow_redirects=False)
+            if said.status_code != requests.codes.found:
+                raise refused(said)
+            with (
+                session.get(said.headers["Location"], timeout=TIMEOUT_S, stream=True) as answer,
+                draft.open("wb") as file,
+            ):
+                answer.raise_for_status()
+                digest = hashlib.sha256()
+                for piece in answer.iter_content(READ_BYTES):
+                    self._service.supervisor.check()
+                    digest.update(piece)
+                    file.write(piece)
+        wanted = take.job["video"]["sha256"]
+        if digest.hexdigest() != wanted:
+            draft.unlink()
+            raise NotSaved(f"its SHA-256 is {digest.hexdigest()}, not {wanted}")
+        os.replace(draft, path)
+        return path
+
+    def _save_poster(self, take: Take, store: Bucket) -> Path:
+        path = self._folder / f"{take.provider}.jpg"
+        path.write_bytes(b"".join(store.open(poster_key(take.job["video"]["key"]))))
+        return path
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._service.supervisor.check()
+            time.sleep(min(left, 0.05))
+
+
+def _why(take: Take) -> str:
+    """Why there is no video: state, error and the last events."""
+    job = take.job
+    said = f"{job['state']} after {DEADLINE_S} s" if job["state"] not in ENDED else str(job["state"])
+    if error := job["error"]:
+        said += f": {error['code']}: {error['message']}"
+    last = [f"{event['at']} {event['event']} {event['detail'] or ''}".rstrip() for event in take.events[-EVENTS_TOLD:]]
+    return "\n".join([said, *(f"    {line}" for line in last)])
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,37 @@
+"""Following one job to its end, for `submit --wait` and `jobs watch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rushes.cli import failures, output
+from rushes.cli.api import Api
+from rushes.cli.failures import Failure
+
+Show = Callable[[dict[str, Any]], None]
+
+
+def follow(api: Api, job_id: str, *, timeout_s: float | None, show: Show) -> dict[str, Any]:
+    """The job at its end; every change is shown. Raises Failure when time is up."""
+    job: dict[str, Any] = {}
+    for job in api.watch(job_id, timeout_s=timeout_s):
+        show(job)
+    return job
+
+
+def note(job: dict[str, Any]) -> None:
+    """One line about a job, on stderr."""
+    by = f" at {job['provider']}" if job["provider"] else ""
+    progress = f", {job['progress']} %" if job["progress"] is not None and job["state"] == "generating" else ""
+    overdue = ", overdue" if job["overdue"] else ""
+    output.note(f"{job['id']}  {job['state']}{by}{progress}{overdue}")
+
+
+def judge(job: dict[str, Any]) -> None:
+    """Raise Failure unless the job has ended as a video."""
+    if job["state"] != "archived":
+        error = job["error"] or {}
+        said = f": {error.get('code')}: {error.get('message')}" if error else ""
+        hint = f"`rushes jobs show {job['id']}` has its history"
+        raise Failure(f"{job['id']} is {job['state']}{said}", failures.JOB_FAILED, hint=hint)
