@@ -24,6 +24,7 @@ from jobs.store import CLOCK_SET_BACK
 
 AGAIN_S = 0.5  # while due rows remain
 LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
+NOTIFY = "webhooks.notify"
 SWEPT = "swept"  # the heartbeat that says when a sweep last looked
 
 unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
@@ -98,9 +99,9 @@ class Sweeper:
         parts = self.parts
         self._forget()
         settings = parts.settings
-        slots = {"jobs.transfer": settings.transfer_slots, "webhooks.notify": settings.notify_slots}
+        slots = {"jobs.transfer": settings.transfer_slots, NOTIFY: settings.notify_slots}
         more = False
-        for step in (*STEPS, "webhooks.notify"):
+        for step in (*STEPS, NOTIFY):
             waiting = parts.ringer.waiting(step)
             if waiting is None:  # Valkey is away: nobody would hear
                 return False
@@ -109,7 +110,7 @@ class Sweeper:
             with parts.database.read() as db:
                 now = parts.database.clock(db)
                 limit = max(room, 0) + 1
-                if step == "webhooks.notify":
+                if step == NOTIFY:
                     found = [row for row in due_notices(db, limit=limit, now=now) if row not in handed]
                 else:
                     found = due(db, step, limit=limit, now=now, leave_out=handed)
@@ -124,12 +125,16 @@ class Sweeper:
         self._handed = {row: at for row, at in self._handed.items() if now - at < LEAVE_OUT_S}
 
 
-def run_in_place(parts: Parts, *, limit: int = 1000) -> int:
-    """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey."""
+def run_in_place(parts: Parts, notify: Callable[[str, Parts], None], *, limit: int = 1000) -> int:
+    """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey.
+
+    `notify` sends a job's due notices: the room above this one knows how.
+    """
     ran = 0
-    for step, run in RUN.items():
+    for step, run in {**RUN, NOTIFY: notify}.items():
         with parts.database.read() as db:
-            found = due(db, step, limit=limit, now=parts.database.clock(db))
+            now = parts.database.clock(db)
+            found = due_notices(db, limit=limit, now=now) if step == NOTIFY else due(db, step, limit=limit, now=now)
         for row in found:
             guarded(step, row.id, parts, run)
             ran += 1

@@ -12,6 +12,7 @@ from jobs.broker import ringing_app
 from jobs.ringer import CeleryRinger
 from jobs.sweep import run_in_place
 from rushes.cli import machine, options, output
+from webhooks import delivery
 
 ROLE = "sweep-once"  # how its holds are signed
 
@@ -29,7 +30,7 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)
     try:
         with machine.told():
-            ran = run_in_place(parts)
+            ran = run_in_place(parts, delivery.notify)
     finally:
         parts.prober.close()
         parts.client.close()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from standardwebhooks import Webhook
 from workshop import Workshop
 
-from jobs import models
+from jobs import models, sweep
 from jobs.states import State
 from webhooks import delivery
 
@@ -148,3 +148,10 @@ def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbo
     told = Webhook(SECRET).verify(body, headers)
     assert told["type"] == "job.failed"
     assert told["data"]["error"]["code"]
+
+
+def test_the_sweep_finds_a_due_notice(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
+    archived(notifying, pipeline)
+    assert sweep.run_in_place(notifying.parts, delivery.notify) == 1
+    assert len(pipeline.seen) == 1
+    assert sweep.run_in_place(notifying.parts, delivery.notify) == 0

@@ -128,8 +128,8 @@ class Workshop:
             return [line["event"] for line in store.history(db, job_id)]
 
     def sweep(self) -> int:
-        """One round of the sweep, in place."""
-        return sweep.run_in_place(self.parts)
+        """One round of the sweep, in place; a test sends its notices itself."""
+        return sweep.run_in_place(self.parts, lambda job_id, parts: None)
 
     def until(self, job_id: str, *states: State, within_s: float = 20) -> Case:
         """Sweep until the job is in one of these states."""
