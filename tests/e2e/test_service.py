@@ -87,6 +87,29 @@ def test_a_transfer_killed_in_the_middle_is_taken_up_by_another_and_leaves_one_o
     assert sandbox.tasks("evolink")[0]["link_hits"]["count"] == 2
 
 
+def test_processes_that_are_all_killed_go_on_where_they_stopped_once_they_are_started_again(
+    make_service: Callable[..., Any], sandbox: Any
+) -> None:
+    service = make_service()
+    sandbox.set(generation_s=3)
+    job_ids = [service.submit(provider=provider) for provider in PROVIDERS]
+
+    def all_generating() -> bool:
+        return all(service.case(job_id).job.state is State.GENERATING for job_id in job_ids)
+
+    service.await_(all_generating, "five running tasks")
+    roles = [role for role in service.commands if role != "release"]
+    for role in roles:
+        service.supervisor.kill(role)
+    service.supervisor.kill("valkey")
+    service.supervisor.start(service.valkey.process())
+    for role in roles:
+        service.start(role)
+    cases = service.until_ended(*job_ids)
+    assert {case.job.state for case in cases} == {State.ARCHIVED}
+    assert len(sandbox.tasks()) == len(service.objects()) == 5
+
+
 def test_generate_delivered_twice_makes_one_job_whose_id_both_answers_hold(service: Any, sandbox: Any) -> None:
     app = Celery("pipeline", broker=service.valkey.url, backend=service.valkey.url, set_as_current=False)
     request = {"prompt": "A red fox", "provider": "gravitex", "resolution": "720p", "duration": 2}

@@ -1,0 +1,95 @@
+"""Workers on a real database whose gateway is a function of the test's; nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from rows import Rows
+
+from jobs.gates import Gates
+from jobs.parts import Parts
+from jobs.providers.base import Acceptance
+from jobs.providers.client import Answered, Lost, NotSent
+from jobs.providers.registry import PROVIDERS
+
+# EvoLink, with an acceptance that any answer of 200 is.
+GATEWAYS = {
+    "evolink": replace(PROVIDERS["evolink"], read_acceptance=lambda status, body: Acceptance(f"task-{body['n']}"))
+}
+
+
+class Bells:
+    """A ringer that remembers."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, task: str, job_id: str) -> None:
+        self.rung.append((task, job_id))
+
+    def sweep(self) -> None:
+        self.ring("jobs.sweep", "")
+
+    def waiting(self, task: str) -> int:
+        return 0
+
+
+class Pacer:
+    """Never asks for a pause."""
+
+    def pause(self, *_: Any) -> None: ...
+
+    def paused_s(self, *_: Any) -> float:
+        return 0.0
+
+    def take_query(self, *_: Any, **__: Any) -> bool:
+        return True
+
+
+class Gateway:
+    """Counts what is sent. `answer` makes a submit's answer."""
+
+    def __init__(self, answer: Callable[[], Answered | NotSent | Lost] | None = None):
+        self.answer = answer or self.accept
+        self.sent = 0
+
+    def resolve(self, *_: Any, **__: Any) -> str | None:
+        return None
+
+    def send(self, *_: Any, **__: Any) -> Answered | NotSent | Lost:
+        self.sent += 1
+        return self.answer()
+
+    def accept(self) -> Answered:
+        return Answered(200, {}, b'{"n": %d}' % self.sent)
+
+
+def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Parts:
+    """A worker's parts; what a submit does not touch is missing."""
+    parts = Parts(
+        settings=rows.intake.settings,
+        providers=GATEWAYS,
+        database=rows.database,
+        client=cast(Any, gateway),
+        pacing=cast(Any, Pacer()),
+        gates=Gates(4),
+        ringer=Bells(),
+        session=cast(Any, None),
+        bucket=cast(Any, None),
+        prober=cast(Any, None),
+        process=name,
+        spool_dir=Path("/nowhere"),
+        monotonic=lambda: 0.0,
+        pause=lambda s: None,
+        jitter=lambda s: s,
+        stopping=threading.Event(),
+    )
+    return replace(parts, **changes)
+
+
+def rung(parts: Parts) -> list[tuple[str, str]]:
+    return cast(Bells, parts.ringer).rung

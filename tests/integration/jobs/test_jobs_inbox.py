@@ -1,0 +1,126 @@
+"""Keeping callbacks: the rows of the design's table in section 5, on both databases."""
+
+from __future__ import annotations
+
+from rows import DAY, NOW, Rows
+
+from jobs import store
+from jobs.records import Facts, Outcome
+from jobs.states import State
+
+
+def live(rows: Rows) -> str:
+    job_id = rows.job(State.GENERATING, alarm_at=NOW + DAY)
+    rows.attempt(job_id)
+    return job_id
+
+
+def read_all(rows: Rows, job_id: str) -> None:
+    held = rows.held(job_id)
+    outcome = Outcome(alarm_at=NOW + DAY, facts=Facts(read=tuple(x.id for x in held.case.unread)))
+    assert rows.write(lambda db: store.finish_step(db, held, outcome, now=NOW))
+
+
+def test_a_first_readable_callback_is_kept_wakes_the_job_and_rings(rows: Rows) -> None:
+    job_id = live(rows)
+    kept = rows.callback(job_id)
+    assert (kept.status, kept.state, kept.ring, kept.kept) == (200, State.GENERATING, True, True)
+    case = rows.case(job_id)
+    assert [(x.attempt, x.task_id, x.readable) for x in case.unread] == [(1, "task-1", True)]
+    assert (case.job.alarm_at, case.job.version) == (NOW, 1)
+
+
+def test_it_never_touches_a_hold(rows: Rows) -> None:
+    job_id = live(rows)
+    held = rows.held(job_id)
+    rows.callback(job_id)
+    job = rows.case(job_id).job
+    assert (job.holder, job.held_until) == ("A", held.job.held_until)
+
+
+def test_the_same_again_writes_nothing_and_rings_once_more_while_it_is_unread(rows: Rows) -> None:
+    job_id = live(rows)
+    rows.callback(job_id)
+    before = rows.case(job_id)
+    again = rows.callback(job_id)
+    assert (again.status, again.ring) == (200, True)
+    assert rows.case(job_id) == before
+
+
+def test_the_same_again_after_it_was_read_rings_no_more(rows: Rows) -> None:
+    job_id = live(rows)
+    rows.callback(job_id)
+    read_all(rows, job_id)
+    before = rows.case(job_id)
+    again = rows.callback(job_id)
+    assert (again.status, again.ring) == (200, False)
+    assert rows.case(job_id) == before
+
+
+def test_the_same_again_gets_the_first_answer(rows: Rows) -> None:
+    job_id = live(rows)
+    assert rows.callback(job_id, b"x", readable=False, task_id=None, status=400).status == 400
+    assert rows.callback(job_id, b"x", status=200).status == 400
+
+
+def test_what_cannot_be_read_is_kept_and_rings_all_the_same(rows: Rows) -> None:
+    job_id = live(rows)
+    kept = rows.callback(job_id, b"<html>", readable=False, task_id=None, status=400)
+    assert (kept.status, kept.ring, kept.kept) == (400, True, True)
+    assert [x.readable for x in rows.case(job_id).unread] == [False]
+
+
+def test_another_body_is_other_news(rows: Rows) -> None:
+    job_id = live(rows)
+    rows.callback(job_id, b"1")
+    rows.callback(job_id, b"2")
+    assert len(rows.case(job_id).unread) == 2
+    assert rows.case(job_id).job.version == 2
+
+
+def test_the_same_body_of_another_attempt_is_other_news(rows: Rows) -> None:
+    job_id = live(rows)
+    rows.callback(job_id, attempt=1)
+    rows.callback(job_id, attempt=2)
+    assert [x.attempt for x in rows.case(job_id).unread] == [1, 2]
+
+
+def test_an_ended_job_keeps_it_and_rings_while_an_attempt_is_open(rows: Rows) -> None:
+    job_id = rows.job(State.FAILED, alarm_at=NOW + DAY)
+    rows.attempt(job_id)
+    kept = rows.callback(job_id)
+    assert (kept.status, kept.ring, kept.kept) == (200, True, True)
+    assert rows.case(job_id).job.alarm_at == NOW
+
+
+def test_an_archived_and_settled_job_keeps_it_and_is_not_disturbed(rows: Rows) -> None:
+    job_id = rows.job(State.ARCHIVED, alarm_at=None)
+    before = rows.case(job_id).job
+    kept = rows.callback(job_id)
+    assert (kept.status, kept.ring, kept.kept) == (200, False, True)
+    assert rows.case(job_id).job == before
+    assert not rows.callback(job_id).ring  # nor by the same again
+
+
+def test_even_garbage_for_an_ended_job_is_answered_with_200(rows: Rows) -> None:
+    job_id = rows.job(State.ARCHIVED, alarm_at=None)
+    assert rows.callback(job_id, readable=False, task_id=None, status=400).status == 200
+
+
+def test_a_job_that_this_database_does_not_know_keeps_it(rows: Rows) -> None:
+    kept = rows.callback("job_restored_elsewhere")
+    assert (kept.status, kept.state, kept.ring, kept.kept) == (200, None, False, True)
+    assert rows.callback("job_restored_elsewhere").kept
+
+
+def test_over_the_limit_of_an_attempt_nothing_is_kept(rows: Rows) -> None:
+    job_id = live(rows)
+    for n in range(3):
+        assert rows.callback(job_id, b"%d" % n, longest=3).kept
+    read_all(rows, job_id)
+    before = rows.case(job_id)
+    over = rows.callback(job_id, b"one more", longest=3)
+    assert (over.status, over.ring, over.kept) == (200, False, False)
+    assert rows.case(job_id) == before
+    assert rows.callback(job_id, b"one more", longest=3, attempt=2).kept  # each attempt has a limit of its own
+    assert rows.callback(job_id, b"1", longest=3).kept  # one that is there already

@@ -1,0 +1,121 @@
+"""Builders of rows with everything that a test does not care about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobs.decisions import Rules
+from jobs.providers.registry import PROVIDERS
+from jobs.records import Attempt, AttemptOutcome, Case, Job, Letter, Standing
+from jobs.settings import Settings, load
+from jobs.states import State
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=s) for s in (1, 60, 3_600, 86_400))
+JOB_ID = "job_01J000000000000000000000AA"
+
+
+def settings(**variables: str) -> Settings:
+    """Settings of an environment with a bucket and these variables, named without RUSHES_."""
+    return load({"RUSHES_S3_BUCKET": "videos", **{f"RUSHES_{name}": value for name, value in variables.items()}})
+
+
+SETTINGS = settings()
+
+
+def job(state: State = State.QUEUED, **changes: Any) -> Job:
+    """A job of this state; it was created a minute ago and has no error, no holder and no wish to cancel."""
+    values: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+    values |= {
+        "id": JOB_ID,
+        "state": state,
+        "version": 3,
+        "alarm_at": NOW,
+        "mode": "text-to-video",
+        "request": {"prompt": "A fox"},
+        "attempt": 0 if state is State.QUEUED else 1,
+        "overdue": False,
+        "troubles": 0,
+        "on_unconfirmed": "wait",
+        "start_by": NOW + DAY,
+        "archive_key": f"videos/2026/03/04/{JOB_ID}.mp4",
+        "notices": 0,
+        "metadata": {},
+        "api_key_id": "key_1",
+        "created_at": NOW - MINUTE,
+        "updated_at": NOW - SECOND,
+    }
+    return Job(**{**values, **changes})
+
+
+def attempt(number: int = 1, **changes: Any) -> Attempt:
+    """An open attempt at EvoLink that was sent a minute ago with a callback URL; its answer is not there yet."""
+    values: dict[str, Any] = dict.fromkeys(Attempt.__dataclass_fields__)
+    values |= {
+        "job_id": JOB_ID,
+        "number": number,
+        "provider": "evolink",
+        "base_url": "https://api.evolink.ai",
+        "account": "f" * 16,
+        "with_callback": True,
+        "request": {},
+        "outcome": AttemptOutcome.OPEN,
+        "standing": Standing.NONE,
+        "adopted": False,
+        "rejected_task_ids": [],
+        "created_at": NOW - MINUTE,
+        "sending_at": NOW - MINUTE,
+        "sends": 1,
+    }
+    return Attempt(**{**values, **changes})
+
+
+def accepted(number: int = 1, **changes: Any) -> Attempt:
+    """An attempt whose task runs since a minute ago."""
+    known = {"task_id": f"task-{number}", "accepted_at": NOW - MINUTE, "standing": Standing.HELD}
+    return attempt(number, **{**known, **changes})
+
+
+def lost(number: int = 1, **changes: Any) -> Attempt:
+    """An attempt whose answer was lost a minute ago."""
+    return attempt(number, **{"lost_at": NOW - MINUTE, "standing": Standing.UNCERTAIN, **changes})
+
+
+def finished(number: int = 1, **changes: Any) -> Attempt:
+    """An attempt whose video the gateway has made."""
+    known = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "link": "https://host/v.mp4"}
+    return accepted(number, **{**known, "finished_at": NOW - SECOND, "closed_at": NOW, **changes})
+
+
+def failed(number: int = 1, **changes: Any) -> Attempt:
+    """An attempt that the gateway has failed, and that may be tried again."""
+    said = {"error_code": "generation_failed", "error_message": "no", "error_retryable": True, "closed_at": NOW}
+    return accepted(number, **{"outcome": AttemptOutcome.FAILED, "standing": Standing.REFUNDED, **said, **changes})
+
+
+def refused(number: int = 1, code: str = "content_refused", **changes: Any) -> Attempt:
+    """An attempt that the gateway has not taken."""
+    said = {"error_code": code, "error_message": "no", "error_retryable": False, "closed_at": NOW}
+    return attempt(number, **{"outcome": AttemptOutcome.REFUSED, **said, **changes})
+
+
+def letter(number: int = 1, **changes: Any) -> Letter:
+    """An unread callback of an attempt."""
+    values: dict[str, Any] = {"id": 1, "attempt": number, "readable": True, "task_id": f"task-{number}"}
+    return Letter(**{**values, "received_at": NOW, "read_at": None, **changes})
+
+
+def case(job_: Job, *attempts: Attempt, letters: Iterable[Letter] = ()) -> Case:
+    return Case(job_, {a.number: a for a in attempts}, tuple(letters))
+
+
+def rules(
+    remaining: Iterable[str] = ("evolink",),
+    settings_: Settings = SETTINGS,
+    jitter: Callable[[float], float] = lambda s: s,
+) -> Rules:
+    """Rules without chance; `remaining` are the gateways that are still open to every case."""
+    left = list(remaining)
+    return Rules(settings_, PROVIDERS, lambda _: left, jitter)

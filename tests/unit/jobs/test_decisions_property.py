@@ -1,0 +1,139 @@
+"""What holds for every decision, whatever stands on the rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, case, job, letter, rules
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from jobs.decisions import decide
+from jobs.records import Attempt, AttemptOutcome, Case, Facts, Standing
+from jobs.states import ENDED, State, next_state
+
+A = AttemptOutcome
+AGES = st.sampled_from([SECOND, MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 3 * DAY])
+MOMENTS = AGES.map(lambda age: NOW - age)
+MAYBE = st.none() | MOMENTS
+ERRORS = st.sampled_from([None, "content_refused", "rate_limited", "unauthorized", "key_conflict", "link_expired"])
+CLOSED = frozenset(A) - {A.OPEN, A.NOT_SENT}
+
+
+@st.composite
+def attempts(draw: st.DrawFn, number: int) -> Attempt:
+    task = draw(st.booleans())
+    return attempt(
+        number,
+        provider=draw(st.sampled_from(["evolink", "apiframe", "gravitex"])),
+        with_callback=draw(st.booleans()),
+        outcome=draw(st.sampled_from(A)),
+        standing=draw(st.sampled_from(Standing)),
+        task_id=f"task-{number}" if task else None,
+        created_at=draw(MOMENTS),
+        sending_at=draw(MAYBE),
+        sends=draw(st.integers(0, 4)),
+        lost_at=draw(MAYBE),
+        accepted_at=draw(MOMENTS) if task else draw(MAYBE),
+        last_unfinished_at=draw(MAYBE),
+        finished_at=draw(MAYBE),
+        error_code=draw(ERRORS),
+        error_retryable=draw(st.none() | st.booleans()),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    state = draw(st.sampled_from(State))
+    rows = [draw(attempts(n)) for n in range(1, draw(st.integers(0 if state is State.QUEUED else 1, 3)) + 1)]
+    columns: dict[str, Any] = {
+        "attempt": draw(st.integers(1, len(rows))) if rows else 0,
+        "mode": draw(st.sampled_from(["text-to-video", "video-edit"])),
+        "overdue": draw(st.booleans()),
+        "troubles": draw(st.integers(0, 40)),
+        "cancel_requested_at": draw(MAYBE),
+        "on_unconfirmed": draw(st.sampled_from(["wait", "resubmit"])),
+        "start_by": draw(st.sampled_from([NOW - SECOND, NOW, NOW + HOUR])),
+        "flagged": draw(st.sampled_from([None, "troubled"])),
+    }
+    numbers = draw(st.lists(st.integers(1, len(rows) + 1), max_size=4))
+    letters = [letter(n, id=i, read_at=draw(MAYBE)) for i, n in enumerate(numbers, 1)]
+    return case(job(state, **columns), *rows, letters=letters)
+
+
+CHANGES = st.sampled_from(
+    [
+        {},
+        {"task_id": "task-x"},
+        {"outcome": A.REFUSED, "standing": Standing.NONE, "error_code": "content_refused"},
+        {"outcome": A.NOT_SENT, "standing": Standing.NONE, "sending_at": None},
+        {"standing": Standing.UNCERTAIN},
+        {"last_unfinished_at": NOW},
+        {"outcome": A.FINISHED, "standing": Standing.CHARGED, "link": "https://host/v.mp4"},
+        {"outcome": A.FAILED, "error_code": "generation_failed", "error_retryable": True},
+        {"outcome": A.DELIVERED},
+        {"outcome": A.UNDELIVERED, "error_code": "link_expired"},
+    ]
+)
+
+
+@st.composite
+def learnt(draw: st.DrawFn, subject: Case) -> Facts:
+    return Facts(
+        attempts={n: draw(CHANGES) for n in subject.attempts if draw(st.booleans())},
+        read=tuple(x.id for x in subject.unread if draw(st.booleans())),
+        pause_s=draw(st.none() | st.floats(0.1, 900)),
+        trouble=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(st.data())
+def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObject) -> None:
+    subject = data.draw(cases())
+    facts = data.draw(learnt(subject))
+    remaining = data.draw(st.sampled_from([(), ("gravitex",)]))
+
+    outcome = decide(subject, facts, now=NOW, rules=rules(remaining))
+
+    state = subject.job.state
+    for move in outcome.moves:
+        state = next_state(state, move.event)  # raises IllegalTransition off the table
+        assert move.attempt in subject.attempts or (move.attempt == 0 and not subject.attempts)
+    event(f"{subject.job.state} to {state}")
+
+    if subject.job.state in (State.ARCHIVED, State.CANCELLED):
+        assert outcome.moves == ()
+    after = {n: outcome.facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}
+    is_open = A.OPEN in after.values()
+    if outcome.alarm_at is None:
+        assert state in ENDED
+        assert not is_open
+    elif state in ENDED:
+        assert is_open
+    if outcome.alarm_at is not None:
+        assert outcome.alarm_at >= NOW
+    unread = [x for x in subject.unread if x.id not in facts.read]
+    if unread and outcome.alarm_at is not None and not facts.trouble and not facts.pause_s:
+        assert outcome.alarm_at == NOW
+    learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}
+    for number, known in learned.items():
+        if known in CLOSED:
+            assert after[number] is not A.OPEN
+    if state is State.FAILED:
+        assert A.FINISHED not in after.values()  # a waiting proof was taken
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.data())
+def test_deciding_again_on_what_was_decided_moves_nothing_more(data: st.DataObject) -> None:
+    subject = data.draw(cases())
+    outcome = decide(subject, Facts(), now=NOW, rules=rules())
+    state = subject.job.state
+    for move in outcome.moves:
+        state = next_state(state, move.event)
+    columns = {k: v for k, v in outcome.job.items() if k in type(subject.job).__dataclass_fields__}
+    rows = {n: replace(row, **outcome.facts.attempts.get(n, {})) for n, row in subject.attempts.items()}
+    again = Case(replace(subject.job, **columns, state=state), rows, subject.letters)
+    assert decide(again, Facts(), now=NOW, rules=rules()).moves == ()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from jobs.gates import Gates
+
+
+def entered(stack: contextlib.ExitStack, gates: Gates, gateway: str, kind: str, times: int) -> list[bool]:
+    return [stack.enter_context(gates.enter(gateway, kind)) for _ in range(times)]  # type: ignore[arg-type]
+
+
+def test_a_gateway_takes_at_most_a_quarter_of_the_slots() -> None:
+    with contextlib.ExitStack() as stack:
+        assert entered(stack, Gates(32), "slow", "submit", 10) == [True] * 8 + [False] * 2
+
+
+def test_submits_leave_a_quarter_of_all_slots_to_queries() -> None:
+    gates = Gates(32)
+    with contextlib.ExitStack() as stack:
+        admitted = [ok for g in ("a", "b", "c", "d", "e") for ok in entered(stack, gates, g, "submit", 8)]
+        assert sum(admitted) == 24
+        assert entered(stack, gates, "a", "query", 8) == [True] * 8
+
+
+def test_queries_of_a_gateway_are_counted_apart_from_its_submits() -> None:
+    gates = Gates(8)
+    with contextlib.ExitStack() as stack:
+        assert entered(stack, gates, "a", "submit", 3) == [True, True, False]
+        assert entered(stack, gates, "a", "query", 3) == [True, True, False]
+        assert entered(stack, gates, "b", "submit", 1) == [True]
+
+
+def test_a_place_is_free_again_after_leaving_also_by_an_error() -> None:
+    gates = Gates(4)
+    with pytest.raises(RuntimeError), gates.enter("a", "submit"):
+        raise RuntimeError
+    with gates.enter("a", "submit") as admitted:
+        assert admitted
+
+
+def test_who_was_not_admitted_frees_nobody_elses_place() -> None:
+    gates = Gates(4)
+    with gates.enter("a", "submit"):
+        with gates.enter("a", "submit") as admitted:
+            assert not admitted
+        with gates.enter("a", "submit") as admitted:
+            assert not admitted
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_few_slots_still_let_one_of_each_kind_in(slots: int) -> None:
+    gates = Gates(slots)
+    with gates.enter("a", "submit") as submitting, gates.enter("a", "query") as asking:
+        assert submitting
+        assert asking

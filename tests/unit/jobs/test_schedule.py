@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, lost, settings
+
+from jobs import schedule
+from jobs.providers.registry import PROVIDERS
+
+
+def same(s: float) -> float:
+    return s
+
+
+def test_the_first_poll_comes_as_long_after_the_acceptance_as_the_gateway_advises() -> None:
+    young = accepted(accepted_at=NOW - 4 * SECOND)
+    assert schedule.next_poll(young, NOW, SETTINGS, PROVIDERS, same) == NOW + 11 * SECOND
+
+
+def test_each_gateway_has_its_own_pace() -> None:
+    young = accepted(provider="gravitex", accepted_at=NOW)
+    assert schedule.next_poll(young, NOW, SETTINGS, PROVIDERS, same) == NOW + 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"),
+    [
+        (20 * SECOND, 15 * SECOND),
+        (10 * MINUTE - SECOND, 15 * SECOND),
+        (10 * MINUTE, 60 * SECOND),
+        (HOUR - SECOND, 60 * SECOND),
+        (HOUR, 5 * MINUTE),
+        (20 * HOUR, 5 * MINUTE),
+    ],
+)
+def test_later_polls_come_ever_slower(age: datetime, pause: datetime) -> None:
+    running = accepted(accepted_at=NOW - age, last_unfinished_at=NOW - SECOND)
+    assert schedule.next_poll(running, NOW, SETTINGS, PROVIDERS, same) == NOW + pause
+
+
+def test_a_first_answer_of_not_yet_ends_the_first_wait() -> None:
+    asked_early = accepted(accepted_at=NOW - SECOND, last_unfinished_at=NOW)
+    assert schedule.next_poll(asked_early, NOW, SETTINGS, PROVIDERS, same) == NOW + 15 * SECOND
+
+
+def test_the_setting_outranks_the_gateways_advice() -> None:
+    quick = settings(POLL_INTERVAL_S="2")
+    assert schedule.next_poll(accepted(accepted_at=NOW), NOW, quick, PROVIDERS, same) == NOW + 2 * SECOND
+
+
+def test_jitter_moves_the_pause_alone() -> None:
+    running = accepted(last_unfinished_at=NOW)
+    assert schedule.next_poll(running, NOW, SETTINGS, PROVIDERS, lambda s: s / 3) == NOW + 5 * SECOND
+
+
+@pytest.mark.parametrize("mode", ["text-to-video", "image-to-video", "reference-to-video"])
+def test_a_generation_is_expected_within_five_minutes(mode: str) -> None:
+    assert schedule.expected_end(mode, NOW, SETTINGS) == NOW + 5 * MINUTE
+
+
+def test_an_edit_is_expected_within_ten() -> None:
+    assert schedule.expected_end("video-edit", NOW, SETTINGS) == NOW + 10 * MINUTE
+
+
+def test_a_task_lives_a_day_and_its_link_a_day_from_the_last_not_yet() -> None:
+    running = accepted(accepted_at=NOW - 20 * HOUR, last_unfinished_at=NOW - HOUR)
+    assert schedule.life_end(running, SETTINGS, PROVIDERS) == NOW + 23 * HOUR
+
+
+def test_without_an_answer_the_task_may_have_begun_late_and_its_link_lives_after_it() -> None:
+    assert schedule.life_end(lost(lost_at=NOW), SETTINGS, PROVIDERS) == NOW + 2 * DAY
+
+
+@pytest.mark.parametrize(
+    ("times", "born"),
+    [
+        ({"finished_at": NOW - HOUR, "last_unfinished_at": NOW - 2 * HOUR}, NOW - HOUR),
+        ({"last_unfinished_at": NOW - 2 * HOUR}, NOW - 2 * HOUR),
+        ({}, NOW - MINUTE),
+    ],
+)
+def test_a_link_lives_from_the_finish_or_from_the_last_not_yet(times: dict[str, datetime], born: datetime) -> None:
+    assert schedule.link_end(accepted(**times), SETTINGS, PROVIDERS) == born + DAY
+
+
+def test_lives_can_be_set() -> None:
+    short = settings(LIFE_S="60")
+    assert schedule.link_end(accepted(accepted_at=NOW), short, PROVIDERS) == NOW + MINUTE
+    assert schedule.life_end(lost(lost_at=NOW), short, PROVIDERS) == NOW + 2 * MINUTE
+
+
+def test_a_lost_answer_is_waited_for_within_a_window_where_no_callback_can_come() -> None:
+    silent = lost(with_callback=False, lost_at=NOW)
+    assert schedule.unconfirmed_end(silent, SETTINGS, PROVIDERS) == NOW + 15 * MINUTE
+
+
+def test_with_a_callback_it_is_waited_for_as_long_as_task_and_link_can_live() -> None:
+    assert schedule.unconfirmed_end(lost(lost_at=NOW), SETTINGS, PROVIDERS) == NOW + 2 * DAY
+
+
+@pytest.mark.parametrize(("sends", "minutes"), [(1, 1), (2, 5), (3, 30), (4, 90), (5, 150), (6, 210)])
+def test_a_lost_post_goes_out_again_after_1_5_30_minutes_and_then_hourly(sends: int, minutes: int) -> None:
+    one = lost(provider="apiframe", lost_at=NOW, sending_at=NOW, sends=sends)
+    assert schedule.resend_at(one, SETTINGS, PROVIDERS) == NOW + minutes * MINUTE
+
+
+def test_it_goes_out_for_as_long_as_the_gateway_remembers_the_key() -> None:
+    ends = [
+        schedule.resend_at(lost(provider="apiframe", lost_at=NOW, sending_at=NOW, sends=n), SETTINGS, PROVIDERS)
+        for n in range(1, 40)
+    ]
+    last = max(end for end in ends if end)
+    assert NOW + 21 * HOUR < last < NOW + 23 * HOUR
+    assert ends[-1] is None
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        lost(provider="evolink"),
+        attempt(provider="apiframe"),
+        lost(provider="apiframe", task_id="t"),
+    ],
+    ids=["no idempotency key there", "not lost", "accepted"],
+)
+def test_it_does_not_go_out_again(one: object) -> None:
+    assert schedule.resend_at(one, SETTINGS, PROVIDERS) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("troubles", "seconds"), [(0, 10), (1, 10), (2, 20), (3, 40), (9, 2560), (10, 3600), (10_000, 3600)]
+)
+def test_troubles_of_our_own_wait_twice_as_long_each_time_up_to_an_hour(troubles: int, seconds: int) -> None:
+    assert schedule.backoff_end(troubles, NOW, SETTINGS, same) == NOW + seconds * SECOND
+
+
+def test_a_resubmit_comes_a_quarter_of_an_hour_after_the_loss() -> None:
+    assert schedule.resubmit_at(lost(lost_at=NOW), SETTINGS) == NOW + 15 * MINUTE

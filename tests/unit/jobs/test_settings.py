@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import BadSettings
+from jobs.settings import LONGER_THAN, NUMBERS, load
+
+KEYS = "k1:0123456789abcdef0123456789abcdef"
+BASE = {"RUSHES_S3_BUCKET": "videos"}
+
+
+def faults(**variables: str) -> list[str]:
+    with pytest.raises(BadSettings) as caught:
+        load({**BASE, **variables})
+    assert all("\n" not in line for line in caught.value.faults)
+    return caught.value.faults
+
+
+def test_a_bucket_is_all_that_must_be_said() -> None:
+    settings = load(BASE)
+    assert settings.s3_bucket == "videos"
+    assert settings.database_url == f"sqlite:///{Path('.rushes').absolute()}/rushes.db"
+    assert settings.public_url is None
+    assert settings.allow_private_addresses is False
+    assert settings.submit_deadline_s == 60
+    assert settings.max_in_flight == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RUSHES_S3_BUCKET", "Not A Bucket", "no name of a bucket"),
+        ("RUSHES_S3_BUCKET", "", "is missing"),
+        ("RUSHES_ALLOW_PRIVATE_ADDRESSES", "yes", "'yes'"),
+        ("RUSHES_REDIS_URL", "http://host", "example: redis://"),
+        ("RUSHES_S3_ENDPOINT_URL", "s3.example.com", "example: https://s3.example.com"),
+        ("RUSHES_S3_ENDPOINT_URL", "https://[::1", "example: https://s3.example.com"),
+        ("RUSHES_DATABASE_URL", "mysql://u:hidden@host/d", "neither PostgreSQL nor SQLite"),
+        ("RUSHES_DATABASE_URL", "nonsense", "neither PostgreSQL nor SQLite"),
+        ("RUSHES_CALLBACK_KEYS", "k1:short", "kid:secret,kid:secret"),
+        ("RUSHES_CALLBACK_KEYS", f"{KEYS},{KEYS}", "kid:secret,kid:secret"),
+        ("RUSHES_NOTICE_SECRETS", "secret", "whsec_"),
+        ("RUSHES_EVOLINK_API_KEY", "with space", "characters that no key has"),
+        ("RUSHES_EVOLINK_BASE_URL", "evolink", "RUSHES_EVOLINK_BASE_URL"),
+        ("RUSHES_SWEEP_INTERVAL_S", "soon", "RUSHES_SWEEP_INTERVAL_S=10"),
+        ("RUSHES_SWEEP_INTERVAL_S", "0", "a number above zero"),
+        ("RUSHES_SWEEP_INTERVAL_S", "nan", "a number above zero"),
+        ("RUSHES_SWEEP_INTERVAL_S", "inf", "a number above zero"),
+        ("RUSHES_MAX_ATTEMPTS", "1.5", "RUSHES_MAX_ATTEMPTS=2"),
+        ("RUSHES_MAX_ATTEMPTS", "-1", "a number above zero"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_variable(name: str, value: str, said: str) -> None:
+    lines = faults(**{name: value})
+    assert len(lines) == 1
+    assert name in lines[0]
+    assert said in lines[0]
+
+
+def test_a_fault_never_tells_the_secret() -> None:
+    lines = faults(
+        RUSHES_DATABASE_URL="mysql://u:hidden@host/d",
+        RUSHES_REDIS_URL="http://:hidden@host",
+        RUSHES_CALLBACK_KEYS="k1:hidden",
+        RUSHES_NOTICE_SECRETS="hidden",
+        RUSHES_EVOLINK_API_KEY="hidden hidden",
+    )
+    assert len(lines) == 5
+    assert not any("hidden" in line for line in lines)
+
+
+def test_all_faults_are_told_together() -> None:
+    lines = faults(RUSHES_S3_BUCKET="", RUSHES_REDIS_URL="x", RUSHES_MAX_ATTEMPTS="x")
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(("longer", "shorter"), LONGER_THAN)
+def test_a_hold_outlasts_its_deadline(longer: str, shorter: str) -> None:
+    lines = faults(**{f"RUSHES_{longer}": f"{NUMBERS[shorter][0]:g}"})
+    assert len(lines) == 1
+    assert f"RUSHES_{longer}" in lines[0]
+    assert f"RUSHES_{shorter}" in lines[0]
+
+
+@pytest.mark.parametrize("name", ["POLL_INTERVAL_S", "LIFE_S"])
+def test_zero_leaves_it_to_the_gateway(name: str) -> None:
+    assert load({**BASE, f"RUSHES_{name}": "0"})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_of_the_table_can_be_set(name: str) -> None:
+    value = 2_000_000
+    environ = {**BASE, f"RUSHES_{name}": str(value)}
+    for longer, shorter in LONGER_THAN:
+        if shorter == name:
+            environ[f"RUSHES_{longer}"] = str(value + 1)
+    assert getattr(load(environ), name.lower()) == value
+
+
+class TestFiles:
+    def test_a_secret_may_stand_in_a_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_text("sk-from-file\n")
+        settings = load({**BASE, "RUSHES_EVOLINK_API_KEY_FILE": str(path)})
+        assert settings.accounts["evolink"].api_key == "sk-from-file"
+
+    def test_a_file_that_cannot_be_read_is_a_fault(self, tmp_path: Path) -> None:
+        lines = faults(RUSHES_EVOLINK_API_KEY_FILE=str(tmp_path / "none"))
+        assert len(lines) == 1
+        assert "RUSHES_EVOLINK_API_KEY_FILE" in lines[0]
+        assert "FileNotFoundError" in lines[0]
+
+    def test_bytes_that_are_no_text_are_a_fault(self, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_bytes(b"\xff\xfe")
+        assert "UnicodeDecodeError" in faults(AWS_SECRET_ACCESS_KEY_FILE=str(path))[0]
+
+    def test_variable_and_file_together_are_a_fault(self, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_text("x")
+        lines = faults(RUSHES_EVOLINK_API_KEY="sk-1", RUSHES_EVOLINK_API_KEY_FILE=str(path))
+        assert lines == ["RUSHES_EVOLINK_API_KEY and RUSHES_EVOLINK_API_KEY_FILE are both set; keep one."]
+
+    def test_an_empty_file_counts_as_missing(self, tmp_path: Path) -> None:
+        path = tmp_path / "bucket"
+        path.write_text("\n")
+        assert "missing" in faults(RUSHES_S3_BUCKET="", RUSHES_S3_BUCKET_FILE=str(path))[0]
+
+
+def test_secrets_are_hidden_from_repr() -> None:
+    secret = "whsec_" + "A" * 32
+    settings = load(
+        {
+            **BASE,
+            "RUSHES_DATABASE_URL": "postgresql://u:hidden1@host/d",
+            "RUSHES_REDIS_URL": "redis://:hidden2@host",
+            "RUSHES_CALLBACK_KEYS": "k1:hidden3hidden3hidden3",
+            "RUSHES_NOTICE_SECRETS": secret,
+            "RUSHES_EVOLINK_API_KEY": "hidden4",
+            "RUSHES_EVOLINK_API_KEY_PREVIOUS": "hidden5",
+            "AWS_ACCESS_KEY_ID": "hidden6",
+            "AWS_SECRET_ACCESS_KEY": "hidden7",
+        }
+    )
+    assert "hidden" not in repr(settings)
+    assert "hidden" not in repr(settings.accounts)
+    assert secret not in repr(settings)
+
+
+class TestPublicUrl:
+    def test_plain_http_is_refused_with_a_gateway_that_takes_https_only(self) -> None:
+        lines = faults(RUSHES_PUBLIC_URL="http://host", RUSHES_CALLBACK_KEYS=KEYS, RUSHES_EVOLINK_API_KEY="sk-1")
+        assert lines == ["RUSHES_PUBLIC_URL is plain http, which evolink does not take; use https."]
+
+    def test_unless_private_addresses_are_allowed(self) -> None:
+        settings = load(
+            {
+                **BASE,
+                "RUSHES_PUBLIC_URL": "http://host",
+                "RUSHES_CALLBACK_KEYS": KEYS,
+                "RUSHES_EVOLINK_API_KEY": "sk-1",
+                "RUSHES_ALLOW_PRIVATE_ADDRESSES": "1",
+            }
+        )
+        assert settings.public_url == "http://host"
+
+    def test_or_unless_no_such_gateway_has_a_key(self) -> None:
+        environ = {"RUSHES_PUBLIC_URL": "http://h", "RUSHES_CALLBACK_KEYS": KEYS, "RUSHES_GRAVITEX_API_KEY": "sk-1"}
+        assert load({**BASE, **environ})
+
+    def test_it_needs_callback_keys(self) -> None:
+        lines = faults(RUSHES_PUBLIC_URL="https://host")
+        assert len(lines) == 1
+        assert lines[0].startswith("RUSHES_CALLBACK_KEYS is missing")
+
+    def test_a_slash_at_its_end_is_dropped(self) -> None:
+        settings = load({**BASE, "RUSHES_PUBLIC_URL": "https://host/base/", "RUSHES_CALLBACK_KEYS": KEYS})
+        assert settings.public_url == "https://host/base"
+
+
+def test_the_first_callback_key_signs() -> None:
+    settings = load({**BASE, "RUSHES_CALLBACK_KEYS": "new:0123456789abcdef, old:fedcba9876543210"})
+    assert list(settings.callback_keys) == ["new", "old"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_postgresql_is_spoken_to_by_psycopg(scheme: str) -> None:
+    settings = load({**BASE, "RUSHES_DATABASE_URL": f"{scheme}://u:p@host/d"})
+    assert settings.database_url == "postgresql+psycopg://u:p@host/d"
+
+
+def test_an_attempt_finds_the_key_that_it_was_sent_with() -> None:
+    environ = {"RUSHES_EVOLINK_API_KEY": "sk-new", "RUSHES_EVOLINK_API_KEY_PREVIOUS": "sk-old"}
+    settings = load({**BASE, **environ})
+    new, old = settings.accounts["evolink"], settings.previous_accounts["evolink"]
+    assert settings.account_of("evolink", new.fingerprint) is new
+    assert settings.account_of("evolink", old.fingerprint) is old
+    assert settings.account_of("evolink", "0" * 16) is None
+    assert settings.account_of("gravitex", new.fingerprint) is None

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from cases import JOB_ID, NOW, accepted, case, failed, finished, job, lost
+
+from jobs.records import AttemptOutcome, Standing
+from jobs.states import State
+from jobs.view import job_view
+
+FACTS = {"bytes": 9, "sha256": "s", "duration_s": 5.0, "width": 1280, "height": 720, "fps": 24.0}
+
+
+def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
+    view = job_view(case(job()))
+    assert view == {
+        "id": JOB_ID,
+        "state": "queued",
+        "mode": "text-to-video",
+        "provider": None,
+        "attempt": 0,
+        "task_id": None,
+        "progress": None,
+        "overdue": False,
+        "needs_person": None,
+        "cancel_requested": False,
+        "error": None,
+        "cost": None,
+        "video": None,
+        "metadata": {},
+        "created_at": "2026-03-04T11:59:00.000Z",
+        "updated_at": "2026-03-04T11:59:59.000Z",
+        "ended_at": None,
+        "links": {"self": f"/v1/jobs/{JOB_ID}", "events": f"/v1/jobs/{JOB_ID}/events", "video": None},
+    }
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_view_is_json_in_every_state(state: State) -> None:
+    one = finished() if state is State.ARCHIVED else accepted()
+    assert json.loads(json.dumps(job_view(case(job(state, **FACTS), one))))["state"] == state
+
+
+def test_a_running_job_shows_its_task_and_its_price() -> None:
+    one = accepted(estimated_credits=12.5, estimated_usd=0.25)
+    view = job_view(case(job(State.GENERATING, provider="evolink", progress=40), one))
+    assert (view["provider"], view["task_id"], view["progress"]) == ("evolink", "task-1", 40)
+    assert view["cost"] == {
+        "standing": "held",
+        "estimated_credits": 12.5,
+        "estimated_usd": 0.25,
+        "reported_credits": None,
+    }
+
+
+def test_the_current_attempt_is_shown_not_the_last() -> None:
+    view = job_view(case(job(State.ARCHIVING, attempt=1), finished(1), failed(2)))
+    assert (view["task_id"], view["cost"]["standing"]) == ("task-1", Standing.CHARGED)
+
+
+def test_an_archived_job_shows_its_video_and_the_way_to_it() -> None:
+    done = finished(outcome=AttemptOutcome.DELIVERED)
+    view = job_view(case(job(State.ARCHIVED, bucket="videos", **FACTS, ended_at=NOW), done))
+    assert view["video"] == {"bucket": "videos", "key": f"videos/2026/03/04/{JOB_ID}.mp4", **FACTS}
+    assert view["links"]["video"] == f"/v1/jobs/{JOB_ID}/video"
+    assert view["ended_at"] == "2026-03-04T12:00:00.000Z"
+
+
+@pytest.mark.parametrize("state", [s for s in State if s is not State.ARCHIVED])
+def test_no_other_state_shows_a_video(state: State) -> None:
+    view = job_view(case(job(state, bucket="videos", **FACTS), accepted()))
+    assert view["video"] is None
+    assert view["links"]["video"] is None
+
+
+def test_a_failed_job_shows_its_error() -> None:
+    columns = {"error_code": "submit_unconfirmed", "error_message": "lost", "error_retryable": True}
+    view = job_view(case(job(State.FAILED, **columns, flagged="uncertain_money"), lost()))
+    assert view["error"] == {"code": "submit_unconfirmed", "message": "lost", "retryable": True}
+    assert view["needs_person"] == "uncertain_money"
+    assert view["cost"]["standing"] == "uncertain"
+
+
+def test_a_wish_to_cancel_is_shown() -> None:
+    assert job_view(case(job(State.UNCONFIRMED, cancel_requested_at=NOW), lost()))["cancel_requested"] is True
+
+
+def test_times_keep_their_milliseconds() -> None:
+    view = job_view(case(job(created_at=NOW + timedelta(microseconds=123_456))))
+    assert view["created_at"] == "2026-03-04T12:00:00.123Z"
+
+
+def test_no_link_key_or_notify_url_is_shown() -> None:
+    secretive = job(State.ARCHIVING, notify_url="https://hook/secret")
+    shown = json.dumps(job_view(case(secretive, finished(link="https://host/v.mp4?sig=secret"))))
+    assert "secret" not in shown
