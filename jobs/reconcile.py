@@ -144,6 +144,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                 notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
                 continue
             said |= {"task_id": reply.inquiry.task_id, "adopted": True}
+            said |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
             notes.append(Note("task_adopted", number, {"task_id": reply.inquiry.task_id}))
         if report is not None:
             by = "callback" if number in unread else "poll"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from jobs import store
 from jobs.database import DatabaseUnavailable
@@ -32,7 +33,7 @@ def conclude(held: Held, facts: Facts, parts: Parts, *, keep_for: State | None =
     while True:
         try:
             written = _conclude_once(held, facts, parts, keep_for)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, IntegrityError):  # the second: another step wrote the same task id just now
             tries += 1
             if tries == CONCLUDE_TRIES:
                 raise

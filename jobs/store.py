@@ -119,9 +119,12 @@ def bring_news(db: Connection, job_id: str, *, now: datetime) -> bool:
 def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> None:
     """Write what was learnt without a hold on the attempts' rows, and bring it as news.
 
-    A closed attempt keeps its last word, with two exceptions: a task id that it does not have yet opens it again (there
-    is somebody to ask now), and a finished video outweighs a failure.
+    A closed attempt keeps its last word, with three exceptions: a task id that it does not have yet opens it again
+    (there is somebody to ask now), a finished video outweighs a failure, and one that a slow PUT has stored after all
+    is there to be found.
     """
+    # What is written here rests on what is read here, and no version guards it.
+    db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
     case = read_case(db, job_id)
     facts = settle_task_ids(db, case, facts, now=now)
     notes = list(facts.notes)
@@ -138,10 +141,13 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
                 continue
             again = {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None, "adopted": False}
             _change_attempt(db, job_id, number, {**changes, **again}, now)
-            db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
+            _wake_ended(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.outcome in WITHOUT_VIDEO:
             _change_attempt(db, job_id, number, changes, now)
-            db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
+            _wake_ended(db, job_id, now)
+        elif changes.get("outcome") is AttemptOutcome.DELIVERED and attempt.outcome is AttemptOutcome.UNDELIVERED:
+            _change_attempt(db, job_id, number, {"outcome": AttemptOutcome.FINISHED}, now)
+            _wake_ended(db, job_id, now)
     _note(db, job_id, notes, now)
     bring_news(db, job_id, now=now)
 
@@ -268,8 +274,13 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
     _note(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)
     settled = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
     db.execute(sa.update(jobs).where(settled).values(flagged="foreign_task"))
-    db.execute(sa.update(jobs).where(jobs.c.id == adopter.job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
+    _wake_ended(db, adopter.job_id, now)
     bring_news(db, adopter.job_id, now=now)
+
+
+def _wake_ended(db: Connection, job_id: str, now: datetime) -> None:
+    """An ended job that was settled has something to look at again."""
+    db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
 
 
 def _change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[str, Any], now: datetime) -> None:

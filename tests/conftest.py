@@ -22,7 +22,7 @@ from rushes.local.process import Process
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor
 from rushes.local.valkey import Valkey
-from storage.bucket import Bucket, BucketConfig
+from storage.bucket import Bucket, BucketConfig, connect
 
 S3_KEY = "rushes"
 
@@ -48,12 +48,16 @@ def seaweedfs(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def bucket_config(seaweedfs: SeaweedFS) -> BucketConfig:
-    """A fresh bucket."""
+def bucket_config(seaweedfs: SeaweedFS) -> Iterator[BucketConfig]:
+    """A fresh bucket; it goes at the end, because a small SeaweedFS has room for few."""
     name = f"test-{secrets.token_hex(6)}"
     config = BucketConfig(name, "", seaweedfs.endpoint_url, "us-east-1", S3_KEY, seaweedfs.secret_key)
     Bucket(config).ensure()
-    return config
+    yield config
+    client = connect(config)
+    for item in client.list_objects_v2(Bucket=name).get("Contents", []):
+        client.delete_object(Bucket=name, Key=item["Key"])
+    client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture

@@ -392,6 +392,14 @@ class TestFactsOfALostHold:
         assert case.job.alarm_at == NOW  # else nobody would take the proof
         assert [m.event for m in decide(case, Facts(), now=NOW, rules=rows.rules).moves] == [Event.PROVE]
 
+    def test_a_video_that_a_slow_put_stored_after_its_transfer_was_given_up_is_looked_for(self, rows: Rows) -> None:
+        job_id = rows.job(State.FAILED, alarm_at=None)
+        rows.attempt(job_id, outcome=A.UNDELIVERED, task_id="t")
+        bring(rows, job_id, {"outcome": A.DELIVERED})
+        case = rows.case(job_id)
+        assert case.job.alarm_at == NOW
+        assert [m.event for m in decide(case, Facts(), now=NOW, rules=rows.rules).moves] == [Event.PROVE]
+
     def test_not_sent_is_said_of_one_post_alone(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
         rows.attempt(job_id, sends=2)  # since the sleeper began, it went out again under its idempotency key
