@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError
 
 from jobs.errors import JobsError
 
@@ -63,7 +63,7 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, TimeoutError) as e:
+    except (OperationalError, InterfaceError, InternalError, TimeoutError) as e:  # the third: a standby is read-only
         raise DatabaseUnavailable(_first_line(e)) from e
     except DBAPIError as e:
         if not e.connection_invalidated:

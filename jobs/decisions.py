@@ -131,7 +131,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
         return _unknown_forever(attempt, now)
     if may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
-        return _turn(E.RESUBMIT, attempt, {"start_by": _from(now, rules)})
+        return _turn(E.RESUBMIT, attempt, {"start_by": _start_by(case, now, rules)})
     return None
 
 
@@ -153,9 +153,10 @@ def _generating(case: Case, now: datetime, rules: Rules) -> _Turn | None:
 def _archiving(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     attempt = _current(case)
     if attempt.outcome is A.DELIVERED:
-        return _turn(
-            E.STORE, attempt, {**_no_error(), "progress": 100, "overdue": False, "flagged": None, "link_dies_at": None}
-        )
+        # Its task may have been given back to its true owner while it was copied: then a person must look.
+        flagged = None if attempt.task_id else "foreign_task"
+        job = {**_no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
+        return _turn(E.STORE, attempt, job)
     if attempt.outcome is A.UNDELIVERED:
         event = E.KEY_CONFLICT if attempt.error_code == "key_conflict" else E.EXPIRE
         return _turn(event, attempt, {**_error(attempt, retryable=True), "link_dies_at": None})
@@ -212,7 +213,11 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
     again = bool(attempt.error_retryable) and bought < rules.settings.max_attempts and rules.remaining(case)
     if again or _waiting_proof(case):
         return _turn(
-            E.FAIL_RETRYABLE, attempt, {**_no_error(), "progress": None, "start_by": _from(now, rules)}, {}, detail
+            E.FAIL_RETRYABLE,
+            attempt,
+            {**_no_error(), "progress": None, "start_by": _start_by(case, now, rules)},
+            {},
+            detail,
         )
     return _turn(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
 
@@ -293,10 +298,12 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules
     ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
     if may_resubmit(case, rules):
         ends.append(schedule.resubmit_at(attempt, rules.settings))
-    if (resend := schedule.resend_at(attempt, rules.settings, rules.providers)) and not case.job.cancel_requested_at:
-        ends.append(resend)
+    later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
+    resend = schedule.resend_at(attempt, now, rules.settings, rules.providers)
+    if resend and not case.job.cancel_requested_at:
+        ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     if case.candidates(attempt.number):
-        ends.append(now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s)))
+        ends.append(later)
     return min(ends)
 
 
@@ -338,5 +345,6 @@ def _no_error() -> dict[str, Any]:
     return {"error_code": None, "error_message": None, "error_retryable": None}
 
 
-def _from(now: datetime, rules: Rules) -> datetime:
-    return now + timedelta(seconds=rules.settings.start_within_s)
+def _start_by(case: Case, now: datetime, rules: Rules) -> datetime:
+    """A further attempt has as long to be accepted as the client gave the first."""
+    return now + timedelta(seconds=case.job.request.get("start_within_s") or rules.settings.start_within_s)

@@ -56,8 +56,13 @@ def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str |
 
     Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
     """
-    request = check(body, intake)
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    if idempotency_key is not None:  # what was taken in stays taken in, even if its gateways have gone since
+        with intake.database.read() as db:
+            earlier = _earlier(db, api_key_id, idempotency_key, digest)
+            if earlier is not None:
+                return store.read_case(db, earlier), True
+    request = check(body, intake)
     try:
         return _keep(body, request, digest, intake, api_key_id, idempotency_key)
     except IntegrityError:  # the same key at the same moment: the other one was first, and its job is there now

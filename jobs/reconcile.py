@@ -43,13 +43,17 @@ class Inquiry:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of an inquiry: a report, or the reason why there is none. `final`: asking again changes nothing."""
+    """What came of an inquiry: a report, or the reason why there is none.
+
+    `final`: asking again changes nothing. `asked`: False where the budget did not reach so far this time.
+    """
 
     inquiry: Inquiry
     report: Report | None
-    word: str  # a short name of what was said, to tell changes by
+    word: str | None  # a short name of what was said, to tell changes by
     detail: Mapping[str, Any]
     final: bool = True
+    asked: bool = True
 
 
 def reconcile(job_id: str, parts: Parts) -> None:
@@ -64,7 +68,7 @@ def ask(case: Case, parts: Parts, *, hold_s: float, keep_for: State | None = Non
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
-    if wait := _wait(asked, urgent, parts):
+    if wait := _wait(asked[:1], urgent, parts):
         with parts.database.write() as db:
             now = parts.database.clock(db)
             store.postpone(db, case.job, until=now + timedelta(seconds=wait), now=now)
@@ -81,13 +85,21 @@ def ask(case: Case, parts: Parts, *, hold_s: float, keep_for: State | None = Non
             return None
         kept = None
         with steps.holding(held, parts):
-            kept = steps.conclude(held, _round(held, parts), parts, keep_for=keep_for)
+            kept = steps.conclude(held, _round(held, urgent, parts), parts, keep_for=keep_for)
         return kept  # noqa: RET504 - holding() may have swallowed what was raised
 
 
-def _round(held: Held, parts: Parts) -> Facts:
-    """One round of inquiries, and the re-send that may be due."""
-    replies = [_inquire(inquiry, parts) for inquiry in inquiries(held.case)]
+def _round(held: Held, urgent: bool, parts: Parts) -> Facts:
+    """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
+    asked = inquiries(held.case)
+    replies = [_inquire(inquiry, parts) for inquiry in asked[:1]]
+    others = asked[1:]
+    turn = held.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
+    for inquiry in (*others[turn:], *others[:turn]):
+        if _wait([inquiry], urgent, parts):
+            replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
+        else:
+            replies.append(_inquire(inquiry, parts))
     _judge_signatures(held, parts)
     with parts.database.read() as db:
         now = parts.database.clock(db)
@@ -156,8 +168,9 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             if reply.detail:
                 notes.append(Note("gateway_said", number, {"word": reply.word, **reply.detail}))
     read = tuple(letter.id for letter in case.unread if letter.attempt not in waiting)
-    current_unanswered = case.job.attempt in waiting or (bool(waiting) and bool(unread & waiting))
-    return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=current_unanswered)
+    unanswered = {reply.inquiry.attempt.number for reply in replies if reply.asked and not reply.final}
+    trouble = bool(unanswered & (unread | {case.job.attempt}))
+    return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
 
 
 def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now: datetime) -> dict[str, Any]:
@@ -167,7 +180,7 @@ def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now:
             return {"link": report.link}
         finished = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
         money = {} if report.cost is None else {"reported_credits": report.cost}
-        return {**finished, **money, "link": report.link, "finished_at": _past(report.finished_at, now)}
+        return {**finished, **money, "link": report.link, "finished_at": _believable(report, attempt, now)}
     if report.state is ReportState.FAILED and report.failure is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
             return {}
@@ -177,9 +190,10 @@ def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now:
     return {"last_unfinished_at": now} if attempt.is_open else {}
 
 
-def _past(moment: datetime | None, now: datetime) -> datetime | None:
-    """A gateway's time, if it can be believed: its clock may run ahead of ours."""
-    return None if moment is None else min(moment, now)
+def _believable(report: Report, attempt: Attempt, now: datetime) -> datetime | None:
+    """When the gateway finished, by its own clock; None if that was before the task or is in the future."""
+    at = report.finished_at
+    return at if at is not None and attempt.created_at - CLOCK_TOLERANCE <= at <= now else None
 
 
 def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider) -> str | None:

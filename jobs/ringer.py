@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 MANY_WAITING = 20
 LONGEST_QUEUE = 1_000
@@ -66,7 +65,7 @@ class CeleryRinger:
             return
         try:
             self._app.send_task(task, args=args, expires=expires, ignore_result=True)
-        except (OperationalError, OSError) as e:
+        except Exception as e:  # whatever a broker says (refused, full, hung up): the sweep will ring again
             self._fail(task, e)
 
     def _fail(self, task: str, error: Exception) -> None:

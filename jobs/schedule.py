@@ -71,16 +71,19 @@ def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 
 
-def resend_at(attempt: Attempt, settings: Settings, providers: Providers) -> datetime | None:
-    """When the same POST may go out again under its idempotency key; None where that is not, or no longer, possible."""
+def resend_at(attempt: Attempt, now: datetime, settings: Settings, providers: Providers) -> datetime | None:
+    """When the same POST may go out again under its idempotency key; None where that is not, or no longer, possible.
+
+    The key's life counts from the first POST: later, the gateway would take the same request for a new one.
+    """
     provider = providers[attempt.provider]
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:
         return None
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)
     at = attempt.lost_at + _s(units * settings.resend_unit_s)
-    life = provider.idempotency_life_s * settings.resend_unit_s / 60
-    return at if at < (attempt.sending_at or attempt.created_at) + _s(life) else None
+    end = attempt.created_at + _s(provider.idempotency_life_s * settings.resend_unit_s / 60)
+    return at if max(at, now) < end else None
 
 
 def backoff_end(troubles: int, now: datetime, settings: Settings, jitter: Callable[[float], float]) -> datetime:

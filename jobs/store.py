@@ -23,6 +23,7 @@ from jobs.states import ENDED, State, next_state
 # On SQLite the clock is this machine's and may be set back. A row written "in the future" would sleep until then.
 CLOCK_SET_BACK = timedelta(seconds=5)
 
+OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED})
 
 
@@ -131,8 +132,9 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     for number, changes in facts.attempts.items():
         attempt, task_id = case.attempts[number], changes.get("task_id")
         if attempt.is_open:
-            # "Not sent" is said of one POST; another may have gone out since, under the same idempotency key.
-            if changes.get("outcome") is not AttemptOutcome.NOT_SENT or attempt.sends == 1:
+            # "Not sent" and "refused" are said of one POST; another may have gone out since, under the same key.
+            unsaid = changes.get("outcome") in OF_ONE_POST and (attempt.sends > 1 or attempt.task_id)
+            if not unsaid:
                 _change_attempt(db, job_id, number, changes, now)
         elif task_id and task_id != attempt.task_id:
             notes.append(Note("late_answer", number, {"task_id": task_id}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from standardwebhooks import Webhook
 
 from jobs.models import notices
 from jobs.parts import Parts
+from storage.connections import Switch
 from storage.errors import LinkForbidden
 from storage.guard import check_url, masked
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
@@ -72,19 +74,27 @@ def _send(row: RowMapping, parts: Parts) -> int:
         "webhook-signature": " ".join(signatures),
     }
     deadline_s = parts.settings.notice_deadline_s
+    switch = Switch()
+    timer = threading.Timer(deadline_s, switch.cut)  # a socket's own timeout never ends an answer that drips
+    timer.start()
     try:
         check_url(row["url"], allow_private=parts.settings.allow_private_addresses)
-        with parts.session.post(
-            row["url"],
-            data=body.encode(),
-            headers=headers,
-            timeout=(deadline_s / 3, deadline_s),
-            allow_redirects=False,
-            stream=True,  # what it answers beside the status is not read
-        ) as answer:
+        with (
+            switch.watching(),
+            parts.session.post(
+                row["url"],
+                data=body.encode(),
+                headers=headers,
+                timeout=(deadline_s / 3, deadline_s),
+                allow_redirects=False,
+                stream=True,  # what it answers beside the status is not read
+            ) as answer,
+        ):
             status = answer.status_code
     except (requests.RequestException, LinkForbidden, OSError) as e:
-        raise NoticeUndelivered(type(e).__name__) from e
+        raise NoticeUndelivered("no answer in time" if switch.is_cut else type(e).__name__) from e
+    finally:
+        timer.cancel()
     if not 200 <= status < 300:
         raise NoticeRefused(status)
     return status

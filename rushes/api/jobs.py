@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask import g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint, abort
+from sqlalchemy.engine import Connection
 
 from jobs import intake, store
 from jobs.database import Database
-from jobs.errors import BadRequest
+from jobs.errors import BadRequest, UnknownJob
 from jobs.generation import RequestSchema
 from jobs.intake import Intake
 from jobs.models import jobs
+from jobs.records import Case
 from jobs.ringer import Ringer
 from jobs.states import State
 from jobs.view import job_view
@@ -28,6 +31,7 @@ from rushes.api.problems import MEDIA_TYPE, ProblemSchema
 from rushes.api.schemas import EventListSchema, JobListSchema, JobSchema, ListQuerySchema
 from storage.bucket import Bucket
 
+JOB_ID = re.compile(r"job_[0-9A-Z]{26}")
 LONGEST_KEY = 255
 LINK_LIFE_S = 3600
 
@@ -96,7 +100,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def show(job_id: str) -> ResponseReturnValue:
         """One job."""
         with api.database.read() as db:
-            return job_view(store.read_case(db, job_id))
+            return job_view(_case(db, job_id))
 
     @routes.get("/<job_id>/events")
     @routes.response(200, EventListSchema)
@@ -104,7 +108,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def events(job_id: str) -> ResponseReturnValue:
         """A job's history, oldest first."""
         with api.database.read() as db:
-            store.read_case(db, job_id)
+            _case(db, job_id)
             lines = store.history(db, job_id)
         shown = ("event", "attempt", "from_state", "to_state", "detail")
         return {"data": [{"at": line["at"].isoformat(), **{k: line[k] for k in shown}} for line in lines]}
@@ -116,12 +120,19 @@ def blueprint(api: JobsApi) -> Blueprint:
     def video(job_id: str) -> ResponseReturnValue:
         """The archived video."""
         with api.database.read() as db:
-            job = store.read_case(db, job_id).job
+            job = _case(db, job_id).job
         if job.state is not State.ARCHIVED:
             abort(409, message=f"The job is {job.state}; its video is there once it is archived.", code="not_archived")
         return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S), 302)
 
     return routes
+
+
+def _case(db: Connection, job_id: str) -> Case:
+    """Raises UnknownJob; what no job can be called never reaches the database."""
+    if not JOB_ID.fullmatch(job_id):
+        raise UnknownJob(f"No job {job_id!r}; ids look like job_01K8Z3V0QWERTYUIOPASDFGHJK.")
+    return store.read_case(db, job_id)
 
 
 def _idempotency_key() -> str | None:
@@ -138,9 +149,9 @@ def _cursor(at: datetime, job_id: str) -> str:
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         at, _, job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not job_id:
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+        if not JOB_ID.fullmatch(job_id):
             raise ValueError
-    except (ValueError, binascii.Error, UnicodeDecodeError):
+    except (ValueError, OverflowError, binascii.Error, UnicodeDecodeError):
         raise BadRequest({"cursor": ["Not one of ours; send the `next_cursor` of the page before."]}) from None
     return moment, job_id
