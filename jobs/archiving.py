@@ -13,7 +13,7 @@ import structlog
 from jobs import reconcile, schedule, steps, store
 from jobs.database import DatabaseUnavailable
 from jobs.parts import Parts
-from jobs.records import AttemptOutcome, Case, Facts, Note
+from jobs.records import AttemptOutcome, Case, Facts, Note, Standing
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.states import State
 from jobs.store import Held
@@ -162,6 +162,7 @@ def _put(case: Case, proven: _Proven, parts: Parts, keep_going: Callable[[], Non
     metadata = {
         "rushes-job": job.id,
         "rushes-attempt": str(job.attempt),
+        "rushes-task": case.attempts[job.attempt].task_id or "",
         "rushes-sha256": proven.spooled.sha256,
         "rushes-duration-s": f"{proven.video.duration_s:.3f}",
         "rushes-size": f"{proven.video.width}x{proven.video.height}",
@@ -192,7 +193,7 @@ def _met_object(case: Case, parts: Parts) -> Facts:
 
 def _adopt(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
     """An object at our key. One that bears our job id was proven before it was visible."""
-    if stored.metadata.get("rushes-job") != case.job.id:
+    if stored.metadata.get("rushes-job") != case.job.id or _is_of_another_task(case, stored):
         conflict = {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": "key_conflict",
@@ -200,6 +201,12 @@ def _adopt(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
         }
         return Facts({case.job.attempt: conflict})
     return _stored(case, stored, parts)
+
+
+def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
+    """Whether the object was made from a task that its attempt has since had to give back."""
+    attempt = case.attempts.get(int(stored.metadata["rushes-attempt"]))
+    return attempt is not None and stored.metadata.get("rushes-task", "") != (attempt.task_id or "")
 
 
 def _stored(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
@@ -217,7 +224,10 @@ def _stored(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
         "fps": float(said["rushes-fps"]),
     }
     number = number if number in case.attempts else case.job.attempt
-    return Facts({number: {"outcome": AttemptOutcome.DELIVERED}}, video={"attempt": number, **video})
+    return Facts(
+        {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
+        video={"attempt": number, **video},
+    )
 
 
 def _trouble(case: Case, error: Exception, parts: Parts) -> Facts:

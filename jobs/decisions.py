@@ -94,11 +94,14 @@ def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
 
 def _queued(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
-    if proof := _proof(case):
+    if proof := _proof(case, rules):
         return proof
+    running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
+    if running is not None:
+        return _turn(E.RECALL, running, {**_no_error(), "provider": running.provider, "flagged": None})
     if now < case.job.start_by:
         return None
-    return _Turn(Move(E.GIVE_UP, case.job.attempt), {**NOT_STARTED, "flagged": None}, {})
+    return _Turn(Move(E.GIVE_UP, case.job.attempt), NOT_STARTED, {})
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> _Turn | None:
@@ -166,7 +169,7 @@ def _archiving(case: Case, now: datetime, rules: Rules) -> _Turn | None:
 
 
 def _failed(case: Case, now: datetime, rules: Rules) -> _Turn | None:
-    return _proof(case)
+    return _proof(case, rules)
 
 
 def _ended(case: Case, now: datetime, rules: Rules) -> _Turn | None:
@@ -256,12 +259,13 @@ def _waiting_proof(case: Case) -> Attempt | None:
     return next((a for a in case.attempts.values() if a.outcome is A.FINISHED), None)
 
 
-def _proof(case: Case) -> _Turn | None:
+def _proof(case: Case, rules: Rules) -> _Turn | None:
     """An attempt that made the video after all: it is copied, and nothing more is bought."""
     made = _waiting_proof(case)
     if made is None:
         return None
-    return _turn(E.PROVE, made, {**_no_error(), "provider": made.provider, "progress": 100, "flagged": None})
+    job = {**_no_error(), "provider": made.provider, "progress": 100, "flagged": None}
+    return _turn(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 
 def may_resubmit(case: Case, rules: Rules) -> bool:

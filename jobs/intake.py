@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from jobs.states import State
 from storage.errors import LinkForbidden
 from storage.guard import check_url
 from storage.keys import video_key
+
+IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str |
 
     Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
     """
+    if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise BadRequest({"Idempotency-Key": ["Send 1 to 255 visible ASCII characters, for example a UUID."]})
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     if idempotency_key is not None:  # what was taken in stays taken in, even if its gateways have gone since
         with intake.database.read() as db:

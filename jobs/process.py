@@ -86,3 +86,5 @@ def _mind_beat(process: Working) -> None:
                 process.sweeper.run(for_s=interval_s)
         except DatabaseUnavailable as e:
             log.warning("database_unavailable", step="jobs.sweep", reason=str(e))
+        except Exception:  # this thread outlives whatever a sweep may meet
+            log.exception("sweep_raised")

@@ -96,7 +96,7 @@ def _round(held: Held, urgent: bool, parts: Parts) -> Facts:
     others = asked[1:]
     turn = held.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
-        if _wait([inquiry], urgent, parts):
+        if not _keep_hold(held, parts) or _wait([inquiry], urgent, parts):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
             replies.append(_inquire(inquiry, parts))
@@ -108,6 +108,13 @@ def _round(held: Held, urgent: bool, parts: Parts) -> Facts:
         return facts
     sent = submission.resend(held, parts)
     return replace(facts, attempts={**facts.attempts, **sent.attempts}, notes=(*facts.notes, *sent.notes))
+
+
+def _keep_hold(held: Held, parts: Parts) -> bool:
+    """Push our hold before another query, so that several slow ones do not outlive it. False: it is lost."""
+    with parts.database.write() as db:
+        now = parts.database.clock(db)
+        return store.push_hold(db, held, hold_s=parts.settings.query_hold_s, now=now)
 
 
 def fresh_link(attempt: Attempt, parts: Parts) -> str:

@@ -36,6 +36,7 @@ class Event(StrEnum):
     RESUBMIT = "resubmit"  # the client's choice to risk paying twice
     RETRY = "retry"
     RETRY_TRANSFER = "retry_transfer"
+    RECALL = "recall"  # an earlier attempt turned out to be running
     PROVE = "prove"  # an earlier attempt turned out to have made the video
 
 
@@ -46,7 +47,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.CLAIM: S.SUBMITTING,
         E.GIVE_UP: S.FAILED,
         E.CANCEL: S.CANCELLED,
-        E.PROVE: S.ARCHIVING,  # what an earlier attempt made need not be bought again
+        E.RECALL: S.GENERATING,  # what an earlier attempt makes need not be bought again
+        E.PROVE: S.ARCHIVING,  # nor what it has made
     },
     # A callback may overtake the answer to our submit, so a submitting job also hears the gateway's verdicts.
     S.SUBMITTING: {

@@ -87,7 +87,7 @@ def claim(
     """
     outcome = outcome or Outcome(alarm_at=case.job.alarm_at)
     hold = {"holder": holder, "held_until": now + timedelta(seconds=hold_s)}
-    unheld = sa.or_(jobs.c.holder.is_(None), jobs.c.held_until <= now, jobs.c.updated_at > now + CLOCK_SET_BACK)
+    unheld = _unheld(now)
     if not _write(db, case, outcome, hold, now, unheld):
         return None
     return Held(read_case(db, case.job.id), holder)
@@ -101,7 +101,7 @@ def finish_step(db: Connection, held: Held, outcome: Outcome, *, now: datetime, 
 
 def move_unheld(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
     """A write that needs no hold, because nothing outside the database is touched. False: the row has moved."""
-    unheld = sa.or_(jobs.c.holder.is_(None), jobs.c.held_until <= now)
+    unheld = _unheld(now)
     return _write(db, case, outcome, {"holder": None, "held_until": None}, now, unheld)
 
 
@@ -156,7 +156,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
 
 def postpone(db: Connection, job: Job, *, until: datetime, now: datetime, flagged: str | None = None) -> bool:
     """Move the alarm of a job that nobody holds and that has not moved since `job` was read."""
-    unheld = sa.or_(jobs.c.holder.is_(None), jobs.c.held_until <= now)
+    unheld = _unheld(now)
     statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, unheld)
     values = {"alarm_at": until, "updated_at": now, "version": job.version + 1, "flagged": flagged or job.flagged}
     return db.execute(statement.values(**values)).rowcount == 1
@@ -278,6 +278,10 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
     db.execute(sa.update(jobs).where(settled).values(flagged="foreign_task"))
     _wake_ended(db, adopter.job_id, now)
     bring_news(db, adopter.job_id, now=now)
+
+
+def _unheld(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(jobs.c.holder.is_(None), jobs.c.held_until <= now, jobs.c.updated_at > now + CLOCK_SET_BACK)
 
 
 def _wake_ended(db: Connection, job_id: str, now: datetime) -> None:

@@ -63,6 +63,12 @@ def submit(job_id: str, parts: Parts) -> None:
         now = parts.database.clock(db)
     if decide(case, Facts(), now=now, rules=parts.rules).moves:  # too late to start, or made already
         return steps.move_unheld(case, Facts(), parts)
+    if {letter.attempt for letter in case.letters} - set(case.attempts):
+        # Only we mint tokens, so a callback for an attempt that this database does not know proves that a backup was
+        # put back: the job may have been bought since. A person decides.
+        return _postpone(
+            case, _Wait(parts.settings.overdue_poll_s, "it was submitted before", "unknown_attempt"), parts
+        )
     plan = _plan(case, parts)
     if isinstance(plan, _Wait):
         return _postpone(case, plan, parts)

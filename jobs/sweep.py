@@ -106,7 +106,7 @@ class Sweeper:
             if waiting is None:  # Valkey is away: nobody would hear
                 return False
             room = 2 * slots.get(step, settings.worker_slots) - waiting
-            handed = [row for s, row in self._handed if s == step]
+            handed = [row for s, row in list(self._handed) if s == step]
             with parts.database.read() as db:
                 now = parts.database.clock(db)
                 limit = max(room, 0) + 1
@@ -122,7 +122,7 @@ class Sweeper:
 
     def _forget(self) -> None:
         now = self.parts.monotonic()
-        self._handed = {row: at for row, at in self._handed.items() if now - at < LEAVE_OUT_S}
+        self._handed = {row: at for row, at in list(self._handed.items()) if now - at < LEAVE_OUT_S}
 
 
 def run_in_place(parts: Parts, notify: Callable[[str, Parts], None], *, limit: int = 1000) -> int:
@@ -152,4 +152,5 @@ def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], No
         log.warning("unknown_job", step=step, job=job_id)
     except Exception:
         log.exception("step_raised", step=step, job=job_id)
-        steps.fence(job_id, parts)
+        if step in RUN:
+            steps.fence(job_id, parts)

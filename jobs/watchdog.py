@@ -94,5 +94,7 @@ class Watchdog:
                 heartbeats.beat(self._database, self._name, self._role)
             except DatabaseUnavailable as e:
                 log.warning("heartbeat_missed", reason=str(e))
+            except Exception:  # this thread outlives whatever a database may say
+                log.exception("heartbeat_missed")
             if self._stopped.wait(self._interval_s):
                 return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+import structlog
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from redis.backoff import NoBackoff
@@ -20,6 +21,8 @@ from storage.errors import BucketUnavailable
 ROLES = ("worker", "transfer", "notify", "sweep", "beat")
 MISSED = 3  # heartbeats, until a process counts as gone
 GRACE_S = 5
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def _database(health: Health) -> dict[str, str]:
         with health.database.read() as db:
             seen = heartbeats.last_seen_s(db, health.database)
     except DatabaseUnavailable as e:
-        return {"database": str(e)}
+        log.warning("database_unavailable", reason=str(e))
+        return {"database": "unavailable"}
     limit_s = MISSED * health.settings.sweep_interval_s + GRACE_S
     said: dict[str, str] = {"database": "ok"}
     for role in ROLES:
@@ -79,5 +83,6 @@ def _bucket(health: Health) -> str:
     try:
         health.bucket.check()
     except BucketUnavailable as e:
-        return str(e)
+        log.warning("bucket_unavailable", reason=str(e))
+        return "unavailable"
     return "ok"

@@ -40,8 +40,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             with database.read() as db:
                 database.clock(db)
                 db.exec_driver_sql("SELECT 1")
-        except DatabaseUnavailable as e:
-            return jsonify(status="unavailable", parts={"database": str(e)}), 503
+        except DatabaseUnavailable:
+            return jsonify(status="unavailable", parts={"database": "unavailable"}), 503
         return jsonify(status="ok", parts={"database": "ok"})
 
     return app

@@ -40,6 +40,9 @@ def notify(job_id: str, parts: Parts) -> None:
             status = _send(held.row, parts)
         except WebhooksError as e:
             _undelivered(held, e, parts)
+        except Exception as e:  # a notice that cannot be sent at all must not be tried every half minute for ever
+            log.exception("notice_raised", job=job_id)
+            _undelivered(held, NoticeUndelivered(type(e).__name__), parts)
         else:
             _delivered(held, status, parts)
 

@@ -13,7 +13,7 @@ from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from jobs.database import DatabaseUnavailable
-from jobs.errors import BadRequest, IdempotencyKeyReused, JobsError, UnknownJob
+from jobs.errors import BadRequest, IdempotencyKeyReused, UnknownJob
 from jobs.generation import flatten
 from storage.errors import BucketUnavailable
 
@@ -111,7 +111,7 @@ def _handle(error: Exception) -> Response:
     status, code, title = next(row for kind, row in TABLE.items() if isinstance(error, kind))
     if isinstance(error, BadRequest):
         return problem(status, code, title, detail=str(error), errors=error.fields)
-    return problem(status, code, title, detail=str(error) if isinstance(error, JobsError) else None)
+    return problem(status, code, title, detail=str(error) if status < 500 else None)
 
 
 def _by_field(messages: Any) -> dict[str, list[str]]:

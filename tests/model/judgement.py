@@ -115,6 +115,7 @@ def _case(state: State, current: int, rows: tuple[tuple[Any, ...], ...], late: b
         "id": "job",
         "state": state,
         "mode": "text-to-video",
+        "request": {},
         "attempt": current,
         "overdue": False,
         "troubles": 0,

@@ -134,6 +134,12 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     ),
     "a task given back while it is copied": (State.ARCHIVING, {}, [lost()], [Event.GIVE_BACK]),
     "not started in time": (State.QUEUED, {"start_by": NOW}, [], [Event.GIVE_UP]),
+    "an earlier attempt that runs after all": (
+        State.QUEUED,
+        {"attempt": 1},
+        [attempt(1, task_id="t", accepted_at=NOW)],
+        [Event.RECALL],
+    ),
     "a proof in the queue": (State.QUEUED, {"attempt": 1}, [finished()], [Event.PROVE]),
     "a proof in the queue, even when it is too late to start": (
         State.QUEUED,

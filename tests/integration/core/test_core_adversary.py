@@ -1,0 +1,272 @@
+"""What an adversary found. Each of these stood open once."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from workshop import RUN, ReceiverServer, Workshop
+
+from jobs import api_keys, archiving, callback_urls, heartbeats, intake, logs, models, reconcile, store
+from jobs.database import Database, DatabaseUnavailable
+from jobs.intake import Intake
+from jobs.providers.registry import PROVIDERS
+from jobs.records import AttemptOutcome, Facts, Standing
+from jobs.states import State
+from rushes.app import create_app
+from webhooks import delivery
+
+NOTICE_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+THREE_HITS = 3
+
+
+def change(workshop: Workshop, table: Any, job_id: str, **values: Any) -> None:
+    column = table.c.id if table is models.jobs else table.c.job_id
+    with workshop.database.write() as db:
+        db.execute(sa.update(table).where(column == job_id).values(**values))
+
+
+def now_of(workshop: Workshop) -> Any:
+    with workshop.database.read() as db:
+        return workshop.database.clock(db)
+
+
+def lost(workshop: Workshop, sandbox: Any, provider: str, **request: Any) -> str:
+    sandbox.fault(provider, "lose_answer", how="reset")
+    job_id = workshop.create(provider=provider, **request)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    assert workshop.state(job_id) is State.UNCONFIRMED
+    return job_id
+
+
+@pytest.mark.parametrize("hourly", [False, True], ids=["workers_were_down", "hourly_resends"])
+def test_no_resend_once_the_idempotency_key_has_died(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any, hourly: bool
+) -> None:
+    sandbox.fault("apiframe", "lose_callback")
+    job_id = lost(workshop, sandbox, "apiframe")
+    now, hour = now_of(workshop), timedelta(hours=1)
+    # First POST 30 h ago; the gateway honours the key for 24 h, and the window (with a callback URL) is 48 h.
+    values: dict[str, Any] = {"created_at": now - 30 * hour, "lost_at": now - 30 * hour}
+    values |= {"sends": 31, "sending_at": now - hour} if hourly else {"sends": 1, "sending_at": now - 30 * hour}
+    change(workshop, models.attempts, job_id, **values)
+    change(workshop, models.jobs, job_id, alarm_at=now - hour)
+    RUN["jobs.reconcile"](job_id, workshop.parts)
+    assert workshop.case(job_id).attempts[1].sends == values["sends"], "a second POST under a dead key: paid twice"
+
+
+def test_a_removed_key_makes_no_hot_loop(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(resend_unit_s=0.01)
+    job_id = lost(workshop, sandbox, "apiframe")
+    left = {k: v for k, v in workshop.settings.accounts.items() if k != "apiframe"}
+    workshop.parts.settings = replace(workshop.settings, accounts=left)
+    due = workshop.case(job_id).job.alarm_at
+    workshop.await_(lambda: now_of(workshop) > due, "the time of the re-send")
+    rounds = 0
+    workshop.bells.rung.append(("jobs.reconcile", job_id))
+    while rounds < 50 and (bells := workshop.bells.take()):
+        for step, job in bells:
+            RUN[step](job, workshop.parts)
+            rounds += 1
+    assert rounds < THREE_HITS, "each round rings for the next one at once"
+
+
+def test_a_late_refusal_does_not_close_an_attempt_that_a_resend_got_accepted(workshop: Workshop, sandbox: Any) -> None:
+    job_id = workshop.create(provider="apiframe")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    assert workshop.state(job_id) is State.GENERATING
+    change(workshop, models.attempts, job_id, sends=2)
+    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, "error_code": "rate_limited"}
+    with workshop.database.write() as db:  # what the first sender, thawed after its hold ran out, brings
+        store.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
+    workshop.until(job_id, State.ARCHIVED, within_s=4)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_read_only_postgresql_counts_as_unavailable(database: Database) -> None:
+    with database.write() as db:
+        db.execute(sa.text(f"ALTER DATABASE {database.url.database} SET default_transaction_read_only = on"))
+    database.engine.dispose()
+    with pytest.raises(DatabaseUnavailable):  # else: watchdog threads die, POST answers are dropped, receiver says 500
+        heartbeats.beat(database, "worker@x:1", "worker")
+
+
+def test_foreign_exceptions_are_masked_in_the_log() -> None:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    out = io.StringIO()
+    try:
+        logs.configure()
+        root.handlers[0].stream = out  # type: ignore[attr-defined]
+        try:
+            raise ValueError(
+                "https://cdn.example/v.mp4?X-Amz-Signature=SECRET https://h/webhooks/evolink/job_1/1/k1.TOKEN"
+            )
+        except ValueError:
+            logging.getLogger("flask.app").exception("Exception on /webhooks")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    assert "SECRET" not in out.getvalue()
+    assert "TOKEN" not in out.getvalue()
+
+
+def test_the_same_idempotency_key_gives_the_job_even_after_its_gateway_was_removed(workshop: Workshop) -> None:
+    body = {"prompt": "A fox", "provider": "evolink"}
+    made = Intake(workshop.settings, PROVIDERS, workshop.database)
+    case, _ = intake.create(body, made, api_key_id="celery", idempotency_key="t-1")
+    without = replace(workshop.settings, accounts={"gravitex": workshop.settings.accounts["gravitex"]})
+    again, replayed = intake.create(
+        body, Intake(without, PROVIDERS, workshop.database), api_key_id="celery", idempotency_key="t-1"
+    )
+    assert replayed
+    assert again.job.id == case.job.id
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A pipeline that sends its answer's head one byte at a time."""
+    server = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer:
+                try:
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                    while not over.wait(0.2):
+                        peer.sendall(b"a")
+                except OSError:
+                    continue
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+    over.set()
+    server.close()
+
+
+def test_a_dripping_pipeline_does_not_hold_a_notice_beyond_its_deadline(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(notice_secrets=NOTICE_SECRET, notice_deadline_s=1, notice_hold_s=2)
+    with dripping() as url:
+        job_id = workshop.create(provider="evolink", notify_url=url)
+        workshop.until(job_id, State.ARCHIVED)
+        sender = threading.Thread(target=delivery.notify, args=(job_id, workshop.parts), daemon=True)
+        sender.start()
+        sender.join(6)
+        alive = sender.is_alive()
+    sender.join(10)
+    assert not alive, "no total deadline: the thread is held for as long as the peer likes"
+
+
+def test_six_candidates_are_still_asked_about(
+    make_workshop: Any, receiver: ReceiverServer, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop: Workshop = make_workshop(overdue_poll_s=0.2, retry_first_s=0.2)
+    workshop.receive_callbacks_at(receiver.url)
+    sandbox.fault("evolink", "lose_callback")
+    job_id = lost(workshop, sandbox, "evolink")
+    with workshop.database.write() as db:  # a second lost attempt, after `resubmit`
+        row = dict(db.execute(sa.select(models.attempts).where(models.attempts.c.job_id == job_id)).mappings().one())
+        db.execute(sa.insert(models.attempts).values(**{**row, "number": 2}))
+    change(workshop, models.jobs, job_id, attempt=2)
+    for n in (1, 2):
+        keys, public_url = workshop.settings.callback_keys, str(workshop.settings.public_url)
+        url = callback_urls.mint(public_url, keys, "evolink", job_id, n)
+        for i in range(3):
+            assert requests.post(url, json={"id": f"t-{n}-{i}", "status": "completed"}, timeout=5).ok
+    asked: set[str] = set()
+    real = reconcile._inquire
+
+    def inquire(inquiry: Any, parts: Any) -> Any:
+        asked.add(inquiry.task_id)
+        return real(inquiry, parts)
+
+    monkeypatch.setattr(reconcile, "_inquire", inquire)
+    # Six inquiries never fit into a budget of five a second at once; each must get its turn all the same.
+    workshop.await_(lambda: workshop.sweep() is not None and len(asked) == 6, "six inquiries", job_id=job_id)
+
+
+def test_a_second_attempt_keeps_the_clients_start_within(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop()
+    sandbox.fault("evolink", "fail", retryable=True, times=1)
+    job_id = workshop.create(provider="evolink", start_within_s=60)
+    RUN["jobs.submit"](job_id, workshop.parts)
+
+    def failed_once() -> bool:
+        RUN["jobs.reconcile"](job_id, workshop.parts)
+        return workshop.state(job_id) is State.QUEUED
+
+    workshop.await_(failed_once, "the first attempt's failure", job_id=job_id)
+    case = workshop.case(job_id)
+    assert case.job.start_by <= now_of(workshop) + timedelta(seconds=61)
+
+
+def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
+    workshop: Workshop, sandbox: Any, monkeypatch: Any
+) -> None:
+    job_id = workshop.create(provider="evolink")
+    workshop.until(job_id, State.ARCHIVING)
+    change(workshop, models.attempts, job_id, adopted=True)
+    real = archiving._put
+
+    def put(case: Any, *args: Any) -> Any:
+        with workshop.database.write() as db:  # the true owner's own POST answers now
+            store._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
+        return real(case, *args)
+
+    monkeypatch.setattr(archiving, "_put", put)
+    RUN["jobs.transfer"](job_id, workshop.parts)
+    job = workshop.case(job_id).job
+    assert not (job.state is State.ARCHIVED and job.flagged is None), "another job's video, and nobody is told"
+
+
+def test_a_genuine_callback_for_an_attempt_that_the_database_forgot_stops_a_second_purchase(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    """A backup from before the submit was put back: the job is queued again, but its callback proves a purchase."""
+    job_id = workshop.create(provider="evolink")
+    url = callback_urls.mint(str(workshop.settings.public_url), workshop.settings.callback_keys, "evolink", job_id, 1)
+    assert requests.post(url, json={"id": "t-before", "status": "completed"}, timeout=5).ok
+    for _ in range(3):
+        workshop.sweep()
+    assert not sandbox.tasks("evolink")
+
+
+def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandbox: Any) -> None:
+    job_id = workshop.create(provider="evolink")
+    workshop.until(job_id, State.ARCHIVING)
+    case = workshop.case(job_id)
+    made = case.attempts[1]
+    report = reconcile._inquire(reconcile.Inquiry(made, str(made.task_id), False), workshop.parts)
+    assert report.report is not None
+    long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
+    running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)
+    said = reconcile._verdict(running, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
+    assert said["finished_at"] is None or said["finished_at"] >= case.attempts[1].created_at
+
+
+def test_odd_paths_and_cursors_are_no_internal_errors(workshop: Workshop) -> None:
+    _, key = api_keys.create(workshop.database, "test")
+    app = create_app(workshop.settings, ringer=workshop.bells)
+    odd = ["2026-01-01T00:00:00+00:00 a\0b", "0001-01-01T00:00:00+14:00 a"]
+    cursors = [base64.urlsafe_b64encode(c.encode()).decode() for c in odd]
+    paths = ["/v1/jobs/a%00b", "/v1/jobs/a%00b/events", *(f"/v1/jobs?cursor={c}" for c in cursors)]
+    headers = {"Authorization": f"Bearer {key}"}
+    answers = {path: app.test_client().get(path, headers=headers).status_code for path in paths}
+    app.extensions["rushes.close"]()
+    assert all(status < 500 for status in answers.values()), answers
