@@ -1,3 +1,4 @@
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,10 @@ def supervisor() -> Iterator[Supervisor]:
 
 @pytest.fixture
 def supervised_by() -> Callable[[int], set[int]]:
-    """All living processes, children's children too, that carry the mark of the supervisor with this process id."""
+    """All living processes, children's children too, that carry the mark of the supervisor with this process id.
+
+    Those that lived before the test are left out: the servers that all tests of this process share.
+    """
 
     def find(pid: int) -> set[int]:
         mark = f"{SUPERVISED}={pid}".encode()
@@ -43,6 +47,8 @@ def supervised_by() -> Callable[[int], set[int]]:
                 continue
             if mark in environment.split(b"\0"):
                 found.add(int(process.name))
-        return found
+        return found - shared
 
+    shared: set[int] = set()
+    shared = find(os.getpid())
     return find
