@@ -22,7 +22,7 @@ from rich.text import Text
 
 from rushes.cli.takes import Take
 
-PLAIN_WIDTH, PICTURE_WIDTH = 170, 138
+WIDTH = 170  # of what is no terminal: no id and no key is broken in two
 NARROW = 120  # a terminal with less room folds ids until nobody can read them
 NOTHING = "–"
 COLORS = {"archived": "green", "failed": "red", "cancelled": "red", "archiving": "cyan", "generating": "yellow"}
@@ -98,14 +98,14 @@ def print_table(takes: Sequence[Take]) -> None:
             console.print(_table(takes, names))
         return
     drawn = io.StringIO()
-    Console(file=drawn, width=PLAIN_WIDTH, no_color=True).print(_table(takes, list(COLUMNS)))
+    Console(file=drawn, width=WIDTH, no_color=True).print(_table(takes, list(COLUMNS)))
     click.echo("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
 
 
 def draw(takes: Sequence[Take], path: Path) -> None:
     """The finished table as an SVG that fetches nothing."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        console = Console(file=nowhere, record=True, width=PICTURE_WIDTH, force_terminal=True, no_color=False)
+        console = Console(file=nowhere, record=True, width=WIDTH, force_terminal=True, no_color=False)
         console.print(_table(takes, list(COLUMNS)))
         path.parent.mkdir(parents=True, exist_ok=True)
         svg = console.export_svg(title="rushes demo", code_format=SVG_FORMAT, unique_id="demo")
