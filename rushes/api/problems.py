@@ -75,8 +75,10 @@ class ProblemApi(Api):
             headers["WWW-Authenticate"] = "Bearer"
         detail = said.get("message") or (error.description if status != 500 else None)
         errors = _by_field(said.get("messages"))
+        if errors:  # one voice for a wrong request, whoever found it wrong
+            return _handle(BadRequest(errors))
         code = said.get("code") or CODES.get(status, "error")
-        return problem(status, code, HTTPStatus(status).phrase, detail=detail, errors=errors, headers=headers)
+        return problem(status, code, HTTPStatus(status).phrase, detail=detail, headers=headers)
 
 
 def problem(

@@ -141,7 +141,8 @@ def test_a_wrong_request_gets_422_naming_the_field_and_what_is_allowed(
     problem = answer.get_json(force=True)
     assert answer.status_code == 422, problem
     assert answer.content_type == "application/problem+json"
-    assert problem["code"] == "invalid_request"
+    assert (problem["code"], problem["title"]) == ("invalid_request", "The request is not valid.")
+    assert field in problem["detail"]
     assert words in " ".join(problem["errors"][field]), problem
     assert bells.rung == []
 
