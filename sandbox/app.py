@@ -16,15 +16,16 @@ from typing import Any
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from sandbox import control, screening, wire
 from sandbox.agenda import Agenda
 from sandbox.callbacks import Courier, Post, in_a_thread, poster
-from sandbox.faults import Menu
+from sandbox.faults import UnknownFault
 from sandbox.films import Studio
 from sandbox.gateway import Gateway, Glance, Query, Reader
 from sandbox.gateways import GATEWAYS
+from sandbox.menu import Menu
 from sandbox.production import Production
 from sandbox.reception import Films, Reception
 from sandbox.settings import Config, Settings
@@ -49,11 +50,12 @@ def create_app(
     now: Callable[[], float] = time.time,
     films: Films | None = None,
     post: Post | None = None,
+    pause: wire.Pause | None = None,
     start: bool = True,
 ) -> Flask:
     """The sandbox as a WSGI application.
 
-    Tests give a clock of their own and `start=False`, then run the agenda themselves.
+    Tests give a clock and a `pause` of their own and `start=False`, then run the agenda themselves.
     """
     stopping = threading.Event()
     settings, menu, agenda = Settings(config.speed), Menu(), Agenda(now)
@@ -70,10 +72,11 @@ def create_app(
             closers.append(lambda: shutil.rmtree(folder, ignore_errors=True))
     production = Production(settings, book, agenda, courier, GATEWAYS)
 
-    def pause(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         if stopping.wait(seconds):
             raise ConnectionAbortedError("the sandbox is stopping")
 
+    pause = pause or wait
     reception = Reception(config, production, menu, films, pause)
 
     app = Flask("sandbox")
@@ -83,6 +86,7 @@ def create_app(
     app.add_url_rule("/files/<token>/<name>.mp4", view_func=partial(screening.show, production, pause), endpoint="film")
     app.register_blueprint(control.blueprint(production, menu, courier))
     app.register_error_handler(HTTPException, _problem)
+    app.register_error_handler(UnknownFault, lambda unknown: _problem(BadRequest(str(unknown))))
     for stopped in (ConnectionAbortedError, CancelledError):
         app.register_error_handler(stopped, lambda _: wire.Cut(reset=False))
 

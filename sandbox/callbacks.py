@@ -38,10 +38,17 @@ class Courier:
     ) -> None:
         self._agenda, self._now, self._speed, self._post, self._spawn = agenda, now, speed, post, spawn
 
-    def send(self, task: Task, parcel: Parcel, copies: int = 1) -> None:
-        """Deliver without waiting; several copies go out at the same time."""
-        for _ in range(copies):
+    def send(self, task: Task, parcel: Parcel, copies: int = 1, then: Callable[[], None] | None = None) -> None:
+        """Deliver without waiting; several copies go out at the same time. `then` is called once the last was tried."""
+
+        def last() -> None:
+            self.deliver(task, parcel)
+            if then is not None:
+                then()
+
+        for _ in range(copies - 1):
             self._spawn(lambda: self.deliver(task, parcel))
+        self._spawn(last)
 
     def deliver(self, task: Task, parcel: Parcel, tries: int = 0) -> Delivery:
         """Try once, here and now; a failed try puts the next one on the agenda, while the timetable has one."""

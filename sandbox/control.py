@@ -14,8 +14,9 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from sandbox import faults
 from sandbox.callbacks import Courier
-from sandbox.faults import Menu
 from sandbox.gateway import number
+from sandbox.gateways import REFUSALS
+from sandbox.menu import Menu
 from sandbox.production import Production
 from sandbox.tasks import STALLED, Task
 
@@ -56,16 +57,14 @@ def blueprint(production: Production, menu: Menu, courier: Courier) -> Blueprint
             _known(provider)
         if not isinstance(times, int) or times < 1:
             raise BadRequest(f"times must be a whole number from 1, not {times!r}")
-        try:
-            fault = faults.read(provider, str(name), times, asked)
-        except faults.UnknownFault as unknown:
-            raise BadRequest(str(unknown)) from unknown
+        fault = faults.read(REFUSALS, provider, str(name), times, asked)
         if task_id is None:
             menu.add(fault)
-        elif name in faults.LATE_FAULTS:
+        elif faults.FAULTS[fault.name].late:
             production.mark(_task(provider, task_id), fault.name, fault.params)
         else:
-            raise BadRequest(f"a task accepted before can only be given {', '.join(faults.LATE_FAULTS)}, not {name}")
+            late = ", ".join(each for each, kind in faults.FAULTS.items() if kind.late)
+            raise BadRequest(f"a task accepted before can only be given {late}, not {name}")
         return fault.as_json()
 
     @routes.delete("/faults")
@@ -73,6 +72,12 @@ def blueprint(production: Production, menu: Menu, courier: Courier) -> Blueprint
         menu.clear()
         production.release()
         return show_faults()
+
+    @routes.get("/refusals")
+    def show_refusals() -> dict[str, Any]:
+        return {
+            name: [{"status": status, "code": code} for status, code in refusals] for name, refusals in REFUSALS.items()
+        }
 
     @routes.get("/tasks")
     def show_tasks() -> dict[str, Any]:
@@ -92,14 +97,14 @@ def blueprint(production: Production, menu: Menu, courier: Courier) -> Blueprint
         body = asked.get("body")
         raw = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         event = asked.get("event") or ("failed" if task.failure else "completed")
-        parcel = production.parcel(task, event, asked.get("url"), raw)
+        parcel = production.dispatch.parcel(task, event, asked.get("url"), raw)
         if parcel is None:
             raise BadRequest(f"{task.provider} calls nobody back, or {task.id} has no callback URL and none was given")
         delivery = courier.deliver_once(task, parcel)
         return {"status": delivery.status, "error": delivery.error}
 
     def _known(provider: Any) -> None:
-        if provider not in gateways:
+        if not isinstance(provider, str) or provider not in gateways:
             raise BadRequest(f"no provider {provider!r}; there are {', '.join(gateways)}")
 
     def _task(provider: Any, task_id: Any) -> Task:
@@ -128,6 +133,9 @@ def _as_json(task: Task, now: float) -> dict[str, Any]:
         "ended_at": task.ended_at,
         "request": task.request,
         "mode": task.order.mode,
+        "prompt": task.order.prompt,
+        "negative_prompt": task.order.negative_prompt,
+        "media": [{"type": kind, "url": address} for kind, address in task.order.media],
         "state": task.phase(now),
         "charged": number(task.charged),
         "refunded": number(task.refunded),

@@ -75,7 +75,8 @@ class Query:
 class Gateway:
     """One gateway.
 
-    Paths are below its prefix; a query's path ends in the task id. Money is in the gateway's own unit.
+    Paths are below its prefix; a query's path ends in the task id. Money is in the gateway's own unit. `refusals` are
+    the statuses it refuses with, each with its code: None where it gives none; the usual one of a status comes first.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Gateway:
     new_id: Callable[[Random, float], str]
     accept: Callable[[Task, str], JsonObject]
     refuse: Callable[[Refused], JsonObject]
+    refusals: tuple[tuple[int, str | int | None], ...]
     refuse_invalid: Callable[[Invalid], Refused]
     no_such_task: Callable[[str], Refused]
     fails_for_good: Failure

@@ -6,6 +6,7 @@ Key, faults, check, charge, accept, answer.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,12 +14,15 @@ from random import Random
 from typing import Any, Protocol
 
 from flask import Response, request
+from werkzeug.http import http_date
 
-from sandbox import wire
-from sandbox.faults import Menu
+from sandbox import faults, wire
+from sandbox.faults import PAGE, QUERY, SUBMIT, USUAL
 from sandbox.fields import Invalid
 from sandbox.films import SIZES, SMALL, Recipe
 from sandbox.gateway import Gateway, Glance, Query, Reader, Refused
+from sandbox.gateways import REFUSALS
+from sandbox.menu import Due, Menu
 from sandbox.production import Production
 from sandbox.settings import Config
 from sandbox.tasks import Order, Phase, Task
@@ -53,22 +57,23 @@ class Reception:
 
     def submit(self, gateway: Gateway, read: Reader) -> Response:
         """Take an order, or refuse it."""
+        due = self._due(gateway, SUBMIT)
         try:
             api_key = self._check_key(gateway)
-            spoilt = self._spoilt(gateway, "submit")
+            spoilt = self._spoilt(gateway, due, SUBMIT)
             if spoilt is not None:
                 self._book.count(gateway.name, "refused")
                 return spoilt
-            slow = self._menu.take(gateway.name, "slow_submit")
-            if slow:
-                self._pause(float(slow["seconds"]))
-            body = request.get_json(force=True, silent=True)
+            self._wait(due, "slow_submit")
+            if not request.is_json:
+                raise Invalid([("Content-Type", "must be application/json")])
+            body = request.get_json(silent=True)
             order = read(body, self._allow_loopback)
             with self._book.lock:
                 task = self._replay(gateway, body)
                 replayed = task is not None
                 if task is None:
-                    task = self._accept(gateway, order, body, api_key)
+                    task = self._accept(gateway, order, body, api_key, due)
         except Invalid as invalid:
             return self._refuse(gateway, gateway.refuse_invalid(invalid), counted=True)
         except Refused as refused:
@@ -76,39 +81,29 @@ class Reception:
         word = next(iter(gateway.queries.values())).words[Phase.QUEUED]
         if replayed:
             word = self._production.look(task).word
-        elif self._menu.take(gateway.name, "callback_before_answer") is not None:
+        elif due.take("callback_before_answer") is not None:
             self._production.finish_first(task)
         else:
             self._production.plan(task)
         answer = self._answer(gateway, gateway.accept_status, gateway.accept(task, word))
-        lost = self._menu.take(gateway.name, "lose_answer")
+        self._wait(due, "late_answer")
+        lost = due.take("lose_answer")
         return self._lose(answer, **lost) if lost else answer
 
     def query(self, gateway: Gateway, query: Query, task_id: str) -> Response:
         """Report on a task."""
+        due = self._due(gateway, QUERY)
         try:
             self._check_key(gateway)
-            spoilt = self._spoilt(gateway, "query")
-            if spoilt is not None:
-                return spoilt
-            garbage = self._menu.take(gateway.name, "garbage_query")
-            if garbage:
-                if garbage["what"] == "html":
-                    return Response(wire.HTML_PAGE, mimetype="text/html")
-                return Response('{"id": "', mimetype="application/json")
-            task = self._book.find(gateway.name, task_id)
-            if task is None or (gateway.tasks_expire and self._settings.is_gone(task, self._book.now())):
-                raise gateway.no_such_task(task_id)
+            answer = self._spoilt(gateway, due, QUERY) or self._report(gateway, due, query, task_id)
         except Refused as refused:
-            return self._refuse(gateway, refused)
-        odd = self._menu.take(gateway.name, "unknown_word")
-        sight = self._production.look(task, query, word=odd["word"] if odd else None)
-        if sight.link and task.stale_reports:
-            task.stale_reports -= 1
-        return self._answer(gateway, 200, query.report(task, sight))
+            answer = self._refuse(gateway, refused)
+        self._wait(due, "slow_query")  # what was seen may be out of date when it arrives
+        return answer
 
     def page(self, gateway: Gateway, write: Callable[[Glance], dict[str, Any]]) -> Response:
         """Any other page of the gateway's."""
+        self._due(gateway, PAGE)
         try:
             self._check_key(gateway)
             tasks = list(self._book.of(gateway.name))
@@ -123,18 +118,50 @@ class Reception:
             raise Refused(401)
         return wanted
 
-    def _spoilt(self, gateway: Gateway, on: str) -> Response | None:
+    def _report(self, gateway: Gateway, due: Due, query: Query, task_id: str) -> Response:
+        garbage = due.take("garbage_query")
+        if garbage:
+            if garbage["what"] == "html":
+                return Response(wire.HTML_PAGE, mimetype="text/html")
+            return Response('{"id": "', mimetype="application/json")
+        task = self._book.find(gateway.name, task_id)
+        if task is None or (gateway.tasks_expire and self._settings.is_gone(task, self._book.now())):
+            raise gateway.no_such_task(task_id)
+        expired = due.take_own("expire_link")  # the menu's waits for a submit
+        if expired:
+            self._production.mark(task, "expire_link", expired)
+        odd = due.take("unknown_word")
+        sight = self._production.look(task, query, word=odd["word"] if odd else None)
+        if sight.link and task.stale_reports:
+            task.stale_reports -= 1
+        return self._answer(gateway, 200, query.report(task, sight))
+
+    def _due(self, gateway: Gateway, on: str) -> Due:
+        """The faults that may befall this request. Raises UnknownFault for a header that names what there is not."""
+        own = faults.read_header(REFUSALS, gateway.name, on, request.headers.getlist(faults.HEADER))
+        return Due(gateway.name, own, self._menu)
+
+    def _wait(self, due: Due, name: str) -> None:
+        slow = due.take(name)
+        if slow:
+            self._pause(float(slow["seconds"]))
+
+    def _spoilt(self, gateway: Gateway, due: Due, on: str) -> Response | None:
         """The answer of a `refuse` fault."""
-        fault = self._menu.take(gateway.name, "refuse", on=on)
+        fault = due.take("refuse", on=on)
         if fault is None:
             return None
-        status = int(fault["status"])
-        answer = self._refuse(gateway, Refused(status, fault["message"] or "", fault["code"]))
+        answer = self._refuse(gateway, Refused(fault["status"], fault["message"] or "", fault["code"]))
         if fault["body"] is not None:
-            text = fault["body"] if isinstance(fault["body"], str) else json.dumps(fault["body"])
-            answer = Response(text, status, mimetype="application/json")
-        if fault["retry_after"] is not None:
-            answer.headers["Retry-After"] = str(fault["retry_after"])
+            answer.set_data(fault["body"] if isinstance(fault["body"], str) else json.dumps(fault["body"]))
+        retry_after = fault["retry_after"]
+        if isinstance(retry_after, str) and retry_after.startswith("date:"):
+            # An HTTP-date has whole seconds; the second begun counts.
+            retry_after = http_date(math.ceil(self._book.now()) + int(retry_after.removeprefix("date:")))
+        if retry_after is None:
+            answer.headers.pop("Retry-After", None)
+        elif retry_after != USUAL:
+            answer.headers["Retry-After"] = str(retry_after)
         return answer
 
     def _replay(self, gateway: Gateway, body: Any) -> Task | None:
@@ -153,7 +180,7 @@ class Reception:
         self._book.settle(kept[1])
         return kept[1]
 
-    def _accept(self, gateway: Gateway, order: Order, body: Any, api_key: str) -> Task:
+    def _accept(self, gateway: Gateway, order: Order, body: Any, api_key: str, due: Due) -> Task:
         price = gateway.price(order)
         if not self._book.charge(gateway.name, price):
             raise gateway.no_credit(price, self._book.credits[gateway.name])
@@ -171,12 +198,13 @@ class Reception:
             finish_at=now + self._settings.generation_of(gateway.name),
             charged=price,
             film=self._films.order(Recipe(width, height, order.duration, gateway.name, order.prompt)),
+            failure=order.failure,
             link_token=f"{self._random.getrandbits(96):024x}",
         )
         if gateway.idempotent and "Idempotency-Key" in request.headers:
             task.idempotency_key = request.headers["Idempotency-Key"]
             self._replays[gateway.name, task.idempotency_key] = (body, task)
-        self._production.mark_from(self._menu, task)
+        self._production.mark_from(due, task)
         self._book.add(task)
         self._book.count(gateway.name, "accepted")
         return task

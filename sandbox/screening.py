@@ -7,13 +7,17 @@ import secrets
 
 from flask import Response, request, send_file
 
-from sandbox import links, wire
+from sandbox import faults, links, wire
 from sandbox.films import own_copy
 from sandbox.production import FILM_PATIENCE_S, Production
 
 
 def show(production: Production, pause: wire.Pause, token: str, name: str) -> Response:
-    """Answer a request for a film: the film, a range of it, a store's refusal, or what a `serve` fault makes of it."""
+    """Answer a request for a film: the film, a range of it, a store's refusal, or what a `serve` fault makes of it.
+
+    Raises UnknownFault for a fault in the request's header that is none of a film's.
+    """
+    own = faults.read_header({}, faults.ANY, faults.FILM, request.headers.getlist(faults.HEADER))
     book = production.book
     now = book.now()
     task = book.by_link(token)
@@ -28,6 +32,8 @@ def show(production: Production, pause: wire.Pause, token: str, name: str) -> Re
     film = own_copy(task.film.result(FILM_PATIENCE_S), task.id)
     if request.method == "GET":
         task.link_hits.append(now)
+        if own:
+            return wire.bad_film(own[0].params["what"], film, own[0].params["bytes_per_s"], pause)
         if task.serve.get("hits", 0) > 0:
             task.serve["hits"] -= 1
             return wire.bad_film(task.serve["what"], film, task.serve["bytes_per_s"], pause)

@@ -1,8 +1,7 @@
 """The task book: every task of every gateway, what it was charged, and where it stands at a given time.
 
 A task's phase is worked out from the clock, so a query needs no thread to have run: queued for the first tenth of its
-time, then running,
-then ended once its time is up and its film exists.
+time, then running, then ended once its time is up and its film exists.
 """
 
 from __future__ import annotations
@@ -31,24 +30,6 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
-    """What was asked, read and checked.
-
-    `resolution` is 720p or 1080p, `duration` whole seconds, whatever the gateway calls them.
-    """
-
-    mode: str
-    model: str
-    prompt: str
-    resolution: str
-    ratio: str
-    duration: int
-    seed: int | None = None
-    callback_url: str | None = None
-    callback_events: tuple[str, ...] = ("completed", "failed")
-
-
-@dataclass(frozen=True)
 class Failure:
     """Why a task fails, in its gateway's words. `word` replaces the gateway's usual word for a failed task."""
 
@@ -57,9 +38,36 @@ class Failure:
     word: str | None = None
 
 
+Media = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked, read and checked: what the gateway makes of the request, after what it drops and cuts in silence.
+
+    `resolution` is 720p or 1080p, `duration` whole seconds, whatever the gateway calls them. `media` pairs a word with
+    an address, each kind in the order of the request: first_frame, last_frame, first_clip, driving_audio,
+    reference_image, reference_video, reference_voice, or video for the one to edit. `failure` is set for an order that
+    the gateway accepts and then fails.
+    """
+
+    mode: str
+    model: str
+    prompt: str
+    resolution: str
+    ratio: str
+    duration: int
+    negative_prompt: str | None = None
+    media: Media = ()
+    seed: int | None = None
+    callback_url: str | None = None
+    callback_events: tuple[str, ...] = ("completed", "failed")
+    failure: Failure | None = None
+
+
 @dataclass
 class Delivery:
-    """One try at a callback: the receiver's status, or what went wrong."""
+    """One try at a callback: the receiver's status, or what went wrong. A forged one's event is "forged"."""
 
     event: str
     at: float
@@ -69,7 +77,10 @@ class Delivery:
 
 @dataclass(eq=False)
 class Task:
-    """One accepted order. Times are unix seconds; `charged` and `refunded` in the gateway's own unit."""
+    """One accepted order. Times are unix seconds; `charged` and `refunded` in the gateway's own unit.
+
+    `link_life_s` None is the life that the settings give every link.
+    """
 
     provider: str
     id: str
@@ -87,9 +98,13 @@ class Task:
     refunded: Decimal = Decimal(0)
     ended_at: float | None = None
     link_token: str = ""
+    link_life_s: float | None = None
     link_expires: float | None = None
     stale_reports: int = 0
     callback_copies: int = 1
+    callback_delay_s: float = 0
+    callback_reordered: bool = False
+    callback_forged: bool = False
     serve: dict[str, Any] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     link_hits: list[float] = field(default_factory=list)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Response
+
+from sandbox import films
 
 Pause = Callable[[float], Any]
 HTML_502 = (
@@ -55,23 +58,30 @@ def drip(answer: Response, seconds: float, pause: Pause) -> Response:
     return Response(bytewise(), answer.status, [*answer.headers.items()])
 
 
+# The faults that put another file in the film's place, told by its true length.
+STAND_INS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda film: b"",
+    "truncated_clean": lambda film: film[: len(film) // 2],
+    "audio_only": films.audio_only,
+    "garbage": lambda film: secrets.token_bytes(len(film)),
+}
+
+
 def bad_film(what: str, film: bytes, bytes_per_s: int | None, pause: Pause) -> Response:
-    """A film served wrongly: html, truncated (half of what Content-Length says), truncated_clean, empty, endless or
-    slow.
-    """
+    """A film served wrongly: html, a stand-in, truncated (half of what Content-Length says), endless or slow."""
     if what == "html":
         return Response(HTML_PAGE, mimetype="text/html")
-    length = {"empty": 0, "truncated_clean": len(film) // 2}.get(what, len(film))
-    body: bytes | Iterator[bytes] = film[:length]
+    film = STAND_INS.get(what, bytes)(film)
+    body: bytes | Iterator[bytes] = film
     if what == "truncated":
-        body = iter([film[: length // 2]])
+        body = iter([film[: len(film) // 2]])
     elif what == "slow":
         body = _paced(iter([film]), bytes_per_s or SLOW_BYTES_PER_S, pause)
     elif what == "endless":
         body = _paced(_for_ever(film), bytes_per_s or ENDLESS_BYTES_PER_S, pause)
     answer = Response(body, mimetype="video/mp4")
     if what != "endless":
-        answer.headers["Content-Length"] = str(length)
+        answer.headers["Content-Length"] = str(len(film))
     return answer
 
 

@@ -10,7 +10,7 @@ import click
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
-    help="Run the stand-in for the five gateways; see `rushes sandbox --help` for its flags.",
+    help="Run the stand-in for the five gateways; `rushes sandbox --help` tells its flags and faults.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:

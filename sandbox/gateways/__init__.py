@@ -8,3 +8,4 @@ from sandbox.gateways.evolink import EVOLINK
 from sandbox.gateways.gravitex import GRAVITEX
 
 GATEWAYS: dict[str, Gateway] = {each.name: each for each in (AIVIDEOAPI, APIFRAME, EASYROUTER, GRAVITEX, EVOLINK)}
+REFUSALS = {name: gateway.refusals for name, gateway in GATEWAYS.items()}

@@ -11,7 +11,22 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from sandbox.fields import RATIOS, SEED_MOST, Invalid, Model, array, check, choice, flag, integer, table, text, url
+from sandbox.fields import (
+    RATIOS,
+    SEED_MOST,
+    Invalid,
+    Model,
+    array,
+    check,
+    choice,
+    clip_length,
+    flag,
+    integer,
+    media,
+    table,
+    text,
+    url,
+)
 from sandbox.gateway import (
     Callback,
     Gateway,
@@ -33,7 +48,7 @@ WORDS = {
     Phase.FINISHED: "completed",
     Phase.FAILED: "failed",
 }
-# "Error Reference": the code and type that go with each status.
+# "Error Reference": the code and type that go with each status, the usual one where there are two.
 CODES = {
     400: ("invalid_request", "invalid_request_error"),
     401: ("invalid_api_key", "authentication_error"),
@@ -44,11 +59,8 @@ CODES = {
     500: ("internal_error", "api_error"),
     503: ("upstream_error", "upstream_error"),
 }
-TYPES = {
-    "model_not_found": "invalid_request_error",
-    "spend_limit_exceeded": "billing_error",
-    **dict(CODES.values()),
-}
+RARER = {(404, "model_not_found"): "invalid_request_error", (429, "spend_limit_exceeded"): "billing_error"}
+TYPES = {**{code: kind for (_, code), kind in RARER.items()}, **dict(CODES.values())}
 
 COMMON = {
     "negative_prompt": text(most=500),
@@ -66,8 +78,9 @@ def _references(kept: dict[str, Any]) -> list[tuple[str, str]]:
     return [] if 1 <= count <= 5 else [("image_urls", f"and video_urls must hold 1 to 5 items together, got {count}")]
 
 
-def _edit_length(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    return [("duration", "must be 0 or between 2 and 10, got 1")] if kept["duration"] == 1 else []
+def _first(addresses: list[str] | None) -> list[str]:
+    """Where the page says "the first is used", the rest is dropped without a word."""
+    return (addresses or [])[:1]
 
 
 MODELS = {
@@ -81,6 +94,7 @@ MODELS = {
             "duration": integer(2, 15, default=5),
             "audio_urls": array(url()),
         },
+        lambda kept: media(("driving_audio", _first(kept["audio_urls"]))),
     ),
     "wan-2.7-image-to-video": Model(
         "image-to-video",
@@ -93,6 +107,12 @@ MODELS = {
             "audio_urls": array(url()),
             "duration": integer(2, 15, default=5),
         },
+        lambda kept: media(
+            ("first_frame", kept["image_urls"][0]),
+            ("last_frame", kept["image_urls"][1:]),
+            ("first_clip", kept["first_clip_url"]),
+            ("driving_audio", _first(kept["audio_urls"])),
+        ),
     ),
     "wan-2.7-reference-to-video": Model(
         "reference-to-video",
@@ -107,6 +127,12 @@ MODELS = {
             "aspect_ratio": RATIO,
             "duration": integer(2, 10, default=5),
         },
+        lambda kept: media(
+            ("first_frame", kept["first_frame_url"]),
+            ("reference_image", kept["image_urls"]),
+            ("reference_video", kept["video_urls"]),
+            ("reference_voice", _first(kept["audio_urls"])),
+        ),
         _references,
     ),
     "wan-2.7-video-edit": Model(
@@ -119,9 +145,9 @@ MODELS = {
             "image_urls": array(url()),
             "aspect_ratio": RATIO,
             "audio_setting": choice("auto", "origin", default="auto"),
-            "duration": integer(0, 10, default=0),
+            "duration": clip_length(),
         },
-        _edit_length,
+        lambda kept: media(("video", kept["video_urls"]), ("reference_image", _first(kept["image_urls"]))),
     ),
 }
 ENVELOPE = {"model": text(required=True), "callback_url": url(), "input": table({}, required=True, extra=True)}
@@ -135,12 +161,17 @@ def read(body: Any, allow_loopback: bool) -> Order:
     if model is None:
         raise Refused(404, f"Model '{envelope['model']}' does not exist or is inactive.", "model_not_found")
     asked = model.read(envelope["input"], "input")
+    # "First-frame image URL; output follows its aspect ratio", whatever ratio stands beside it. The sandbox fetches no
+    # image; all of them are 16:9.
+    led = asked.get("first_frame_url")
     return Order(
         mode=model.mode,
         model=envelope["model"],
         prompt=asked["prompt"] or "",
+        negative_prompt=asked["negative_prompt"],
+        media=model.media(asked),
         resolution=asked["resolution"],
-        ratio=asked.get("aspect_ratio") or "16:9",
+        ratio="16:9" if led else asked.get("aspect_ratio") or "16:9",
         duration=asked["duration"] or EDITED_INPUT_S,
         seed=asked["seed"],
         callback_url=envelope["callback_url"],
@@ -207,6 +238,7 @@ AIVIDEOAPI = Gateway(
     new_id=_new_id,
     accept=lambda task, word: {"code": 200, "msg": "success", "data": {"taskId": task.id}},
     refuse=refuse,
+    refusals=(*((status, code) for status, (code, _) in CODES.items()), *RARER),
     refuse_invalid=_invalid,
     no_such_task=lambda task_id: Refused(404, f"Task '{task_id}' does not exist."),
     # Three tries: at once, after 3 minutes, after 10 (protocols.md 1.3); read as counted from the first.

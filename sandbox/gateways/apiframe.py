@@ -15,7 +15,23 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from sandbox.fields import RATIOS, Field, Invalid, Model, array, check, choice, flag, integer, table, text, url
+from sandbox.fields import (
+    RATIOS,
+    Field,
+    Invalid,
+    Model,
+    array,
+    check,
+    choice,
+    flag,
+    integer,
+    media,
+    named,
+    table,
+    text,
+    url,
+    utf16_units,
+)
 from sandbox.gateway import Callback, Gateway, Glance, JsonObject, Query, Refused, Sight, number
 from sandbox.tasks import Failure, Order, Phase, Task
 
@@ -39,7 +55,9 @@ MESSAGES = {
 }
 
 RESOLUTION = choice("720p", "1080p", default="1080p")
-NEGATIVE = text(most=2500)
+# The service is a Node one that checks with zod (the spec names it), so text is measured in JavaScript's units.
+PROMPT = text(required=True, most=5000, length=utf16_units)
+NEGATIVE = text(most=2500, length=utf16_units)
 
 
 def _frames(kept: dict[str, Any]) -> list[tuple[str, str]]:
@@ -75,6 +93,12 @@ WAN27 = Model(
         "enable_prompt_expansion": flag(),
         "seed": integer(),
     },
+    lambda kept: media(
+        ("first_frame", kept["image"]),
+        ("last_frame", kept["last_frame"]),
+        ("first_clip", kept["first_clip"]),
+        ("driving_audio", kept["audio"]),
+    ),
     _frames,
 )
 R2V = Model(
@@ -89,6 +113,7 @@ R2V = Model(
         "seed": integer(),
         "shot_type": choice("single", "multi"),
     },
+    lambda kept: media(("reference_image", kept["reference_images"]), ("reference_video", kept["reference_videos"])),
     _references,
 )
 EDIT = Model(
@@ -103,6 +128,7 @@ EDIT = Model(
         "negative_prompt": NEGATIVE,
         "seed": integer(),
     },
+    lambda kept: media(("video", kept["video"]), ("reference_image", kept["reference_image"])),
 )
 # By endpoint: each model's name, its parameters' member, and its table.
 GENERATE = {"wan-2.7": ("wan27Params", WAN27), "wan-2.7-r2v": ("wan27R2vParams", R2V)}
@@ -111,13 +137,11 @@ EVENTS = ("progress", "completed", "failed")
 
 
 def _reader(models: Mapping[str, tuple[str, Model]], body: Any) -> Order:
-    name = str(body.get("model")) if isinstance(body, dict) else ""
-    if name not in models:
-        raise Invalid([("model", f"must be one of {', '.join(models)}, got {name!r}")])
+    name = named(body, models)
     params, model = models[name]
     fields: dict[str, Field] = {
         "model": text(required=True),
-        "prompt": text(required=True, most=5000),
+        "prompt": PROMPT,
         params: table({}, extra=True, required=model is not WAN27),
         "webhookUrl": url(),
         "webhookEvents": array(choice(*EVENTS), 1, len(EVENTS)),
@@ -130,6 +154,8 @@ def _reader(models: Mapping[str, tuple[str, Model]], body: Any) -> Order:
         mode="image-to-video" if led else model.mode,
         model=name,
         prompt=envelope["prompt"],
+        negative_prompt=asked["negative_prompt"],
+        media=model.media(asked),
         resolution=asked["resolution"],
         ratio=ratio if ratio in RATIOS else "16:9",
         duration=asked["duration"],
@@ -251,6 +277,7 @@ APIFRAME = Gateway(
     accept=lambda task, word: {"jobId": task.id, "status": word},
     accept_status=202,
     refuse=refuse,
+    refusals=tuple((status, None) for status in MESSAGES),  # a refusal is a sentence; no code goes with it
     refuse_invalid=_invalid,
     no_such_task=_no_such_job,
     no_credit=_no_credit,

@@ -1,4 +1,4 @@
-"""EasyRouter.
+"""EasyRouter: its answers. What it takes stands in easyrouter_requests.py.
 
 Source: its page (easyrouter.txt); the shapes of 401 and of an unknown task from protocols.md, section 3.4.
 """
@@ -9,10 +9,10 @@ import string
 import uuid
 from decimal import Decimal
 from random import Random
-from typing import Any
 
-from sandbox.fields import RATIOS, SEED_MOST, Invalid, Model, array, choice, flag, integer, table, text, url
+from sandbox.fields import Invalid
 from sandbox.gateway import Gateway, JsonObject, Query, Refused, Sight, bearer, number
+from sandbox.gateways.easyrouter_requests import read
 from sandbox.tasks import Failure, Order, Phase, Task
 
 WORDS = {
@@ -33,12 +33,17 @@ UPSTREAM_WORDS = {
     Phase.FINISHED: "SUCCEEDED",
     Phase.FAILED: "FAILED",
 }
+UPSTREAM = ("fail_to_fetch_task", "upstream error")  # with whatever status upstream had
+# The page gives the words for 400 and 402; the others are stand-ins in its manner.
 CODES = {
     400: ("invalid_request", "invalid request"),
     401: ("invalid_api_key", "API Key invalid or expired"),
     402: ("insufficient_user_quota", "insufficient user quota"),
     403: ("model_not_allowed", "API Key has no access to this model"),
     429: ("rate_limit_exceeded", "too many requests"),
+    500: UPSTREAM,
+    502: UPSTREAM,
+    503: UPSTREAM,
 }
 ACTIONS = {
     "text-to-video": "textGenerate",
@@ -48,112 +53,6 @@ ACTIONS = {
 }
 QUOTA_PER_SECOND = Decimal("0.10") * 500_000  # section 6: modelPrice x QuotaPerUnit, groupRatio 1
 RESOLUTION_RATIO = {"720p": Decimal("1.0"), "1080p": Decimal("1.5")}
-EDITED_INPUT_S = 5  # what an edited video is taken to last; the sandbox does not fetch it
-
-
-def _media(*kinds: str) -> Any:
-    item = {"type": choice(*kinds, required=True), "url": url(required=True)}
-    return table({"media": array(table(item))}, extra=True)
-
-
-def _metadata(*kinds: str, ratio: bool) -> Any:
-    """Section 3: the members the page names, checked; what it does not name is "forwarded transparently", so it is
-    let through.
-    """
-    named = {
-        "seed": integer(0, SEED_MOST),
-        "negative_prompt": text(most=500),
-        "prompt_extend": flag(),
-        "watermark": flag(),
-        "input": _media(*kinds) if kinds else table({}, extra=True),
-    }
-    return table(named | ({"ratio": choice(*RATIOS, default="16:9")} if ratio else {}), extra=True)
-
-
-COMMON = {
-    "model": text(required=True),
-    "prompt": text(required=True, most=5000),
-    "resolution": choice("720P", "1080P"),
-    "size": choice("720P", "1080P"),
-}
-LENGTH = integer(2, 15, default=5)
-
-
-def _no_media_in_text(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    given = (kept["metadata"] or {}).get("input") or {}
-    return [("metadata.input.media", "is not supported for wan2.7-t2v")] if given.get("media") else []
-
-
-def _no_ratio_for_images(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    metadata = kept["metadata"] or {}
-    faults = [("metadata.ratio", "is not supported for i2v")] if "ratio" in metadata else []
-    if not kept["input_reference"] and not ((metadata.get("input") or {}).get("media")):
-        faults.append(("input_reference", "is required for i2v"))
-    return faults
-
-
-def _references(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    media = ((kept["metadata"] or {}).get("input") or {}).get("media") or []
-    return [] if 1 <= len(media) <= 9 else [("metadata.input.media", "must hold 1 to 9 items for r2v")]
-
-
-def _edit_sources(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    media = ((kept["metadata"] or {}).get("input") or {}).get("media") or []
-    videos = [item for item in media if item["type"] == "video"]
-    if media:
-        fine = len(videos) == 1 and len(media) <= 4
-        return [] if fine else [("metadata.input.media", "must hold 1 video and up to 3 images")]
-    return [] if kept["images"] else [("images", "is required for videoedit")]
-
-
-MODELS = {
-    "wan2.7-t2v": Model(
-        "text-to-video", COMMON | {"duration": LENGTH, "metadata": _metadata(ratio=True)}, _no_media_in_text
-    ),
-    "wan2.7-i2v": Model(
-        "image-to-video",
-        COMMON | {"duration": LENGTH, "input_reference": url(), "metadata": _metadata("first_frame", ratio=False)},
-        _no_ratio_for_images,
-    ),
-    "wan2.7-r2v": Model(
-        "reference-to-video",
-        COMMON | {"duration": LENGTH, "metadata": _metadata("reference_image", "reference_video", ratio=True)},
-        _references,
-    ),
-    "wan2.7-videoedit": Model(
-        "video-edit",
-        COMMON
-        | {
-            "duration": integer(),
-            "images": array(url(), 0, 4),
-            "metadata": _metadata("video", "reference_image", ratio=False),
-        },
-        _edit_sources,
-    ),
-}
-
-
-def read(body: Any, allow_loopback: bool) -> Order:
-    """The order in a body of either submit endpoint. Of `resolution` and its old alias `size`, the first wins."""
-    if not isinstance(body, dict):
-        raise Refused(400, "request body must be a JSON object")
-    name = body.get("model")
-    if not name:
-        raise Refused(400, "model is required")
-    if name not in MODELS:
-        raise Refused(400, f"unknown model: {name}")
-    asked = MODELS[name].read(body)
-    metadata = asked["metadata"] or {}
-    edit = MODELS[name].mode == "video-edit"
-    return Order(
-        mode=MODELS[name].mode,
-        model=name,
-        prompt=asked["prompt"],
-        resolution=(asked["resolution"] or asked["size"] or "720P").lower(),
-        ratio=metadata.get("ratio") or "16:9",
-        duration=EDITED_INPUT_S if edit else asked["duration"],
-        seed=metadata.get("seed"),
-    )
 
 
 def price(order: Order) -> Decimal:
@@ -167,6 +66,8 @@ def report(task: Task, sight: Sight) -> JsonObject:
     ended = int(task.ended_at) if task.ended_at is not None else 0
     failed = sight.phase is Phase.FAILED
     start = int(task.started_at()) if started else 0
+    # Its record of a task begins as NOT_START, before upstream's queue has it.
+    unborn = sight.word == WORDS[Phase.QUEUED] and sight.now < (task.accepted_at + task.started_at()) / 2
     data: JsonObject = {
         "id": task.number,
         "task_id": task.id,
@@ -176,7 +77,7 @@ def report(task: Task, sight: Sight) -> JsonObject:
         "channel_id": 18,
         "quota": number(task.charged),
         "action": ACTIONS[task.order.mode],
-        "status": sight.word,
+        "status": "NOT_START" if unborn else sight.word,
         "fail_reason": _reason(task) if failed else "",
         "submit_time": int(task.accepted_at),
         "start_time": start,
@@ -214,7 +115,7 @@ def openai_report(task: Task, sight: Sight) -> JsonObject:
 
 def refuse(refused: Refused) -> JsonObject:
     """Its task routes' error body; its key check answers in OpenAI's shape."""
-    code, message = CODES.get(refused.status, ("fail_to_fetch_task", "upstream error"))
+    code, message = CODES.get(refused.status, UPSTREAM)
     code, message = str(refused.code or code), refused.message or message
     if refused.status in (401, 403):
         return {"error": {"message": message, "type": "new_api_error", "code": code}}
@@ -268,6 +169,11 @@ EASYROUTER = Gateway(
     new_id=_new_id,
     accept=_accept,
     refuse=refuse,
+    refusals=(
+        *((status, code) for status, (code, _) in CODES.items()),
+        (400, "task_not_exist"),
+        (400, "ali_api_error"),
+    ),
     refuse_invalid=_invalid,
     no_such_task=lambda task_id: Refused(400, "task_not_exist", "task_not_exist"),
     fails_for_good=Failure("DataInspectionFailed", "input data may contain inappropriate content"),

@@ -10,9 +10,23 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from sandbox.fields import RATIOS, SEED_MOST, Invalid, Model, array, choice, flag, integer, table, text, url
+from sandbox.fields import (
+    RATIOS,
+    SEED_MOST,
+    Invalid,
+    Model,
+    array,
+    choice,
+    flag,
+    integer,
+    media,
+    named,
+    table,
+    text,
+    url,
+)
 from sandbox.gateway import Gateway, JsonObject, Query, Refused, Sight, bearer, per_second
-from sandbox.tasks import Failure, Order, Phase, Task
+from sandbox.tasks import Failure, Media, Order, Phase, Task
 
 WORDS = {
     Phase.QUEUED: "queued",
@@ -77,15 +91,15 @@ def _frames(kept: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _references(kept: dict[str, Any]) -> list[tuple[str, str]]:
     faults = _said_twice(kept)
-    media = kept["metadata"]["input"]["media"]
-    kinds = [item["type"] for item in media]
+    items = kept["metadata"]["input"]["media"]
+    kinds = [item["type"] for item in items]
     shown = [kind for kind in kinds if kind != "first_frame"]
     if not 1 <= len(shown) <= 5 or len(kinds) - len(shown) > 1:
         faults.append(("metadata.input.media", "must hold 1 to 5 references and at most one first_frame"))
-    if any(item["reference_voice"] and item["type"] == "first_frame" for item in media):
+    if any(item["reference_voice"] and item["type"] == "first_frame" for item in items):
         faults.append(("metadata.input.media", "reference_voice goes with reference_image or reference_video"))
     if "reference_video" in kinds and _duration(kept) > 10:
-        faults.append(("duration", "must be between 2 and 10 with a reference video"))
+        faults.append(("duration", f"must be between 2 and 10 with a reference video, got {_duration(kept)}"))
     return faults
 
 
@@ -94,17 +108,33 @@ def _items(*kinds: str, voice: bool = False) -> dict[str, Any]:
     return {"media": array(table(item | ({"reference_voice": url()} if voice else {})), 1, required=True)}
 
 
+def _media(kept: dict[str, Any]) -> Media:
+    """The items under their own types, which are our words; a voice stands behind the reference that speaks with it."""
+    found: list[tuple[str, str]] = []
+    for item in kept["metadata"]["input"]["media"]:
+        found.append((item["type"], item["url"]))
+        found += media(("reference_voice", item.get("reference_voice")))
+    return tuple(found)
+
+
 # Video editing is named in the introduction, but stands neither in the table of models nor in an example.
 MODELS = {
-    "wan2.7-t2v-2026-04-25": Model("text-to-video", _fields({"audio_url": url()}, ratio=True), _said_twice),
+    "wan2.7-t2v-2026-04-25": Model(
+        "text-to-video",
+        _fields({"audio_url": url()}, ratio=True),
+        lambda kept: media(("driving_audio", kept["metadata"]["input"]["audio_url"])),
+        _said_twice,
+    ),
     "wan2.7-i2v-2026-04-25": Model(
         "image-to-video",
         _fields(_items("first_frame", "last_frame", "driving_audio", "first_clip"), ratio=False),
+        _media,
         _frames,
     ),
     "wan2.7-r2v": Model(
         "reference-to-video",
         _fields(_items("reference_image", "reference_video", "first_frame", voice=True), ratio=True),
+        _media,
         _references,
     ),
 }
@@ -116,17 +146,20 @@ def _duration(kept: dict[str, Any]) -> int:
 
 def read(body: Any, allow_loopback: bool) -> Order:
     """The order in a body of POST /v1/video/generations."""
-    name = body.get("model") if isinstance(body, dict) else None
-    if name not in MODELS:
-        raise Invalid([("model", f"must be one of {', '.join(MODELS)}, got {name!r}")])
+    name = named(body, MODELS)
     asked = MODELS[name].read(body)
     parameters = asked["metadata"]["parameters"] or {}
+    used = MODELS[name].media(asked)
+    # "Aspect ratio; ignored if first_frame is provided". The sandbox fetches no image; all of them are 16:9.
+    led = "first_frame" in dict(used)
     return Order(
         mode=MODELS[name].mode,
         model=name,
         prompt=asked["prompt"],
+        negative_prompt=asked["metadata"]["input"]["negative_prompt"],
+        media=used,
         resolution=str(parameters.get("resolution") or "1080P").lower(),
-        ratio=str(parameters.get("ratio") or "16:9"),
+        ratio="16:9" if led else str(parameters.get("ratio") or "16:9"),
         duration=_duration(asked),
         seed=parameters.get("seed"),
     )
@@ -168,6 +201,7 @@ GRAVITEX = Gateway(
     new_id=_new_id,
     accept=lambda task, word: {"task_id": task.id, "status": "submitted", "format": "mp4"},
     refuse=refuse,
+    refusals=(*((status, status) for status in MESSAGES), (400, "task_not_exist")),
     refuse_invalid=_invalid,
     no_such_task=lambda task_id: Refused(400, "task_not_exist", "task_not_exist"),  # stand-in (protocols.md 4.4)
     tasks_expire=True,  # "url and task_id are typically valid for 24 hours"

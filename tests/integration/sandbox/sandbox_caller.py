@@ -13,6 +13,7 @@ import requests
 
 PATIENCE_S = 20.0
 KEY = {"Authorization": "Bearer sk-sandbox"}
+FAULT = "X-Sandbox-Fault"
 
 
 @dataclass
@@ -37,14 +38,15 @@ class Caller:
         answer.raise_for_status()
         return answer.json()
 
-    def order(self, timeout: float = 60, **changes: Any) -> requests.Response:
+    def order(self, timeout: float = 60, fault: str = "", **changes: Any) -> requests.Response:
+        """The answer to an order; `fault` goes into the header."""
         body = {"model": "wan2.7-text-to-video", "prompt": "a fox", "duration": 2} | changes
         url = f"{self.address}/evolink/v1/videos/generations"
-        return requests.post(url, json=body, headers=KEY, timeout=timeout)
+        return requests.post(url, json=body, headers={**KEY, FAULT: fault}, timeout=timeout)
 
-    def report(self, task_id: str) -> Any:
+    def report(self, task_id: str, fault: str = "") -> Any:
         url = f"{self.address}/evolink/v1/tasks/{task_id}"
-        return requests.get(url, headers=KEY, timeout=10).json()
+        return requests.get(url, headers={**KEY, FAULT: fault}, timeout=10).json()
 
     def link(self, task_id: str) -> str:
         """The finished task's link, once it has one."""

@@ -14,5 +14,5 @@ def bench(tmp_path: Path) -> Bench:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"film" * 100)
     clock, films, receiver = Clock(), ReadyFilms(path), Receiver()
-    app = create_app(Config(seed=7), now=clock, films=films, post=receiver, start=False)
+    app = create_app(Config(seed=7), now=clock, films=films, post=receiver, pause=clock.pause, start=False)
     return Bench(app.test_client(), app.extensions["sandbox"], clock, films, receiver)

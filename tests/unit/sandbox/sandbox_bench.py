@@ -16,6 +16,7 @@ from sandbox.films import Recipe
 
 START = 1_800_000_000.0
 CALLBACK = "https://rushes.example/cb"
+FAULT = "X-Sandbox-Fault"
 
 
 @dataclass
@@ -24,6 +25,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def pause(self, seconds: float) -> None:
+        """What waits on purpose takes no real time."""
+        self.now += seconds
 
 
 @dataclass
@@ -77,17 +82,17 @@ class Bench:
         self.clock.now += seconds
         self.sandbox.agenda.run_due()
 
-    def submit(self, gateway: str, callback: bool = True, **changes: Any) -> str:
-        """An accepted text-to-video task's id."""
+    def submit(self, gateway: str, callback: bool = True, fault: str = "", **changes: Any) -> str:
+        """An accepted text-to-video task's id; `fault` goes into the header."""
         path, body = TEXT_TO_VIDEO[gateway]
         if callback and gateway in CALLBACK_FIELD:
             body = {**body, CALLBACK_FIELD[gateway]: CALLBACK}
-        answer = self.ask(gateway, path, {**body, **changes})
+        answer = self.ask(gateway, path, {**body, **changes}, **{FAULT: fault})
         assert answer.status_code in (200, 202), answer.text
         return task_id_of(gateway, answer.json)
 
-    def report(self, gateway: str, task_id: str) -> Any:
-        answer = self.ask(gateway, QUERY[gateway] + task_id)
+    def report(self, gateway: str, task_id: str, fault: str = "") -> Any:
+        answer = self.ask(gateway, QUERY[gateway] + task_id, **{FAULT: fault})
         assert answer.status_code == 200, answer.text
         return answer.json
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
-from sandbox_bench import QUERY, TEXT_TO_VIDEO, Bench, link_of, status_of
+from sandbox_bench import FAULT, QUERY, START, TEXT_TO_VIDEO, Bench, link_of, status_of
+
+from sandbox.films import Recipe, audio_only, make_film
 
 
 def test_a_refusal_takes_the_gateways_shape_and_happens_as_often_as_asked(bench: Bench) -> None:
@@ -63,6 +68,49 @@ def test_a_link_lives_24_hours_from_the_end_and_no_query_renews_it(bench: Bench)
     assert bench.client.get(link).status_code == 403
 
 
+def test_a_link_can_live_as_long_as_asked_and_then_no_query_gives_another(bench: Bench) -> None:
+    task = bench.submit("apiframe", fault="link_life; seconds=60")
+    bench.pass_time(30)
+    link = link_of("apiframe", bench.report("apiframe", task))
+    bench.pass_time(59)
+    assert bench.client.get(link).status_code == 200
+    bench.pass_time(1)
+    gone = bench.report("apiframe", task)
+    assert gone["expired"] is True
+    assert link_of("apiframe", gone) == link
+    assert bench.client.get(link).status_code == 403
+
+
+def test_the_life_of_a_link_can_be_cut_short_after_it_was_given(bench: Bench) -> None:
+    task = bench.submit("evolink")
+    bench.pass_time(30)
+    assert bench.client.get(link_of("evolink", bench.report("evolink", task))).status_code == 200
+    bench.control("faults", {"provider": "evolink", "task_id": task, "fault": "link_life", "seconds": 0})
+    assert bench.client.get(link_of("evolink", bench.report("evolink", task))).status_code == 403
+
+
+def test_a_submit_can_be_slow_before_it_is_accepted_or_after(bench: Bench) -> None:
+    bench.submit("evolink", fault="slow_submit; seconds=20")
+    bench.submit("evolink", fault="late_answer; seconds=10")
+    assert bench.clock.now == START + 30
+    slow, late = bench.control("tasks")["tasks"]
+    assert (slow["submitted_at"], late["submitted_at"]) == (START + 20, START + 20)
+
+
+def test_a_slow_query_tells_what_it_saw_before_it_waited(bench: Bench) -> None:
+    task = bench.submit("evolink")
+    assert bench.report("evolink", task, "slow_query; seconds=30")["status"] == "pending"
+    assert bench.clock.now == START + 30
+    assert bench.report("evolink", task)["status"] == "completed"
+
+
+def test_a_refusal_of_a_query_can_be_slow_too(bench: Bench) -> None:
+    task = bench.submit("evolink")
+    both = {FAULT: "slow_query; seconds=3, refuse; on=query; status=503"}
+    assert bench.ask("evolink", QUERY["evolink"] + task, **both).status_code == 503
+    assert bench.clock.now == START + 3
+
+
 @pytest.mark.parametrize("change", [("Expires=1", "Expires=2"), ("Signature=", "Signature=0"), (".mp4", "x.mp4")])
 def test_a_tampered_link_opens_nothing(bench: Bench, change: tuple[str, str]) -> None:
     task = bench.submit("evolink")
@@ -108,6 +156,25 @@ def test_a_film_can_be_served_wrongly_for_one_hit(bench: Bench, what: str, kind:
     assert good.data.endswith(task.encode())
     if share is not None:
         assert len(bad.data) == int(len(good.data) * share)
+
+
+def test_a_film_can_be_replaced_by_as_many_random_bytes(bench: Bench) -> None:
+    task = bench.submit("evolink", fault="serve; what=garbage; hits=2")
+    bench.pass_time(30)
+    link = link_of("evolink", bench.report("evolink", task))
+    first, second, good = (bench.client.get(link) for _ in range(3))
+    assert first.mimetype == second.mimetype == "video/mp4"
+    assert len(first.data) == len(second.data) == len(good.data)
+    assert len({first.data, second.data, good.data}) == 3
+
+
+def test_the_sound_of_a_film_is_a_valid_file_without_a_picture(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    make_film(film, Recipe(64, 64, 2, "evolink", "a fox"))
+    with av.open(io.BytesIO(audio_only(film.read_bytes())), "r") as container:
+        assert [stream.type for stream in container.streams] == ["audio"]
+        heard = sum(frame.samples for frame in container.decode(audio=0))
+    assert heard == pytest.approx(2 * 44_100, rel=0.05)
 
 
 def test_a_fault_of_serving_can_be_given_to_a_task_that_exists(bench: Bench) -> None:

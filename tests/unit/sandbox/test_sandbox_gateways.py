@@ -25,7 +25,7 @@ RUNNING = {
 QUEUED = {
     "aivideoapi": "pending",
     "apiframe": "QUEUED",
-    "easyrouter": "QUEUED",
+    "easyrouter": "NOT_START",
     "gravitex": "queued",
     "evolink": "pending",
 }
@@ -304,6 +304,15 @@ def test_gravitex_forgets_a_task_after_24_hours(bench: Bench) -> None:
     task = bench.submit("gravitex")
     bench.pass_time(24 * 3600)
     assert bench.ask("gravitex", QUERY["gravitex"] + task).status_code == 400
+
+
+def test_easyrouters_record_of_a_task_begins_before_upstreams_queue_has_it(bench: Bench) -> None:
+    task = bench.submit("easyrouter")
+    seen = []
+    for _ in range(4):
+        seen.append(bench.report("easyrouter", task)["data"]["status"])
+        bench.pass_time(1)
+    assert seen == ["NOT_START", "NOT_START", "QUEUED", "IN_PROGRESS"]
 
 
 def test_easyrouters_two_forms_tell_of_the_same_task(bench: Bench) -> None:
