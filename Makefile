@@ -36,6 +36,7 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/callback_to_first_byte.py
 	$(BIN)/python benchmarks/two_hundred_jobs.py
 	$(BIN)/python benchmarks/transfer_memory.py
+	$(BIN)/python benchmarks/translate_and_route.py
 
 docs: setup ## renew the generated parts of the documentation
 	$(BIN)/python docs/generate.py

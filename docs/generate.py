@@ -10,31 +10,46 @@ import argparse
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from jobs import broker, decisions, pacing, reconcile, ringer, schedule, states, steps, submission, sweep, watchdog
-from jobs.generation import Generation, Media, Mode
+from jobs import (
+    availability,
+    broker,
+    decisions,
+    error_codes,
+    pacing,
+    pauses,
+    planning,
+    reconcile,
+    ringer,
+    schedule,
+    states,
+    steps,
+    submission,
+    sweep,
+    watchdog,
+)
+from jobs.error_codes import Meaning
+from jobs.gateways import describe
+from jobs.generation import Generation, Mode
+from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import NUMBERS, STALL_BYTES_PER_S
+from rushes import gateway_words
+from rushes.api import costs, parser, problems
 from rushes.api import jobs as api
-from rushes.api import parser
 from storage import connections, spool
 from webhooks import delivery
 
 ROOT = Path(__file__).parents[1]
 PLAIN = Generation(mode=Mode.TEXT, prompt="A red fox in snow")
-
-# What the one model takes and not every gateway can be told, as a request that asks for just that.
-WISHES = {
-    "`prompt_extend: false`": replace(PLAIN, prompt_extend=False),
-    "`watermark: true`": replace(PLAIN, watermark=True),
-    "`seed: 0`": replace(PLAIN, seed=0),
-    "one `driving_audio`": replace(PLAIN, media=(Media("driving_audio", "https://example.com/a.mp3"),)),
-}
+EDIT = Generation(mode=Mode.EDIT, prompt="Let it snow")
+NOT_PUBLISHED = "not published"
 
 
 def gateways() -> str:
@@ -42,47 +57,43 @@ def gateways() -> str:
     rows = [
         [
             f"`{p.name}`",
+            gateway_words.modes(told),
             "callback and polling" if p.callbacks else "polling",
-            _usd(p, "720p"),
-            _usd(p, "1080p"),
-            f"{p.durations[Mode.TEXT][0]}–{p.durations[Mode.TEXT][1]} s",
+            gateway_words.price_span(told, "720p") or NOT_PUBLISHED,
+            gateway_words.price_span(told, "1080p") or NOT_PUBLISHED,
             "yes" if p.idempotency_header else "no",
         ]
         for p in PROVIDERS.values()
+        for told in [describe(p)]
     ]
-    return _table(["gateway", "news by", "720p, per second", "1080p, per second", "duration", "idempotency key"], rows)
+    return _table(["gateway", "modes", "news by", "720p, per second", "1080p, per second", "idempotency key"], rows)
 
 
 def capabilities() -> str:
-    """What each gateway is, by what the registry holds."""
+    """What holds of each gateway in every mode."""
     ps = list(PROVIDERS.values())
-    generation = [p.submit_request(PLAIN, "https://example.com/cb") for p in ps]
+    told = [describe(p) for p in ps]
+    facts = [gateway_words.facts(each) for each in told]
     rows: list[list[str]] = [
         ["base URL", *(f"`{p.base_url}`" for p in ps)],
         ["key goes in", *(_header(p) for p in ps)],
-        ["submit", *(f"`{r.method} {r.path}`" for r in generation)],
+        ["submit", *(_submits(p) for p in ps)],
         ["query", *(f"`GET {p.query_request('ID').path}`" for p in ps)],
-        ["model", *(f"`{p.models[Mode.TEXT]}`" for p in ps)],
-        ["modes", *(", ".join(sorted(p.models)) for p in ps)],
-        ["duration", *("{} to {} s".format(*p.durations[Mode.TEXT]) for p in ps)],
-        ["callbacks", *(_callbacks(p) for p in ps)],
-        ["callback is signed", *("yes" if p.verify_callback else "no" if p.callbacks else "–" for p in ps)],
-        ["idempotency", *(_idempotency(p) for p in ps)],
-        ["first query after", *(f"{p.polling.first_s:g} s" for p in ps)],
-        ["then every", *(f"{p.polling.then_s:g} s" for p in ps)],
-        ["queries per second and key", *(f"{p.polling.budget_per_s:g}" for p in ps)],
-        ["720p, credits per second", *(_credits(p, "720p") for p in ps)],
-        ["1080p, credits per second", *(_credits(p, "1080p") for p in ps)],
-        ["720p, US$ per second", *(_usd(p, "720p") for p in ps)],
-        ["1080p, US$ per second", *(_usd(p, "1080p") for p in ps)],
-        ["money of a failed task", *("comes back" if p.refunds_failures else "uncertain" for p in ps)],
-        ["a task lives", *(f"{p.task_life_s / 3600:g} h" for p in ps)],
-        ["a link lives", *(f"{p.link_life_s / 3600:g} h" for p in ps)],
-        ["longest `negative_prompt`", *(str(_module(p, "LONGEST_NEGATIVE_PROMPT")) for p in ps)],
+        ["modes", *(gateway_words.modes(each) for each in told)],
+        ["longest callback URL", *(str(p.callbacks.longest_url) if p.callbacks else "–" for p in ps)],
+        *([name, *(each[name] for each in facts)] for name in facts[0]),
+        ["switches", *(_codes(p.switches) for p in ps)],
     ]
-    for name, wish in WISHES.items():
-        rows.append([name, *("no" if p.fit(wish) else "yes" for p in ps)])
     return _table(["", *(f"`{p.name}`" for p in ps)], rows)
+
+
+def abilities(name: str) -> str:
+    """What a gateway takes and makes, by mode."""
+    gateway = describe(PROVIDERS[name])
+    told = {mode: gateway_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
+    names = list(next(iter(told.values())))
+    rows = [[_code(fact), *(_code(about[fact]) for about in told.values())] for fact in names]
+    return _table(["", *told], rows)
 
 
 def words() -> str:
@@ -112,12 +123,43 @@ def numbers() -> str:
 
 
 def gateway_settings() -> str:
-    """The three variables of each gateway."""
+    """The three variables of each gateway's keys."""
     rows = [
         [f"`{p.name}`", *(f"`RUSHES_{p.name.upper()}_{end}`" for end in ("API_KEY", "API_KEY_PREVIOUS", "BASE_URL"))]
         for p in PROVIDERS.values()
     ]
     return _table(["gateway", "key", "key before it", "other address"], rows)
+
+
+def gateway_terms() -> str:
+    """The four variables of each gateway's terms."""
+    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "UNDOCUMENTED")
+    rows = [
+        [f"`{p.name}`", *(f"`RUSHES_{p.name.upper()}_{end}`" for end in ends), _codes(p.switches)]
+        for p in PROVIDERS.values()
+    ]
+    return _table(
+        ["gateway", "price of a second", "worth of a credit", "budget of a day", "switches", "its words"], rows
+    )
+
+
+def meanings(table: Mapping[str, Meaning], then: str) -> str:
+    """Codes and what they mean."""
+    return _table(
+        ["code", "meaning", then], [[f"`{code}`", meaning.said, meaning.then] for code, meaning in table.items()]
+    )
+
+
+def problem_codes() -> str:
+    """What a refused request's `code` can be."""
+    rows = [[str(status), f"`{code}`", title] for status, code, title in problems.TABLE.values()]
+    named = {row[1] for row in rows}
+    rows += [
+        [str(status), f"`{code}`", f"{HTTPStatus(status).phrase}."]
+        for status, code in problems.CODES.items()
+        if f"`{code}`" not in named
+    ]
+    return _table(["status", "code", "meaning"], sorted(rows, key=lambda row: row[0]))
 
 
 def fixed_numbers() -> str:
@@ -126,9 +168,13 @@ def fixed_numbers() -> str:
     resends = ", ".join(map(str, schedule.RESENDS))
     rows = [
         ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
-        ["a gateway's name must resolve within", f"{submission.RESOLVE_WITHIN_S} s"],
+        ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
-        ["a key rests at one time for at most", f"{pacing.LONGEST_PAUSE_S} s"],
+        ["a key rests at one time for at most", _s(pauses.LONGEST_S)],
+        ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
+        ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
+        ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
+        ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
         ["share of the query budget for routine polls", f"{pacing.ROUTINE_SHARE:.0%}"],
         ["clock difference tolerated when a task's age is judged", _s(reconcile.CLOCK_TOLERANCE.total_seconds())],
         ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
@@ -158,8 +204,20 @@ def state_diagram() -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"gateways": gateways},
     "docs/architecture.md": {"states": state_diagram, "fixed-numbers": fixed_numbers},
-    "docs/providers.md": {"capabilities": capabilities, "words": words, "refusals": refusals},
-    "docs/settings.md": {"numbers": numbers, "gateway-settings": gateway_settings},
+    "docs/errors.md": {
+        "errors": partial(meanings, error_codes.ERRORS, "does trying again help?"),
+        "waits": partial(meanings, error_codes.WAITS, "what to do"),
+        "flags": partial(meanings, error_codes.FLAGS, "what to do"),
+        "misfits": partial(meanings, error_codes.MISFITS, "what to do"),
+        "problems": problem_codes,
+    },
+    "docs/providers.md": {
+        "capabilities": capabilities,
+        "words": words,
+        "refusals": refusals,
+        **{f"{name}-modes": partial(abilities, name) for name in PROVIDERS},
+    },
+    "docs/settings.md": {"numbers": numbers, "gateway-settings": gateway_settings, "gateway-terms": gateway_terms},
 }
 
 
@@ -201,33 +259,20 @@ def _module(provider: Provider, name: str, *default: Any) -> Any:
     return getattr(importlib.import_module(f"jobs.providers.{provider.name}"), name, *default)
 
 
-def _usd(provider: Provider, resolution: str) -> str:
-    price = provider.price_usd(replace(PLAIN, resolution=resolution, duration=1))
-    return "not published" if price is None else f"${price:.3f}".removesuffix("0")
-
-
-def _credits(provider: Provider, resolution: str) -> str:
-    if provider.prices is None:
-        return "not published"
-    if provider.prices.usd_per_credit == 1:
-        return "–"  # priced in dollars
-    return f"{provider.price_credits(replace(PLAIN, resolution=resolution, duration=1)):g}"
-
-
-def _callbacks(provider: Provider) -> str:
-    if provider.callbacks is None:
-        return "none"
-    return f"{'https only' if provider.callbacks.https_only else 'http or https'}, ≤ {provider.callbacks.longest_url}"
-
-
-def _idempotency(provider: Provider) -> str:
-    if provider.idempotency_header is None:
-        return "none"
-    return f"`{provider.idempotency_header}`, used for {provider.idempotency_life_s / 3600:g} h"
+def _submits(provider: Provider) -> str:
+    """Where orders go; editing has a place of its own at some gateways."""
+    specs = [spec for spec in (PLAIN, EDIT) if spec.mode in provider.abilities]
+    sent = [provider.submit_request(spec, "https://example.com/cb") for spec in specs]
+    return ", ".join(dict.fromkeys(f"`{request.method} {request.path}`" for request in sent))
 
 
 def _header(provider: Provider) -> str:
     return ", ".join(f"`{name}: {value}`" for name, value in provider.auth_headers("KEY").items())
+
+
+def _code(text: str) -> str:
+    """Names with underscores, and models, as code. That a switch is off goes without saying here."""
+    return re.sub(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|wan-?2\.7[\w.-]*)", r"`\g<0>`", text.replace(": off)", ")"))
 
 
 def _codes(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from jobs.gates import Gates
 from jobs.pacing import Pacing
 from jobs.parts import Parts
 from jobs.providers.client import ProviderClient
-from jobs.providers.registry import PROVIDERS
+from jobs.providers.registry import on_terms
 from jobs.ringer import Ringer
 from jobs.settings import Settings, process_name
 from storage.bucket import Bucket, BucketConfig
@@ -52,7 +52,7 @@ def working_parts(settings: Settings, ringer: Ringer, role: str) -> Parts:
     )
     return Parts(
         settings=settings,
-        providers=PROVIDERS,
+        providers=on_terms(settings.terms),
         database=Database(settings.database_url, threads=slots + BESIDE),
         client=ProviderClient(
             allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None

@@ -101,7 +101,7 @@ def _queued(case: Case, now: datetime, rules: Rules) -> _Turn | None:
         return _turn(E.RECALL, running, {**_no_error(), "provider": running.provider, "flagged": None})
     if now < case.job.start_by:
         return None
-    return _Turn(Move(E.GIVE_UP, case.job.attempt), NOT_STARTED, {})
+    return _Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> _Turn | None:
@@ -176,11 +176,13 @@ def _ended(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     return None
 
 
-NOT_STARTED = {
-    "error_code": "not_started",
-    "error_message": "No gateway accepted the job within its start_within_s.",
-    "error_retryable": True,
-}
+def _not_started(case: Case) -> dict[str, Any]:
+    job = case.job
+    limit = "before a link to its inputs would die" if job.start_by == job.inputs_until else "within its start_within_s"
+    waited = f" It was waiting: {job.waiting['reason']}." if job.waiting else ""
+    message = f"No gateway accepted the job {limit}.{waited}"
+    return {"error_code": "not_started", "error_message": message, "error_retryable": True, "error_said": None}
+
 
 _JUDGES: dict[State, Callable[[Case, datetime, Rules], _Turn | None]] = {
     S.QUEUED: _queued,
@@ -251,7 +253,8 @@ def _unknown_forever(
     message: str = "The answer to the submit was lost.",
 ) -> _Turn:
     expired = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
-    error = {"error_code": code, "error_message": f"{message} It may have been charged.", "error_retryable": True}
+    said = f"{message} It may have been charged."
+    error = {"error_code": code, "error_message": said, "error_retryable": True, "error_said": None}
     return _turn(E.EXPIRE, attempt, {**error, "flagged": "uncertain_money"}, expired)
 
 
@@ -287,7 +290,7 @@ def _alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | 
     job, attempt = case.job, case.current
     trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
-    pause = now + timedelta(seconds=facts.pause_s) if facts.pause_s and not elsewhere else now
+    pause = now + timedelta(seconds=facts.pause.seconds) if facts.pause and not elsewhere else now
     floor = max(trouble, pause)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, now, rules)
@@ -342,13 +345,19 @@ def _turn(
 
 
 def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
-    return {"error_code": attempt.error_code, "error_message": attempt.error_message, "error_retryable": retryable}
+    return {
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+        "error_retryable": retryable,
+        "error_said": attempt.error_said,
+    }
 
 
 def _no_error() -> dict[str, Any]:
-    return {"error_code": None, "error_message": None, "error_retryable": None}
+    return {"error_code": None, "error_message": None, "error_retryable": None, "error_said": None}
 
 
 def _start_by(case: Case, now: datetime, rules: Rules) -> datetime:
-    """A further attempt has as long to be accepted as the client gave the first."""
-    return now + timedelta(seconds=case.job.request.get("start_within_s") or rules.settings.start_within_s)
+    """A further attempt has as long to be accepted as the client gave the first, while its inputs can be fetched."""
+    asked = now + timedelta(seconds=case.job.request.get("start_within_s") or rules.settings.start_within_s)
+    return min(asked, case.job.inputs_until or asked)

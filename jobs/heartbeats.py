@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from jobs.database import Database
+from jobs.database import Database, upsert
 from jobs.models import heartbeats
 
 
@@ -14,8 +13,7 @@ def beat(database: Database, name: str, role: str) -> None:
     """Say that somebody is alive: a process by its own name, the sweep by its role's."""
     with database.write() as db:
         row = {"name": name, "role": role, "seen_at": database.clock(db)}
-        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        db.execute(insert(heartbeats).values(**row).on_conflict_do_update(index_elements=["name"], set_=row))
+        db.execute(upsert(db, heartbeats).values(**row).on_conflict_do_update(index_elements=["name"], set_=row))
 
 
 def last_seen_s(db: Connection, database: Database) -> dict[str, float]:

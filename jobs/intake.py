@@ -15,13 +15,15 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from ulid import ULID
 
-from jobs import routing, store
+from jobs import availability, input_life, routing, schedule, store
 from jobs.database import Database
 from jobs.errors import BadRequest, IdempotencyKeyReused
-from jobs.generation import JobRequest, load_request
+from jobs.generation import JobRequest
 from jobs.models import events, idempotency_keys, jobs
 from jobs.providers.base import Provider
 from jobs.records import Case
+from jobs.request_schema import load_request
+from jobs.routing import Candidate, Decision, Obstacle
 from jobs.settings import Settings
 from jobs.states import State
 from storage.errors import LinkForbidden
@@ -43,7 +45,7 @@ class Intake:
 def check(body: Any, intake: Intake) -> JobRequest:
     """Read a request and see that somebody can serve it. Raises BadRequest that names each field."""
     request = load_request(body)
-    routing.route(request, intake.providers, intake.settings.accounts)
+    routing.route(candidates(request, intake))
     if request.notify_url is not None:
         if not intake.settings.notice_secrets:
             raise BadRequest({"notify_url": ["Notices are off here: the operator sets RUSHES_NOTICE_SECRETS."]})
@@ -52,6 +54,50 @@ def check(body: Any, intake: Intake) -> JobRequest:
         except LinkForbidden as e:
             raise BadRequest({"notify_url": [f"{e}; send a public https URL."]}) from e
     return request
+
+
+def quote(body: Any, intake: Intake) -> Decision:
+    """Where a request would go now, and what it would cost; nothing is kept and nothing is sent. Raises BadRequest."""
+    request = check(body, intake)
+    with intake.database.read() as db:
+        now = intake.database.clock(db)
+        check_inputs(request, intake.settings, now)
+        found = candidates(request, intake)
+
+        def hindered(candidate: Candidate) -> Obstacle | None:
+            account = intake.settings.accounts[candidate.name]
+            usd = candidate.estimate.usd if candidate.estimate else None
+            return availability.obstacle(db, account, usd, intake.settings, now=now)
+
+        return routing.decide(found, routing.route(found), hindered)
+
+
+def candidates(request: JobRequest, intake: Intake) -> list[Candidate]:
+    """The gateways that the client would take and that have a key here. Raises BadRequest."""
+    return routing.candidates(request, intake.providers, intake.settings.accounts, intake.settings.daily_usd)
+
+
+def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> datetime | None:
+    """By when a gateway must have accepted, for its inputs' presigned links still to work then; None: no limit.
+
+    Raises BadRequest for links that would die before queue and gateway can use them.
+    """
+    takes = schedule.expected_end(request.generation.mode, now, settings) - now
+    faults: dict[str, list[str]] = {}
+    deaths = []
+    for name, url in input_life.urls(request.generation):
+        if (dies_at := input_life.dies_at(url)) is None:
+            continue
+        deaths.append(dies_at)
+        needed = now + takes + timedelta(seconds=settings.input_queue_s)
+        if dies_at < needed:
+            faults[name] = [
+                f"The link dies at {dies_at:%Y-%m-%dT%H:%M:%SZ}, before queue and gateway can use it;"
+                f" sign it to live until {needed:%Y-%m-%dT%H:%M:%SZ} or later."
+            ]
+    if faults:
+        raise BadRequest(faults)
+    return min(deaths) - takes if deaths else None
 
 
 def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str | None = None) -> tuple[Case, bool]:
@@ -105,6 +151,8 @@ def _earlier(db: Connection, api_key_id: str, key: str, digest: str) -> str | No
 
 def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, now: datetime) -> dict[str, Any]:
     job_id = f"job_{ULID()}"
+    inputs_until = check_inputs(request, settings, now)
+    start_by = now + timedelta(seconds=request.start_within_s or settings.start_within_s)
     return {
         "id": job_id,
         "state": State.QUEUED,
@@ -116,7 +164,8 @@ def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, no
         "overdue": False,
         "troubles": 0,
         "on_unconfirmed": request.on_unconfirmed,
-        "start_by": now + timedelta(seconds=request.start_within_s or settings.start_within_s),
+        "start_by": min(start_by, inputs_until or start_by),
+        "inputs_until": inputs_until,
         "archive_key": video_key(settings.s3_prefix, job_id, now),
         "notify_url": request.notify_url,
         "notices": 0,

@@ -71,8 +71,11 @@ jobs = sa.Table(
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", sa.Text),
     sa.Column("error_retryable", sa.Boolean),
+    sa.Column("error_said", sa.String(100)),  # the gateway's own code
+    sa.Column("waiting", JSON),  # {provider, code, reason}: why a queued job was not ordered when last looked at
     sa.Column("on_unconfirmed", sa.String(16), nullable=False),
     sa.Column("start_by", Instant, nullable=False),
+    sa.Column("inputs_until", Instant),  # accepted later than this, a gateway would find an input's link dead
     sa.Column("link_dies_at", Instant),  # while archiving: the transfer with the least life left goes first
     sa.Column("archive_key", sa.String(1024), nullable=False),  # fixed from the first day, whenever it is archived
     sa.Column("bucket", sa.String(255)),
@@ -116,9 +119,14 @@ attempts = sa.Table(
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", sa.Text),
     sa.Column("error_retryable", sa.Boolean),
+    sa.Column("error_said", sa.String(100)),
+    sa.Column("day", sa.String(10), nullable=False),  # of the order, in UTC: whose budget and costs it counts to
     sa.Column("estimated_credits", sa.Float),
     sa.Column("estimated_usd", sa.Float),
+    sa.Column("estimate_exact", sa.Boolean, nullable=False),  # False: the most, as an input's length is not known
     sa.Column("reported_credits", sa.Float),
+    sa.Column("reported_usd", sa.Float),
+    sa.Column("reserved_micro_usd", sa.BigInteger, nullable=False),  # what it takes of its day's spending
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sending_at", Instant),  # set just before the first byte may leave; NULL: provably nothing was sent
     sa.Column("sends", sa.Integer, nullable=False, default=0),
@@ -128,6 +136,14 @@ attempts = sa.Table(
     sa.Column("finished_at", Instant),
     sa.Column("closed_at", Instant),
     sa.UniqueConstraint("provider", "account", "task_id"),
+    sa.Index(
+        "ix_attempts_open",
+        "provider",
+        "account",
+        sqlite_where=sa.text("outcome = 'open'"),
+        postgresql_where=sa.text("outcome = 'open'"),
+    ),
+    sa.Index(None, "day"),
 )
 
 # The kept callbacks. No foreign key: a callback for a job that a restored database has forgotten is kept as well.
@@ -223,4 +239,34 @@ heartbeats = sa.Table(
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("seen_at", Instant, nullable=False),
+)
+
+# Keys that rest, because a gateway asked for it or because asking on is pointless: until when, and why.
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("lane", sa.String(8), primary_key=True),  # submit or query
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+)
+
+# What a gateway's orders of a day come to, as far as prices are known. A claim reserves here before it orders.
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("micro_usd", sa.BigInteger, nullable=False),
+)
+
+# Status words that no table of ours has, and in how many tasks' histories they stand.
+unknown_words = sa.Table(
+    "unknown_words",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("word", sa.String(100), primary_key=True),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("last_at", Instant, nullable=False),
 )

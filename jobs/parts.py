@@ -17,12 +17,14 @@ from jobs.database import Database
 from jobs.decisions import Rules
 from jobs.errors import BadRequest
 from jobs.gates import Gates
-from jobs.generation import load_request
+from jobs.generation import JobRequest
 from jobs.pacing import Pacing
 from jobs.providers.base import Provider
 from jobs.providers.client import ProviderClient
 from jobs.records import Case
+from jobs.request_schema import load_request
 from jobs.ringer import Ringer
+from jobs.routing import Candidate
 from jobs.settings import Settings
 from storage.bucket import Bucket
 from storage.probe import Prober
@@ -57,10 +59,14 @@ class Parts:
         """A name for one hold: no two holds ever share it."""
         return f"{self.process}:{ULID()}"
 
+    def candidates(self, request: JobRequest) -> list[Candidate]:
+        """The gateways that the client would take and that have a key here. Raises BadRequest."""
+        return routing.candidates(request, self.providers, self.settings.accounts, self.settings.daily_usd)
+
     def remaining(self, case: Case) -> list[str]:
         """The gateways still open to a job, best first."""
         try:
-            route = routing.route(load_request(case.job.request), self.providers, self.settings.accounts)
+            route = routing.route(self.candidates(load_request(case.job.request)))
         except BadRequest:  # its gateways have lost their keys since it was accepted; they may get them back
             return []
         return routing.remaining(route, case.attempts.values())

@@ -13,13 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from jobs import steps, store, submission
+from jobs import pauses, steps, store, submission, unknown_words
 from jobs.errors import BadReport
+from jobs.generation import Mode
 from jobs.models import inbox
 from jobs.parts import Parts
 from jobs.providers.base import Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Note, Standing
+from jobs.providers.refusals import retry_after_s
+from jobs.records import Attempt, AttemptOutcome, Case, Facts, Note, Pause, Standing
 from jobs.states import State
 from jobs.store import Held
 from storage.errors import LinkUnavailable
@@ -174,6 +176,9 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             said["last_word"] = reply.word
             if reply.detail:
                 notes.append(Note("gateway_said", number, {"word": reply.word, **reply.detail}))
+                if report is not None and not report.word_known:
+                    strange = {"provider": attempt.provider, "word": report.word}
+                    notes.append(Note(unknown_words.EVENT, number, strange))
     read = tuple(letter.id for letter in case.unread if letter.attempt not in waiting)
     unanswered = {reply.inquiry.attempt.number for reply in replies if reply.asked and not reply.final}
     trouble = bool(unanswered & (unread | {case.job.attempt}))
@@ -186,15 +191,24 @@ def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now:
         if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
             return {"link": report.link}
         finished = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
-        money = {} if report.cost is None else {"reported_credits": report.cost}
+        money = _money(report, provider)
         return {**finished, **money, "link": report.link, "finished_at": _believable(report, attempt, now)}
     if report.state is ReportState.FAILED and report.failure is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
             return {}
-        standing = Standing.REFUNDED if provider.refunds_failures else Standing.UNCERTAIN
-        failed = {"outcome": AttemptOutcome.FAILED, "standing": standing, "news_by": by}
+        # A gateway that refunds failures and yet tells a cost contradicts itself: a person must look.
+        kept = report.cost is not None and report.cost > 0
+        standing = Standing.REFUNDED if provider.refunds_failures and not kept else Standing.UNCERTAIN
+        failed = {"outcome": AttemptOutcome.FAILED, "standing": standing, "news_by": by, **_money(report, provider)}
         return {**failed, **submission.error_columns(report.failure)}
     return {"last_unfinished_at": now} if attempt.is_open else {}
+
+
+def _money(report: Report, provider: Provider) -> dict[str, Any]:
+    """What the gateway says that it took; nothing where it does not say."""
+    if report.cost is None:
+        return {}
+    return {"reported_credits": report.cost, "reported_usd": provider.in_usd(report.cost)}
 
 
 def _believable(report: Report, attempt: Attempt, now: datetime) -> datetime | None:
@@ -207,7 +221,8 @@ def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider) ->
     """Why a task that a callback named cannot be this attempt's; None when nothing speaks against it."""
     if report.created_at is not None and report.created_at < inquiry.attempt.created_at - CLOCK_TOLERANCE:
         return "the task is older than the attempt"
-    model = next((m for mode, m in provider.models.items() if mode == case.job.mode), None)
+    ability = provider.abilities.get(Mode(case.job.mode))
+    model = ability.model if ability else None
     if report.model is not None and model is not None and report.model.lower() != model.lower():
         return f"the task's model is {report.model}, not {model}"
     return None
@@ -220,7 +235,9 @@ def _wait(asked: list[Inquiry], urgent: bool, parts: Parts) -> float:
         account = parts.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
         if account is None:
             continue
-        wait = max(wait, parts.pacing.paused_s(account, "query"))
+        with parts.database.read() as db:
+            pause = pauses.resting(db, account, "query", now=parts.database.clock(db))
+        wait = max(wait, pause.seconds if pause else 0.0)
         per_s = parts.providers[account.provider].polling.budget_per_s
         if not wait and not parts.pacing.take_query(account, per_s, urgent=urgent):
             wait = parts.jitter(BUDGET_PAUSE_S)
@@ -239,8 +256,8 @@ def _inquire(inquiry: Inquiry, parts: Parts) -> Reply:
     request = provider.query_request(inquiry.task_id)
     answer = parts.client.ask(provider, account, request, deadline_s=parts.settings.query_deadline_s)
     if isinstance(answer, Answered) and answer.status == 429:
-        refusal = provider.read_refusal(answer.status, answer.headers, None)
-        parts.pacing.pause(account, "query", (refusal and refusal.pause_s) or parts.settings.retry_first_s)
+        asked_s = retry_after_s(answer.headers) or parts.settings.retry_first_s
+        submission.rest(account, "query", Pause("rate_limited", asked_s), parts)
     return read_reply(inquiry, provider, account, answer)
 
 

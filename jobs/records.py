@@ -54,8 +54,11 @@ class Job:
     error_code: str | None
     error_message: str | None
     error_retryable: bool | None
+    error_said: str | None
+    waiting: Mapping[str, Any] | None
     on_unconfirmed: str
     start_by: datetime
+    inputs_until: datetime | None
     link_dies_at: datetime | None
     archive_key: str
     bucket: str | None
@@ -96,9 +99,14 @@ class Attempt:
     error_code: str | None
     error_message: str | None
     error_retryable: bool | None
+    error_said: str | None
+    day: str
     estimated_credits: float | None
     estimated_usd: float | None
+    estimate_exact: bool
     reported_credits: float | None
+    reported_usd: float | None
+    reserved_micro_usd: int
     created_at: datetime
     sending_at: datetime | None
     sends: int
@@ -177,6 +185,14 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A gateway's key rests. `reason` is a code of refusal: rate_limited, insufficient_credits or unauthorized."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a step has learnt, in the words of the rows: changes by attempt number, letters read, lines of history."""
 
@@ -186,8 +202,7 @@ class Facts:
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.
     video: Mapping[str, Any] = field(default_factory=dict)
-    # How long to wait where nothing else says when to look again: our own trouble (S3 away, gateway away).
-    pause_s: float | None = None
+    pause: Pause | None = None  # what the gateway asked for, or had better be given
     trouble: bool = False
 
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from jobs.errors import BadSettings
+from jobs.generation import RESOLUTIONS, Mode
 from jobs.providers.client import Account
-from jobs.providers.registry import PROVIDERS
+from jobs.providers.registry import PROVIDERS, Terms
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
@@ -37,6 +38,7 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "RESUBMIT_AFTER_S": (900, "how long after a lost answer `on_unconfirmed: resubmit` buys again"),
     "RETRY_FIRST_S": (10, "first pause after a trouble of our own; doubles"),
     "RETRY_LONGEST_S": (3600, "longest pause after troubles of our own"),
+    "INPUT_QUEUE_S": (600, "a presigned link to input media must outlive the gateway's expected time by this"),
     "START_WITHIN_S": (86_400, "a job that no gateway has accepted by then fails as not_started"),
     "NOTICE_UNIT_S": (1, "scale of the notice timetable (5 s, 1 m, 5 m, ... 24 h)"),
     "RESEND_UNIT_S": (60, "scale of the timetable for re-sends under an idempotency key (1, 5, 30, 60 ... minutes)"),
@@ -82,6 +84,7 @@ class Settings:
     notice_secrets: tuple[str, ...] = field(repr=False)  # the first signs alone unless two are live
     accounts: Mapping[str, Account] = field(repr=False)  # by provider: the key that submits
     previous_accounts: Mapping[str, Account] = field(repr=False)
+    terms: Mapping[str, Terms]  # by provider, every one of them
     allow_private_addresses: bool
     submit_deadline_s: float
     submit_hold_s: float
@@ -97,6 +100,7 @@ class Settings:
     overdue_poll_s: float
     late_poll_s: float
     expected_s: float
+    input_queue_s: float
     unconfirmed_window_s: float
     resubmit_after_s: float
     retry_first_s: float
@@ -113,6 +117,11 @@ class Settings:
     max_body_bytes: int
     max_inbox_rows: int
     max_video_bytes: int
+
+    @property
+    def daily_usd(self) -> dict[str, float]:
+        """The daily budgets that there are, by provider."""
+        return {name: terms.daily_usd for name, terms in self.terms.items() if terms.daily_usd is not None}
 
     def account_of(self, provider: str, fingerprint: str) -> Account | None:
         """The key that an attempt was sent with, be it the present or the previous one; None once it is gone."""
@@ -171,6 +180,20 @@ class _Reader:
             value = default
         return int(value) if name in INTEGERS else float(value)
 
+    def amount(self, name: str, example: str) -> float | None:
+        """A sum of money in US dollars; None where nothing is set."""
+        raw = self.text(name)
+        if raw is None:
+            return None
+        try:
+            value = float(raw)
+            if not 0 <= value < 1e9:
+                raise ValueError
+        except ValueError:
+            self.fault(f"{name} is {raw!r}, not an amount of US dollars; example: {name}={example}")
+            return None
+        return value
+
     def fault(self, line: str) -> None:
         """Remember what is wrong; the caller goes on, so that all faults are told together."""
         if line not in self.faults:  # a variable may be read for two things
@@ -221,6 +244,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "notice_secrets": _notice_secrets(read),
         "accounts": accounts,
         "previous_accounts": _accounts(read, "API_KEY_PREVIOUS"),
+        "terms": {name: _terms(read, name) for name in PROVIDERS},
         "allow_private_addresses": allow_private == "1",
         **{name.lower(): value for name, value in numbers.items()},
     }
@@ -268,6 +292,35 @@ def _accounts(read: _Reader, suffix: str) -> dict[str, Account]:
         elif key is not None:
             accounts[name] = Account(name, (base or provider.base_url).rstrip("/"), key)
     return accounts
+
+
+def _terms(read: _Reader, name: str) -> Terms:
+    """What the operator says of one gateway beside its key."""
+    prefix, provider = f"RUSHES_{name.upper()}", PROVIDERS[name]
+    words = frozenset(w.strip() for w in (read.text(f"{prefix}_UNDOCUMENTED") or "").split(",") if w.strip())
+    if strange := sorted(words - set(provider.switches)):
+        known = ", ".join(provider.switches) or "nothing"
+        read.fault(f"{prefix}_UNDOCUMENTED names {', '.join(strange)}; for {name} there is {known}.")
+    return Terms(
+        undocumented=words,
+        usd_per_s=_prices(read, f"{prefix}_USD_PER_S"),
+        usd_per_credit=read.amount(f"{prefix}_USD_PER_CREDIT", "0.005"),
+        daily_usd=read.amount(f"{prefix}_DAILY_USD", "50"),
+    )
+
+
+def _prices(read: _Reader, variable: str) -> dict[str, float]:
+    prices: dict[str, float] = {}
+    kinds = {*RESOLUTIONS, *(f"{mode}/{resolution}" for mode in Mode for resolution in RESOLUTIONS)}
+    for part in filter(None, (p.strip() for p in (read.text(variable) or "").split(","))):
+        kind, _, price = part.partition("=")
+        try:
+            prices[kind.strip()] = float(price)
+            if kind.strip() not in kinds or not 0 <= prices[kind.strip()] < 1e6:
+                raise ValueError
+        except ValueError:
+            read.fault(f"{variable} has {part!r}; example: {variable}=720p=0.10,1080p=0.15,video-edit/1080p=0.30")
+    return prices
 
 
 def _callback_keys(read: _Reader) -> dict[str, bytes]:

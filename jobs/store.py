@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs import notices
+from jobs import notices, spending, unknown_words
 from jobs.errors import UnknownJob
 from jobs.models import attempts, events, inbox, jobs
 from jobs.records import Attempt, AttemptOutcome, Case, Facts, Job, Letter, Move, Note, Outcome, Standing, with_times
@@ -154,12 +154,29 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     bring_news(db, job_id, now=now)
 
 
-def postpone(db: Connection, job: Job, *, until: datetime, now: datetime, flagged: str | None = None) -> bool:
-    """Move the alarm of a job that nobody holds and that has not moved since `job` was read."""
+def postpone(
+    db: Connection,
+    job: Job,
+    *,
+    until: datetime,
+    now: datetime,
+    flagged: str | None = None,
+    waiting: Mapping[str, Any] | None = None,
+) -> bool:
+    """Move the alarm of a job that nobody holds and that has not moved since `job` was read.
+
+    `waiting` says why ({provider, code, reason}); history has a line where that is another reason than before.
+    """
     unheld = _unheld(now)
     statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, unheld)
-    values = {"alarm_at": until, "updated_at": now, "version": job.version + 1, "flagged": flagged or job.flagged}
-    return db.execute(statement.values(**values)).rowcount == 1
+    values: dict[str, Any] = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
+    values |= {"flagged": flagged or job.flagged, "waiting": waiting}
+    if db.execute(statement.values(**values)).rowcount != 1:
+        return False
+    before = job.waiting or {}
+    if waiting and (waiting["provider"], waiting["code"]) != (before.get("provider"), before.get("code")):
+        _note(db, job.id, [Note("waiting", job.attempt, waiting)], now)
+    return True
 
 
 def mark_sending(db: Connection, held: Held, number: int, *, hold_s: float, now: datetime) -> bool:
@@ -220,6 +237,8 @@ def _write(
     values |= {"state": state, "version": job.version + 1}
     if facts.progress is not None:
         values["progress"] = facts.progress
+    if outcome.moves:
+        values["waiting"] = None
     if (state in ENDED) != (job.state in ENDED):
         values["ended_at"] = now if state in ENDED else None
     told = notices.due_for(job, state) if state is not job.state else None
@@ -260,7 +279,6 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
 
     Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
     """
-    row = sa.and_(attempts.c.job_id == adopter.job_id, attempts.c.number == adopter.number)
     given_up = {
         "task_id": None,
         "adopted": False,
@@ -272,7 +290,7 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
         "link": None,
         "closed_at": None,
     }
-    db.execute(sa.update(attempts).where(row).values(**given_up))
+    _change_attempt(db, adopter.job_id, adopter.number, given_up, now)
     _note(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)
     settled = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
     db.execute(sa.update(jobs).where(settled).values(flagged="foreign_task"))
@@ -290,16 +308,17 @@ def _wake_ended(db: Connection, job_id: str, now: datetime) -> None:
 
 
 def _change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[str, Any], now: datetime) -> None:
-    values = with_times(changes, now)
+    values = with_times(spending.settle(db, job_id, number, changes), now)
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))
 
 
 def _note(db: Connection, job_id: str, notes: Iterable[Note], now: datetime) -> None:
-    lines = [_line(job_id, note, now) for note in notes]
-    if lines:
-        db.execute(sa.insert(events), lines)
+    notes = tuple(notes)
+    if notes:
+        db.execute(sa.insert(events), [_line(job_id, note, now) for note in notes])
+        unknown_words.count(db, notes, now=now)
 
 
 def _line(

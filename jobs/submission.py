@@ -3,55 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from jobs import callback_urls, schedule, steps, store
+from jobs import availability, pauses, schedule, spending, steps, store
 from jobs.database import DatabaseUnavailable
 from jobs.decisions import decide
 from jobs.errors import BadReport
-from jobs.generation import Generation, load_request
-from jobs.models import attempts
 from jobs.parts import Parts
+from jobs.pauses import Lane
+from jobs.planning import Plan, Wait, attempt_row, plan
 from jobs.providers.base import Failure, Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
+from jobs.records import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Pause, Standing
+from jobs.routing import Obstacle
 from jobs.states import Event, State
 from jobs.store import Held
 
 SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
-RESOLVE_WITHIN_S = 5
-FULL_PAUSE_S = 5  # until a gateway that is full is looked at again
 GATE_PAUSE_S = 1
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """One POST that is ready to go: to whom, as which attempt."""
+class _Hindered(Exception):
+    """Seen only in the claim's own transaction: another claim took the room or the budget."""
 
-    case: Case
-    number: int
-    provider: Provider
-    account: Account
-    request: Request
-    generation: Generation
-    with_callback: bool
-
-
-@dataclass(frozen=True)
-class _Wait:
-    """Why nothing can go now, and for how long."""
-
-    seconds: float
-    reason: str
-    flagged: str | None = None
+    def __init__(self, obstacle: Obstacle):
+        super().__init__(obstacle.reason)
+        self.obstacle = obstacle
 
 
 def submit(job_id: str, parts: Parts) -> None:
@@ -66,19 +50,23 @@ def submit(job_id: str, parts: Parts) -> None:
     if {letter.attempt for letter in case.letters} - set(case.attempts):
         # Only we mint tokens, so a callback for an attempt that this database does not know proves that a backup was
         # put back: the job may have been bought since. A person decides.
-        return _postpone(
-            case, _Wait(parts.settings.overdue_poll_s, "it was submitted before", "unknown_attempt"), parts
-        )
-    plan = _plan(case, parts)
-    if isinstance(plan, _Wait):
-        return _postpone(case, plan, parts)
-    with parts.gates.enter(plan.provider.name, "submit") as admitted:
+        known = Obstacle("unknown_attempt", "it was submitted before", parts.settings.overdue_poll_s)
+        return _postpone(case, Wait(known, flagged="unknown_attempt"), parts)
+    order = plan(case, parts)
+    if isinstance(order, Wait):
+        return _postpone(case, order, parts)
+    with parts.gates.enter(order.provider.name, "submit") as admitted:
         if not admitted:
-            return _postpone(case, _Wait(parts.jitter(GATE_PAUSE_S), "its gateway takes its time"), parts)
-        held = _claim(plan, parts)
+            name = order.provider.name
+            slow = Obstacle("slow", f"{name} takes its time", parts.jitter(GATE_PAUSE_S), name)
+            return _postpone(case, Wait(slow), parts)
+        try:
+            held = _claim(order, parts)
+        except _Hindered as e:
+            return _postpone(case, Wait(e.obstacle), parts)
         if held is not None:
             with steps.holding(held, parts):
-                steps.conclude(held, _send(held, plan, parts), parts)
+                steps.conclude(held, _send(held, order, parts), parts)
     return None
 
 
@@ -104,6 +92,7 @@ def resend(held: Held, parts: Parts) -> Facts:
     assert attempt is not None
     account = parts.settings.account_of(attempt.provider, attempt.account)
     assert account is not None
+    account = replace(account, base_url=attempt.base_url)
     provider = parts.providers[attempt.provider]
     answer = _post(held, attempt.number, provider, account, _kept_request(attempt), parts)
     if answer is None:
@@ -133,8 +122,10 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
         return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
-    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(refusal.failure)}
-    return Facts({number: refused}, notes=(Note("refused", number, said),), pause_s=refusal.pause_s)
+    failure = refusal.failure
+    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
+    pause = None if refusal.pause_s is None else Pause(failure.code, refusal.pause_s)
+    return Facts({number: refused}, notes=(Note("refused", number, said),), pause=pause)
 
 
 def error_columns(failure: Failure) -> dict[str, Any]:
@@ -142,6 +133,7 @@ def error_columns(failure: Failure) -> dict[str, Any]:
         "error_code": failure.code,
         "error_message": failure.message,
         "error_retryable": failure.retryable,
+        "error_said": failure.said,
     }
 
 
@@ -156,72 +148,24 @@ def _json_or_none(answer: Answered) -> Any:
         return None
 
 
-def _plan(case: Case, parts: Parts) -> _Plan | _Wait:
-    """Route, pauses, room and name look-up: everything that may take time comes before the claim."""
-    request = load_request(case.job.request)
-    waits = []
-    for name in parts.remaining(case):
-        account = parts.settings.accounts[name]
-        provider = parts.providers[name]
-        if paused := parts.pacing.paused_s(account, "submit"):
-            waits.append(_Wait(paused, f"{name} asked for a pause"))
-            continue
-        with parts.database.read() as db:
-            full = _in_flight(db, account) >= parts.settings.max_in_flight
-        if full:
-            waits.append(_Wait(parts.jitter(FULL_PAUSE_S), f"{name} has {parts.settings.max_in_flight} in flight"))
-            continue
-        if reason := parts.client.resolve(account, timeout_s=RESOLVE_WITHIN_S):
-            waits.append(_Wait(parts.jitter(parts.settings.retry_first_s), f"{name}: {reason}"))
-            continue
-        number = _next_number(case)
-        url = _callback_url(provider, case.job.id, number, parts)
-        sent = provider.submit_request(request.generation, url)
-        return _Plan(case, number, provider, account, sent, request.generation, url is not None)
-    if not waits:
-        return _Wait(parts.settings.overdue_poll_s, "no gateway of its route is configured", "no_gateway")
-    return min(waits, key=lambda w: w.seconds)
-
-
-def _postpone(case: Case, wait: _Wait, parts: Parts) -> None:
-    log.info("submit_postponed", job=case.job.id, reason=wait.reason, seconds=round(wait.seconds, 1))
+def _postpone(case: Case, wait: Wait, parts: Parts) -> None:
+    found = wait.obstacle
+    log.info("submit_postponed", job=case.job.id, reason=found.reason, seconds=round(found.wait_s, 1))
+    waiting = {"provider": found.provider, "code": found.code, "reason": found.reason}
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        until = now + timedelta(seconds=wait.seconds)
-        store.postpone(db, case.job, until=until, now=now, flagged=wait.flagged)
+        until = now + timedelta(seconds=found.wait_s)
+        store.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
 
 
-def _in_flight(db: Connection, account: Account) -> int:
-    """How many tasks the key has at the gateway: accepted, or perhaps accepted, without a last word."""
-    statement = sa.select(sa.func.count()).where(
-        attempts.c.provider == account.provider,
-        attempts.c.account == account.fingerprint,
-        attempts.c.outcome == AttemptOutcome.OPEN,
-        attempts.c.accepted_at.is_not(None),
-    )
-    return int(db.execute(statement).scalar_one())
+def _claim(order: Plan, parts: Parts) -> Held | None:
+    """Write the attempt, in `submitting`, and reserve its price.
 
-
-def _next_number(case: Case) -> int:
-    """An attempt is at most one POST; one that was provably not sent is used again."""
-    current = case.current
-    if current is not None and current.outcome is AttemptOutcome.NOT_SENT:
-        return current.number
-    return max(case.attempts, default=0) + 1
-
-
-def _callback_url(provider: Provider, job_id: str, number: int, parts: Parts) -> str | None:
-    settings = parts.settings
-    if provider.callbacks is None or settings.public_url is None:
-        return None
-    url = callback_urls.mint(settings.public_url, settings.callback_keys, provider.name, job_id, number)
-    return url if len(url) <= provider.callbacks.longest_url else None
-
-
-def _claim(plan: _Plan, parts: Parts) -> Held | None:
-    """Write the attempt, in `submitting`. None: somebody was faster, or it is not known that we have it."""
-    job, holder = plan.case.job, parts.holder()
-    move = Move(Event.CLAIM, plan.number, {"provider": plan.provider.name})
+    None: somebody was faster, or it is not known that we have it. Raises _Hindered.
+    """
+    job, holder = order.case.job, parts.holder()
+    move = Move(Event.CLAIM, order.number, {"provider": order.provider.name})
+    routed = Note("routed", order.number, order.decision.as_json())
     try:
         with parts.database.write() as db:
             now = parts.database.clock(db)
@@ -230,12 +174,14 @@ def _claim(plan: _Plan, parts: Parts) -> Held | None:
             outcome = Outcome(
                 alarm_at=job.alarm_at,
                 moves=(move,),
-                job={"attempt": plan.number, "provider": plan.provider.name, "flagged": None},
+                job={"attempt": order.number, "provider": order.provider.name, "flagged": None},
+                facts=Facts(notes=(routed,)),
             )
             hold_s = parts.settings.submit_hold_s
-            if store.claim(db, plan.case, holder=holder, hold_s=hold_s, now=now, outcome=outcome) is None:
+            if store.claim(db, order.case, holder=holder, hold_s=hold_s, now=now, outcome=outcome) is None:
                 return None
-            store.add_attempt(db, _attempt_row(plan, now))
+            _reserve(db, order, now, parts)
+            store.add_attempt(db, attempt_row(order, now))
             return Held(store.read_case(db, job.id), holder)
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.
@@ -244,46 +190,38 @@ def _claim(plan: _Plan, parts: Parts) -> Held | None:
         return Held(case, holder) if case.job.holder == holder else None
 
 
-def _attempt_row(plan: _Plan, now: datetime) -> dict[str, Any]:
-    credits, usd = plan.provider.price_credits(plan.generation), plan.provider.price_usd(plan.generation)
-    fresh = {column.name: None for column in attempts.columns if column.nullable}
-    return fresh | {
-        "job_id": plan.case.job.id,
-        "number": plan.number,
-        "provider": plan.provider.name,
-        "base_url": plan.account.base_url,
-        "account": plan.account.fingerprint,
-        "with_callback": plan.with_callback,
-        "request": {
-            "method": plan.request.method,
-            "path": plan.request.path,
-            "body": plan.request.body,
-            "headers": dict(plan.request.headers),
-        },
-        "outcome": AttemptOutcome.OPEN,
-        "standing": Standing.NONE,
-        "adopted": False,
-        "rejected_task_ids": [],
-        "sends": 0,
-        "estimated_credits": credits,
-        "estimated_usd": usd,
-        "created_at": now,
-    }
+def _reserve(db: Connection, order: Plan, now: datetime, parts: Parts) -> None:
+    """Take the order's room and price, in the claim's transaction. Raises _Hindered, which undoes the claim."""
+    name, settings = order.provider.name, parts.settings
+    daily_usd = settings.terms[name].daily_usd
+    if not spending.reserve(db, name, spending.day_of(now), spending.micro(order.estimate.usd), daily_usd):
+        raise _Hindered(availability.over_budget(name, daily_usd or 0, now))
+    if availability.in_flight(db, order.account) >= settings.max_in_flight:
+        raise _Hindered(availability.full(name, settings))
 
 
 def _kept_request(attempt: Attempt) -> Request:
     return Request(**attempt.request)
 
 
-def _send(held: Held, plan: _Plan, parts: Parts) -> Facts:
-    attempt = held.case.attempts[plan.number]
-    answer = _post(held, plan.number, plan.provider, plan.account, plan.request, parts)
+def _send(held: Held, order: Plan, parts: Parts) -> Facts:
+    attempt = held.case.attempts[order.number]
+    answer = _post(held, order.number, order.provider, order.account, order.request, parts)
     if answer is None:
         return Facts(trouble=True)
-    facts = read_answer(plan.provider, plan.account, attempt, answer)
-    if facts.pause_s:
-        parts.pacing.pause(plan.account, "submit", facts.pause_s)
+    facts = read_answer(order.provider, order.account, attempt, answer)
+    if facts.pause:
+        rest(order.account, "submit", facts.pause, parts)
     return facts
+
+
+def rest(account: Account, lane: Lane, pause: Pause, parts: Parts) -> None:
+    """Let a key rest. Should the database be away just now, the gateway will have to ask once more."""
+    try:
+        with parts.database.write() as db:
+            pauses.rest(db, account, lane, pause, now=parts.database.clock(db))
+    except DatabaseUnavailable:
+        log.warning("pause_not_kept", provider=account.provider, lane=lane)
 
 
 def _post(

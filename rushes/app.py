@@ -11,12 +11,13 @@ from jobs.database import Database
 from jobs.errors import BadSettings
 from jobs.intake import Intake
 from jobs.logs import configure
-from jobs.providers.registry import PROVIDERS
+from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
 from rushes import health
-from rushes.api import auth, problems
+from rushes.api import auth, costs, problems
 from rushes.api import jobs as jobs_api
+from rushes.api import providers as providers_api
 from rushes.local.parent import die_with_parent
 from webhooks import receiver
 
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
         settings = settings or load()
     except BadSettings as e:
         raise SystemExit(f"These settings keep Rushes from starting:\n{e}") from e
+    providers = on_terms(settings.terms)
     database = Database(settings.database_url)
     schema.check(database)
     ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
@@ -46,10 +48,12 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     app.url_map.strict_slashes = False
     auth.install(app, database)
     app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
-    app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, PROVIDERS, database, ringer)))
+    app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
     api = problems.ProblemApi(app)
-    intake = Intake(settings, PROVIDERS, database)
+    intake = Intake(settings, providers, database)
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, bucket_for_links(settings))))
+    api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database)))
+    api.register_blueprint(costs.blueprint(database))
     problems.install(app)
 
     def close() -> None:

@@ -14,8 +14,7 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import DEFAULT_RATIO, Generation, Mode
-from jobs.providers import misfits
+from jobs.generation import Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -28,24 +27,67 @@ from jobs.providers.answers import (
     text,
     unix_time,
 )
-from jobs.providers.base import (
-    Acceptance,
-    Callbacks,
-    Failure,
-    Misfit,
-    Polling,
-    Price,
-    Provider,
-    Refusal,
-    Report,
-    ReportState,
-    Request,
-)
+from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.bodies import lists
+from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal
 
-MODELS = {Mode.TEXT: "wan-2.7-text-to-video"}
-DURATIONS = {Mode.TEXT: (2, 15)}
-LONGEST_NEGATIVE_PROMPT = 500
+# "Common Input": counted in characters; nothing says that it is done in any other way.
+PROMPT = Text(5000, required=True)
+NEGATIVE_PROMPT = Text(500)
+# "Pricing": by the second and the resolution, whatever the mode.
+CREDITS_PER_S = {"720p": 24, "1080p": 40}
+IMAGES, VIDEOS = "JPEG, PNG, WEBP", "MP4, MOV"
+
+ABILITIES = {
+    Mode.TEXT: Ability(
+        model="wan-2.7-text-to-video",
+        media=(MediaSet(may=("driving_audio",)),),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        credits_per_s=CREDITS_PER_S,
+    ),
+    Mode.IMAGE: Ability(
+        model="wan-2.7-image-to-video",
+        media=(
+            MediaSet(("first_frame",), ("last_frame", "first_clip", "driving_audio")),
+            # The page marks image_urls as required; whether a clip alone will do is not said.
+            MediaSet(("first_clip",), ("driving_audio",), undocumented="first_clip"),
+        ),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        ratios=(),
+        credits_per_s=CREDITS_PER_S,
+        files={"first_frame": IMAGES, "last_frame": IMAGES, "first_clip": f"{VIDEOS}, MKV"},
+    ),
+    Mode.REFERENCE: Ability(
+        model="wan-2.7-reference-to-video",
+        media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
+        counts=(Count(("reference_image", "reference_video"), 5),),
+        duration=Length(2, 10),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        voices=Voices.ONE,
+        credits_per_s=CREDITS_PER_S,
+        files={"reference_image": IMAGES, "reference_video": VIDEOS},
+    ),
+    Mode.EDIT: Ability(
+        model="wan-2.7-video-edit",
+        media=(MediaSet(("video",), ("reference_image",)),),
+        counts=(Count(("reference_image",), 1, beyond=Why.ALTERED),),  # "the first is used"
+        duration=Length(2, 10, whole_input=True),
+        prompt=Text(5000),
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        audio_setting=("auto", "origin"),
+        credits_per_s=CREDITS_PER_S,
+        files={"video": VIDEOS},
+    ),
+}
 
 # "Query Task" on the Wan 2.7 page.
 STATES = {
@@ -77,11 +119,8 @@ FAILURES = {
     "spend_limit_exceeded": ("insufficient_credits", False),
 }
 
-# "Pricing" there; $0.005 a credit by the Seedance page. Both resolutions count per second.
-PRICES = Price(
-    {(Mode.TEXT, "720p"): 24, (Mode.TEXT, "1080p"): 40},
-    usd_per_credit=0.005,
-)
+# The Seedance page of the same gateway: 20 credits a second are $0.10.
+USD_PER_CREDIT = 0.005
 
 
 class Callback(CallbackSchema):
@@ -93,8 +132,8 @@ def auth_headers(api_key: str) -> dict[str, str]:
 
 
 def submit_request(spec: Generation, callback_url: str | None) -> Request:
-    """Everything with a default of the gateway's is said, so that its defaults cannot change the meaning."""
-    body: dict[str, Any] = {"model": MODELS[spec.mode], "input": _common(spec) | _INPUTS[spec.mode](spec)}
+    """What the page gives another default than ours, or none, is always said."""
+    body: dict[str, Any] = {"model": ABILITIES[spec.mode].model, "input": _common(spec) | _INPUTS[spec.mode](spec)}
     if callback_url is not None:
         body["callback_url"] = callback_url
     return Request("POST", "/v1/videos/generations", body)
@@ -144,40 +183,59 @@ def read_report(body: Any) -> Report:
 def _failure(task: Mapping[str, Any]) -> Failure:
     said = text(part(task, "error", "code"), 100) or ""
     code, retryable = FAILURES.get(said, ("generation_failed", False))
-    return Failure(code, text(part(task, "error", "message")) or said or "no reason given", retryable)
+    return Failure(code, text(part(task, "error", "message")) or said or "no reason given", retryable, said or None)
 
 
 def _common(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "prompt": spec.prompt,
-        "resolution": spec.resolution,
-        "duration": spec.duration,
-        "prompt_extend": spec.prompt_extend,
-        "watermark": spec.watermark,
-    }
+    given: dict[str, Any] = {"resolution": spec.resolution, "duration": spec.duration}
+    if spec.prompt is not None:
+        given["prompt"] = spec.prompt
     if spec.negative_prompt is not None:
         given["negative_prompt"] = spec.negative_prompt
+    if not spec.prompt_extend:  # "default true"
+        given["prompt_extend"] = False
+    if spec.watermark:  # "default false"
+        given["watermark"] = True
     if spec.seed is not None:
         given["seed"] = spec.seed
+    if spec.ratio is not None:
+        given["aspect_ratio"] = spec.ratio
     return given
 
 
 def _text_input(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {"aspect_ratio": spec.ratio or DEFAULT_RATIO}
-    if audio := misfits.media_urls(spec, "driving_audio"):
-        given["audio_urls"] = audio
-    return given
+    return lists(audio_urls=spec.urls("driving_audio"))
 
 
-def _misfits(spec: Generation) -> list[Misfit]:
-    return [
-        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
-        *misfits.audio_setting(spec),
-        *misfits.driving_audio(spec),
-    ]
+def _image_input(spec: Generation) -> dict[str, Any]:
+    first, clip = spec.urls("first_frame"), spec.url("first_clip")
+    frames = first + spec.urls("last_frame") if first else []  # an image that stands first is the first frame
+    given = lists(image_urls=frames, audio_urls=spec.urls("driving_audio"))
+    return given | {"first_clip_url": clip} if clip else given
 
 
-_INPUTS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {Mode.TEXT: _text_input}
+def _reference_input(spec: Generation) -> dict[str, Any]:
+    voices = [item.reference_voice for item in spec.references if item.reference_voice]
+    given = lists(
+        image_urls=spec.urls("reference_image"),
+        video_urls=spec.urls("reference_video"),
+        audio_urls=voices or spec.urls("reference_voice"),
+    )
+    first = spec.url("first_frame")
+    return given | {"first_frame_url": first} if first else given
+
+
+def _edit_input(spec: Generation) -> dict[str, Any]:
+    given = lists(video_urls=spec.urls("video"), image_urls=spec.urls("reference_image"))
+    return given | {"audio_setting": spec.audio_setting or "auto"}
+
+
+_INPUTS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {
+    Mode.TEXT: _text_input,
+    Mode.IMAGE: _image_input,
+    Mode.REFERENCE: _reference_input,
+    Mode.EDIT: _edit_input,
+}
 _BY_STATUS: dict[int, Rule] = {400: INVALID, 401: UNAUTHORIZED, 402: NO_CREDIT, 403: UNAUTHORIZED, 429: RATE_LIMITED}
 _DOCUMENTED = {code for _, code in REFUSALS} | {"task_not_found", "internal_error", "upstream_error"}
 
@@ -192,10 +250,10 @@ AIVIDEOAPI = Provider(
     read_report=read_report,
     read_callback=read_report,
     callback_schema=Callback,
-    callbacks=Callbacks(https_only=True),  # undocumented; assumed
-    models=MODELS,
-    durations=DURATIONS,
-    prices=PRICES,
+    callbacks=Callbacks(
+        https_only=True, signed=False, tries="3: at once, after 3 and after 10 minutes"
+    ),  # https: assumed
+    abilities=ABILITIES,
+    usd_per_credit=USD_PER_CREDIT,
     polling=Polling(first_s=10, then_s=10),  # undocumented; the pace that its kin advise
-    misfits=_misfits,
 )

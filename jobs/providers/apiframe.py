@@ -16,8 +16,7 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import DEFAULT_RATIO, Generation, Mode
-from jobs.providers import misfits
+from jobs.generation import Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -31,26 +30,73 @@ from jobs.providers.answers import (
     task_id,
     text,
 )
-from jobs.providers.base import (
-    Acceptance,
-    Callbacks,
-    Failure,
-    Misfit,
-    Polling,
-    Price,
-    Provider,
-    Refusal,
-    Report,
-    ReportState,
-    Request,
-)
+from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.bodies import lists, values
+from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, header, refusal
 
-MODELS = {Mode.TEXT: "wan-2.7"}
-DURATIONS = {Mode.TEXT: (2, 15)}
-PATHS = {Mode.TEXT: "/v2/videos/generate"}
-PARAMS = {Mode.TEXT: "wan27Params"}
-LONGEST_NEGATIVE_PROMPT = 2500
+# The service answers as zod does (`details` by field), which counts in UTF-16 code units.
+PROMPT = Text(5000, required=True, utf16=True)
+NEGATIVE_PROMPT = Text(2500, utf16=True)
+
+# The Wan 2.7 page has "wan-2.7"; the other two models are in the OpenAPI file. No field for a watermark anywhere.
+ABILITIES = {
+    Mode.TEXT: Ability(
+        model="wan-2.7",
+        media=(MediaSet(may=("driving_audio",)),),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        watermark=(False,),
+        credits_per_s={"720p": 17, "1080p": 17},
+        files={"driving_audio": "WAV, MP3; 3 to 30 s, up to 15 MB"},
+    ),
+    Mode.IMAGE: Ability(
+        model="wan-2.7",
+        media=(
+            MediaSet(("first_frame",), ("last_frame", "driving_audio")),
+            MediaSet(("first_clip",), ("last_frame", "driving_audio")),
+        ),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        ratios=(),
+        watermark=(False,),
+        credits_per_s={"720p": 17, "1080p": 26},
+        files={"driving_audio": "WAV, MP3; 3 to 30 s, up to 15 MB", "first_clip": "2 to 10 s"},
+    ),
+    Mode.REFERENCE: Ability(
+        model="wan-2.7-r2v",
+        media=(MediaSet(may=("reference_image", "reference_video")),),
+        counts=(Count(("reference_image",), 5), Count(("reference_video",), 5)),
+        duration=Length(2, 10),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        prompt_extend=(True,),
+        watermark=(False,),
+        shot_type=("single", "multi"),
+    ),
+    Mode.EDIT: Ability(
+        model="wan-2.7-videoedit",
+        media=(MediaSet(("video",), ("reference_image",)),),
+        counts=(Count(("reference_image",), 1, beyond=Why.NO_FIELD),),
+        duration=Length(2, 10, whole_input=True),  # nothing said: the upstream's default, the whole input
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        prompt_extend=(True,),
+        watermark=(False,),
+        audio_setting=("auto", "origin"),
+    ),
+}
+PATHS = {Mode.EDIT: "/v2/videos/edit"}  # all others: /v2/videos/generate
+PARAMS = {
+    Mode.TEXT: "wan27Params",
+    Mode.IMAGE: "wan27Params",
+    Mode.REFERENCE: "wan27R2vParams",
+    Mode.EDIT: "wan27VideoeditParams",
+}
 # Without the list the events sent are undocumented; "progress" would only cost us requests.
 WEBHOOK_EVENTS = ["completed", "failed"]
 # A key is honoured for 24 h; an hour is kept back for clocks and for a request that is long under way.
@@ -69,9 +115,6 @@ STATES = {
 # purpose: it says that a job exists.
 REFUSALS = {400: INVALID, 401: UNAUTHORIZED, 402: NO_CREDIT, 403: UNAUTHORIZED, 429: RATE_LIMITED}
 
-# "Credit cost" on the Wan 2.7 page; what a credit costs is not published.
-PRICES = Price({(Mode.TEXT, "720p"): 17, (Mode.TEXT, "1080p"): 17})
-
 
 class Callback(CallbackSchema):
     job_id = fields.String(data_key="jobId", required=True, validate=validate.Length(1, LONGEST_TASK_ID))
@@ -83,13 +126,13 @@ def auth_headers(api_key: str) -> dict[str, str]:
 
 def submit_request(spec: Generation, callback_url: str | None) -> Request:
     body: dict[str, Any] = {
-        "model": MODELS[spec.mode],
+        "model": ABILITIES[spec.mode].model,
         "prompt": spec.prompt,
         PARAMS[spec.mode]: _common(spec) | _PARAMETERS[spec.mode](spec),
     }
     if callback_url is not None:
         body |= {"webhookUrl": callback_url, "webhookEvents": WEBHOOK_EVENTS}
-    return Request("POST", PATHS[spec.mode], body)
+    return Request("POST", PATHS.get(spec.mode, "/v2/videos/generate"), body)
 
 
 def query_request(task: str) -> Request:
@@ -170,38 +213,50 @@ def _failure(job: Mapping[str, Any], word: str) -> Failure:
 
 
 def _flat(details: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name}: {said}" for name, said in list(details.items())[:20])
+    said = {name: ", ".join(map(str, each[:5])) if isinstance(each, list) else each for name, each in details.items()}
+    return "; ".join(f"{name}: {each}" for name, each in list(said.items())[:20])
 
 
 def _common(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {"duration": spec.duration, "resolution": spec.resolution}
+    given: dict[str, Any] = {"resolution": spec.resolution}
+    if spec.duration:
+        given["duration"] = spec.duration
     if spec.negative_prompt is not None:
         given["negative_prompt"] = spec.negative_prompt
     if spec.seed is not None:
         given["seed"] = spec.seed
+    if spec.ratio is not None:
+        given["aspect_ratio"] = spec.ratio
     return given
 
 
 def _text_parameters(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "aspect_ratio": spec.ratio or DEFAULT_RATIO,
-        "enable_prompt_expansion": spec.prompt_extend,
-    }
-    if audio := misfits.media_urls(spec, "driving_audio"):
-        given["audio"] = audio[0]
-    return given
+    # What the gateway does when expansion is not mentioned is not said, so it always is.
+    return {"enable_prompt_expansion": spec.prompt_extend} | values(audio=spec.url("driving_audio"))
 
 
-def _misfits(spec: Generation) -> list[Misfit]:
-    return [
-        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
-        *misfits.watermark(spec),
-        *misfits.audio_setting(spec),
-        *misfits.driving_audio(spec),
-    ]
+def _image_parameters(spec: Generation) -> dict[str, Any]:
+    return _text_parameters(spec) | values(
+        image=spec.url("first_frame"), last_frame=spec.url("last_frame"), first_clip=spec.url("first_clip")
+    )
 
 
-_PARAMETERS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {Mode.TEXT: _text_parameters}
+def _reference_parameters(spec: Generation) -> dict[str, Any]:
+    given = lists(reference_images=spec.urls("reference_image"), reference_videos=spec.urls("reference_video"))
+    return given | values(shot_type=spec.shot_type)
+
+
+def _edit_parameters(spec: Generation) -> dict[str, Any]:
+    said = {"aspect_ratio": spec.ratio or "auto", "audio_setting": spec.audio_setting or "auto"}
+    return said | values(video=spec.url("video"), reference_image=spec.url("reference_image"))
+
+
+_PARAMETERS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {
+    Mode.TEXT: _text_parameters,
+    Mode.IMAGE: _image_parameters,
+    Mode.REFERENCE: _reference_parameters,
+    Mode.EDIT: _edit_parameters,
+}
 
 APIFRAME = Provider(
     name="apiframe",
@@ -214,13 +269,10 @@ APIFRAME = Provider(
     read_report=read_report,
     read_callback=read_callback,
     callback_schema=Callback,
-    callbacks=Callbacks(https_only=True),  # undocumented; assumed
-    models=MODELS,
-    durations=DURATIONS,
-    prices=PRICES,
+    callbacks=Callbacks(https_only=True, signed=True, tries="not documented"),  # https: assumed
+    abilities=ABILITIES,  # what a credit costs is not published
     polling=Polling(first_s=10, then_s=10),
     idempotency_header="Idempotency-Key",
     idempotency_life_s=IDEMPOTENCY_LIFE_S,
-    misfits=_misfits,
     verify_callback=_verify_callback,
 )

@@ -11,6 +11,7 @@ from typing import Any
 from marshmallow import Schema
 
 from jobs.generation import Generation, Mode
+from jobs.providers.capabilities import Ability, Callbacks, MediaSet, Polling
 
 
 class ReportState(StrEnum):
@@ -44,12 +45,13 @@ class Failure:
     """Why a gateway refused or failed: a code of ours, its own words, and whether trying again can help.
 
     `code` is one of: content_refused, invalid_request, insufficient_credits, unauthorized, rate_limited,
-    provider_unavailable, generation_failed.
+    provider_unavailable, generation_failed. `said` is the gateway's own code, where it has one.
     """
 
     code: str
     message: str
     retryable: bool
+    said: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,42 +88,11 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Misfit:
-    """One reason why a gateway cannot serve a request: the field, what was asked, what it allows."""
-
-    field: str
-    given: Any
-    allowed: str
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """What a gateway asks of a callback URL. `https_only`: it refuses plain http (or is assumed to)."""
-
-    https_only: bool
-    longest_url: int = 2048
-
-
-@dataclass(frozen=True)
-class Polling:
-    """Seconds from acceptance to the first query, between later ones, and queries a second per key."""
-
-    first_s: float = 15
-    then_s: float = 15
-    budget_per_s: float = 5
-
-
-@dataclass(frozen=True)
-class Price:
-    """Credits per second of video by mode and resolution; `usd_per_credit` where a rate is published."""
-
-    credits_per_s: Mapping[tuple[Mode, str], float]
-    usd_per_credit: float | None = None
-
-
-@dataclass(frozen=True)
 class Provider:
-    """One gateway. The functions are pure; they raise BadReport for what cannot be read."""
+    """One gateway. The functions are pure; they raise BadReport for what cannot be read.
+
+    `submit_request` translates whatever it is given; whether the gateway would take it is `fitting`'s to say.
+    """
 
     name: str
     base_url: str
@@ -134,38 +105,35 @@ class Provider:
     read_callback: Callable[[Any], Report]
     callback_schema: type[Schema] | None
     callbacks: Callbacks | None
-    models: Mapping[Mode, str]
-    durations: Mapping[Mode, tuple[int, int]]
-    prices: Price | None = None
-    polling: Polling = Polling()
+    abilities: Mapping[Mode, Ability]
+    credit: str = "credit"  # what the gateway's unit of money is called
+    usd_per_credit: float | None = None  # None: not published
+    polling: Polling = field(default=Polling())
     idempotency_header: str | None = None
     idempotency_life_s: float = 0
     task_life_s: float = 86_400
     link_life_s: float = 86_400
     refunds_failures: bool = True  # False: its pages do not say, so a failed task's money is uncertain
-    misfits: Callable[[Generation], list[Misfit]] = lambda _: []
     # (api key, raw body, headers) -> did the gateway sign this callback? None: it signs nothing.
     verify_callback: Callable[[str, bytes, Mapping[str, str]], bool] | None = None
+    # What the operator has set: undocumented abilities that are on, prices by (mode, resolution).
+    undocumented: frozenset[str] = frozenset()
+    usd_per_s: Mapping[tuple[Mode, str], float] = field(default_factory=dict)
 
-    def fit(self, generation: Generation) -> list[Misfit]:
-        """Every reason why this gateway cannot make the video; empty when it can."""
-        if generation.mode not in self.models:
-            return [Misfit("mode", generation.mode.value, ", ".join(sorted(self.models)))]
-        faults = []
-        shortest, longest = self.durations[generation.mode]
-        if not shortest <= generation.duration <= longest:
-            faults.append(Misfit("duration", generation.duration, f"{shortest} to {longest} seconds"))
-        return faults + self.misfits(generation)
+    def offers(self, media: MediaSet) -> bool:
+        """Whether this set of media is documented, or turned on."""
+        return media.undocumented is None or media.undocumented in self.undocumented
 
-    def price_usd(self, generation: Generation) -> float | None:
-        """What the video is expected to cost, in US dollars; None where no price is published."""
-        credits = self.price_credits(generation)
-        rate = self.prices.usd_per_credit if self.prices else None
-        return None if credits is None or rate is None else round(credits * rate, 6)
+    def in_usd(self, credits: float | None) -> float | None:
+        """An amount of the gateway's credits in US dollars; None where the rate is not known."""
+        return None if credits is None or self.usd_per_credit is None else round(credits * self.usd_per_credit, 6)
 
-    def price_credits(self, generation: Generation) -> float | None:
-        """The same in the gateway's own credits."""
-        if self.prices is None:
-            return None
-        per_s = self.prices.credits_per_s.get((generation.mode, generation.resolution))
-        return None if per_s is None else round(per_s * generation.duration, 6)
+    @property
+    def switches(self) -> dict[str, str]:
+        """The undocumented abilities that can be turned on: their words, and the media that they allow."""
+        sets = [(ability.model, each) for ability in self.abilities.values() for each in ability.media]
+        return {
+            each.undocumented: f"{model}: {', '.join(each.needs + each.may)}"
+            for model, each in sets
+            if each.undocumented
+        }

@@ -8,32 +8,74 @@ query with {code, message, data}, in which data.data is the upstream's own answe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from jobs.errors import BadReport
-from jobs.generation import DEFAULT_RATIO, Generation, Mode
-from jobs.providers import misfits
+from jobs.generation import Generation, Mode
 from jobs.providers.answers import link, mapping, number, part, progress, status, task_id, text, unix_time
-from jobs.providers.base import (
-    Acceptance,
-    Failure,
-    Misfit,
-    Polling,
-    Price,
-    Provider,
-    Refusal,
-    Report,
-    ReportState,
-    Request,
-)
+from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.bodies import values
+from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, refusal
 
-MODELS = {Mode.TEXT: "wan2.7-t2v"}
-DURATIONS = {Mode.TEXT: (2, 15)}
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
-LONGEST_NEGATIVE_PROMPT = 500
+PROMPT = Text(5000, required=True)
+NEGATIVE_PROMPT = Text(500)
+# "Billing": quota units, 500,000 to the dollar; the query tells the same unit.
+QUOTA_PER_USD = 500_000
+QUOTA_PER_S = {"720p": 50_000, "1080p": 75_000}
+VIDEO_FILE = "MP4, MOV; 2 to 10 s, up to 100 MB, 240 to 4096 px a side"
+
+# Sections 1 and 3. No field for rewriting, watermark or sound is named; what the page does not name is forwarded to
+# the upstream, so the media that the upstream knows and the page does not may work.
+_EVERYWHERE: dict[str, Any] = {
+    "prompt": PROMPT,
+    "negative_prompt": NEGATIVE_PROMPT,
+    "prompt_extend": (True,),
+    "watermark": (False,),
+    "credits_per_s": QUOTA_PER_S,
+}
+ABILITIES = {
+    Mode.TEXT: Ability(
+        model="wan2.7-t2v", media=(MediaSet(),), duration=Length(2, 15), unasked_ratio="16:9", **_EVERYWHERE
+    ),
+    Mode.IMAGE: Ability(
+        model="wan2.7-i2v",
+        media=(
+            MediaSet(("first_frame",)),
+            MediaSet(("first_frame", "last_frame"), undocumented="last_frame"),
+            MediaSet(("first_clip",), ("last_frame",), undocumented="first_clip"),
+        ),
+        duration=Length(2, 15),
+        ratios=(),
+        files={"first_frame": "JPEG, PNG, WEBP; up to 10 MB, 240 to 8000 px a side, 1:8 to 8:1"},
+        **_EVERYWHERE,
+    ),
+    Mode.REFERENCE: Ability(
+        model="wan2.7-r2v",
+        media=(
+            MediaSet(("reference_image",)),
+            # Without an image the task fails (section 8.4).
+            MediaSet(("reference_image",), ("reference_video",), undocumented="reference_video"),
+        ),
+        counts=(Count(("reference_image",), 9),),
+        duration=Length(2, 15, most_with={"reference_video": 10}),
+        unasked_ratio="16:9",
+        files={"reference_image": "JPEG, PNG, WEBP; up to 10 MB, shorter side at least 300 px"},
+        **_EVERYWHERE,
+    ),
+    Mode.EDIT: Ability(
+        model="wan2.7-videoedit",
+        media=(MediaSet(("video",), ("reference_image",)),),
+        counts=(Count(("reference_image",), 3),),
+        duration=None,  # "ignored by videoedit"
+        ratios=(),
+        files={"video": VIDEO_FILE, "reference_image": "JPEG, PNG, BMP, WEBP; up to 20 MB, 240 to 8000 px a side"},
+        **_EVERYWHERE,
+    ),
+}
 
 # "Status Enum" on the page; `submitted` and `unknown` are new-api's (model/task.go). UNKNOWN is no end.
 STATES = {
@@ -46,18 +88,20 @@ STATES = {
     "failure": ReportState.FAILED,
 }
 
+# Section 5.2; `unknown` is new-api's here too.
+OPENAI_STATES = {
+    "queued": ReportState.QUEUED,
+    "in_progress": ReportState.RUNNING,
+    "unknown": ReportState.RUNNING,
+    "completed": ReportState.FINISHED,
+    "failed": ReportState.FAILED,
+}
+
 # "Error Handling" on the page, sections 8.1 to 8.3; 429 is what HTTP says it is.
 REFUSALS = {400: INVALID, 401: UNAUTHORIZED, 402: NO_CREDIT, 403: UNAUTHORIZED, 429: RATE_LIMITED}
 
 # Section 8.4: the upstream's code stands before a colon. Moderation says the same again; other codes are unlisted.
 FAILURES = {"DataInspectionFailed": ("content_refused", False)}
-
-# "Billing": quota units, 500,000 to the dollar; the query tells the same unit.
-QUOTA_PER_USD = 500_000
-PRICES = Price(
-    {(Mode.TEXT, "720p"): 50_000, (Mode.TEXT, "1080p"): 75_000},
-    usd_per_credit=1 / QUOTA_PER_USD,
-)
 
 _UPSTREAM_CODE = re.compile(r"\s*([A-Za-z][\w.]{0,99})\s*:")
 
@@ -68,13 +112,21 @@ def auth_headers(api_key: str) -> dict[str, str]:
 
 def submit_request(spec: Generation, callback_url: str | None) -> Request:
     """`callback_url` is left out: the gateway has no callbacks."""
-    body = {
-        "model": MODELS[spec.mode],
+    body: dict[str, Any] = {
+        "model": ABILITIES[spec.mode].model,
         "prompt": spec.prompt,
         "resolution": RESOLUTIONS[spec.resolution],
-        "duration": spec.duration,
-        "metadata": _common(spec) | _METADATA[spec.mode](spec),
     }
+    if spec.mode is not Mode.EDIT:
+        body["duration"] = spec.duration
+    metadata = values(ratio=spec.ratio, seed=spec.seed, negative_prompt=spec.negative_prompt)
+    if [item.type for item in spec.media] == ["first_frame"]:
+        body["input_reference"] = spec.media[0].url
+    elif spec.media:
+        # Section 2.1: `images`, whose types are guessed by their extensions, may or may not be released. This is.
+        metadata["input"] = {"media": [{"type": item.type, "url": item.url} for item in spec.media]}
+    if metadata:
+        body["metadata"] = metadata
     return Request("POST", "/v1/video/generations", body)
 
 
@@ -102,10 +154,12 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
 
 
 def read_report(body: Any) -> Report:
-    """A query's answer. Raises BadReport."""
-    envelope = mapping(body, "EasyRouter's answer")
-    task = mapping(envelope.get("data"), "EasyRouter's task")
-    if str(envelope.get("code", "success"))[:20].lower() != "success":
+    """A query's answer, in either of the page's two forms (sections 2.2 and 5.2). Raises BadReport."""
+    answer = mapping(body, "EasyRouter's answer")
+    if "data" not in answer and "status" in answer:
+        return _read_openai(answer)
+    task = mapping(answer.get("data"), "EasyRouter's task")
+    if str(answer.get("code", "success"))[:20].lower() != "success":
         raise BadReport("EasyRouter's answer is not a success")
     state, word, known = status(task.get("status"), STATES)
     return Report(
@@ -115,11 +169,28 @@ def read_report(body: Any) -> Report:
         task_id=task_id(task.get("task_id")),
         link=_link(task) if state is ReportState.FINISHED else None,
         progress=progress(task.get("progress")),
-        failure=_failure(task) if state is ReportState.FAILED else None,
+        failure=_failure(task.get("fail_reason")) if state is ReportState.FAILED else None,
         cost=0.0 if state is ReportState.FAILED else number(task.get("quota")),  # a failed task's quota is given back
         model=_model(task),
         created_at=unix_time(task.get("submit_time")) or unix_time(task.get("created_at")),
         finished_at=unix_time(task.get("finish_time")) if state in (ReportState.FINISHED, ReportState.FAILED) else None,
+    )
+
+
+def _read_openai(task: Mapping[str, Any]) -> Report:
+    """Flat, and without the cost. new-api fills `completed_at` before the end as well, so only an end shows it."""
+    state, word, known = status(task.get("status"), OPENAI_STATES)
+    return Report(
+        state=state,
+        word=word,
+        word_known=known,
+        task_id=task_id(task.get("id")),
+        link=link(part(task, "metadata", "url")) if state is ReportState.FINISHED else None,
+        progress=progress(task.get("progress")),
+        failure=_failure(part(task, "error", "message")) if state is ReportState.FAILED else None,
+        model=text(task.get("model"), 200),
+        created_at=unix_time(task.get("created_at")),
+        finished_at=unix_time(task.get("completed_at")) if state is ReportState.FINISHED else None,
     )
 
 
@@ -133,43 +204,18 @@ def _model(task: Mapping[str, Any]) -> str | None:
     return text(named, 200)
 
 
-def _failure(task: Mapping[str, Any]) -> Failure:
-    reason = text(task.get("fail_reason")) or "no reason given"
+def _failure(words: Any) -> Failure:
+    reason = text(words) or "no reason given"
     found = _UPSTREAM_CODE.match(reason)
-    code, retryable = FAILURES.get(found[1] if found else "", ("generation_failed", False))
-    return Failure(code, reason, retryable)
+    said = found[1] if found else None
+    code, retryable = FAILURES.get(said or "", ("generation_failed", False))
+    return Failure(code, reason, retryable, said)
 
 
 def _is_about_credit(said: str) -> bool:
     words = said[:2000].lower()
     return "quota" in words and ("insufficient" in words or "not enough" in words)
 
-
-def _common(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    if spec.seed is not None:
-        given["seed"] = spec.seed
-    if spec.negative_prompt is not None:
-        given["negative_prompt"] = spec.negative_prompt
-    return given
-
-
-def _text_metadata(spec: Generation) -> dict[str, Any]:
-    return {"ratio": spec.ratio or DEFAULT_RATIO}
-
-
-def _misfits(spec: Generation) -> list[Misfit]:
-    rewriting = [] if spec.prompt_extend else [Misfit("prompt_extend", False, "true; it cannot be switched off here")]
-    return [
-        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
-        *misfits.watermark(spec),
-        *rewriting,
-        *misfits.audio_setting(spec),
-        *misfits.driving_audio(spec, most=0),
-    ]
-
-
-_METADATA: dict[Mode, Callable[[Generation], dict[str, Any]]] = {Mode.TEXT: _text_metadata}
 
 EASYROUTER = Provider(
     name="easyrouter",
@@ -183,9 +229,8 @@ EASYROUTER = Provider(
     read_callback=read_report,
     callback_schema=None,
     callbacks=None,
-    models=MODELS,
-    durations=DURATIONS,
-    prices=PRICES,
+    abilities=ABILITIES,
+    credit="quota unit",
+    usd_per_credit=1 / QUOTA_PER_USD,
     polling=Polling(first_s=15, then_s=15),  # "Polling Guide": every 10 to 15 s, never under 5
-    misfits=_misfits,
 )

@@ -15,8 +15,7 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import DEFAULT_RATIO, Generation, Mode
-from jobs.providers import misfits
+from jobs.generation import LARGEST_SEED, Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -29,24 +28,73 @@ from jobs.providers.answers import (
     text,
     unix_time,
 )
-from jobs.providers.base import (
-    Acceptance,
-    Callbacks,
-    Failure,
-    Misfit,
-    Polling,
-    Price,
-    Provider,
-    Refusal,
-    Report,
-    ReportState,
-    Request,
-)
+from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.bodies import lists, values
+from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal
 
-MODELS = {Mode.TEXT: "wan2.7-text-to-video"}
-DURATIONS = {Mode.TEXT: (2, 15)}
-LONGEST_NEGATIVE_PROMPT = 500  # what is beyond is cut in silence, so it is a misfit here
+# "Each character/letter counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
+PROMPT = Text(5000, required=True, beyond=Why.ALTERED)
+NEGATIVE_PROMPT = Text(500, beyond=Why.ALTERED)
+# https://evolink.ai/en/blog/wan-2-7-api-guide, in dollars. `usage.credits_reserved` is another unit, never told.
+USD_PER_S = {"720p": 0.086, "1080p": 0.144}
+AUDIO_FILE = "WAV, MP3; 2 to 30 s, up to 15 MB"
+IMAGE_FILE = "up to 20 MB, 240 to 8000 px a side"
+
+# Section 5.1 of the protocol notes. No field for a watermark; seeds begin at 1.
+_EVERYWHERE: dict[str, Any] = {
+    "negative_prompt": NEGATIVE_PROMPT,
+    "watermark": (False,),
+    "seed": (1, LARGEST_SEED),
+    "credits_per_s": USD_PER_S,
+}
+ABILITIES = {
+    Mode.TEXT: Ability(
+        model="wan2.7-text-to-video",
+        media=(MediaSet(may=("driving_audio",)),),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        unasked_ratio="16:9",
+        files={"driving_audio": AUDIO_FILE},
+        **_EVERYWHERE,
+    ),
+    Mode.IMAGE: Ability(
+        model="wan2.7-image-to-video",
+        media=(
+            MediaSet(("first_frame",), ("last_frame", "driving_audio")),
+            MediaSet(("first_clip",), ("last_frame",)),
+        ),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        ratios=(),
+        files={"first_frame": IMAGE_FILE, "last_frame": IMAGE_FILE, "driving_audio": AUDIO_FILE},
+        **_EVERYWHERE,
+    ),
+    Mode.REFERENCE: Ability(
+        model="wan2.7-reference-video",
+        media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
+        counts=(Count(("reference_image", "reference_video"), 5),),
+        duration=Length(2, 15, most_with={"reference_video": 10}),  # not stated; the upstream's limits
+        prompt=PROMPT,
+        unasked_ratio="16:9",
+        voices=Voices.IN_ORDER,
+        input_is_billed=True,
+        files={"reference_image": IMAGE_FILE},
+        **_EVERYWHERE,
+    ),
+    Mode.EDIT: Ability(
+        model="wan2.7-video-edit",
+        media=(MediaSet(("video",), ("reference_image",)),),
+        counts=(Count(("reference_image",), 4),),
+        duration=None,  # neither a length nor a shape is documented for it
+        prompt=Text(5000, beyond=Why.ALTERED),
+        ratios=(),
+        audio_setting=("auto", "origin"),
+        input_is_billed=True,
+        files={"video": "MP4, MOV; 2 to 10 s, up to 100 MB, 240 to 4096 px a side", "reference_image": IMAGE_FILE},
+        **_EVERYWHERE,
+    ),
+}
 
 # get-task-detail; callbacks also tell of cancelled tasks, in a word that no page gives.
 STATES = {
@@ -90,12 +138,6 @@ FAILURES = {
     "service_unavailable": ("provider_unavailable", True),
 }
 
-# https://evolink.ai/en/blog/wan-2-7-api-guide, in dollars. `usage.credits_reserved` is another unit, never told.
-PRICES = Price(
-    {(Mode.TEXT, "720p"): 0.086, (Mode.TEXT, "1080p"): 0.144},
-    usd_per_credit=1.0,
-)
-
 _HINT = re.compile(r"retry after (\d{1,6}) second", re.IGNORECASE | re.ASCII)
 
 
@@ -109,7 +151,7 @@ def auth_headers(api_key: str) -> dict[str, str]:
 
 def submit_request(spec: Generation, callback_url: str | None) -> Request:
     """All defaults are said: 720p and no prompt rewriting are this gateway's own."""
-    body = {"model": MODELS[spec.mode], "prompt": spec.prompt} | _common(spec) | _FIELDS[spec.mode](spec)
+    body = {"model": ABILITIES[spec.mode].model} | _common(spec) | _FIELDS[spec.mode](spec)
     if callback_url is not None:
         body["callback_url"] = callback_url
     return Request("POST", "/v1/videos/generations", body)
@@ -165,41 +207,46 @@ def _failure(task: Mapping[str, Any], word: str) -> Failure:
     said = text(part(task, "error", "code"), 100) or ""
     code, retryable = FAILURES.get(said, ("generation_failed", False))
     message = text(part(task, "error", "message")) or said or f"{word.lower()}, no reason given"
-    return Failure(code, message, retryable)
+    return Failure(code, message, retryable, said or None)
 
 
 def _common(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "quality": spec.resolution,
-        "duration": spec.duration,
-        "prompt_extend": spec.prompt_extend,
-    }
-    if spec.negative_prompt is not None:
-        given["negative_prompt"] = spec.negative_prompt
-    if spec.seed is not None:
-        given["seed"] = spec.seed
-    return given
+    given = values(
+        prompt=spec.prompt, negative_prompt=spec.negative_prompt, seed=spec.seed, aspect_ratio=spec.ratio
+    ) | {"quality": spec.resolution, "prompt_extend": spec.prompt_extend}
+    return given | {"duration": spec.duration} if spec.duration else given
 
 
 def _text_fields(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {"aspect_ratio": spec.ratio or DEFAULT_RATIO}
-    if audio := misfits.media_urls(spec, "driving_audio"):
-        given["audio_urls"] = audio
-    return given
+    return lists(audio_urls=spec.urls("driving_audio"))
 
 
-def _misfits(spec: Generation) -> list[Misfit]:
-    seed = [Misfit("seed", 0, "1 to 2147483647")] if spec.seed == 0 else []
-    return [
-        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
-        *misfits.watermark(spec),
-        *seed,
-        *misfits.audio_setting(spec),
-        *misfits.driving_audio(spec),
-    ]
+def _image_fields(spec: Generation) -> dict[str, Any]:
+    last, clip = spec.url("last_frame"), spec.urls("first_clip")
+    mode = "video_continuation" if clip else "first_last_frame" if last else "first_frame"
+    frames = values(generation_mode=mode, image_start=spec.url("first_frame"), image_end=last)
+    return frames | lists(video_urls=clip, audio_urls=spec.urls("driving_audio"))
 
 
-_FIELDS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {Mode.TEXT: _text_fields}
+def _reference_fields(spec: Generation) -> dict[str, Any]:
+    # By position; `model_params.voice_bindings` would say whose each is, but nobody says how it is written.
+    voices = [item.reference_voice for item in spec.references if item.reference_voice]
+    return values(image_start=spec.url("first_frame")) | lists(
+        image_urls=spec.urls("reference_image"), video_urls=spec.urls("reference_video"), audio_urls=voices
+    )
+
+
+def _edit_fields(spec: Generation) -> dict[str, Any]:
+    given: dict[str, Any] = {"keep_original_sound": spec.audio_setting == "origin"}
+    return given | lists(video_urls=spec.urls("video"), image_urls=spec.urls("reference_image"))
+
+
+_FIELDS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {
+    Mode.TEXT: _text_fields,
+    Mode.IMAGE: _image_fields,
+    Mode.REFERENCE: _reference_fields,
+    Mode.EDIT: _edit_fields,
+}
 _BY_STATUS = {http_status: rule for (http_status, _), rule in REFUSALS.items()}
 _DOCUMENTED = {kind for _, kind in REFUSALS} | {"upstream_error", "service_unavailable_error"}
 
@@ -214,10 +261,9 @@ EVOLINK = Provider(
     read_report=read_report,
     read_callback=read_report,
     callback_schema=Callback,
-    callbacks=Callbacks(https_only=True, longest_url=2048),
-    models=MODELS,
-    durations=DURATIONS,
-    prices=PRICES,
+    callbacks=Callbacks(https_only=True, signed=False, tries="4: at once, then after 1, 2 and 4 s", longest_url=2048),
+    abilities=ABILITIES,
+    credit="US$",
+    usd_per_credit=1.0,
     polling=Polling(first_s=15, then_s=15),
-    misfits=_misfits,
 )

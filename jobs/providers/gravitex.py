@@ -6,21 +6,78 @@ notes, section 4. It has no callbacks, no published price, and it forgets a task
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from jobs.errors import BadReport
-from jobs.generation import DEFAULT_RATIO, Generation, Mode
-from jobs.providers import misfits
+from jobs.generation import Generation, Mode
 from jobs.providers.answers import link, mapping, part, status, task_id, text
-from jobs.providers.base import Acceptance, Failure, Misfit, Polling, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.bodies import values
+from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
 from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal
 
-MODELS = {Mode.TEXT: "wan2.7-t2v-2026-04-25"}
-DURATIONS = {Mode.TEXT: (2, 15)}
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
-LONGEST_NEGATIVE_PROMPT = 500
+PROMPT = Text(5000, required=True)  # not stated; the upstream's limit
+NEGATIVE_PROMPT = Text(500)
+# "Media limits".
+IMAGE_FILE = "JPEG, PNG, BMP, WEBP; up to 20 MB, 240 to 8000 px a side, 1:8 to 8:1"
+AUDIO_FILE = "WAV, MP3; 2 to 30 s, up to 15 MB"
+VOICE_FILE = "WAV, MP3; 1 to 10 s, up to 15 MB"
+CLIP_FILE = "MP4, MOV; 2 to 10 s, up to 100 MB"
+VIDEO_FILE = "MP4, MOV; 1 to 30 s, up to 100 MB"
+REFERENCES = ("reference_image", "reference_video")
+
+# "Supported models" and "Usage scenarios". Video editing is named in the introduction and nowhere else. No prices.
+ABILITIES = {
+    Mode.TEXT: Ability(
+        model="wan2.7-t2v-2026-04-25",
+        media=(MediaSet(may=("driving_audio",)),),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        files={"driving_audio": AUDIO_FILE},
+    ),
+    Mode.IMAGE: Ability(
+        model="wan2.7-i2v-2026-04-25",
+        media=(
+            MediaSet(("first_frame",), ("driving_audio",)),
+            MediaSet(("first_frame", "last_frame")),
+            MediaSet(("first_clip",)),
+            # The upstream takes it; the page gives last_frame to first_frame only.
+            MediaSet(("first_clip", "last_frame"), undocumented="clip_with_last_frame"),
+        ),
+        duration=Length(2, 15),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        ratios=(),
+        files={
+            "first_frame": IMAGE_FILE,
+            "last_frame": IMAGE_FILE,
+            "first_clip": CLIP_FILE,
+            "driving_audio": AUDIO_FILE,
+        },
+    ),
+    Mode.REFERENCE: Ability(
+        model="wan2.7-r2v",
+        media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
+        counts=(Count(("reference_image", "reference_video"), 5),),
+        duration=Length(2, 15, most_with={"reference_video": 10}),
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE_PROMPT,
+        unasked_ratio="16:9",
+        voices=Voices.EACH,
+        files={
+            "reference_image": IMAGE_FILE,
+            "reference_video": VIDEO_FILE,
+            "reference_voice": VOICE_FILE,
+            "first_frame": IMAGE_FILE,
+        },
+    ),
+}
 
 # Submit and query pages; `processing` is in new-api's page for the same answer.
 STATES = {
@@ -55,15 +112,16 @@ def auth_headers(api_key: str) -> dict[str, str]:
 
 def submit_request(spec: Generation, callback_url: str | None) -> Request:
     """Prompt and duration stand twice, as the page asks. `callback_url` is left out: there are no callbacks."""
-    parameters, given = _common(spec), {"prompt": spec.prompt}
-    if spec.negative_prompt is not None:
-        given["negative_prompt"] = spec.negative_prompt
-    more_input, more_parameters = _METADATA[spec.mode](spec)
+    given = values(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
+    if spec.mode is Mode.TEXT:
+        given |= values(audio_url=spec.url("driving_audio"))
+    else:
+        given["media"] = _media(spec)
     body = {
-        "model": MODELS[spec.mode],
+        "model": ABILITIES[spec.mode].model,
         "prompt": spec.prompt,
         "duration": spec.duration,
-        "metadata": {"input": given | more_input, "parameters": parameters | more_parameters},
+        "metadata": {"input": given, "parameters": _parameters(spec)},
     }
     return Request("POST", "/v1/video/generations", body)
 
@@ -106,39 +164,40 @@ def read_report(body: Any) -> Report:
 def _failure(task: Mapping[str, Any]) -> Failure:
     said, message = part(task, "error", "code"), text(part(task, "error", "message")) or "no reason given"
     if any(words in message.lower() for words in REFUSED_CONTENT):
-        return Failure("content_refused", message, retryable=False)
+        return Failure("content_refused", message, retryable=False, said=_word(said))
     number = said if isinstance(said, int) and not isinstance(said, bool) else None
     code, retryable = FAILURES.get(number or 0, ("generation_failed", False))
-    return Failure(code, message, retryable)
+    return Failure(code, message, retryable, _word(said))
 
 
-def _common(spec: Generation) -> dict[str, Any]:
-    given: dict[str, Any] = {
+def _word(said: Any) -> str | None:
+    return text(str(said), 100) if isinstance(said, int | str) and not isinstance(said, bool) else None
+
+
+def _parameters(spec: Generation) -> dict[str, Any]:
+    given = {
         "resolution": RESOLUTIONS[spec.resolution],
         "duration": spec.duration,
         "prompt_extend": spec.prompt_extend,
-        "watermark": spec.watermark,
-    }
-    if spec.seed is not None:
-        given["seed"] = spec.seed
-    return given
+    } | values(ratio=spec.ratio, seed=spec.seed)
+    return given | {"watermark": True} if spec.watermark else given  # "default false"
 
 
-def _text_metadata(spec: Generation) -> tuple[dict[str, Any], dict[str, Any]]:
-    audio = misfits.media_urls(spec, "driving_audio")
-    return ({"audio_url": audio[0]} if audio else {}), {"ratio": spec.ratio or DEFAULT_RATIO}
+def _media(spec: Generation) -> list[dict[str, str]]:
+    """The media in the order given, each reference with its voice inside; a first frame beside them comes last.
 
-
-def _misfits(spec: Generation) -> list[Misfit]:
+    A prompt counts images from 1 (图1): whether the gateway counts the first frame with them is not said.
+    """
+    spoken = iter(spec.references)
+    if spec.references:
+        spec = replace(spec, media=tuple(sorted(spec.media, key=lambda item: item.type == "first_frame")))
+    items = [item if item.type not in REFERENCES else next(spoken) for item in spec.media]
     return [
-        *misfits.long_negative_prompt(spec, LONGEST_NEGATIVE_PROMPT),
-        *misfits.audio_setting(spec),
-        *misfits.driving_audio(spec),
+        values(type=item.type, url=item.url, reference_voice=item.reference_voice)
+        for item in items
+        if item.type != "reference_voice"
     ]
 
-
-# What each mode adds to metadata.input and to metadata.parameters.
-_METADATA: dict[Mode, Callable[[Generation], tuple[dict[str, Any], dict[str, Any]]]] = {Mode.TEXT: _text_metadata}
 
 GRAVITEX = Provider(
     name="gravitex",
@@ -152,9 +211,7 @@ GRAVITEX = Provider(
     read_callback=read_report,
     callback_schema=None,
     callbacks=None,
-    models=MODELS,
-    durations=DURATIONS,
+    abilities=ABILITIES,
     polling=Polling(first_s=10, then_s=10),  # "Call flow": every 3 to 15 s
     refunds_failures=False,  # its pages do not say
-    misfits=_misfits,
 )

@@ -1,5 +1,11 @@
 """The gateways there are. A new one is a module, a line here and a folder of samples."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from jobs.generation import RESOLUTIONS, Mode
 from jobs.providers.aivideoapi import AIVIDEOAPI
 from jobs.providers.apiframe import APIFRAME
 from jobs.providers.base import Provider
@@ -8,3 +14,32 @@ from jobs.providers.evolink import EVOLINK
 from jobs.providers.gravitex import GRAVITEX
 
 PROVIDERS: dict[str, Provider] = {p.name: p for p in (AIVIDEOAPI, APIFRAME, EASYROUTER, GRAVITEX, EVOLINK)}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms an operator uses a gateway: what its pages do not say, or say otherwise.
+
+    `usd_per_s` is keyed as "1080p" or "image-to-video/1080p", the second being the stronger.
+    """
+
+    undocumented: frozenset[str] = frozenset()
+    usd_per_s: Mapping[str, float] = field(default_factory=dict)
+    usd_per_credit: float | None = None
+    daily_usd: float | None = None  # None: no budget
+
+
+def on_terms(terms: Mapping[str, Terms]) -> dict[str, Provider]:
+    """The gateways as this installation's operator uses them."""
+    return {name: _on(provider, terms.get(name, Terms())) for name, provider in PROVIDERS.items()}
+
+
+def _on(provider: Provider, terms: Terms) -> Provider:
+    prices = {}
+    for mode in Mode:
+        for resolution in RESOLUTIONS:
+            named = terms.usd_per_s.get(f"{mode}/{resolution}", terms.usd_per_s.get(resolution))
+            if named is not None:
+                prices[mode, resolution] = named
+    rate = provider.usd_per_credit if terms.usd_per_credit is None else terms.usd_per_credit
+    return replace(provider, undocumented=terms.undocumented, usd_per_s=prices, usd_per_credit=rate)

@@ -6,29 +6,37 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import g, redirect, request
+from flask import g, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
-from flask_smorest import Blueprint, abort
+from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
 from jobs import intake, store
 from jobs.database import Database
 from jobs.errors import BadRequest, UnknownJob
-from jobs.generation import RequestSchema
 from jobs.intake import Intake
 from jobs.models import jobs
 from jobs.records import Case
+from jobs.request_schema import RequestSchema
 from jobs.ringer import Ringer
+from jobs.routing import Decision
 from jobs.states import State
 from jobs.view import job_view
-from rushes.api.parser import StrictParser
-from rushes.api.problems import MEDIA_TYPE, ProblemSchema
-from rushes.api.schemas import EventListSchema, JobListSchema, JobSchema, ListQuerySchema
+from rushes.api.parser import StrictBlueprint
+from rushes.api.problems import MEDIA_TYPE, NotArchived, ProblemSchema
+from rushes.api.schemas import (
+    EventListSchema,
+    JobListSchema,
+    JobSchema,
+    ListQuerySchema,
+    QuoteQuerySchema,
+    QuoteSchema,
+)
 from storage.bucket import Bucket
 
 JOB_ID = re.compile(r"job_[0-9A-Z]{26}")
@@ -45,24 +53,25 @@ class JobsApi:
     bucket: Bucket
 
 
-class _Blueprint(Blueprint):
-    ARGUMENTS_PARSER = StrictParser()
-
-
 def blueprint(api: JobsApi) -> Blueprint:
     """`/v1/jobs` and what belongs to a job."""
     about = "Requests for videos, and what became of them"
-    routes = _Blueprint("jobs", __name__, url_prefix="/v1/jobs", description=about)
+    routes = StrictBlueprint("jobs", __name__, url_prefix="/v1/jobs", description=about)
     unknown = {"status_code": 404, "schema": ProblemSchema, "content_type": MEDIA_TYPE, "description": "unknown_job"}
 
     @routes.post("")
+    @routes.arguments(QuoteQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.arguments(RequestSchema, location="json", as_kwargs=False, error_status_code=422)
     @routes.response(202, JobSchema, description="Kept; it will be worked on.")
-    def create(_: Any) -> ResponseReturnValue:
+    @routes.alt_response(200, schema=QuoteSchema, description="With dry_run=true: nothing was kept, nothing was sent.")
+    def create(query: Mapping[str, Any], _: Any) -> ResponseReturnValue:
         """Ask for a video.
 
         With `Idempotency-Key`, the same key and body give the same job however often they come.
+        With `dry_run=true`, say where the request would go now and what it would cost, and do nothing.
         """
+        if query["dry_run"]:
+            return jsonify(_quoted(intake.quote(request.get_json(), api.intake)))
         key = request.headers.get("Idempotency-Key")
         case, replayed = intake.create(request.get_json(), api.intake, api_key_id=g.api_key_id, idempotency_key=key)
         if not replayed:
@@ -121,10 +130,25 @@ def blueprint(api: JobsApi) -> Blueprint:
         with api.database.read() as db:
             job = _case(db, job_id).job
         if job.state is not State.ARCHIVED:
-            abort(409, message=f"The job is {job.state}; its video is there once it is archived.", code="not_archived")
+            raise NotArchived(f"The job is {job.state}; its video is there once it is archived.")
         return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S), 302)
 
     return routes
+
+
+def _quoted(decision: Decision) -> dict[str, Any]:
+    """A decision as the answer to whoever asks without buying."""
+    told, chosen, waits = decision.as_json(), decision.chosen, None
+    if chosen is None and (first := decision.wait):
+        waits = {"provider": first.provider, "code": first.code, "reason": first.reason, "seconds": first.wait_s}
+    price = asdict(chosen.estimate) if chosen and chosen.estimate else None
+    return {
+        "dry_run": True,
+        "provider": told["chosen"],
+        "price": price,
+        "waits": waits,
+        "considered": told["considered"],
+    }
 
 
 def _case(db: Connection, job_id: str) -> Case:

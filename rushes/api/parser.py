@@ -1,10 +1,10 @@
-"""Reads request bodies strictly: webargs itself lets NaN and repeated names pass, and fails on deep nesting."""
+"""Reads requests strictly: webargs itself lets NaN and repeated names pass, and fails on deep nesting."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask_smorest import abort
+from flask_smorest import Blueprint, abort
 from webargs import core
 from webargs.flaskparser import FlaskParser
 
@@ -28,3 +28,9 @@ class StrictParser(FlaskParser):
             return strict_json.loads(raw)
         except strict_json.BadJson as e:
             abort(400, message=str(e))
+
+
+class StrictBlueprint(Blueprint):
+    """Views whose arguments are read strictly."""
+
+    ARGUMENTS_PARSER = StrictParser()

@@ -14,17 +14,28 @@ from werkzeug.exceptions import HTTPException
 
 from jobs.database import DatabaseUnavailable
 from jobs.errors import BadRequest, IdempotencyKeyReused, UnknownJob
-from jobs.generation import flatten
+from jobs.request_schema import flatten
 from storage.errors import BucketUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+
+
+class NotArchived(Exception):
+    """The job has no video yet."""
+
+
+class UnknownProvider(Exception):
+    """No gateway is called so."""
+
 
 # class → status, code, title
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (422, "invalid_request", "The request is not valid."),
     IdempotencyKeyReused: (422, "idempotency_key_reused", "This Idempotency-Key came with another body."),
     UnknownJob: (404, "unknown_job", "No such job."),
+    UnknownProvider: (404, "unknown_provider", "No such gateway."),
+    NotArchived: (409, "not_archived", "The job has no video yet."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
     BucketUnavailable: (503, "bucket_unavailable", "The bucket does not answer; try again."),
 }

@@ -4,31 +4,66 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from jobs.generation import Mode, Strict
+from jobs.generation import Mode
+from jobs.providers.prices import LONGEST_INPUT_S
+from jobs.records import AttemptOutcome, Standing
+from jobs.request_schema import Strict
 from jobs.states import State
 
 LONGEST_LIST = 100
+NOT_EXACT = f"false: it rests on an input's unknown length, taken to be {LONGEST_INPUT_S} s."
 
 
-class _Answer(Schema):
+class Answer(Schema):
     class Meta:
         unknown = EXCLUDE
 
 
-class ErrorSchema(_Answer):
-    code = fields.String()
-    message = fields.String()
-    retryable = fields.Boolean()
+class ErrorSchema(Answer):
+    code = fields.String(metadata={"description": "Ours, and stable; docs/errors.md has all of them."})
+    message = fields.String(metadata={"description": "For people: the gateway's own words, or ours."})
+    retryable = fields.Boolean(metadata={"description": "Whether the same request, sent again, may come out well."})
+    provider_code = fields.String(
+        allow_none=True, metadata={"description": "The gateway's own code; null: it gave none, or the fault is ours."}
+    )
 
 
-class CostSchema(_Answer):
-    standing = fields.String(metadata={"description": "none, held, charged, refunded or uncertain."})
-    estimated_credits = fields.Float(allow_none=True)
-    estimated_usd = fields.Float(allow_none=True)
-    reported_credits = fields.Float(allow_none=True)
+class CostSchema(Answer):
+    standing = fields.String(
+        validate=validate.OneOf([s.value for s in Standing]),
+        metadata={"description": "Where the money is: none, held, charged, refunded or uncertain."},
+    )
+    estimated_credits = fields.Float(
+        allow_none=True, metadata={"description": "In the gateway's own unit; null: no price is published."}
+    )
+    estimated_usd = fields.Float(allow_none=True, metadata={"description": "null: no price or no rate is known."})
+    estimate_exact = fields.Boolean(metadata={"description": NOT_EXACT})
+    reported_credits = fields.Float(
+        allow_none=True, metadata={"description": "What the gateway said that it took; null: it does not say."}
+    )
+    reported_usd = fields.Float(allow_none=True, metadata={"description": "The same in US dollars."})
 
 
-class VideoSchema(_Answer):
+class WaitingSchema(Answer):
+    provider = fields.String(allow_none=True, metadata={"description": "The gateway that is waited for."})
+    code = fields.String(metadata={"description": "Stable; docs/errors.md has all of them."})
+    reason = fields.String(metadata={"description": "The same for people."})
+    until = fields.String(metadata={"description": "When the job is looked at again."})
+
+
+class AttemptSchema(Answer):
+    number = fields.Integer(metadata={"description": "From 1."})
+    provider = fields.String()
+    task_id = fields.String(allow_none=True)
+    outcome = fields.String(validate=validate.OneOf([o.value for o in AttemptOutcome]))
+    cost = fields.Nested(CostSchema)
+    link = fields.String(
+        allow_none=True, metadata={"description": "Of a video that was paid for and not delivered, while it lives."}
+    )
+    created_at = fields.String()
+
+
+class VideoSchema(Answer):
     bucket = fields.String()
     key = fields.String()
     bytes = fields.Integer()
@@ -39,13 +74,13 @@ class VideoSchema(_Answer):
     fps = fields.Float()
 
 
-class LinksSchema(_Answer):
+class LinksSchema(Answer):
     self = fields.String()
     events = fields.String()
     video = fields.String(allow_none=True)
 
 
-class JobSchema(_Answer):
+class JobSchema(Answer):
     id = fields.String()
     state = fields.String(validate=validate.OneOf([s.value for s in State]))
     mode = fields.String(validate=validate.OneOf([m.value for m in Mode]))
@@ -54,10 +89,16 @@ class JobSchema(_Answer):
     task_id = fields.String(allow_none=True)
     progress = fields.Integer(allow_none=True)
     overdue = fields.Boolean()
+    waiting = fields.Nested(
+        WaitingSchema,
+        allow_none=True,
+        metadata={"description": "Why a queued job was not ordered when last looked at."},
+    )
     needs_person = fields.String(allow_none=True, metadata={"description": "Why somebody should look; null: nobody."})
     cancel_requested = fields.Boolean()
     error = fields.Nested(ErrorSchema, allow_none=True)
-    cost = fields.Nested(CostSchema, allow_none=True)
+    cost = fields.Nested(CostSchema, allow_none=True, metadata={"description": "The current attempt's money."})
+    attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "Every order, the first one first."})
     video = fields.Nested(VideoSchema, allow_none=True)
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
     created_at = fields.String()
@@ -66,13 +107,13 @@ class JobSchema(_Answer):
     links = fields.Nested(LinksSchema)
 
 
-class JobListSchema(_Answer):
+class JobListSchema(Answer):
     data = fields.List(fields.Nested(JobSchema))
     has_more = fields.Boolean()
     next_cursor = fields.String(allow_none=True)
 
 
-class EventSchema(_Answer):
+class EventSchema(Answer):
     at = fields.String()
     event = fields.String()
     attempt = fields.Integer()
@@ -81,11 +122,79 @@ class EventSchema(_Answer):
     detail = fields.Dict()
 
 
-class EventListSchema(_Answer):
+class EventListSchema(Answer):
     data = fields.List(fields.Nested(EventSchema))
 
 
 class ListQuerySchema(Strict):
-    state = fields.String(validate=validate.OneOf([s.value for s in State]))
-    limit = fields.Integer(load_default=20, validate=validate.Range(min=1, max=LONGEST_LIST))
-    cursor = fields.String(validate=validate.Length(max=200))
+    state = fields.String(
+        validate=validate.OneOf([s.value for s in State]), metadata={"description": "Only jobs in this state."}
+    )
+    limit = fields.Integer(
+        load_default=20,
+        validate=validate.Range(min=1, max=LONGEST_LIST),
+        metadata={"description": "How many a page holds."},
+    )
+    cursor = fields.String(
+        validate=validate.Length(max=200), metadata={"description": "`next_cursor` of the page before."}
+    )
+
+
+class QuoteQuerySchema(Strict):
+    dry_run = fields.Boolean(
+        load_default=False,
+        truthy={"true", "1"},
+        falsy={"false", "0"},
+        error_messages={"invalid": "Send dry_run=true to ask without buying, or leave it out."},
+        metadata={"description": "true: say where the request would go and at what price; nothing is kept or sent."},
+    )
+
+
+class QuotedPriceSchema(Answer):
+    seconds = fields.Float(metadata={"description": "Seconds that would be billed."})
+    credits = fields.Float(allow_none=True, metadata={"description": "In the gateway's own unit."})
+    usd = fields.Float(allow_none=True)
+    exact = fields.Boolean(metadata={"description": NOT_EXACT})
+
+
+class QuotedWaitSchema(Answer):
+    provider = fields.String()
+    code = fields.String()
+    reason = fields.String()
+    seconds = fields.Float(metadata={"description": "Until the job would be looked at again."})
+
+
+class MisfitSchema(Answer):
+    field = fields.String()
+    given = fields.Raw(allow_none=True)
+    allowed = fields.String()
+    why = fields.String(metadata={"description": "limit, altered, no_field, undocumented or unpriced."})
+
+
+class HindranceSchema(Answer):
+    code = fields.String()
+    reason = fields.String()
+
+
+class ConsideredSchema(QuotedPriceSchema):
+    provider = fields.String()
+    misfits = fields.List(fields.Nested(MisfitSchema), metadata={"description": "Why it cannot make the video."})
+    obstacle = fields.Nested(HindranceSchema, metadata={"description": "Why it takes no order just now."})
+
+
+class QuoteSchema(Answer):
+    dry_run = fields.Boolean(metadata={"description": "Always true."})
+    provider = fields.String(
+        allow_none=True, metadata={"description": "Where the order would go now; null: the job would wait."}
+    )
+    price = fields.Nested(QuotedPriceSchema, allow_none=True)
+    waits = fields.Nested(
+        QuotedWaitSchema, allow_none=True, metadata={"description": "What would be waited for; null: nothing."}
+    )
+    considered = fields.List(
+        fields.Nested(ConsideredSchema), metadata={"description": "Every configured gateway asked for, in order."}
+    )
+
+
+class NoQuerySchema(Strict):
+    """Takes no parameters."""

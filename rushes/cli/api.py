@@ -57,6 +57,14 @@ class Api:
         job: dict[str, Any] = self._ask("POST", "/v1/jobs", json=request, headers={"Idempotency-Key": idempotency_key})
         return job
 
+    def quote(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Where a request would go and what it would cost; nothing is bought. Raises Failure."""
+        quote: dict[str, Any] = self._ask("POST", "/v1/jobs", json=request, params={"dry_run": "true"})
+        if not quote.get("dry_run"):  # an older service takes no notice of the parameter
+            hint = "bring the service up to this version"
+            raise Failure(f"the service knows no dry run, and has kept the request as {quote.get('id')}", hint=hint)
+        return quote
+
     def watch(self, job_id: str, *, timeout_s: float | None) -> Iterator[dict[str, Any]]:
         """The job now, and again whenever it has changed, until it has ended. Raises Failure when time is up."""
         end = None if timeout_s is None else self._monotonic() + timeout_s
@@ -121,9 +129,10 @@ def refused(answer: requests.Response) -> Failure:
     if isinstance(errors, dict) and errors:
         said = "\n".join(f"{name}: {' '.join(map(str, lines))}" for name, lines in errors.items())
     code = STATUSES.get(answer.status_code, failures.FAILED)
+    listing = "providers" if problem.get("code") == "unknown_provider" else "jobs list"
     hints = {
         failures.AUTH: "set RUSHES_API_KEY; `rushes keys create NAME` makes a key",
-        failures.NOT_FOUND: "`rushes jobs list` shows what there is",
+        failures.NOT_FOUND: f"`rushes {listing}` shows what there is",
         failures.RATE_LIMITED: "try again later",
     }
     return Failure(str(said), code, hint=hints.get(code))

@@ -11,6 +11,7 @@ import click
 from rushes.cli import failures, options, output, waiting
 from rushes.cli.api import connect
 from rushes.cli.failures import Failure
+from rushes.gateway_words import dollars
 
 
 @click.group()
@@ -58,7 +59,11 @@ def show(job_id: str, data_dir: Path, as_json: bool) -> None:
     if as_json:
         output.as_json({**job, "events": events})
         return
-    output.table(["", ""], [[name, value] for name, value in _facts(job)])
+    output.table(["job", ""], [[name, value] for name, value in _facts(job)])
+    if job["attempts"]:
+        output.table(
+            ["order", "gateway", "outcome", "money", "US$", "task"], [*map(_order, job["attempts"])], right=["US$"]
+        )
     names = ("at", "event", "attempt", "from_state", "to_state")
     output.table([*names[:-2], "from", "to"], [[event[name] for name in names] for event in events])
 
@@ -81,11 +86,23 @@ def watch(job_id: str, timeout: float | None, data_dir: Path, as_json: bool) -> 
 
 
 def _facts(job: dict[str, Any]) -> list[tuple[str, Any]]:
-    """A job's fields in one list, inner ones under dotted names; what is empty is left out."""
+    """A job's fields in one list, inner ones under dotted names; what is empty is left out, orders stand apart."""
     facts: list[tuple[str, Any]] = []
     for name, value in job.items():
-        if isinstance(value, dict):
+        if name == "waiting" and value:
+            facts.append((name, f"{value['reason']} ({value['code']}); looked at again at {value['until']}"))
+        elif isinstance(value, dict):
             facts += [(f"{name}.{inner}", v) for inner, v in value.items() if v is not None]
-        elif value is not None:
+        elif value is not None and name != "attempts":
             facts.append((name, value))
     return facts
+
+
+def _order(attempt: dict[str, Any]) -> list[Any]:
+    """An order's line. A link shows where a paid video was not delivered."""
+    cost = attempt["cost"]
+    reported, expected = dollars(cost["reported_usd"]), dollars(cost["estimated_usd"])
+    about = "" if cost["estimate_exact"] else "at most "
+    usd = reported or (f"{about}{expected}, expected" if expected else None)
+    outcome = f"{attempt['outcome']}: {attempt['link']}" if attempt["link"] else attempt["outcome"]
+    return [attempt["number"], attempt["provider"], outcome, cost["standing"], usd, attempt["task_id"]]

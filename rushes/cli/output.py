@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import IO, Any
 
 import click
@@ -33,8 +33,24 @@ def paint(text: str, **style: Any) -> str:
     return click.style(text, **style)
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on a terminal; tab-separated lines, without a header, elsewhere."""
+class Colored(str):
+    """A table's cell with a style of rich's: `yellow`, `dim`."""
+
+    style: str
+
+    def __new__(cls, text: str, style: str) -> Colored:
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
+
+
+def table(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[str] = (), widths: Sequence[int] = ()
+) -> None:
+    """A table on a terminal; tab-separated lines, without a header, elsewhere.
+
+    `right`: the columns that are set to the right. `widths`: of the first columns, at least so wide.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join("" if cell is None else str(cell) for cell in row))
@@ -44,9 +60,12 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*names, box=box.SIMPLE_HEAD)
+    shown = Table(box=box.SIMPLE_HEAD)
+    for place, name in enumerate(names):
+        width = widths[place] if place < len(widths) else None
+        shown.add_column(name, justify="right" if name in right else "left", min_width=width)
     for row in rows:
-        shown.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        shown.add_row(*(Text("–" if c is None else str(c), getattr(c, "style", "")) for c in row))
     Console().print(shown)
 
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "sandbox": ("rushes.cli.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.submit", "Ask for a video."),
     "jobs": ("rushes.cli.jobs", "List, show and watch jobs."),
+    "providers": ("rushes.cli.providers", "What the gateways can do, cost, and how they stand."),
+    "costs": ("rushes.cli.costs", "What the orders came to."),
     "keys": ("rushes.cli.keys", "Create, list and revoke API keys."),
     "db": ("rushes.cli.db", "Bring the database up to date, or check it."),
     "sweep": ("rushes.cli.sweep", "Run what is due, here and now, without Celery."),
@@ -33,7 +35,11 @@ Examples:
   rushes up --sandbox                      the service, with stand-ins for the gateways
   RUSHES_EVOLINK_API_KEY=… rushes up       the service, with a real gateway
   rushes submit "A red fox in snow" --wait
+  rushes submit "A red fox in snow" --dry-run       where it would go, and for how much
+  rushes submit "It turns its head" --mode image-to-video --media first_frame=https://…
   rushes jobs list --json | jq .data[].state
+  rushes providers evolink                 what one gateway can do, and how it stands
+  rushes costs --from 2026-11-01           what became of the money, by gateway and day
   rushes keys create render-farm --json
 
 \b

@@ -25,7 +25,8 @@ def note(job: dict[str, Any]) -> None:
     by = f" at {job['provider']}" if job["provider"] else ""
     progress = f", {job['progress']} %" if job["progress"] is not None and job["state"] == "generating" else ""
     overdue = ", overdue" if job["overdue"] else ""
-    output.note(f"{job['id']}  {job['state']}{by}{progress}{overdue}")
+    waiting = f": {job['waiting']['reason']}" if job.get("waiting") else ""
+    output.note(f"{job['id']}  {job['state']}{by}{progress}{overdue}{waiting}")
 
 
 def judge(job: dict[str, Any]) -> None:

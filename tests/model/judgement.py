@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+from jobs import planning
 from jobs.decisions import Rules, decide
 from jobs.providers.registry import PROVIDERS
 from jobs.records import Attempt, AttemptOutcome, Case, Facts, Job, Letter, Standing
 from jobs.settings import load
 from jobs.states import State, next_state
-from jobs.submission import _next_number
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AGES = (timedelta(minutes=1), timedelta(minutes=20), timedelta(days=3))  # fresh, ripe for a resubmit, past its life
@@ -75,7 +75,7 @@ def what_it_says(word: str) -> tuple[tuple[str, Any], ...]:
 @cache
 def next_number(current: int, rows: tuple[tuple[Any, ...], ...]) -> int:
     """The number of the attempt that a submit would make."""
-    return _next_number(_case(State.QUEUED, current, rows, late=False, risk=False))
+    return planning.next_number(_case(State.QUEUED, current, rows, late=False, risk=False))
 
 
 def _real(n: int, word: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """An exhaustive model of the mechanism: one job, two workers, a sweep, a gateway, callbacks, every fault at any moment.
 
 Explicit-state breadth-first search. Judgement is not modelled: `jobs.decisions.decide`, the table behind it and
-`jobs.submission._next_number` themselves are asked. What is modelled is who reads, writes, sends and rings when. Time
+`jobs.planning.next_number` themselves are asked. What is modelled is who reads, writes, sends and rings when. Time
 is abstract: an alarm is none, now or later; a hold has run out or not; an attempt is young, old enough for a resubmit,
 or past its life. A version is compared through `fresh`: nobody has raised it since this worker read the row. That a
 hold runs out under a living worker is the same as that worker sleeping for long; it acts on as a zombie.

@@ -3,69 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import sqlalchemy as sa
+from api_orders import Bells
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from jobs import api_keys, models, store
 from jobs.database import Database
-from jobs.settings import Settings, load
+from jobs.settings import Settings
 from rushes.app import create_app
 from storage.bucket import Bucket
 
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
-
-
-class Bells:
-    def __init__(self) -> None:
-        self.rung: list[tuple[str, str]] = []
-
-    def ring(self, task: str, job_id: str) -> None:
-        self.rung.append((task, job_id))
-
-    def sweep(self) -> None: ...
-
-    def waiting(self, task: str) -> int:
-        return 0
-
-
-@pytest.fixture
-def settings(database: Database, bucket: Bucket, tmp_path: Path) -> Settings:
-    return load(
-        {
-            "RUSHES_DATA_DIR": str(tmp_path),
-            "RUSHES_DATABASE_URL": database.url.render_as_string(hide_password=False),
-            "RUSHES_REDIS_URL": "redis://127.0.0.1:1/0",
-            "RUSHES_S3_ENDPOINT_URL": str(bucket.config.endpoint_url),
-            "RUSHES_S3_BUCKET": bucket.config.bucket,
-            "AWS_ACCESS_KEY_ID": str(bucket.config.access_key),
-            "AWS_SECRET_ACCESS_KEY": str(bucket.config.secret_key),
-            "AWS_REGION": "us-east-1",
-            "RUSHES_EVOLINK_API_KEY": "sk-test",
-        }
-    )
-
-
-@pytest.fixture
-def bells() -> Bells:
-    return Bells()
-
-
-@pytest.fixture
-def api(settings: Settings, database: Database, bells: Bells) -> Iterator[FlaskClient]:
-    app = create_app(settings, ringer=bells)
-    _, key = api_keys.create(database, "test")
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
-    yield client
-    app.extensions["rushes.close"]()
+URL = "https://example.com/file"
+DYING = "https://host/a.png?X-Amz-Date=20260101T000000Z&X-Amz-Expires=600&X-Amz-Signature=0"
+FRAME = {"type": "first_frame", "url": URL}
+CLIP = {"type": "reference_video", "url": URL}
+IMAGE = {**GOOD, "mode": "image-to-video", "media": [FRAME]}
+REFERENCE = {**GOOD, "mode": "reference-to-video", "media": [CLIP]}
+EDIT = {"mode": "video-edit", "provider": "evolink", "media": [{"type": "video", "url": URL}]}
 
 
 def test_a_request_is_kept_answered_with_202_and_its_place_and_rung_for(api: FlaskClient, bells: Bells) -> None:
@@ -114,18 +75,42 @@ def test_fifty_equal_requests_at_once_make_one_job(api: FlaskClient, database: D
         ({**GOOD, "promt": "x"}, "promt", "did you mean prompt"),
         ({**GOOD, "resolution": "4k"}, "resolution", "720p, 1080p"),
         ({**GOOD, "duration": 99}, "duration", "15"),
-        ({**GOOD, "duration": 1}, "duration", "evolink does not serve 1; it allows 2 to 15 seconds"),
+        ({**GOOD, "duration": 16}, "duration", "15"),
+        ({**GOOD, "duration": 1}, "duration", "At least 2 seconds"),
+        ({**GOOD, "duration": 0}, "duration", "video-edit alone"),
         ({**GOOD, "duration": "5"}, "duration", "Not a valid integer"),
         ({**GOOD, "seed": -1}, "seed", "0"),
         ({**GOOD, "seed": 0}, "seed", "evolink"),
         ({**GOOD, "ratio": "2:1"}, "ratio", "16:9"),
         ({**GOOD, "mode": "video"}, "mode", "text-to-video"),
-        ({**GOOD, "mode": "image-to-video"}, "mode", "evolink"),
+        ({**GOOD, "mode": "image-to-video"}, "media", "wants first_frame or first_clip"),
+        ({**GOOD, "mode": "reference-to-video"}, "media", "wants reference_image or reference_video"),
+        ({**GOOD, "mode": "video-edit"}, "media", "wants video"),
         ({**GOOD, "provider": "nobody"}, "provider", "choose from"),
         ({**GOOD, "provider": "apiframe"}, "provider", "RUSHES_APIFRAME_API_KEY"),
         ({**GOOD, "provider": []}, "provider", "auto"),
         ({**GOOD, "media": [{"type": "x", "url": "y"}]}, "media.0.type", "first_frame"),
         ({**GOOD, "media": [{"type": "first_frame", "url": "file:///etc/passwd"}]}, "media.0.url", "https://"),
+        ({**GOOD, "media": [FRAME]}, "media", "first_frame goes with image-to-video, reference-to-video"),
+        ({**IMAGE, "media": [FRAME, FRAME]}, "media", "may occur 1 time"),
+        ({**IMAGE, "ratio": "16:9"}, "ratio", "takes the shape of its first frame"),
+        ({**IMAGE, "media": [{**FRAME, "reference_voice": URL}]}, "media", "reference_voice stands inside"),
+        ({**IMAGE, "media": [{**FRAME, "typ": "x"}]}, "media.0.typ", "did you mean type"),
+        ({**IMAGE, "media": [FRAME, {"type": "first_clip", "url": URL}]}, "media", "evolink does not serve"),
+        ({**IMAGE, "media": [{**FRAME, "url": DYING}]}, "media.0.url", "dies at 2026-01-01T00:10:00Z"),
+        ({**REFERENCE, "duration": 12}, "duration", "it allows 2 to 10 seconds with a reference_video"),
+        ({**REFERENCE, "media": [CLIP] * 6}, "media", "at most 5 reference_image and reference_video"),
+        ({**REFERENCE, "prompt": None}, "prompt", "Missing data"),
+        ({**REFERENCE, "media": [CLIP] * 17}, "media", "16"),
+        ({**EDIT, "duration": 5}, "duration", "evolink does not serve 5; it allows 0, the length of the input"),
+        ({**EDIT, "ratio": "1:1"}, "ratio", "evolink does not serve '1:1'"),
+        ({**EDIT, "audio_setting": "loud"}, "audio_setting", "auto, origin"),
+        ({**GOOD, "audio_setting": "origin"}, "audio_setting", "only with video-edit"),
+        ({**GOOD, "shot_type": "multi"}, "shot_type", "evolink does not serve 'multi'; it allows nothing"),
+        ({**GOOD, "shot_type": "both"}, "shot_type", "single, multi"),
+        ({**GOOD, "prompt_extend": "no"}, "prompt_extend", "boolean"),
+        ({**GOOD, "watermark": True}, "watermark", "evolink does not serve True; it allows false"),
+        ({**GOOD, "negative_prompt": "x" * 501}, "negative_prompt", "at most 500 characters"),
         ({**GOOD, "metadata": {"a": 1}}, "metadata.a", "string"),
         ({**GOOD, "notify_url": "https://example.com/x"}, "notify_url", "RUSHES_NOTICE_SECRETS"),
         ({**GOOD, "on_unconfirmed": "retry"}, "on_unconfirmed", "resubmit"),
@@ -145,6 +130,23 @@ def test_a_wrong_request_gets_422_naming_the_field_and_what_is_allowed(
     assert field in problem["detail"]
     assert words in " ".join(problem["errors"][field]), problem
     assert bells.rung == []
+
+
+@pytest.mark.parametrize("body", [GOOD, IMAGE, REFERENCE, EDIT], ids=lambda body: body.get("mode", "text-to-video"))
+def test_every_mode_is_taken(api: FlaskClient, body: dict[str, Any]) -> None:
+    answer = api.post("/v1/jobs", json=body)
+    assert answer.status_code == 202
+    assert answer.get_json()["mode"] == body.get("mode", "text-to-video")
+
+
+@pytest.mark.parametrize("query", ["dryrun=true", "wait=3"])
+def test_an_order_with_a_parameter_that_nobody_knows_is_refused(api: FlaskClient, bells: Bells, query: str) -> None:
+    answer = api.post(f"/v1/jobs?{query}", json=GOOD)
+    name = query.partition("=")[0]
+    assert (answer.status_code, list(answer.get_json()["errors"])) == (422, [name])
+    assert bells.rung == []
+    if name == "dryrun":
+        assert "did you mean dry_run?" in answer.get_json()["errors"][name][0]
 
 
 @pytest.mark.parametrize(
@@ -255,4 +257,31 @@ def test_the_openapi_document_is_valid_and_describes_problems(api: FlaskClient) 
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/video",
+        "/v1/providers",
+        "/v1/providers/{name}",
+        "/v1/costs",
     }
+
+
+def test_every_field_of_a_request_is_described(api: FlaskClient) -> None:
+    schemas = json.loads(api.get("/openapi.json").get_data())["components"]["schemas"]
+    for name in ("Request", "Media"):
+        fields = schemas[name]["properties"]
+        assert [field for field, about in fields.items() if not about.get("description")] == []
+        assert schemas[name]["additionalProperties"] is False
+
+
+def test_every_parameter_of_a_query_is_described(api: FlaskClient) -> None:
+    paths = json.loads(api.get("/openapi.json").get_data())["paths"]
+    views = [view for path in paths.values() for method, view in path.items() if method in ("get", "post")]
+    given = [parameter for view in views for parameter in view.get("parameters", [])]
+    assert {p["name"] for p in given if p["in"] == "query"} == {
+        *("dry_run", "state", "limit", "cursor", "from", "to", "provider")
+    }
+    assert [p["name"] for p in given if p["in"] == "query" and not p.get("description")] == []
+
+
+def test_answers_are_open_to_new_fields(api: FlaskClient) -> None:
+    schemas = json.loads(api.get("/openapi.json").get_data())["components"]["schemas"]
+    closed = {name for name, about in schemas.items() if about.get("additionalProperties") is False}
+    assert closed - {"PaginationMetadata"} == {"Request", "Media", "Problem"}

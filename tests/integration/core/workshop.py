@@ -19,7 +19,7 @@ from jobs.intake import Intake
 from jobs.pacing import Pacing
 from jobs.parts import Parts
 from jobs.providers.client import Account, ProviderClient
-from jobs.providers.registry import PROVIDERS
+from jobs.providers.registry import PROVIDERS, on_terms
 from jobs.records import Case
 from jobs.settings import Settings, load
 from jobs.states import State
@@ -28,7 +28,7 @@ from storage.guard import guarded_session
 from storage.probe import Prober
 from webhooks.receiver import Receiver, blueprint
 
-SILENT_VALKEY = "redis://127.0.0.1:1/0"  # nobody listens there: pauses and budgets fall back to this process
+SILENT_VALKEY = "redis://127.0.0.1:1/0"  # nobody listens there: budgets fall back to this process
 RUN = {
     "jobs.submit": submission.submit,
     "jobs.lose": submission.lose,
@@ -84,7 +84,7 @@ class Workshop:
         self.database, self.bucket = database, bucket
         self.parts = Parts(
             settings=self.settings,
-            providers=PROVIDERS,
+            providers=on_terms(self.settings.terms),
             database=database,
             client=ProviderClient(allow_private=True),
             pacing=Pacing(SILENT_VALKEY),
@@ -110,10 +110,13 @@ class Workshop:
         self.settings = replace(self.settings, public_url=url)
         self.parts.settings = self.settings
 
+    @property
+    def intake(self) -> Intake:
+        return Intake(self.settings, self.parts.providers, self.database)
+
     def create(self, **request: Any) -> str:
         body = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, **request}
-        made = Intake(self.settings, PROVIDERS, self.database)
-        case, _ = intake.create(body, made, api_key_id="test")
+        case, _ = intake.create(body, self.intake, api_key_id="test")
         return case.job.id
 
     def case(self, job_id: str) -> Case:

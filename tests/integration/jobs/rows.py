@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs import intake, store
+from jobs import intake, spending, store
 from jobs.database import Database
 from jobs.decisions import Rules
 from jobs.inbox import Callback, Kept, keep
@@ -77,6 +77,9 @@ class Rows:
             "created_at": self.now,
             "sending_at": self.now,
             "sends": 1,
+            "day": spending.day_of(self.now),
+            "estimate_exact": True,
+            "reserved_micro_usd": 0,
         }
         self.write(lambda db: db.execute(sa.insert(attempts).values(**{**values, **columns})))
 

@@ -15,9 +15,12 @@ from typing import Any
 import click
 import pytest
 
-from jobs.generation import JobRequest, load_request
+from jobs.error_codes import ERRORS, FLAGS, MISFITS, WAITS
+from jobs.generation import JobRequest
 from jobs.providers.registry import PROVIDERS
+from jobs.request_schema import load_request
 from jobs.settings import load
+from rushes.api import problems
 from rushes.api.schemas import JobSchema
 from rushes.cli.root import COMMANDS, main
 
@@ -172,6 +175,10 @@ def test_the_archived_job_that_the_readme_shows_has_exactly_the_fields_of_the_ap
     assert set(shown) == set(schema.fields)
     for name in ("cost", "video", "links"):
         assert set(shown[name]) == set(schema.fields[name].schema.fields), name
+    order = schema.fields["attempts"].inner.schema.fields
+    for attempt in shown["attempts"]:
+        assert set(attempt) == set(order)
+        assert set(attempt["cost"]) == set(order["cost"].schema.fields)
     assert schema.validate(shown) == {}
 
 
@@ -212,6 +219,22 @@ def test_every_gateway_has_a_section_of_its_own() -> None:
     text = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
     titles = {heading.lower() for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
     assert {name for name in PROVIDERS if not any(title.startswith(name) for title in titles)} == set()
+
+
+def test_every_switch_stands_on_its_gateways_page_with_its_doubt() -> None:
+    text = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0].lower(): part for part in text.split("\n## ")}
+    for name, provider in PROVIDERS.items():
+        (section,) = [part for title, part in sections.items() if title.startswith(name)]
+        prose = section.partition("<!--")[0]
+        assert [word for word in provider.switches if f"`{word}`" not in prose.partition("Switch")[2]] == []
+        assert ("Switch" in prose) is bool(provider.switches)
+
+
+def test_every_code_that_a_page_of_errors_names_is_one_of_ours() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    every = {*ERRORS, *WAITS, *FLAGS, *MISFITS, *problems.CODES.values()} | {row[1] for row in problems.TABLE.values()}
+    assert set(re.findall(r"^(?:\| \d+ )?\| `(\w+)` \|", text, re.MULTILINE)) == every
 
 
 @EVERY

@@ -68,6 +68,9 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
         "created_at": NOW - MINUTE,
         "sending_at": NOW - MINUTE,
         "sends": 1,
+        "day": "2026-03-04",
+        "estimate_exact": True,
+        "reserved_micro_usd": 0,
     }
     return Attempt(**{**values, **changes})
 

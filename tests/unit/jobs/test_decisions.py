@@ -27,7 +27,7 @@ from cases import (
 )
 
 from jobs.decisions import TROUBLES_FLAGGED, decide, may_resubmit
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Outcome, Standing
+from jobs.records import Attempt, AttemptOutcome, Case, Facts, Outcome, Pause, Standing
 from jobs.states import Event, State
 
 A = AttemptOutcome
@@ -277,6 +277,21 @@ def test_not_started_is_retryable_and_named() -> None:
     assert outcome.alarm_at is None
 
 
+def test_not_started_tells_what_it_was_waiting_for_and_which_limit_passed() -> None:
+    waiting = {"provider": "evolink", "code": "over_budget", "reason": "evolink would pass its $5.00 of the day (UTC)"}
+    late = decided(case(job(start_by=NOW, inputs_until=NOW, waiting=waiting)))
+    assert late.job["error_message"] == (
+        "No gateway accepted the job before a link to its inputs would die."
+        " It was waiting: evolink would pass its $5.00 of the day (UTC)."
+    )
+
+
+def test_a_further_attempt_may_not_start_once_the_inputs_links_are_dead() -> None:
+    until = NOW + 10 * MINUTE
+    outcome = decided(case(job(State.GENERATING, inputs_until=until), failed()))
+    assert outcome.job["start_by"] == until
+
+
 def test_a_finish_writes_when_its_link_dies() -> None:
     outcome = decided(case(job(State.GENERATING), finished(finished_at=NOW - HOUR)))
     assert outcome.job["link_dies_at"] == NOW + 23 * HOUR
@@ -343,7 +358,9 @@ class TestAlarms:
         assert decided(case(job())).alarm_at == NOW
 
     def test_a_pause_that_was_asked_for_is_kept(self) -> None:
-        outcome = decided(case(job(State.SUBMITTING), refused(code="rate_limited")), Facts(pause_s=40))
+        outcome = decided(
+            case(job(State.SUBMITTING), refused(code="rate_limited")), Facts(pause=Pause("rate_limited", 40))
+        )
         assert outcome.alarm_at == NOW + 40 * SECOND
 
     def test_a_running_task_waits_for_its_next_poll(self) -> None:

@@ -10,7 +10,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jobs.decisions import decide
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Standing
+from jobs.records import Attempt, AttemptOutcome, Case, Facts, Pause, Standing
 from jobs.states import ENDED, State, next_state
 
 A = AttemptOutcome
@@ -83,7 +83,7 @@ def learnt(draw: st.DrawFn, subject: Case) -> Facts:
     return Facts(
         attempts={n: draw(CHANGES) for n in subject.attempts if draw(st.booleans())},
         read=tuple(x.id for x in subject.unread if draw(st.booleans())),
-        pause_s=draw(st.none() | st.floats(0.1, 900)),
+        pause=draw(st.none() | st.builds(Pause, st.just("rate_limited"), st.floats(0.1, 900))),
         trouble=draw(st.booleans()),
     )
 
@@ -115,7 +115,7 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
-    if unread and outcome.alarm_at is not None and not facts.trouble and not facts.pause_s:
+    if unread and outcome.alarm_at is not None and not facts.trouble and not facts.pause:
         assert outcome.alarm_at == NOW
     learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}
     for number, known in learned.items():

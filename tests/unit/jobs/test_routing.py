@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,76 +9,151 @@ from cases import accepted, attempt, failed, refused
 
 from jobs import routing
 from jobs.errors import BadRequest
-from jobs.generation import JobRequest, Mode, load_request
-from jobs.providers.base import Misfit, Price, Provider
+from jobs.generation import JobRequest, Mode
+from jobs.providers.base import Provider
+from jobs.providers.capabilities import Length
 from jobs.providers.registry import PROVIDERS
 from jobs.records import AttemptOutcome
+from jobs.request_schema import load_request
+from jobs.routing import Candidate, Obstacle
 
 
 def request(**fields: Any) -> JobRequest:
     return load_request({"prompt": "A fox", "resolution": "720p", "duration": 5, **fields})
 
 
-def gateway(name: str, usd: float | None, misfits: list[Misfit] | None = None) -> Provider:
-    """A gateway whose second of video costs this much."""
-    prices = None if usd is None else Price({(Mode.TEXT, "720p"): usd}, usd_per_credit=1)
-    return replace(PROVIDERS["evolink"], name=name, prices=prices, misfits=lambda _: misfits or [])
+def gateway(name: str, usd: float | None, **narrower: Any) -> Provider:
+    """A gateway whose second of video costs this much, and which makes text-to-video alone."""
+    prices = {} if usd is None else {"720p": usd, "1080p": 2 * usd}
+    ability = replace(PROVIDERS["aivideoapi"].abilities[Mode.TEXT], credits_per_s=prices, **narrower)
+    return replace(PROVIDERS["aivideoapi"], name=name, abilities={Mode.TEXT: ability}, usd_per_credit=1)
 
 
 GATEWAYS = {g.name: g for g in (gateway("dear", 3), gateway("unknown", None), gateway("cheap", 1), gateway("fair", 2))}
 
 
-def test_auto_takes_the_cheapest_first_and_an_unpublished_price_last() -> None:
-    assert routing.route(request(), GATEWAYS, GATEWAYS) == ["cheap", "fair", "dear", "unknown"]
+def route(
+    asked: JobRequest, gateways: Mapping[str, Provider] = GATEWAYS, configured: Collection[str] | None = None
+) -> list[str]:
+    return routing.route(routing.candidates(asked, gateways, gateways if configured is None else configured))
+
+
+def test_auto_takes_the_cheapest_first_and_an_unknown_price_last() -> None:
+    assert route(request()) == ["cheap", "fair", "dear", "unknown"]
+
+
+def test_a_price_that_the_operator_names_takes_its_place_among_the_others() -> None:
+    named = {**GATEWAYS, "unknown": replace(GATEWAYS["unknown"], usd_per_s={(Mode.TEXT, "720p"): 1.5})}
+    assert route(request(), named) == ["cheap", "unknown", "fair", "dear"]
 
 
 def test_a_list_keeps_the_clients_order() -> None:
-    assert routing.route(request(provider=["unknown", "cheap"]), GATEWAYS, GATEWAYS) == ["unknown", "cheap"]
+    assert route(request(provider=["unknown", "cheap"])) == ["unknown", "cheap"]
 
 
 def test_only_gateways_with_a_key_serve() -> None:
-    assert routing.route(request(), GATEWAYS, {"dear"}) == ["dear"]
-    assert routing.route(request(provider=["cheap", "dear"]), GATEWAYS, {"dear"}) == ["dear"]
+    assert route(request(), configured={"dear"}) == ["dear"]
+    assert route(request(provider=["cheap", "dear"]), configured={"dear"}) == ["dear"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(BadRequest) as caught:
-        routing.route(request(provider=["cheap", "cheep"]), GATEWAYS, GATEWAYS)
+        route(request(provider=["cheap", "cheep"]))
     assert caught.value.fields == {"provider": ["Knows no cheep; choose from cheap, dear, fair, unknown."]}
 
 
 def test_without_any_key_the_variables_are_named() -> None:
     with pytest.raises(BadRequest, match="RUSHES_CHEAP_API_KEY") as caught:
-        routing.route(request(provider="cheap"), GATEWAYS, ())
+        route(request(provider="cheap"), configured=())
     assert list(caught.value.fields) == ["provider"]
 
 
 def test_with_auto_and_no_key_at_all_every_variable_is_named() -> None:
-    with pytest.raises(BadRequest, match=r"RUSHES_CHEAP_API_KEY, RUSHES_DEAR_API_KEY"):
-        routing.route(request(), GATEWAYS, ())
+    with pytest.raises(BadRequest) as caught:
+        route(request(), configured=())
+    assert all(f"RUSHES_{name.upper()}_API_KEY" in caught.value.fields["provider"][0] for name in GATEWAYS)
 
 
 def test_a_gateway_that_cannot_make_it_is_passed_over() -> None:
-    narrow = {**GATEWAYS, "cheap": gateway("cheap", 1, [Misfit("seed", 7, "no seed at cheap")])}
-    assert routing.route(request(), narrow, narrow) == ["fair", "dear", "unknown"]
+    assert route(request(seed=7), {**GATEWAYS, "cheap": gateway("cheap", 1, seed=(8, 9))}) == [
+        "fair",
+        "dear",
+        "unknown",
+    ]
 
 
 def test_when_nobody_can_make_it_every_reason_is_told_by_field() -> None:
     narrow = {
-        "one": gateway("one", 1, [Misfit("seed", 7, "no seed at one")]),
-        "two": gateway("two", 1, [Misfit("seed", 7, "no seed at two"), Misfit("ratio", "4:3", "16:9 at two")]),
+        "one": gateway("one", 1, seed=(8, 9)),
+        "two": gateway("two", 1, seed=(9, 10), ratios=("16:9",), duration=Length(6, 9)),
     }
     with pytest.raises(BadRequest) as caught:
-        routing.route(request(seed=7, ratio="4:3"), narrow, narrow)
-    fields = caught.value.fields
-    assert set(fields) == {"seed", "ratio"}
-    assert ["no seed at one" in said for said in fields["seed"]] == [True, False]
-    assert ["no seed at two" in said for said in fields["seed"]] == [False, True]
-    assert "'4:3'" in fields["ratio"][0]
+        route(request(seed=7, ratio="4:3"), narrow)
+    assert caught.value.fields == {
+        "seed": ["one does not serve 7; it allows 8 to 9.", "two does not serve 7; it allows 9 to 10."],
+        "ratio": ["two does not serve '4:3'; it allows 16:9."],
+        "duration": ["two does not serve 5; it allows 6 to 9 seconds."],
+    }
 
 
 def test_every_real_gateway_can_make_a_plain_video() -> None:
-    assert set(routing.route(request(), PROVIDERS, PROVIDERS)) == set(PROVIDERS)
+    assert set(route(request(), PROVIDERS)) == set(PROVIDERS)
+
+
+def test_a_daily_budget_wants_a_known_price() -> None:
+    with pytest.raises(BadRequest, match="RUSHES_UNKNOWN_USD_PER_S"):
+        routing.route(routing.candidates(request(provider="unknown"), GATEWAYS, GATEWAYS, {"unknown": 10}))
+
+
+def test_an_order_that_no_days_budget_could_ever_hold_is_refused_at_once() -> None:
+    found = routing.candidates(request(), GATEWAYS, GATEWAYS, {"cheap": 4.99, "fair": 10})
+    assert routing.route(found) == ["fair", "dear", "unknown"]
+
+
+def decided(**obstacles: Obstacle) -> routing.Decision:
+    found = routing.candidates(request(), GATEWAYS, GATEWAYS)
+    asked: list[str] = []
+
+    def obstacle(candidate: Candidate) -> Obstacle | None:
+        asked.append(candidate.name)
+        return obstacles.get(candidate.name)
+
+    decision = routing.decide(found, routing.route(found), obstacle)
+    assert asked == [*decision.obstacles, *([decision.chosen.name] if decision.chosen else [])]  # nobody is asked idly
+    return decision
+
+
+FULL = Obstacle("full", "it has 50 in flight", 5)
+POOR = Obstacle("insufficient_credits", "it is out of credit", 900)
+
+
+def test_the_best_gateway_without_an_obstacle_is_chosen_and_the_others_obstacles_are_told() -> None:
+    decision = decided(cheap=FULL, fair=POOR)
+    assert decision.chosen is not None
+    told = decision.as_json()
+    assert told["chosen"] == decision.chosen.name == "dear"
+    assert [line["provider"] for line in told["considered"]] == ["cheap", "fair", "dear", "unknown"]
+    assert [line.get("obstacle") for line in told["considered"]] == [
+        {"code": "full", "reason": "it has 50 in flight"},
+        {"code": "insufficient_credits", "reason": "it is out of credit"},
+        None,
+        None,
+    ]
+    assert [line["usd"] for line in told["considered"]] == [5, 10, 15, None]
+
+
+def test_a_decision_tells_why_a_gateway_does_not_fit() -> None:
+    found = routing.candidates(request(seed=7), {**GATEWAYS, "cheap": gateway("cheap", 1, seed=(8, 9))}, GATEWAYS)
+    told = routing.decide(found, routing.route(found), lambda _: None).as_json()
+    misfits = {line["provider"]: line.get("misfits") for line in told["considered"]}
+    assert misfits["cheap"] == [{"field": "seed", "given": 7, "allowed": "8 to 9", "why": "limit"}]
+    assert misfits["fair"] is None
+
+
+def test_with_obstacles_everywhere_nobody_is_chosen() -> None:
+    decision = decided(cheap=POOR, fair=FULL, dear=POOR, unknown=POOR)
+    assert decision.chosen is None
+    assert decision.wait == FULL
 
 
 ROUTE = ["one", "two", "three"]

@@ -4,11 +4,11 @@ import json
 from datetime import timedelta
 
 import pytest
-from cases import JOB_ID, NOW, accepted, case, failed, finished, job, lost
+from cases import JOB_ID, NOW, SECOND, accepted, case, failed, finished, job, lost
 
-from jobs.records import AttemptOutcome, Standing
+from jobs.records import Attempt, AttemptOutcome, Standing
 from jobs.states import State
-from jobs.view import job_view
+from jobs.view import job_view, paid_not_delivered
 
 FACTS = {"bytes": 9, "sha256": "s", "duration_s": 5.0, "width": 1280, "height": 720, "fps": 24.0}
 
@@ -24,10 +24,12 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
         "task_id": None,
         "progress": None,
         "overdue": False,
+        "waiting": None,
         "needs_person": None,
         "cancel_requested": False,
         "error": None,
         "cost": None,
+        "attempts": [],
         "video": None,
         "metadata": {},
         "created_at": "2026-03-04T11:59:00.000Z",
@@ -51,7 +53,9 @@ def test_a_running_job_shows_its_task_and_its_price() -> None:
         "standing": "held",
         "estimated_credits": 12.5,
         "estimated_usd": 0.25,
+        "estimate_exact": True,
         "reported_credits": None,
+        "reported_usd": None,
     }
 
 
@@ -76,11 +80,46 @@ def test_no_other_state_shows_a_video(state: State) -> None:
 
 
 def test_a_failed_job_shows_its_error() -> None:
-    columns = {"error_code": "submit_unconfirmed", "error_message": "lost", "error_retryable": True}
+    columns = {"error_code": "content_refused", "error_message": "no", "error_retryable": False, "error_said": "policy"}
     view = job_view(case(job(State.FAILED, **columns, flagged="uncertain_money"), lost()))
-    assert view["error"] == {"code": "submit_unconfirmed", "message": "lost", "retryable": True}
+    told = {"code": "content_refused", "message": "no", "retryable": False, "provider_code": "policy"}
+    assert view["error"] == told
     assert view["needs_person"] == "uncertain_money"
     assert view["cost"]["standing"] == "uncertain"
+
+
+def test_a_waiting_job_says_for_what_and_until_when() -> None:
+    waiting = {"provider": "evolink", "code": "full", "reason": "evolink has 50 in flight"}
+    view = job_view(case(job(waiting=waiting, alarm_at=NOW + SECOND)))
+    assert view["waiting"] == {**waiting, "until": "2026-03-04T12:00:01.000Z"}
+
+
+def test_a_paid_video_that_another_one_came_before_stands_as_undelivered_with_its_link() -> None:
+    late = finished(1, link="https://host/late.mp4")
+    stored = finished(2, outcome=AttemptOutcome.DELIVERED, link="https://host/stored.mp4")
+    view = job_view(case(job(State.ARCHIVED, attempt=2, **FACTS), late, stored))
+    assert [(a["number"], a["outcome"], a["link"]) for a in view["attempts"]] == [
+        (1, "finished", "https://host/late.mp4"),
+        (2, "delivered", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "one", "stray"),
+    [
+        (State.ARCHIVED, finished(), True),
+        (State.FAILED, finished(outcome=AttemptOutcome.UNDELIVERED), True),
+        (State.CANCELLED, finished(), True),
+        (State.ARCHIVING, finished(), False),
+        (State.ARCHIVED, finished(outcome=AttemptOutcome.DELIVERED), False),
+        (State.FAILED, failed(), False),
+        (State.FAILED, lost(), False),
+    ],
+)
+def test_paid_and_not_delivered_is_a_charge_without_a_video_once_the_job_has_ended(
+    state: State, one: Attempt, stray: bool
+) -> None:
+    assert paid_not_delivered(state, one) is stray
 
 
 def test_a_wish_to_cancel_is_shown() -> None:

@@ -17,7 +17,7 @@ from jobs.providers.base import Provider, ReportState
 
 @EVERY
 def test_every_gateway_has_samples_of_a_submit_and_of_every_end(provider: Provider) -> None:
-    assert samples(provider, "submit_request")
+    assert samples(provider, "request_text")
     assert samples(provider, "submit_accepted")
     states = {provider.read_report(b).state for n, b in samples(provider, "query").items() if "unknown_task" not in n}
     assert states == set(ReportState)
@@ -155,7 +155,7 @@ def test_every_sample_of_a_refusal_is_read_by_the_status_in_its_name(provider: P
     meant = {"400": "invalid_request", "401": "unauthorized", "402": "insufficient_credits", "429": "rate_limited"}
     assert samples(provider, "refused_400")
     for name, body in samples(provider, "refused").items():
-        status = name.removeprefix("refused_")
+        status = name.split("_")[1]
         refusal = provider.read_refusal(int(status), {}, body)
         assert refusal is not None
         assert refusal.failure.code == meant[status]

@@ -3,83 +3,154 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from gateway_bodies import EVERY
+from gateway_requests import AUDIO, SPEAKING_GIRL, plain, reference, text
 
-from jobs.generation import Generation, Media, Mode
-from jobs.providers.base import Provider
+from jobs.generation import Mode
+from jobs.providers.base import Provider, Request
+from jobs.providers.capabilities import Why
+from jobs.providers.fitting import fit, misfits
+from jobs.providers.prices import Estimate, estimate
+from jobs.providers.registry import PROVIDERS
 
-PLAIN = Generation(Mode.TEXT, "A cat", ratio="16:9")
+EVERY_ABILITY = pytest.mark.parametrize(
+    ("provider", "mode"),
+    [(provider, mode) for provider in PROVIDERS.values() for mode in provider.abilities],
+    ids=[f"{provider.name}-{mode}" for provider in PROVIDERS.values() for mode in provider.abilities],
+)
+
+
+def request(provider: Provider, mode: Mode, callback_url: str | None = None, **fields: Any) -> Request:
+    """What is sent for the least that can be asked in a mode, and these fields."""
+    fitted = fit(plain(mode, **fields), provider, callback_url)
+    assert isinstance(fitted, Request)
+    return fitted
+
+
+def body(provider: Provider, mode: Mode, callback_url: str | None = None, **fields: Any) -> str:
+    return json.dumps(request(provider, mode, callback_url, **fields).body, ensure_ascii=False)
 
 
 @EVERY
 def test_a_query_puts_the_id_into_one_step_of_the_path(provider: Provider) -> None:
-    request = provider.query_request("a/../b?c#d é")
-    assert (request.method, request.body) == ("GET", None)
-    assert request.path.endswith("/a%2F..%2Fb%3Fc%23d%20%C3%A9")
+    query = provider.query_request("a/../b?c#d é")
+    assert (query.method, query.body) == ("GET", None)
+    assert query.path.endswith("/a%2F..%2Fb%3Fc%23d%20%C3%A9")
 
 
-@EVERY
-def test_a_callback_url_is_sent_only_where_there_are_callbacks_and_only_when_given(provider: Provider) -> None:
+@EVERY_ABILITY
+def test_a_callback_url_is_sent_only_where_there_are_callbacks_and_only_when_given(
+    provider: Provider, mode: Mode
+) -> None:
     url = "https://rushes.example/webhooks/x"
-    assert (url in json.dumps(provider.submit_request(PLAIN, url).body)) == (provider.callbacks is not None)
-    without = json.dumps(provider.submit_request(PLAIN, None).body).lower()
+    assert (url in body(provider, mode, url)) == (provider.callbacks is not None)
+    without = body(provider, mode).lower()
     assert "callback" not in without
     assert "webhook" not in without
 
 
-@EVERY
-def test_resolution_ratio_duration_and_model_are_always_said(provider: Provider) -> None:
-    for resolution, ratio, duration in (("720p", "3:4", 7), ("1080p", "16:9", 2)):
-        spec = Generation(Mode.TEXT, "A cat", resolution=resolution, ratio=ratio, duration=duration)
-        said = json.dumps(provider.submit_request(spec, None).body)
-        for words in (f'"{ratio}"', f": {duration}", f'"{provider.models[Mode.TEXT]}"'):
-            assert words in said
+@EVERY_ABILITY
+def test_the_model_the_prompt_and_the_resolution_are_always_said(provider: Provider, mode: Mode) -> None:
+    for resolution in ("720p", "1080p"):
+        said = body(provider, mode, resolution=resolution, prompt="狐狸 🦊")
+        assert f'"{provider.abilities[mode].model}"' in said
+        assert '"狐狸 🦊"' in said
         assert f'"{resolution}"' in said.lower()
 
 
-@EVERY
-def test_a_ratio_that_was_not_asked_for_is_said_as_sixteen_to_nine(provider: Provider) -> None:
-    assert '"16:9"' in json.dumps(provider.submit_request(Generation(Mode.TEXT, "A cat"), None).body)
+@EVERY_ABILITY
+def test_a_length_is_said_wherever_one_can_be_asked_for(provider: Provider, mode: Mode) -> None:
+    length = provider.abilities[mode].duration
+    if length is None:
+        assert '"duration"' not in body(provider, mode)
+    else:
+        for seconds in (length.least, length.most):
+            assert f'"duration": {seconds}' in body(provider, mode, duration=seconds)
 
 
-@EVERY
-def test_what_was_not_asked_for_is_not_sent_as_null(provider: Provider) -> None:
-    assert "null" not in json.dumps(provider.submit_request(PLAIN, None).body)
+@EVERY_ABILITY
+def test_a_ratio_is_said_wherever_one_can_be_asked_for_and_sixteen_to_nine_where_none_was(
+    provider: Provider, mode: Mode
+) -> None:
+    ratios = provider.abilities[mode].ratios
+    for ratio in ratios:
+        assert f'"{ratio}"' in body(provider, mode, ratio=ratio)
+    assert ('"16:9"' in body(provider, mode)) == (mode in (Mode.TEXT, Mode.REFERENCE))
+
+
+@EVERY_ABILITY
+def test_what_was_not_asked_for_is_not_sent_as_null_nor_as_an_empty_list(provider: Provider, mode: Mode) -> None:
+    said = body(provider, mode)
+    for nothing in ("null", "[]", "{}", '""'):
+        assert nothing not in said
+
+
+@EVERY_ABILITY
+def test_a_body_is_a_value_of_its_own_and_the_same_each_time(provider: Provider, mode: Mode) -> None:
+    one, other = request(provider, mode), request(provider, mode)
+    assert one == other
+    assert one.body is not None
+    assert json.loads(json.dumps(one.body)) == one.body
 
 
 @EVERY
 def test_the_key_is_in_the_headers_and_nowhere_else(provider: Provider) -> None:
     assert "sk-secret" in " ".join(provider.auth_headers("sk-secret").values())
-    assert provider.submit_request(PLAIN, None).headers == {}
-
-
-@EVERY
-def test_a_plain_request_fits_every_gateway(provider: Provider) -> None:
-    assert provider.fit(PLAIN) == []
+    assert request(provider, Mode.TEXT).headers == {}
 
 
 @EVERY
 @pytest.mark.parametrize(
-    ("spec", "field"),
+    ("change", "field"),
     [
-        (Generation(Mode.TEXT, "p", duration=1), "duration"),
-        (Generation(Mode.TEXT, "p", duration=16), "duration"),
-        (Generation(Mode.TEXT, "p", negative_prompt="x" * 2501), "negative_prompt"),
-        (Generation(Mode.TEXT, "p", audio_setting="auto"), "audio_setting"),
-        (Generation(Mode.TEXT, "p", media=(Media("driving_audio", "https://h/a"),) * 2), "media"),
-        (Generation(Mode.EDIT, "p", duration=0), "mode"),
+        ({"duration": 1}, "duration"),
+        ({"duration": 16}, "duration"),
+        ({"duration": 0}, "duration"),
+        ({"negative_prompt": "x" * 2501}, "negative_prompt"),
+        ({"audio_setting": "origin"}, "audio_setting"),
+        ({"resolution": "480p"}, "resolution"),
+        ({"ratio": "21:9"}, "ratio"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"prompt": None}, "prompt"),
+        ({"media": reference(SPEAKING_GIRL).media}, "media"),
     ],
 )
-def test_what_no_gateway_can_make_is_a_misfit_that_names_the_field(
-    provider: Provider, spec: Generation, field: str
+def test_what_no_gateway_can_make_of_a_text_is_a_misfit_that_names_the_field(
+    provider: Provider, change: dict[str, Any], field: str
 ) -> None:
-    assert [m.field for m in provider.fit(spec)] == [field]
+    assert {m.field for m in misfits(replace(text(), **change), provider)} == {field}
 
 
 @EVERY
-def test_every_duration_that_fits_has_a_price_or_none_of_them_has(provider: Provider) -> None:
-    for resolution in ("720p", "1080p"):
-        price = provider.price_credits(Generation(Mode.TEXT, "p", resolution=resolution, duration=10))
-        assert (price is None) == (provider.prices is None)
+def test_the_sound_that_is_made_unasked_may_be_asked_for_everywhere(provider: Provider) -> None:
+    assert misfits(replace(text(), audio_setting="auto"), provider) == []
+
+
+@EVERY
+def test_every_reason_is_told_not_the_first_alone(provider: Provider) -> None:
+    spec = replace(text(AUDIO, negative_prompt="x" * 2501), duration=16, shot_type="single", seed=-1)
+    told = [m.field for m in misfits(spec, provider) if m.field != "media"]
+    assert told == ["negative_prompt", "duration", "seed", "shot_type"]
+
+
+@EVERY
+def test_a_mode_that_a_gateway_has_not_is_the_one_reason(provider: Provider) -> None:
+    lacking = replace(provider, abilities={Mode.TEXT: provider.abilities[Mode.TEXT]})
+    [misfit] = misfits(plain(Mode.IMAGE, negative_prompt="x" * 2501), lacking)
+    assert (misfit.field, misfit.given, misfit.allowed) == ("mode", "image-to-video", "text-to-video")
+    assert misfit.why is Why.NO_FIELD
+
+
+@EVERY_ABILITY
+def test_an_ability_has_a_price_for_both_resolutions_or_for_none(provider: Provider, mode: Mode) -> None:
+    prices: list[Estimate] = [estimate(plain(mode, resolution=size), provider) for size in ("720p", "1080p")]
+    assert len({price.credits is None for price in prices}) == 1
+    for price in prices:
+        assert price.credits is None or price.credits > 0
+        known = price.credits is not None and provider.usd_per_credit is not None
+        assert (price.usd is not None) == known

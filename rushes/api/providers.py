@@ -1,0 +1,59 @@
+"""The gateways over HTTP: what each can do, what it costs, and how it stands just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask.typing import ResponseReturnValue
+from flask_smorest import Blueprint
+
+from jobs import gateways
+from jobs.database import Database
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+from rushes.api.parser import StrictBlueprint
+from rushes.api.problems import MEDIA_TYPE, ProblemSchema, UnknownProvider
+from rushes.api.provider_schemas import ProviderListSchema, ProviderSchema
+from rushes.api.schemas import NoQuerySchema
+
+
+@dataclass(frozen=True)
+class ProvidersApi:
+    """What these views work with."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    database: Database
+
+
+def blueprint(api: ProvidersApi) -> Blueprint:
+    """`/v1/providers`."""
+    about = "The gateways: what each can do, what it costs, how it stands"
+    routes = StrictBlueprint("providers", __name__, url_prefix="/v1/providers", description=about)
+    unknown = {"schema": ProblemSchema, "content_type": MEDIA_TYPE, "description": "unknown_provider"}
+
+    @routes.get("")
+    @routes.arguments(NoQuerySchema, location="query", as_kwargs=False, unknown=None)
+    @routes.response(200, ProviderListSchema)
+    def list_(_: Any) -> ResponseReturnValue:
+        """Every gateway, those without an API key included."""
+        return {"data": _overview(api, api.providers)}
+
+    @routes.get("/<name>")
+    @routes.arguments(NoQuerySchema, location="query", as_kwargs=False, unknown=None)
+    @routes.response(200, ProviderSchema)
+    @routes.alt_response(404, **unknown)
+    def show(_: Any, name: str) -> ResponseReturnValue:
+        """One gateway."""
+        if name not in api.providers:
+            raise UnknownProvider(f"No gateway {name[:40]!r}; there are {', '.join(sorted(api.providers))}.")
+        return _overview(api, {name: api.providers[name]})[0]
+
+    return routes
+
+
+def _overview(api: ProvidersApi, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
+    with api.database.read() as db:
+        return gateways.overview(db, providers, api.settings, now=api.database.clock(db))

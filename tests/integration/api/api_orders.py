@@ -1,0 +1,65 @@
+"""Orders as rows, for views that only read them, and a doorbell that remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from jobs.database import Database
+from jobs.models import attempts, jobs
+from jobs.providers.client import Account
+
+ACCOUNT = Account("evolink", "https://api.evolink.ai", "sk-test").fingerprint
+PLAIN = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
+
+
+class Orders:
+    """Makes jobs by way of the API, and their attempts by hand."""
+
+    def __init__(self, api: FlaskClient, database: Database):
+        self._api, self._database = api, database
+
+    def add(self, day: str, standing: str, *, state: str = "generating", **columns: Any) -> str:
+        """A job in this state with one order of that day."""
+        job_id = str(self._api.post("/v1/jobs", json=PLAIN).get_json()["id"])
+        with self._database.write() as db:
+            now = self._database.clock(db)
+            db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(state=state, attempt=1, alarm_at=None))
+            values: dict[str, Any] = {
+                "job_id": job_id,
+                "number": 1,
+                "provider": "evolink",
+                "base_url": "https://api.evolink.ai",
+                "account": ACCOUNT,
+                "with_callback": False,
+                "request": {},
+                "outcome": "open",
+                "standing": standing,
+                "rejected_task_ids": [],
+                "created_at": now,
+                "sending_at": now,
+                "accepted_at": now,
+                "sends": 1,
+                "day": day,
+                "estimate_exact": True,
+                "reserved_micro_usd": 0,
+            }
+            db.execute(sa.insert(attempts).values(**{**values, **columns}))
+        return job_id
+
+
+class Bells:
+    """A ringer that remembers."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    def ring(self, task: str, job_id: str) -> None:
+        self.rung.append((task, job_id))
+
+    def sweep(self) -> None: ...
+
+    def waiting(self, task: str) -> int:
+        return 0

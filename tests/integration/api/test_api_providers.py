@@ -1,0 +1,141 @@
+"""GET /v1/providers, and the view behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from api_orders import ACCOUNT, Orders
+from flask.testing import FlaskClient
+
+from jobs import pauses, spending
+from jobs.database import Database
+from jobs.generation import Mode
+from jobs.models import unknown_words
+from jobs.providers.client import Account
+from jobs.providers.registry import PROVIDERS
+from jobs.records import Pause
+from rushes.api.provider_schemas import ProviderSchema
+
+EVOLINK = Account("evolink", "https://api.evolink.ai", "sk-test")
+
+
+def one(api: FlaskClient, name: str = "evolink") -> dict[str, Any]:
+    told: dict[str, Any] = api.get(f"/v1/providers/{name}").get_json()
+    return told
+
+
+def test_every_gateway_is_told_and_only_those_with_a_key_have_a_standing(api: FlaskClient) -> None:
+    told = api.get("/v1/providers").get_json()["data"]
+    assert [each["name"] for each in told] == list(PROVIDERS)
+    assert {each["name"] for each in told if each["configured"]} == {"evolink"}
+    assert {each["name"] for each in told if each["standing"]} == {"evolink"}
+    assert one(api) == next(each for each in told if each["name"] == "evolink")
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_answer_holds_exactly_what_the_interface_describes(api: FlaskClient, name: str) -> None:
+    told = one(api, name)
+    schema = ProviderSchema()
+    assert set(told) == set(schema.fields)
+    assert schema.validate(told) == {}
+    ability = schema.fields["modes"].value_field.schema.fields  # type: ignore[attr-defined]
+    assert {frozenset(mode) for mode in told["modes"].values()} == {frozenset(ability)}
+    assert list(told["modes"]) == [mode.value for mode in Mode if mode in PROVIDERS[name].abilities]
+
+
+def test_a_key_is_shown_nowhere(api: FlaskClient) -> None:
+    assert "sk-test" not in json.dumps(api.get("/v1/providers").get_json())
+    assert ACCOUNT not in json.dumps(api.get("/v1/providers").get_json())
+
+
+def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
+    assert one(api)["standing"] == {
+        "obstacle": None,
+        "paused": {"submit": None, "query": None},
+        "in_flight": 0,
+        "max_in_flight": 50,
+        "budget": None,
+        "unknown_words": {},
+    }
+
+
+def test_prices_are_the_tables_and_the_operators_word_is_stronger(make_api: Callable[..., FlaskClient]) -> None:
+    plain = make_api()
+    assert one(plain, "aivideoapi")["modes"]["text-to-video"]["price_per_s"]["720p"] == {"credits": 24.0, "usd": 0.12}
+    assert one(plain, "gravitex")["modes"]["text-to-video"]["price_per_s"]["720p"] == {"credits": None, "usd": None}
+    named = make_api(GRAVITEX_USD_PER_S="720p=0.1,image-to-video/720p=0.2", APIFRAME_USD_PER_CREDIT="0.01")
+    gravitex = one(named, "gravitex")["modes"]
+    assert gravitex["text-to-video"]["price_per_s"]["720p"]["usd"] == 0.1
+    assert gravitex["image-to-video"]["price_per_s"]["720p"]["usd"] == 0.2
+    assert gravitex["text-to-video"]["price_per_s"]["1080p"]["usd"] is None
+    assert one(named, "apiframe")["modes"]["text-to-video"]["price_per_s"]["720p"] == {"credits": 17.0, "usd": 0.17}
+
+
+def test_a_switch_that_is_on_shows_with_what_it_allows(make_api: Callable[..., FlaskClient]) -> None:
+    told = one(make_api(AIVIDEOAPI_UNDOCUMENTED="first_clip"), "aivideoapi")
+    assert told["switches"]["first_clip"]["on"] is True
+    sets = {each["undocumented"]: each["on"] for each in told["modes"]["image-to-video"]["media"]}
+    assert sets == {None: True, "first_clip": True}
+    assert one(make_api(), "aivideoapi")["switches"]["first_clip"]["on"] is False
+
+
+def test_another_address_shows(make_api: Callable[..., FlaskClient]) -> None:
+    assert one(make_api(EVOLINK_BASE_URL="https://mirror.example"))["base_url"] == "https://mirror.example"
+
+
+def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Database) -> None:
+    with database.write() as db:
+        now = database.clock(db)
+        pauses.rest(db, EVOLINK, "submit", Pause("rate_limited", 600), now=now)
+        pauses.rest(db, EVOLINK, "query", Pause("rate_limited", 60), now=now)
+    told = one(api)["standing"]
+    assert told["paused"]["submit"]["reason"] == "rate_limited"
+    assert 550 < told["paused"]["submit"]["seconds"] <= 600
+    assert told["paused"]["submit"]["until"].endswith("Z")
+    assert 30 < told["paused"]["query"]["seconds"] <= 60
+    assert told["obstacle"]["code"] == "rate_limited"
+
+
+def test_a_full_gateway_says_so(make_api: Callable[..., FlaskClient], database: Database) -> None:
+    api = make_api(MAX_IN_FLIGHT="2")
+    orders = Orders(api, database)
+    for _ in range(2):
+        orders.add("2026-03-03", "held")
+    told = one(api)["standing"]
+    assert (told["in_flight"], told["max_in_flight"], told["obstacle"]["code"]) == (2, 2, "full")
+
+
+@pytest.mark.parametrize(("spent", "code"), [(0.8, None), (0.9, "over_budget"), (1.0, "over_budget")])
+def test_a_budget_is_spent_once_not_even_the_cheapest_video_fits(
+    make_api: Callable[..., FlaskClient], database: Database, spent: float, code: str | None
+) -> None:
+    with database.write() as db:
+        day = spending.day_of(database.clock(db))
+        assert spending.reserve(db, "evolink", day, spending.micro(spent), None)
+    told = one(make_api(EVOLINK_DAILY_USD="1"))["standing"]
+    assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "day": day}
+    assert (told["obstacle"] or {}).get("code") == code
+
+
+def test_words_that_nobody_knows_are_counted(api: FlaskClient, database: Database) -> None:
+    with database.write() as db:
+        row = {"provider": "evolink", "word": "dreaming", "times": 3, "last_at": database.clock(db)}
+        db.execute(sa.insert(unknown_words).values(**row))
+    assert one(api)["standing"]["unknown_words"] == {"dreaming": 3}
+
+
+def test_an_unknown_gateway_is_404_that_names_those_there_are(api: FlaskClient) -> None:
+    answer = api.get("/v1/providers/evolinc")
+    problem = answer.get_json(force=True)
+    assert (answer.status_code, problem["code"]) == (404, "unknown_provider")
+    assert "No gateway 'evolinc'; there are aivideoapi, apiframe, easyrouter, evolink, gravitex." in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/providers", "/v1/providers/evolink"])
+def test_a_parameter_that_nobody_knows_is_refused(api: FlaskClient, path: str) -> None:
+    answer = api.get(f"{path}?configured=true")
+    assert (answer.status_code, list(answer.get_json()["errors"])) == (422, ["configured"])

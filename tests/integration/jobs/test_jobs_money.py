@@ -1,0 +1,303 @@
+"""Reservations, rests and sums, in a real database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from benches import Gateway, rung, worker
+from rows import ACCOUNT, DAY, MINUTE, NOW, SECOND, Rows
+
+from jobs import availability, costs, pauses, planning, spending, store, submission
+from jobs.database import Database
+from jobs.models import attempts, jobs
+from jobs.parts import Parts
+from jobs.pauses import Lane
+from jobs.providers.client import Account, Answered, NotSent
+from jobs.providers.registry import Terms
+from jobs.records import AttemptOutcome, Facts, Pause, Standing
+from jobs.states import State
+
+A, Z = AttemptOutcome, Standing
+TODAY = "2026-03-04"
+KEY = Account("evolink", "https://gateway", "sk-1")
+PRICE = 0.72  # 5 s of 1080p at EvoLink
+
+
+def with_terms(parts: Parts, **terms: Any) -> Parts:
+    """The worker, under other terms of EvoLink's."""
+    known = {**parts.settings.terms, "evolink": Terms(**terms)}
+    return replace(parts, settings=replace(parts.settings, terms=known))
+
+
+def spent(rows: Rows, day: str = TODAY) -> float:
+    return rows.write(lambda db: spending.spent_usd(db, "evolink", day))
+
+
+def resting(rows: Rows, lane: Lane = "submit") -> Pause | None:
+    return rows.write(lambda db: pauses.resting(db, KEY, lane, now=rows.now))
+
+
+def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
+    body = b'{"error": {"code": %d, "message": "no", "type": "%s"}}' % (status, kind.encode())
+    return lambda: Answered(status, headers or {}, body)
+
+
+class TestDailyBudget:
+    def test_a_claim_counts_its_price_to_the_day(self, rows: Rows) -> None:
+        submission.submit(rows.job(), worker(rows, Gateway()))
+        assert spent(rows) == PRICE
+
+    def test_a_job_that_would_pass_the_budget_waits_and_says_why(self, rows: Rows) -> None:
+        gateway = Gateway()
+        parts = with_terms(worker(rows, gateway), daily_usd=1.0)
+        first, second = rows.job(), rows.job()
+        submission.submit(first, parts)
+        submission.submit(second, parts)
+        job = rows.case(second).job
+        assert (gateway.sent, job.state) == (1, State.QUEUED)
+        assert job.waiting is not None
+        assert (job.waiting["provider"], job.waiting["code"]) == ("evolink", "over_budget")
+        assert job.alarm_at is not None
+        assert SECOND < job.alarm_at - rows.now <= 15 * MINUTE
+        assert [event for event, *_ in rows.history(second)] == ["created", "waiting"]
+
+    def test_looking_again_for_the_same_reason_writes_no_second_line(self, rows: Rows) -> None:
+        parts = with_terms(worker(rows, Gateway()), daily_usd=1.0)
+        submission.submit(rows.job(), parts)
+        waiting = rows.job()
+        for _ in range(3):
+            submission.submit(waiting, parts)
+            rows.now += 20 * MINUTE
+        assert [event for event, *_ in rows.history(waiting)] == ["created", "waiting"]
+
+    def test_the_next_day_it_goes(self, rows: Rows) -> None:
+        parts = with_terms(worker(rows, Gateway()), daily_usd=1.0)
+        submission.submit(rows.job(), parts)
+        waiting = rows.job(start_by=NOW + 3 * DAY)
+        submission.submit(waiting, parts)
+        rows.now += DAY
+        submission.submit(waiting, parts)
+        case = rows.case(waiting)
+        assert (case.job.state, case.job.waiting) == (State.GENERATING, None)
+        assert (spent(rows), spent(rows, "2026-03-05")) == (PRICE, PRICE)
+
+    @pytest.mark.parametrize(
+        "answer", [refuse(400, "invalid_request_error"), refuse(429, "rate_limit_error"), lambda: NotSent("no route")]
+    )
+    def test_an_order_that_was_not_taken_gives_its_price_back(self, rows: Rows, answer: Any) -> None:
+        submission.submit(rows.job(), worker(rows, Gateway(answer)))
+        assert spent(rows) == 0
+
+    def test_a_worker_that_died_before_it_sent_gives_it_back(self, rows: Rows) -> None:
+        parts = worker(rows, Gateway())
+        job_id = rows.job()
+        order = planning.plan(rows.case(job_id), parts)
+        assert isinstance(order, planning.Plan)
+        assert submission._claim(order, parts) is not None
+        assert spent(rows) == PRICE
+        rows.now += DAY / 24
+        submission.lose(job_id, parts)
+        assert rows.case(job_id).job.state is State.QUEUED
+        assert spent(rows) == 0
+
+    def test_a_refunded_failure_gives_it_back_and_a_video_after_all_takes_it_again(self, rows: Rows) -> None:
+        job_id = rows.job()
+        submission.submit(job_id, worker(rows, Gateway()))
+
+        def bring(**changes: Any) -> None:
+            rows.write(lambda db: store.bring_facts(db, job_id, Facts({1: changes}), now=rows.now))
+
+        bring(outcome=A.FAILED, standing=Z.REFUNDED)
+        assert spent(rows) == 0
+        bring(outcome=A.FINISHED, standing=Z.CHARGED, link="https://host/v")
+        assert spent(rows) == PRICE
+
+    def test_a_reported_cost_puts_the_reservation_right(self, rows: Rows) -> None:
+        job_id = rows.job()
+        submission.submit(job_id, worker(rows, Gateway()))
+        said = {"outcome": A.FINISHED, "standing": Z.CHARGED, "reported_credits": 0.5, "reported_usd": 0.5}
+        rows.write(lambda db: store.bring_facts(db, job_id, Facts({1: said}), now=rows.now))
+        assert spent(rows) == 0.5
+
+    def test_a_lost_answer_keeps_its_price_reserved(self, rows: Rows) -> None:
+        submission.submit(rows.job(), worker(rows, Gateway(lambda: Answered(502, {}, b"<html>"))))
+        assert spent(rows) == PRICE
+
+    def test_an_adopted_task_that_turns_out_to_be_anothers_is_reserved_for_again(self, rows: Rows) -> None:
+        adopter, owner = rows.job(), rows.job(State.SUBMITTING)
+        submission.submit(adopter, worker(rows, Gateway(lambda: Answered(502, {}, b"<html>"))))
+        said = {"task_id": "t", "adopted": True, "outcome": A.FAILED, "standing": Z.REFUNDED}
+        rows.write(lambda db: store.bring_facts(db, adopter, Facts({1: said}), now=rows.now))
+        assert spent(rows) == 0
+        rows.attempt(owner, account=KEY.fingerprint)
+        rows.write(lambda db: store.bring_facts(db, owner, Facts({1: {"task_id": "t"}}), now=rows.now))
+        assert rows.case(adopter).attempts[1].standing is Z.UNCERTAIN
+        assert spent(rows) == PRICE
+
+    def test_many_workers_at_once_do_not_pass_it(self, rows: Rows) -> None:
+        gateway = Gateway()
+        ids = [rows.job() for _ in range(12)]
+        together = threading.Barrier(12)
+
+        def order(job_id: str, name: str) -> None:
+            parts = with_terms(worker(rows, gateway, name), daily_usd=3 * PRICE)
+            together.wait(10)
+            submission.submit(job_id, parts)
+
+        threads = [threading.Thread(target=order, args=(one, f"w{n}")) for n, one in enumerate(ids)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert gateway.sent == 3
+        assert spent(rows) == pytest.approx(3 * PRICE)
+        assert sum(rows.case(one).job.state is State.GENERATING for one in ids) == 3
+
+
+class TestMaxInFlight:
+    def test_many_workers_at_once_do_not_pass_it(self, rows: Rows) -> None:
+        gateway = Gateway()
+        ids = [rows.job() for _ in range(10)]
+        together = threading.Barrier(10)
+
+        def order(job_id: str, name: str) -> None:
+            parts = worker(rows, gateway, name)
+            parts.settings = replace(parts.settings, max_in_flight=4)
+            together.wait(10)
+            submission.submit(job_id, parts)
+
+        threads = [threading.Thread(target=order, args=(one, f"w{n}")) for n, one in enumerate(ids)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert gateway.sent == 4
+
+    def test_a_full_gateway_makes_a_job_wait(self, rows: Rows) -> None:
+        parts = worker(rows, Gateway())
+        parts.settings = replace(parts.settings, max_in_flight=1)
+        submission.submit(rows.job(), parts)
+        second = rows.job()
+        submission.submit(second, parts)
+        job = rows.case(second).job
+        assert job.waiting == {"provider": "evolink", "code": "full", "reason": "evolink has 1 in flight"}
+
+    @pytest.mark.parametrize(
+        ("columns", "counts"),
+        [
+            ({"accepted_at": NOW}, True),
+            ({"lost_at": None}, True),  # being submitted
+            ({"lost_at": NOW}, False),
+            ({"accepted_at": NOW, "outcome": A.FINISHED}, False),
+            ({"accepted_at": NOW, "account": "another"}, False),
+            ({"accepted_at": NOW, "provider": "apiframe"}, False),
+        ],
+    )
+    def test_what_is_in_flight(self, rows: Rows, columns: dict[str, Any], counts: bool) -> None:
+        rows.attempt(rows.job(State.GENERATING), **columns)
+        known = Account("evolink", "https://gateway", "sk-1")
+        assert known.fingerprint != ACCOUNT
+        rows.write(
+            lambda db: db.execute(
+                sa.update(attempts).where(attempts.c.account == ACCOUNT).values(account=known.fingerprint)
+            )
+        )
+        assert rows.write(lambda db: availability.in_flight(db, known)) == int(counts)
+
+
+class TestPauses:
+    @pytest.mark.parametrize(
+        ("answer", "reason", "seconds"),
+        [
+            (refuse(429, "rate_limit_error", {"Retry-After": "42"}), "rate_limited", 42),
+            (refuse(429, "rate_limit_error"), "rate_limited", 60),
+            (refuse(402, "insufficient_quota_error"), "insufficient_credits", 900),
+            (refuse(401, "authentication_error"), "unauthorized", 300),
+        ],
+    )
+    def test_a_refusal_about_the_key_lets_it_rest(self, rows: Rows, answer: Any, reason: str, seconds: float) -> None:
+        gateway = Gateway(answer)
+        parts = worker(rows, gateway)
+        first, second = rows.job(), rows.job()
+        submission.submit(first, parts)
+        assert resting(rows) == Pause(reason, seconds)
+        submission.submit(second, parts)
+        assert gateway.sent == 1
+        waiting = rows.case(second).job.waiting
+        assert waiting is not None
+        assert (waiting["provider"], waiting["code"]) == ("evolink", reason)
+        assert resting(rows, "query") is None
+
+    def test_a_refusal_about_the_request_pauses_nothing(self, rows: Rows) -> None:
+        submission.submit(rows.job(), worker(rows, Gateway(refuse(400, "invalid_request_error"))))
+        assert resting(rows) is None
+
+    def test_a_longer_rest_is_not_shortened_and_a_longer_one_counts(self, rows: Rows) -> None:
+        for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
+            asked = Pause(reason, seconds)
+            with rows.database.write() as db:
+                pauses.rest(db, KEY, "submit", asked, now=rows.now)
+            found = resting(rows)
+            assert found is not None
+            assert found.seconds == kept
+
+    def test_a_rest_ends(self, rows: Rows) -> None:
+        rows.write(lambda db: pauses.rest(db, KEY, "submit", Pause("rate_limited", 10), now=rows.now))
+        rows.now += 10 * SECOND
+        assert resting(rows) is None
+
+    def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
+        rows.write(lambda db: pauses.rest(db, KEY, "submit", Pause("unauthorized", 300), now=rows.now))
+        new = Account("evolink", "https://gateway", "sk-2")
+        assert rows.write(lambda db: pauses.resting(db, new, "submit", now=rows.now)) is None
+
+
+class TestCosts:
+    def test_the_sums_are_by_gateway_day_and_what_became_of_the_money(self, rows: Rows) -> None:
+        done, dead, running = rows.job(State.ARCHIVED), rows.job(State.FAILED), rows.job(State.GENERATING)
+        usd = {"estimated_usd": 1.0, "estimated_credits": 10.0}
+        rows.attempt(
+            done, 1, standing=Z.CHARGED, outcome=A.DELIVERED, **{**usd, "reported_usd": 1.5, "reported_credits": 15.0}
+        )
+        rows.attempt(done, 2, standing=Z.CHARGED, outcome=A.FINISHED, **usd)
+        rows.attempt(dead, 1, standing=Z.UNCERTAIN, outcome=A.EXPIRED, **usd)
+        rows.attempt(dead, 2, standing=Z.NONE, outcome=A.REFUSED, **usd)
+        rows.attempt(running, 1, standing=Z.HELD, **usd)
+        rows.attempt(running, 2, standing=Z.REFUNDED, outcome=A.FAILED, day="2026-03-03", provider="gravitex")
+        found = self.sums(rows)
+        assert found == [
+            costs.Sum("evolink", TODAY, "charged", 1, 15.0, 1.5, 0),
+            costs.Sum("evolink", TODAY, "held", 1, 10.0, 1.0, 0),
+            costs.Sum("evolink", TODAY, "paid_not_delivered", 1, 10.0, 1.0, 0),
+            costs.Sum("evolink", TODAY, "uncertain", 1, 10.0, 1.0, 0),
+            costs.Sum("gravitex", "2026-03-03", "refunded", 1, 0.0, 0.0, 1),
+        ]
+
+    def test_a_finished_video_that_is_still_being_copied_is_simply_charged(self, rows: Rows) -> None:
+        rows.attempt(rows.job(State.ARCHIVING), 1, standing=Z.CHARGED, outcome=A.FINISHED)
+        assert [one.line for one in self.sums(rows)] == ["charged"]
+
+    def test_days_and_gateways_can_be_chosen(self, rows: Rows) -> None:
+        job_id = rows.job(State.ARCHIVED)
+        for number, day in enumerate(("2026-03-02", "2026-03-03", "2026-03-04"), 1):
+            rows.attempt(job_id, number, standing=Z.CHARGED, outcome=A.DELIVERED, day=day)
+        assert [one.day for one in self.sums(rows, "2026-03-02", "2026-03-03")] == ["2026-03-03", "2026-03-02"]
+        assert self.sums(rows, provider="apiframe") == []
+
+    def sums(self, rows: Rows, since: str = "2026-01-01", until: str = "2026-12-31", **more: Any) -> list[costs.Sum]:
+        return rows.write(lambda db: costs.sums(db, since=since, until=until, **more))
+
+
+def test_the_day_of_an_order_is_utcs(rows: Rows, database: Database) -> None:
+    rows.now = NOW.replace(hour=23, minute=59)
+    job_id = rows.job()
+    submission.submit(job_id, worker(rows, Gateway()))
+    assert rows.case(job_id).attempts[1].day == TODAY
+    with database.read() as db:
+        assert db.execute(sa.select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one() == State.GENERATING
+    assert rung(worker(rows, Gateway())) == []

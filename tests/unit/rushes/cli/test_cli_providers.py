@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from click.testing import Result
+from fake_service import Service
+
+from jobs.gateways import describe
+from jobs.generation import Mode
+from jobs.providers.registry import PROVIDERS, Terms, on_terms
+from rushes.cli.providers import state
+
+READY: dict[str, Any] = {
+    "obstacle": None,
+    "paused": {"submit": None, "query": None},
+    "in_flight": 3,
+    "max_in_flight": 50,
+    "budget": None,
+    "unknown_words": {},
+}
+BUDGET = {"daily_usd": 50.0, "spent_usd": 3.1, "day": "2026-11-21"}
+
+
+def hindered(code: str, seconds: int) -> dict[str, Any]:
+    return {"obstacle": {"code": code, "reason": f"evolink: {code}", "seconds": seconds}}
+
+
+def gateway(name: str = "evolink", terms: Terms | None = None, **standing: Any) -> dict[str, Any]:
+    told = describe(on_terms({name: terms or Terms()})[name])
+    return {**told, "configured": True, "standing": {**READY, **standing}}
+
+
+def without_key(name: str) -> dict[str, Any]:
+    return {**describe(PROVIDERS[name]), "configured": False, "standing": None}
+
+
+@pytest.fixture
+def every(service: Service) -> dict[str, Any]:
+    rows = [gateway() if name == "evolink" else without_key(name) for name in PROVIDERS]
+    service.answer("GET", "/v1/providers", {"data": rows})
+    return {"data": rows}
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ({}, "ready"),
+        ({"budget": BUDGET}, "ready; $46.90 left"),
+        (hindered("rate_limited", 42), "rests 42 s: rate_limited"),
+        (hindered("insufficient_credits", 900), "rests 15 min: insufficient_credits"),
+        (hindered("full", 5), "full"),
+        ({**hindered("over_budget", 900), "budget": BUDGET}, "budget spent"),
+        ({"paused": {"submit": None, "query": {"reason": "rate_limited", "seconds": 30}}}, "ready; queries rest 30 s"),
+        ({"unknown_words": {"dreaming": 2}}, "ready; unknown words"),
+    ],
+)
+def test_a_state_is_said_in_a_few_words(standing: dict[str, Any], said: str) -> None:
+    assert state(gateway(**standing)) == said
+
+
+def test_a_gateway_without_a_key_has_none() -> None:
+    assert state(without_key("apiframe")) == "no key"
+
+
+def test_the_list_has_a_line_for_each_gateway(every: Any, rushes: Callable[..., Result]) -> None:
+    lines = [line.split("\t") for line in rushes("providers").stdout.splitlines()]
+    assert {line[0]: line[1:] for line in lines} == {
+        "aivideoapi": ["", "all", "$0.12", "$0.20", "", "no key"],
+        "apiframe": ["", "all", "17 credits", "17–26 credits", "", "no key"],
+        "easyrouter": ["", "all", "$0.10", "$0.15", "", "no key"],
+        "gravitex": ["", "all but edit", "", "", "", "no key"],
+        "evolink": ["yes", "all", "$0.086", "$0.144", "3 / 50", "ready"],
+    }
+
+
+def test_the_list_fits_a_terminal_of_100_columns(every: Any, on_terminal: Callable[..., str]) -> None:
+    shown = on_terminal("providers").splitlines()
+    assert max(map(len, shown)) <= 100
+    (line,) = [line for line in shown if "evolink" in line]
+    assert line.split() == ["evolink", "yes", "all", "$0.086", "$0.144", "3", "/", "50", "ready"]
+    assert "…" not in "".join(shown)
+
+
+def test_json_is_the_answer_as_it_came(every: Any, service: Service, rushes: Callable[..., Result]) -> None:
+    assert json.loads(rushes("providers", "--json").stdout) == every
+    service.answer("GET", "/v1/providers/evolink", gateway())
+    assert json.loads(rushes("providers", "evolink", "--json").stdout) == gateway()
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_whole_gateway_fits_a_terminal_and_loses_no_word(
+    name: str, service: Service, on_terminal: Callable[..., str]
+) -> None:
+    service.answer("GET", f"/v1/providers/{name}", gateway(name, budget=BUDGET, unknown_words={"dreaming": 2}))
+    shown = on_terminal("providers", name)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "…" not in shown
+    for mode in PROVIDERS[name].abilities:
+        assert f"  {mode} " in shown
+        assert PROVIDERS[name].abilities[mode].model in shown
+    assert "$3.10 of $50.00 spent on 2026-11-21 (UTC)" in shown
+    assert "dreaming, met 2 times" in shown
+
+
+def test_a_whole_gateway_is_rows_of_three_for_a_script(service: Service, rushes: Callable[..., Result]) -> None:
+    told = gateway("aivideoapi", Terms(frozenset({"first_clip"})), **hindered("full", 5))
+    service.answer("GET", "/v1/providers/aivideoapi", told)
+    rows = [line.split("\t") for line in rushes("providers", "aivideoapi").stdout.splitlines()]
+    assert {len(row) for row in rows} == {3}
+    found = {(part, name): said for part, name, said in rows}
+    assert found["aivideoapi", "hindered"] == "evolink: full; looked at again in 5 s"
+    assert found["in every mode", "switch first_clip"] == "on; wan-2.7-image-to-video: first_clip, driving_audio"
+    assert found["in every mode", "720p, per second"] == "$0.12 (24 credits)"
+    assert found["video-edit", "duration"] == "0 or 2 to 10 s"
+    assert "(switch first_clip: on)" in found["image-to-video", "media"]
+
+
+def test_what_differs_between_modes_stands_with_each(service: Service, rushes: Callable[..., Result]) -> None:
+    narrow = replace(PROVIDERS["evolink"].abilities[Mode.TEXT], seed=(5, 9))
+    provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, Mode.TEXT: narrow})
+    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "standing": READY})
+    rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
+    assert {part: said for part, name, said in rows if name == "seed"} == {
+        "text-to-video": "5 to 9",
+        "image-to-video": "1 to 2147483647",
+        "reference-to-video": "1 to 2147483647",
+        "video-edit": "1 to 2147483647",
+    }
+
+
+def test_an_unknown_gateway_is_not_found_and_the_hint_says_where_to_look(
+    service: Service, rushes: Callable[..., Result]
+) -> None:
+    problem = {"code": "unknown_provider", "detail": "No gateway 'x/y'; there are evolink."}
+    service.answer("GET", "/v1/providers/x%2Fy", problem, 404)
+    result = rushes("providers", "x/y")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "error: No gateway 'x/y'; there are evolink." in result.stderr
+    assert "hint: `rushes providers` shows what there is" in result.stderr
