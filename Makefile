@@ -3,7 +3,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: setup test lint demo bench docs lock clean
+.PHONY: setup test lint demo bench simulate soak docs lock clean
 
 setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
 
@@ -18,11 +18,12 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml | $(BIN)/python $(UV)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
 	touch $@
 
-lint: setup ## style, types, import rules, and no index host in the lock
+lint: setup ## style, types, import rules, known vulnerabilities, and no index host in the lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/advisories.py
 	@! grep -lE 'https?://' requirements*.txt
 	@! git ls-files | grep -E '(^|/)(uv\.lock|pylock.*\.toml)$$'
 
@@ -37,12 +38,19 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/two_hundred_jobs.py
 	$(BIN)/python benchmarks/transfer_memory.py
 	$(BIN)/python benchmarks/translate_and_route.py
+	$(BIN)/python benchmarks/bad_token.py
+
+soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
+	$(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)
+
+simulate: setup ## the service under a seeded fate: SEEDS=100000 of them, or SEED=123 with its story
+	$(BIN)/python tests/simulation/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
 
 docs: setup ## renew the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
 lock: $(BIN)/python $(UV) ## renew the hashed locks from pyproject.toml
-	$(COMPILE) --extra cli pyproject.toml -o requirements.txt
+	$(COMPILE) --extra cli --extra metrics pyproject.toml -o requirements.txt
 	$(COMPILE) --extra cli --extra local --extra test -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:

@@ -50,6 +50,7 @@ ROOT = Path(__file__).parents[1]
 PLAIN = Generation(mode=Mode.TEXT, prompt="A red fox in snow")
 EDIT = Generation(mode=Mode.EDIT, prompt="Let it snow")
 NOT_PUBLISHED = "not published"
+OTHER_REASONS = {code: said for code, said in error_codes.REASONS.items() if code not in error_codes.FLAGS}
 
 
 def gateways() -> str:
@@ -204,10 +205,12 @@ def state_diagram() -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"gateways": gateways},
     "docs/architecture.md": {"states": state_diagram, "fixed-numbers": fixed_numbers},
+    "docs/audit.md": {"findings": partial(meanings, error_codes.FINDINGS, "what to do")},
     "docs/errors.md": {
         "errors": partial(meanings, error_codes.ERRORS, "does trying again help?"),
         "waits": partial(meanings, error_codes.WAITS, "what to do"),
         "flags": partial(meanings, error_codes.FLAGS, "what to do"),
+        "reasons": partial(meanings, OTHER_REASONS, "what to do"),
         "misfits": partial(meanings, error_codes.MISFITS, "what to do"),
         "problems": problem_codes,
     },

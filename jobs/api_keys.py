@@ -1,9 +1,17 @@
-"""API keys: shown once, kept as a digest. A key is 160 random bits, so a plain SHA-256 of it tells nothing."""
+"""API keys: shown once, kept as a digest, each with one scope.
+
+A key is 160 random bits, so a plain SHA-256 of it tells nothing, and finding one needs no compare of secrets: what the
+database compares are digests, and who could measure how far two of them agree would learn a digest, not a key.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
@@ -13,24 +21,54 @@ from jobs.database import Database
 from jobs.models import api_keys
 
 PREFIX = "rk_"
+USE_WRITTEN_EVERY = timedelta(minutes=1)
 
 
-def create(database: Database, name: str) -> tuple[str, str]:
+class Scope(StrEnum):
+    """What a key may do, from the least to the most; each holds those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    def covers(self, needed: Scope) -> bool:
+        order = list(Scope)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True)
+class LiveKey:
+    """A key that was not revoked."""
+
+    id: str
+    scope: Scope
+
+
+def create(database: Database, name: str, scope: Scope = Scope.WRITE) -> tuple[str, str]:
     """A new key's id and the key itself, which is never seen again."""
     key_id, key = f"key_{ULID()}", PREFIX + secrets.token_hex(20)
     with database.write() as db:
-        row = {"id": key_id, "name": name, "digest": _digest(key), "created_at": database.clock(db)}
-        db.execute(sa.insert(api_keys).values(**row))
+        row = {"id": key_id, "name": name, "scope": scope.value, "digest": _digest(key)}
+        db.execute(sa.insert(api_keys).values(**row, created_at=database.clock(db)))
     return key_id, key
 
 
-def find(db: Connection, key: str) -> str | None:
-    """The id of a live key; None for any other."""
+def find(db: Connection, key: str) -> LiveKey | None:
+    """The live key; None for any other. Asked anew for every request: a revoked key is refused at once."""
     if not key.startswith(PREFIX):
         return None
     live = sa.and_(api_keys.c.digest == _digest(key), api_keys.c.revoked_at.is_(None))
-    found: str | None = db.execute(sa.select(api_keys.c.id).where(live)).scalar_one_or_none()
-    return found
+    row = db.execute(sa.select(api_keys.c.id, api_keys.c.scope).where(live)).one_or_none()
+    return None if row is None else LiveKey(row.id, Scope(row.scope))
+
+
+def mark_used(database: Database, key_ids: Collection[str]) -> None:
+    """Write that these keys are in use, unless it was written within the last minute. Raises DatabaseUnavailable."""
+    with database.write() as db:
+        now = database.clock(db)
+        known = api_keys.c.last_used_at
+        stale = sa.or_(known.is_(None), known < now - USE_WRITTEN_EVERY)
+        db.execute(sa.update(api_keys).where(api_keys.c.id.in_(key_ids), stale).values(last_used_at=now))
 
 
 def revoke(database: Database, key_id: str) -> bool:

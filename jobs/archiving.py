@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
-from jobs import reconcile, schedule, steps, store
+from jobs import reconcile, schedule, sidecar, steps, store
 from jobs.database import DatabaseUnavailable
 from jobs.parts import Parts
 from jobs.records import AttemptOutcome, Case, Facts, Note, Standing
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.states import State
 from jobs.store import Held
-from jobs.view import job_view
 from storage.boxes import check_boxes
 from storage.bucket import StoredVideo
 from storage.errors import (
@@ -29,7 +27,7 @@ from storage.errors import (
     ObjectExists,
     StorageError,
 )
-from storage.fetch import FetchLimits, Spooled, fetch_to_spool
+from storage.fetch import FetchLimits, Spooled
 from storage.keys import poster_key, sidecar_key
 from storage.probe import VideoFacts
 
@@ -142,7 +140,7 @@ def _fetch(held: Held, parts: Parts, keep_going: Callable[[], None]) -> Spooled:
     assert attempt is not None
     for link in (attempt.link, None):
         try:
-            return fetch_to_spool(
+            return parts.fetch(
                 parts.session,
                 link or reconcile.fresh_link(attempt, parts),
                 folder=parts.spool_dir,
@@ -169,17 +167,10 @@ def _put(case: Case, proven: _Proven, parts: Parts, keep_going: Callable[[], Non
         "rushes-fps": f"{proven.video.fps:.3f}",
     }
     parts.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
-    parts.bucket.put_small(sidecar_key(key), _sidecar(case, metadata), "application/json")
+    parts.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
     keep_going()
     parts.bucket.put_video(key, proven.spooled, metadata, keep_going)
     return _stored(case, StoredVideo(key, proven.spooled.bytes, metadata), parts)
-
-
-def _sidecar(case: Case, metadata: Mapping[str, str]) -> bytes:
-    """What is needed to rebuild the row from the bucket alone: no keys, no `notify_url`."""
-    request = {name: value for name, value in case.job.request.items() if name != "notify_url"}
-    view = {name: value for name, value in job_view(case).items() if name not in ("links", "video")}
-    return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
 
 def _met_object(case: Case, parts: Parts) -> Facts:
@@ -211,18 +202,8 @@ def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
 
 def _stored(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
     """The row's facts, from the object's own metadata; the row takes the object's attempt."""
-    said = stored.metadata
-    number = int(said["rushes-attempt"])
-    width, _, height = said["rushes-size"].partition("x")
-    video = {
-        "bucket": parts.bucket.config.bucket,
-        "bytes": stored.bytes,
-        "sha256": said["rushes-sha256"],
-        "duration_s": float(said["rushes-duration-s"]),
-        "width": int(width),
-        "height": int(height),
-        "fps": float(said["rushes-fps"]),
-    }
+    number = int(stored.metadata["rushes-attempt"])
+    video = {"bucket": parts.bucket.config.bucket, **sidecar.video_columns(stored)}
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},

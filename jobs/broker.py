@@ -43,6 +43,8 @@ _COMMON: dict[str, Any] = {
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
+    # Out of memory is such an error: without this, a full Valkey ends every worker that it hands a message.
+    "broker_channel_error_retry": True,
     "enable_utc": True,
 }
 # A publish costs at most about a second on a Valkey that does not answer; the ringer then stays silent for a while.

@@ -19,6 +19,7 @@ try:
 except BadSettings as e:
     raise SystemExit(f"These settings keep Rushes from starting:\n{e}") from e
 
+logs.hide(settings.secrets)
 app = working_app(settings)
 
 

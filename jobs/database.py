@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,6 +62,35 @@ class Database:
         """A transaction that only reads. Raises DatabaseUnavailable."""
         with _translated(), self.engine.connect().execution_options(reads_only=True) as db:
             yield db
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `read`, but all of it sees the database at one moment, and it may take its time."""
+        if self.is_sqlite:  # in WAL mode every transaction sees one moment
+            with self.read() as db:
+                yield db
+            return
+        options = {"reads_only": True, "isolation_level": "REPEATABLE READ"}
+        with _translated(), self.engine.connect().execution_options(**options) as db:
+            db.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield db
+
+    def back_up(self, file: Path) -> datetime:
+        """Copy a SQLite database to a new file, as it is at one moment; just before when that was.
+
+        Writers go on meanwhile. Raises FileExistsError, DatabaseUnavailable.
+        """
+        file.touch(mode=0o600, exist_ok=False)  # the copy holds what the database holds
+        connection = self.engine.raw_connection()
+        try:
+            taken_at = datetime.now(UTC)
+            connection.cursor().execute("VACUUM INTO ?", (str(file),))
+        except sqlite3.Error as e:
+            file.unlink()
+            raise DatabaseUnavailable(str(e)) from e
+        finally:
+            connection.close()
+        return taken_at
 
     def close(self) -> None:
         self.engine.dispose()

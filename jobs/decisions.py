@@ -34,7 +34,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class Turn:
     """One move, with what it writes on the job and on its current attempt."""
 
     move: Move
@@ -42,8 +42,8 @@ class _Turn:
     attempt: Mapping[str, Any]
 
 
-def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules) -> Outcome:
-    """The moves that a case with these facts makes, and when it next wants attention."""
+def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
+    """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
     facts = _close_dead(case, facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
@@ -51,7 +51,8 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules) -> Outcome:
         case = replace(case, job=replace(case.job, **facts.video))
     changes: dict[str, Any] = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
     notes = list(facts.notes)
-    while turn := _JUDGES[case.job.state](case, now, rules):
+    while turn := wish or _JUDGES[case.job.state](case, now, rules):
+        wish = None
         moves.append(turn.move)
         changes |= {"attempt": turn.move.attempt, **turn.job}
         if turn.attempt:
@@ -87,24 +88,42 @@ def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     for number, attempt in _with_facts(case, facts, now).attempts.items():
         resting = number == case.job.attempt and case.job.state not in ENDED
         if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
-            expired = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
-            closed[number] = {**facts.attempts.get(number, {}), **expired}
+            standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
+            closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
     return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
 
 
-def _queued(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
-    if proof := _proof(case, rules):
-        return proof
-    running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
-    if running is not None:
-        return _turn(E.RECALL, running, {**_no_error(), "provider": running.provider, "flagged": None})
+    if known := _known_elsewhere(case, rules):
+        return known
+    suspected = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
+    if suspected is not None:
+        uncertain = {"standing": Standing.UNCERTAIN}
+        return turn_of(E.RESTORE, suspected, {"flagged": None}, uncertain, detail=suspected.request)
     if now < case.job.start_by:
         return None
-    return _Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
+    return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
 
 
-def _submitting(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
+    """Another attempt that made the video, or is making it."""
+    running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
+    if running is None or _waiting_proof(case):
+        return _proof(case, rules)
+    return turn_of(E.RECALL, running, {**no_error(), "provider": running.provider, "flagged": None})
+
+
+def _is_unheeded(attempt: Attempt) -> bool:
+    """Whether an order is suspected and no decision rests on that yet."""
+    return attempt.is_suspected and attempt.standing is Standing.NONE
+
+
+def _never_heard_of(attempt: Attempt, case: Case) -> bool:
+    return _is_unheeded(attempt) and all(letter.attempt != attempt.number for letter in case.letters)
+
+
+def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """A submit is over, by its answer or by its holder's death."""
     attempt = _current(case)
     if attempt.outcome is A.REFUSED:
@@ -116,10 +135,10 @@ def _submitting(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     lost: dict[str, Any] = {} if attempt.lost_at else {"lost_at": now}
     if attempt.is_open:
         lost["standing"] = Standing.UNCERTAIN
-    return _turn(E.LOSE, attempt, attempt_changes=lost)
+    return turn_of(E.LOSE, attempt, attempt_changes=lost)
 
 
-def _unconfirmed(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
     attempt = _current(case)
     if attempt.outcome is A.REFUSED:
         return _refused(case, attempt, rules)
@@ -131,21 +150,23 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> _Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is not None:
         return _accepted(case, attempt, now)
+    if attempt.is_suspected and (known := _known_elsewhere(case, rules)):
+        return known
     if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
         return _unknown_forever(attempt, now)
     if may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
-        return _turn(E.RESUBMIT, attempt, {"start_by": _start_by(case, now, rules)})
+        return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
     return None
 
 
-def _generating(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
     attempt = _current(case)
     if attempt.outcome is A.FINISHED:
         return _finished(attempt, rules)
     if attempt.outcome is A.FAILED:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is None:
-        return _turn(E.GIVE_BACK, attempt, {"progress": None})
+        return turn_of(E.GIVE_BACK, attempt, {"progress": None})
     if now >= schedule.life_end(attempt, rules.settings, rules.providers):
         return _unknown_forever(
             attempt, now, "task_expired", "The gateway gave no last word while the task could exist."
@@ -153,26 +174,26 @@ def _generating(case: Case, now: datetime, rules: Rules) -> _Turn | None:
     return None
 
 
-def _archiving(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _archiving(case: Case, now: datetime, rules: Rules) -> Turn | None:
     attempt = _current(case)
     if attempt.outcome is A.DELIVERED:
         # Its task may have been given back to its true owner while it was copied: then a person must look.
         flagged = None if attempt.task_id else "foreign_task"
-        job = {**_no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
-        return _turn(E.STORE, attempt, job)
+        job = {**no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
+        return turn_of(E.STORE, attempt, job)
     if attempt.outcome is A.UNDELIVERED:
         event = E.KEY_CONFLICT if attempt.error_code == "key_conflict" else E.EXPIRE
-        return _turn(event, attempt, {**_error(attempt, retryable=True), "link_dies_at": None})
+        return turn_of(event, attempt, {**_error(attempt, retryable=True), "link_dies_at": None})
     if attempt.is_open:
-        return _turn(E.GIVE_BACK, attempt, {"progress": None, "link_dies_at": None})
+        return turn_of(E.GIVE_BACK, attempt, {"progress": None, "link_dies_at": None})
     return None
 
 
-def _failed(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _failed(case: Case, now: datetime, rules: Rules) -> Turn | None:
     return _proof(case, rules)
 
 
-def _ended(case: Case, now: datetime, rules: Rules) -> _Turn | None:
+def _ended(case: Case, now: datetime, rules: Rules) -> Turn | None:
     return None
 
 
@@ -184,7 +205,7 @@ def _not_started(case: Case) -> dict[str, Any]:
     return {"error_code": "not_started", "error_message": message, "error_retryable": True, "error_said": None}
 
 
-_JUDGES: dict[State, Callable[[Case, datetime, Rules], _Turn | None]] = {
+_JUDGES: dict[State, Callable[[Case, datetime, Rules], Turn | None]] = {
     S.QUEUED: _queued,
     S.SUBMITTING: _submitting,
     S.UNCONFIRMED: _unconfirmed,
@@ -196,54 +217,56 @@ _JUDGES: dict[State, Callable[[Case, datetime, Rules], _Turn | None]] = {
 }
 
 
-def _accepted(case: Case, attempt: Attempt, now: datetime) -> _Turn:
+def _accepted(case: Case, attempt: Attempt, now: datetime) -> Turn:
     """A wish to cancel lapses here: no gateway can cancel, and what is paid for will be archived."""
     lapsed = {"cancel_lapsed": True} if case.job.cancel_requested_at else {}
-    job = {**_no_error(), "provider": attempt.provider, "cancel_requested_at": None, "flagged": None, "overdue": False}
+    job = {**no_error(), "provider": attempt.provider, "cancel_requested_at": None, "flagged": None, "overdue": False}
     changes = {"standing": Standing.HELD, **({} if attempt.accepted_at else {"accepted_at": now})}
-    return _turn(E.ACCEPT, attempt, job, changes, {"task_id": attempt.task_id, **lapsed})
+    return turn_of(E.ACCEPT, attempt, job, changes, {"task_id": attempt.task_id, **lapsed})
 
 
-def _finished(attempt: Attempt, rules: Rules) -> _Turn:
-    job = {**_no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
+def _finished(attempt: Attempt, rules: Rules) -> Turn:
+    job = {**no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
     job["link_dies_at"] = schedule.link_end(attempt, rules.settings, rules.providers)
-    return _turn(E.FINISH, attempt, job, detail={"by": attempt.news_by})
+    return turn_of(E.FINISH, attempt, job, detail={"by": attempt.news_by})
 
 
-def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> _Turn:
+def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> Turn:
     detail = {"code": attempt.error_code, "message": attempt.error_message, "by": attempt.news_by}
     if case.job.cancel_requested_at and case.job.state is S.UNCONFIRMED:
-        return _turn(E.CANCEL, attempt, detail=detail)
+        return turn_of(E.CANCEL, attempt, detail=detail)
     bought = sum(a.accepted_at is not None for a in case.attempts.values())
-    again = bool(attempt.error_retryable) and bought < rules.settings.max_attempts and rules.remaining(case)
+    # Whoever made an order that we have forgotten may have made the next one as well.
+    again = bool(attempt.error_retryable) and not attempt.is_suspected
+    again = again and bought < rules.settings.max_attempts and bool(rules.remaining(case))
     if again or _waiting_proof(case):
-        return _turn(
+        return turn_of(
             E.FAIL_RETRYABLE,
             attempt,
-            {**_no_error(), "progress": None, "start_by": _start_by(case, now, rules)},
+            {**no_error(), "progress": None, "start_by": start_by(case, now, rules)},
             {},
             detail,
         )
-    return _turn(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
+    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
 
 
-def _refused(case: Case, attempt: Attempt, rules: Rules) -> _Turn:
+def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
     detail = {"code": attempt.error_code, "message": attempt.error_message}
     if case.job.cancel_requested_at:
-        return _turn(E.CANCEL, attempt, detail=detail)
+        return turn_of(E.CANCEL, attempt, detail=detail)
     # A refusal that is about the key (no credit, too many requests) is no reason to fail a job: it waits.
     if attempt.error_code not in ABOUT_REQUEST or rules.remaining(case) or _waiting_proof(case):
-        return _turn(E.DEFER, attempt, {"flagged": _FLAGS.get(attempt.error_code or "")}, detail=detail)
-    return _turn(E.REFUSE, attempt, _error(attempt, retryable=False), detail=detail)
+        return turn_of(E.DEFER, attempt, {"flagged": _FLAGS.get(attempt.error_code or "")}, detail=detail)
+    return turn_of(E.REFUSE, attempt, _error(attempt, retryable=False), detail=detail)
 
 
 _FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 
 
-def _not_sent(case: Case, attempt: Attempt) -> _Turn:
+def _not_sent(case: Case, attempt: Attempt) -> Turn:
     event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
     unsent = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
-    return _turn(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
+    return turn_of(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
 
 
 def _unknown_forever(
@@ -251,24 +274,24 @@ def _unknown_forever(
     now: datetime,
     code: str = "submit_unconfirmed",
     message: str = "The answer to the submit was lost.",
-) -> _Turn:
+) -> Turn:
     expired = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
     said = f"{message} It may have been charged."
     error = {"error_code": code, "error_message": said, "error_retryable": True, "error_said": None}
-    return _turn(E.EXPIRE, attempt, {**error, "flagged": "uncertain_money"}, expired)
+    return turn_of(E.EXPIRE, attempt, {**error, "flagged": "uncertain_money"}, expired)
 
 
 def _waiting_proof(case: Case) -> Attempt | None:
     return next((a for a in case.attempts.values() if a.outcome is A.FINISHED), None)
 
 
-def _proof(case: Case, rules: Rules) -> _Turn | None:
+def _proof(case: Case, rules: Rules) -> Turn | None:
     """An attempt that made the video after all: it is copied, and nothing more is bought."""
     made = _waiting_proof(case)
     if made is None:
         return None
-    job = {**_no_error(), "provider": made.provider, "progress": 100, "flagged": None}
-    return _turn(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
+    job = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
+    return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 
 def may_resubmit(case: Case, rules: Rules) -> bool:
@@ -334,14 +357,14 @@ def _current(case: Case) -> Attempt:
     return attempt
 
 
-def _turn(
+def turn_of(
     event: Event,
     attempt: Attempt,
     job: Mapping[str, Any] | None = None,
     attempt_changes: Mapping[str, Any] | None = None,
     detail: Mapping[str, Any] | None = None,
-) -> _Turn:
-    return _Turn(Move(event, attempt.number, detail or {}), job or {}, attempt_changes or {})
+) -> Turn:
+    return Turn(Move(event, attempt.number, detail or {}), job or {}, attempt_changes or {})
 
 
 def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
@@ -353,11 +376,11 @@ def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
     }
 
 
-def _no_error() -> dict[str, Any]:
+def no_error() -> dict[str, Any]:
     return {"error_code": None, "error_message": None, "error_retryable": None, "error_said": None}
 
 
-def _start_by(case: Case, now: datetime, rules: Rules) -> datetime:
+def start_by(case: Case, now: datetime, rules: Rules) -> datetime:
     """A further attempt has as long to be accepted as the client gave the first, while its inputs can be fetched."""
     asked = now + timedelta(seconds=case.job.request.get("start_within_s") or rules.settings.start_within_s)
     return min(asked, case.job.inputs_until or asked)

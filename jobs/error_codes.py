@@ -47,7 +47,6 @@ WAITS = {
     "unreachable": Meaning("The gateway's name cannot be resolved.", "look at the network"),
     "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
-    "unknown_attempt": Meaning("A callback speaks of an order that this database does not know.", "see `needs_person`"),
 }
 
 # `needs_person` of a job.
@@ -58,11 +57,63 @@ FLAGS = {
     "uncertain_money": Meaning("It failed, and may have been charged.", "ask the gateway, by time and request"),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
-        "A callback speaks of an order that this database does not know: a backup was put back.",
-        "look for the task at the gateway before it is bought again",
+        "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
+        "look for the other task at its gateway; the job's events name it",
     ),
     "troubled": Meaning("Its step failed on our side several times in a row.", "look at its events and the log"),
     "raises": Meaning("Its row makes a step raise before it begins.", "a bug: look at the log, and report it"),
+}
+
+# `data[].reason` of what needs a person, beside the flags of jobs.
+REASONS = {
+    "unconfirmed": Meaning(
+        "The answer to an order was lost. It settles itself if a callback comes in time.",
+        "look for the task at the gateway, by time and prompt",
+    ),
+    "link_dying": Meaning(
+        "A video could not be copied so far, and its link dies soon.", "look at the bucket and at the job's events"
+    ),
+    "paid_not_delivered": Meaning(
+        "A gateway made a video and charged it, and the job has ended without it.",
+        "fetch it by `attempts[].link` while that lives, or ask for the money",
+    ),
+    "unknown_job": Meaning(
+        "A callback speaks of a job that this database does not know: a backup was put back.",
+        "look for the task at the gateway; its video was paid for",
+    ),
+    **FLAGS,
+}
+
+# `findings[].code` of `rushes audit`; what to do once `--repair` has done what it can.
+FINDINGS = {
+    "live_without_alarm": Meaning("A live job has neither an alarm nor a holder.", "`--repair` sets its alarm"),
+    "open_attempt_without_alarm": Meaning(
+        "A job has ended with an order that is still open, and has no alarm.", "`--repair` sets its alarm"
+    ),
+    "history_mismatch": Meaning(
+        "A job's history does not end in its state.", "somebody wrote to the database: look at its events"
+    ),
+    "impossible_money": Meaning(
+        "An order's money is where it cannot be after what became of the order.", "ask the gateway, by its task"
+    ),
+    "spending_mismatch": Meaning(
+        "What a gateway's day counts is not what its orders come to.", "`--repair` counts again"
+    ),
+    "missing_object": Meaning(
+        "A job is archived, and its video is not in the bucket.", "look for an older version in the bucket, or a copy"
+    ),
+    "wrong_size": Meaning("A video's length is not the one on its job.", "as for a missing one"),
+    "wrong_checksum": Meaning("A video's SHA-256 is not the one on its job.", "as for a missing one"),
+    "foreign_object": Meaning("At a job's key stands an object that is not the job's.", "move it elsewhere"),
+    "object_not_adopted": Meaning(
+        "A job's video is in the bucket, and the job is not archived.", "`--repair` lets it be adopted, where it may be"
+    ),
+    "object_without_job": Meaning(
+        "The bucket holds an object of a job that the database does not know.",
+        "`--repair` builds the job again from video and sidecar; what lacks one of them is yours to judge",
+    ),
+    "missing_sidecar": Meaning("A video's sidecar is missing.", "`--repair` writes it again"),
+    "missing_poster": Meaning("A video's poster is missing.", "`--repair` makes it again from the video"),
 }
 
 # `misfits[].why` of a gateway that was considered.

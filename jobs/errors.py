@@ -21,6 +21,22 @@ class UnknownJob(JobsError):
     """No job has this id."""
 
 
+class TooLate(JobsError):
+    """A job can no longer be cancelled."""
+
+
+class NotFailed(JobsError):
+    """Only a failed job can be tried again."""
+
+
+class MayBePaid(JobsError):
+    """Another order may pay a second time; the client has to say that it accepts that."""
+
+
+class NothingLeft(JobsError):
+    """No gateway could come to another answer."""
+
+
 class BadReport(JobsError):
     """A gateway's answer or callback cannot be read. The job does not move."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.models import inbox, jobs
+from jobs.models import attempts, inbox, jobs
 from jobs.states import ENDED, State
 from jobs.store import bring_news
 
@@ -68,8 +68,17 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
             received_at=now,
         )
     )
+    if not is_open and state is not None and _is_forgotten(db, callback):
+        # An ended job whose backup was put back: this order was made since, and somebody has to ask about it.
+        db.execute(sa.update(jobs).where(jobs.c.id == callback.job_id).values(alarm_at=now))
     woken = bring_news(db, callback.job_id, now=now)
     return Kept(status, state, ring=woken, kept=True)
+
+
+def _is_forgotten(db: Connection, callback: Callback) -> bool:
+    """Whether the order that it speaks of has no row. Only we mint its token, so the order was made."""
+    row = sa.and_(attempts.c.job_id == callback.job_id, attempts.c.number == callback.attempt)
+    return db.execute(sa.select(attempts.c.number).where(row)).first() is None
 
 
 def _state(db: Connection, callback: Callback) -> tuple[State | None, bool]:

@@ -17,6 +17,7 @@ from ulid import ULID
 
 from jobs import availability, input_life, routing, schedule, store
 from jobs.database import Database
+from jobs.decisions import Rules
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.generation import JobRequest
 from jobs.models import events, idempotency_keys, jobs
@@ -40,6 +41,13 @@ class Intake:
     settings: Settings
     providers: Mapping[str, Provider]
     database: Database
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.settings, self.providers, self._left, jitter=lambda seconds: seconds)
+
+    def _left(self, case: Case) -> list[str]:
+        return routing.left(case, self.providers, self.settings)
 
 
 def check(body: Any, intake: Intake) -> JobRequest:

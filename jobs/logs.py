@@ -1,11 +1,15 @@
-"""Logs: one JSON line each, with times and ids. Tokens, keys and signed queries are masked, wherever they stand."""
+"""Logs: one JSON line each, with times and ids. What opens a door is masked, wherever it stands: by its shape, and
+where it is one of this installation's own secrets, by its value, whatever it looks like.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -19,11 +23,22 @@ SECRETS = [
 ]
 
 
+SHORTEST_SECRET = 6  # less would black out half of what is said
+_own: re.Pattern[str] | None = None
+
+
 def mask(text: str) -> str:
     """The text without anything that opens a door."""
     for pattern, replacement in SECRETS:
         text = pattern.sub(replacement, text)
-    return text
+    return text if _own is None else _own.sub("…", text)
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Mask these from now on, in this process. A gateway may quote a key of any shape, and a traceback a password."""
+    global _own
+    known = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)  # the whole before a part
+    _own = re.compile("|".join(map(re.escape, known))) if known else None
 
 
 def configure(level: str = "INFO") -> None:
@@ -34,7 +49,7 @@ def configure(level: str = "INFO") -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _mask_values,
+        _mask_values,  # the last: what it passes on is written
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -54,7 +69,32 @@ def configure(level: str = "INFO") -> None:
     root.setLevel(level)
     for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "botocore", "urllib3", "kombu"):
         logging.getLogger(noisy).setLevel("WARNING")
+    # What nobody caught is logged like everything else: Python itself would print its secrets as they are.
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_of_thread
 
 
 def _mask_values(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {mask(str(key)): _masked(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return [_masked(inner) for inner in value]
+    return mask(value if isinstance(value, str) else str(value))
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and issubclass(kind, Exception):
+        logging.getLogger("uncaught").critical("uncaught", exc_info=(kind, error, trace))
+    elif error is not None:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _log_uncaught_of_thread(args: threading.ExceptHookArgs) -> None:
+    if not issubclass(args.exc_type, SystemExit):
+        _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)

@@ -194,8 +194,10 @@ api_keys = sa.Table(
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("scope", sa.String(8), nullable=False),  # read, write or admin
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("last_used_at", Instant),  # to the minute, as far as it could be written
     sa.Column("revoked_at", Instant),
 )
 

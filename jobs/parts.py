@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import requests
 from ulid import ULID
@@ -15,19 +16,33 @@ from ulid import ULID
 from jobs import routing
 from jobs.database import Database
 from jobs.decisions import Rules
-from jobs.errors import BadRequest
 from jobs.gates import Gates
 from jobs.generation import JobRequest
 from jobs.pacing import Pacing
 from jobs.providers.base import Provider
 from jobs.providers.client import ProviderClient
 from jobs.records import Case
-from jobs.request_schema import load_request
 from jobs.ringer import Ringer
 from jobs.routing import Candidate
 from jobs.settings import Settings
 from storage.bucket import Bucket
+from storage.fetch import FetchLimits, Spooled, fetch_to_spool
 from storage.probe import Prober
+
+
+class Fetch(Protocol):
+    """Brings a link's bytes into the spool folder, as storage.fetch does; raises what it raises."""
+
+    def __call__(
+        self,
+        session: requests.Session,
+        url: str,
+        *,
+        folder: Path,
+        limits: FetchLimits,
+        allow_private: bool,
+        keep_going: Callable[[], None],
+    ) -> Spooled: ...
 
 
 @dataclass
@@ -46,6 +61,7 @@ class Parts:
     prober: Prober
     process: str
     spool_dir: Path
+    fetch: Fetch = fetch_to_spool
     monotonic: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
     jitter: Callable[[float], float] = lambda s: s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, hides nothing
@@ -65,8 +81,4 @@ class Parts:
 
     def remaining(self, case: Case) -> list[str]:
         """The gateways still open to a job, best first."""
-        try:
-            route = routing.route(self.candidates(load_request(case.job.request)))
-        except BadRequest:  # its gateways have lost their keys since it was accepted; they may get them back
-            return []
-        return routing.remaining(route, case.attempts.values())
+        return routing.left(case, self.providers, self.settings)

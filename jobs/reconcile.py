@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from jobs import pauses, steps, store, submission, unknown_words
+from jobs import pauses, steps, store, submission, suspects, unknown_words
 from jobs.errors import BadReport
 from jobs.generation import Mode
 from jobs.models import inbox
@@ -67,6 +67,10 @@ def reconcile(job_id: str, parts: Parts) -> None:
 
 def ask(case: Case, parts: Parts, *, hold_s: float, keep_for: State | None = None) -> Held | None:
     """Claim, ask, conclude. With `keep_for` the hold is kept when the job arrives in that state, and returned."""
+    known = suspects.recognise(case, parts)
+    if known is None:
+        return None
+    case = known
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED

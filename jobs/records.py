@@ -10,6 +10,9 @@ from typing import Any
 
 from jobs.states import Event, State
 
+# Stands in place of the request that an order was sent with, where nobody kept it: since when it may have been made.
+SUSPECTED = "suspected_since"
+
 
 class AttemptOutcome(StrEnum):
     OPEN = "open"  # no last word on it yet
@@ -120,6 +123,11 @@ class Attempt:
     def is_open(self) -> bool:
         return self.outcome is AttemptOutcome.OPEN
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether it may have been made and is forgotten, because a backup was put back (`jobs/suspects.py`)."""
+        return SUSPECTED in self.request
+
 
 @dataclass(frozen=True)
 class Letter:
@@ -131,6 +139,7 @@ class Letter:
     task_id: str | None
     received_at: datetime
     read_at: datetime | None
+    provider: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from jobs.providers.base import Provider
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import misfits
 from jobs.providers.prices import Estimate, estimate
-from jobs.records import Attempt, AttemptOutcome
+from jobs.records import Attempt, AttemptOutcome, Case
+from jobs.request_schema import load_request
+from jobs.settings import Settings
 
 # Refusals that are about the request itself: asking the same gateway again is pointless.
 ABOUT_REQUEST = frozenset({"invalid_request", "content_refused"})
@@ -97,6 +99,16 @@ def remaining(route: list[str], attempts: Collection[Attempt]) -> list[str]:
     failed = {a.provider for a in attempts if a.outcome is AttemptOutcome.FAILED}
     left = [name for name in route if name not in refusing]
     return sorted(left, key=lambda name: name in failed)
+
+
+def left(case: Case, providers: Mapping[str, Provider], settings: Settings) -> list[str]:
+    """The gateways still open to a job, best first; none where all have lost their keys (they may get them back)."""
+    try:
+        request = load_request(case.job.request)
+        found = candidates(request, providers, settings.accounts, settings.daily_usd)
+        return remaining(route(found), case.attempts.values())
+    except BadRequest:
+        return []
 
 
 def decide(

@@ -79,6 +79,8 @@ def resend_at(attempt: Attempt, now: datetime, settings: Settings, providers: Pr
     provider = providers[attempt.provider]
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:
         return None
+    if attempt.is_suspected:  # had it been refused, another order would have followed; sent now, it would be a second
+        return None
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)
     at = attempt.lost_at + _s(units * settings.resend_unit_s)

@@ -123,6 +123,18 @@ class Settings:
         """The daily budgets that there are, by provider."""
         return {name: terms.daily_usd for name, terms in self.terms.items() if terms.daily_usd is not None}
 
+    @property
+    def secrets(self) -> set[str]:
+        """Everything here that opens a door, for those who mask it."""
+        urls = [sa.make_url(self.database_url).password, urlsplit(self.redis_url).password]
+        accounts = [*self.accounts.values(), *self.previous_accounts.values()]
+        return {
+            *filter(None, (*urls, self.s3_secret_key, self.s3_session_token)),
+            *(key.decode() for key in self.callback_keys.values()),
+            *self.notice_secrets,
+            *(account.api_key for account in accounts),
+        }
+
     def account_of(self, provider: str, fingerprint: str) -> Account | None:
         """The key that an attempt was sent with, be it the present or the previous one; None once it is gone."""
         for accounts in (self.accounts, self.previous_accounts):

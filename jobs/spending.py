@@ -41,12 +41,16 @@ def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: flo
 
     The row stays locked until the transaction ends, so that claims on one gateway come one after the other.
     """
-    key = {"provider": provider, "day": day}
-    db.execute(upsert(db, spending).values(**key, micro_usd=0).on_conflict_do_nothing())
+    open_day(db, provider, day)
     row = sa.update(spending).where(spending.c.provider == provider, spending.c.day == day)
     if daily_usd is not None:
         row = row.where(spending.c.micro_usd + amount <= micro(daily_usd))
     return db.execute(row.values(micro_usd=spending.c.micro_usd + amount)).rowcount == 1
+
+
+def open_day(db: Connection, provider: str, day: str) -> None:
+    """See that a day has its row, so that what becomes of its orders can be counted to it."""
+    db.execute(upsert(db, spending).values(provider=provider, day=day, micro_usd=0).on_conflict_do_nothing())
 
 
 def settle(db: Connection, job_id: str, number: int, changes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -34,10 +34,11 @@ class Event(StrEnum):
     STORE = "store"  # the proven video is in the bucket
     CANCEL = "cancel"
     RESUBMIT = "resubmit"  # the client's choice to risk paying twice
+    RESTORE = "restore"  # a backup was put back: an order that it does not know may have been made
     RETRY = "retry"
     RETRY_TRANSFER = "retry_transfer"
-    RECALL = "recall"  # an earlier attempt turned out to be running
-    PROVE = "prove"  # an earlier attempt turned out to have made the video
+    RECALL = "recall"  # another attempt turned out to be running
+    PROVE = "prove"  # another attempt turned out to have made the video
 
 
 S, E = State, Event
@@ -49,6 +50,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.CANCEL: S.CANCELLED,
         E.RECALL: S.GENERATING,  # what an earlier attempt makes need not be bought again
         E.PROVE: S.ARCHIVING,  # nor what it has made
+        E.RESTORE: S.UNCONFIRMED,
     },
     # A callback may overtake the answer to our submit, so a submitting job also hears the gateway's verdicts.
     S.SUBMITTING: {
@@ -68,6 +70,9 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.CANCEL: S.CANCELLED,  # failed by verdict, under a wish to cancel
         E.RESUBMIT: S.QUEUED,
         E.EXPIRE: S.FAILED,
+        # An order that is only suspected gives way to one that is known.
+        E.RECALL: S.GENERATING,
+        E.PROVE: S.ARCHIVING,
     },
     S.GENERATING: {
         E.FINISH: S.ARCHIVING,

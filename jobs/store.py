@@ -26,6 +26,16 @@ CLOCK_SET_BACK = timedelta(seconds=5)
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED})
 
+# Reading a case is what every step does most; a statement that is built once is not analysed again each time.
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
+_ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
+_LETTERS = (
+    sa.select(inbox.c.job_id, *[inbox.c[name] for name in Letter.__dataclass_fields__])
+    .where(inbox.c.job_id.in_(_IDS))
+    .order_by(inbox.c.id)
+)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -49,16 +59,15 @@ def read_case(db: Connection, job_id: str) -> Case:
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     """The jobs of these ids that there are, in this order, with their attempts and letters."""
-    rows = {row["id"]: row for row in db.execute(sa.select(jobs).where(jobs.c.id.in_(job_ids))).mappings()}
+    chosen = {"ids": list(job_ids)}
+    rows = {row["id"]: row for row in db.execute(_JOBS, chosen).mappings()}
     tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}
-    chosen = sa.select(attempts).where(attempts.c.job_id.in_(job_ids)).order_by(attempts.c.number)
-    for row in db.execute(chosen).mappings():
-        tries[row["job_id"]][row["number"]] = _attempt(row)
+    for row in db.execute(_ATTEMPTS, chosen).mappings():
+        tries[row["job_id"]][row["number"]] = attempt_of(row)
     letters: dict[str, list[Letter]] = {job_id: [] for job_id in rows}
-    columns = [inbox.c[name] for name in Letter.__dataclass_fields__]
-    kept = sa.select(inbox.c.job_id, *columns).where(inbox.c.job_id.in_(rows)).order_by(inbox.c.id)
-    for job_id, *values in db.execute(kept):
-        letters[job_id].append(Letter(*values))
+    for job_id, *values in db.execute(_LETTERS, chosen):
+        if job_id in letters:  # the inbox also keeps those of jobs that are not here
+            letters[job_id].append(Letter(*values))
     return [Case(_job(rows[i]), tries[i], tuple(letters[i])) for i in job_ids if i in rows]
 
 
@@ -103,6 +112,11 @@ def move_unheld(db: Connection, case: Case, outcome: Outcome, *, now: datetime) 
     """A write that needs no hold, because nothing outside the database is touched. False: the row has moved."""
     unheld = _unheld(now)
     return _write(db, case, outcome, {"holder": None, "held_until": None}, now, unheld)
+
+
+def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
+    """What a client wishes of its job, as it stands in `case`. Leaves the hold alone. False: the row has moved."""
+    return _write(db, case, outcome, {}, now, sa.true())
 
 
 def push_hold(db: Connection, held: Held, *, hold_s: float, now: datetime) -> bool:
@@ -180,11 +194,14 @@ def postpone(
 
 
 def mark_sending(db: Connection, held: Held, number: int, *, hold_s: float, now: datetime) -> bool:
-    """Say that a byte may leave from here on. False: the hold is no longer ours, so nothing may be sent.
+    """Say that a byte may leave from here on.
+
+    False: nothing may be sent, as the hold is no longer ours or the client wishes to cancel.
 
     Raises `version`: whoever has read that nothing was sent must read again.
     """
-    ours = sa.update(jobs).where(jobs.c.id == held.job.id, jobs.c.holder == held.holder, jobs.c.held_until > now)
+    mine = sa.and_(jobs.c.id == held.job.id, jobs.c.holder == held.holder, jobs.c.held_until > now)
+    ours = sa.update(jobs).where(mine, jobs.c.cancel_requested_at.is_(None))
     pushed = {"held_until": now + timedelta(seconds=hold_s), "version": jobs.c.version + 1, "updated_at": now}
     if not db.execute(ours.values(**pushed)).rowcount:
         return False
@@ -271,7 +288,7 @@ def _bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None
         )
     )
     row = found.mappings().one_or_none()
-    return None if row is None else _attempt(row)
+    return None if row is None else attempt_of(row)
 
 
 def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime) -> None:
@@ -339,5 +356,7 @@ def _job(row: RowMapping) -> Job:
     return Job(**{**row, "state": State(row["state"])})
 
 
-def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(**{**row, "outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])})
+def attempt_of(row: RowMapping) -> Attempt:
+    """An attempt's row as a value; further columns are left out."""
+    values = {name: row[name] for name in Attempt.__dataclass_fields__}
+    return Attempt(**{**values, "outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])})

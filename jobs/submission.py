@@ -47,11 +47,6 @@ def submit(job_id: str, parts: Parts) -> None:
         now = parts.database.clock(db)
     if decide(case, Facts(), now=now, rules=parts.rules).moves:  # too late to start, or made already
         return steps.move_unheld(case, Facts(), parts)
-    if {letter.attempt for letter in case.letters} - set(case.attempts):
-        # Only we mint tokens, so a callback for an attempt that this database does not know proves that a backup was
-        # put back: the job may have been bought since. A person decides.
-        known = Obstacle("unknown_attempt", "it was submitted before", parts.settings.overdue_poll_s)
-        return _postpone(case, Wait(known, flagged="unknown_attempt"), parts)
     order = plan(case, parts)
     if isinstance(order, Wait):
         return _postpone(case, order, parts)

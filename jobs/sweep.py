@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -17,7 +18,7 @@ from sqlalchemy.engine import Connection
 from jobs import archiving, heartbeats, reconcile, steps, submission
 from jobs.database import DatabaseUnavailable
 from jobs.errors import UnknownJob
-from jobs.models import inbox, jobs, notices
+from jobs.models import Instant, inbox, jobs, notices
 from jobs.parts import Parts
 from jobs.states import State
 from jobs.store import CLOCK_SET_BACK
@@ -56,18 +57,10 @@ class Due(NamedTuple):
 
 def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Collection[Due] = ()) -> list[Due]:
     """The due jobs for a step, most urgent first, in turn between API keys."""
-    ripe = sa.or_(
-        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)),
-        sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > now + CLOCK_SET_BACK),
-    )
-    urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
-    turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
-    found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency")).where(STEPS[step], ripe)
+    values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit}
     if leave_out:
-        found = found.where(sa.tuple_(jobs.c.id, jobs.c.version).not_in([tuple(row) for row in leave_out]))
-    ranked = found.subquery()
-    order = (ranked.c.turn, ranked.c.urgency, ranked.c.id)
-    return [Due(*row) for row in db.execute(sa.select(ranked.c.id, ranked.c.version).order_by(*order).limit(limit))]
+        values["leave_out"] = [tuple(row) for row in leave_out]
+    return [Due(*row) for row in db.execute(_due(step, bool(leave_out)), values)]
 
 
 def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
@@ -154,3 +147,21 @@ def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], No
         log.exception("step_raised", step=step, job=job_id)
         if step in RUN:
             steps.fence(job_id, parts)
+
+
+@cache  # a statement that is built once is not analysed again at every look
+def _due(step: str, leaves_out: bool) -> sa.Select[Any]:
+    now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
+    ripe = sa.or_(
+        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)),
+        sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > ahead),
+    )
+    urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
+    turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
+    found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency")).where(STEPS[step], ripe)
+    if leaves_out:
+        rows: sa.BindParameter[Any] = sa.bindparam("leave_out", expanding=True)
+        found = found.where(sa.tuple_(jobs.c.id, jobs.c.version).not_in(rows))
+    ranked = found.subquery()
+    order = (ranked.c.turn, ranked.c.urgency, ranked.c.id)
+    return sa.select(ranked.c.id, ranked.c.version).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))

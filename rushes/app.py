@@ -10,16 +10,17 @@ from jobs.broker import ringing_app
 from jobs.database import Database
 from jobs.errors import BadSettings
 from jobs.intake import Intake
-from jobs.logs import configure
+from jobs.key_uses import KeyUses
+from jobs.logs import configure, hide
 from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
-from rushes import health
-from rushes.api import auth, costs, problems
+from rushes import health, metrics
+from rushes.api import attention, auth, costs, problems
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
 from rushes.local.parent import die_with_parent
-from webhooks import receiver
+from webhooks import headers, receiver
 
 OPENAPI = {
     "API_TITLE": "Rushes",
@@ -38,15 +39,18 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
         settings = settings or load()
     except BadSettings as e:
         raise SystemExit(f"These settings keep Rushes from starting:\n{e}") from e
+    hide(settings.secrets)
     providers = on_terms(settings.terms)
     database = Database(settings.database_url)
     schema.check(database)
     ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config.update(OPENAPI)
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.url_map.strict_slashes = False
-    auth.install(app, database)
+    headers.install(app)
+    uses = KeyUses(database)
+    auth.install(app, database, uses)
     app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
     api = problems.ProblemApi(app)
@@ -54,11 +58,14 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, bucket_for_links(settings))))
     api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database)))
     api.register_blueprint(costs.blueprint(database))
+    api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
+    app.register_blueprint(metrics.blueprint(settings, providers, database))
     problems.install(app)
 
     def close() -> None:
         if isinstance(ringer, RingerThread):
             ringer.close()
+        uses.close()
         database.close()
 
     app.extensions["rushes.close"] = close

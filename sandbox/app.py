@@ -94,6 +94,7 @@ def create_app(
 
     def close() -> None:
         if closed.acquire(blocking=False):
+            atexit.unregister(close)
             for each in closers:
                 each()
 

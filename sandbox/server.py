@@ -5,13 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox.app import Sandbox, create_app
 from sandbox.settings import Config
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+RESET = ("POST", "/control/reset")
 BACKLOG = 512
 CHECK_FOR_STOP_S = 0.1
 
@@ -31,10 +37,39 @@ class _Handler(WSGIRequestHandler):
         """Nothing: what was asked is at /control."""
 
 
+class Renewable:
+    """The application, and a new one in its place at POST /control/reset: no tasks, no faults, settings as started."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._app = create_app(config)
+        self._renewing = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == RESET:
+            self._renew()
+            start_response("204 No Content", [])
+            return []
+        return self._app(environ, start_response)
+
+    def close(self) -> None:
+        """End the application's threads."""
+        _parts(self._app).close()
+
+    def _renew(self) -> None:
+        with self._renewing:
+            old, self._app = self._app, create_app(self._config)
+        _parts(old).close()
+
+
+def _parts(app: Flask) -> Sandbox:
+    parts: Sandbox = app.extensions["sandbox"]
+    return parts
+
+
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then end at once. Says its address on standard output when it is ready."""
-    app = create_app(config)
-    sandbox: Sandbox = app.extensions["sandbox"]
+    app = Renewable(config)
     server = _Server(config.host, config.port, app, handler=_Handler)
 
     def stop(*_: object) -> None:
@@ -51,4 +86,4 @@ def run(config: Config) -> None:
         server.serve_forever(poll_interval=CHECK_FOR_STOP_S)
     finally:
         server.server_close()
-        sandbox.close()
+        app.close()

@@ -22,6 +22,7 @@ DENIED = (
     ip_network("168.63.129.16/32"),  # Azure's wire server: a public number that answers from inside
     ip_network("192.31.196.0/24"),  # AS112: sinks that any network may answer itself
     ip_network("192.175.48.0/24"),
+    ip_network("2620:4f:8000::/48"),
     ip_network("192.52.193.0/24"),  # AMT relays
     ip_network("2001::/23"),  # Teredo, ORCHID, benchmarking
     ip_network("3ffe::/16"),  # the 6bone, handed back
@@ -40,9 +41,10 @@ def is_public(address: Address) -> bool:
 def literal_address(host: str) -> Address | None:
     """The address a host spells out, in any form that the system's resolver would accept; None for a name.
 
-    2130706433, 0x7f.1 and 0177.0.0.1 are all 127.0.0.1 to getaddrinfo, so they are here too.
+    2130706433, 0x7f.1 and 0177.0.0.1 are all 127.0.0.1 to getaddrinfo, so they are here too, with the dot that may end
+    a name as well.
     """
-    bare = host.removeprefix("[").removesuffix("]")
+    bare = host.removeprefix("[").removesuffix("]").rstrip(".")
     try:
         return ip_address(bare.partition("%")[0])
     except ValueError:

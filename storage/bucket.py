@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 import boto3
@@ -41,11 +41,22 @@ class BucketConfig:
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """An object as HEAD shows it. Metadata names are lower case, as S3 keeps them."""
+    """An object as HEAD shows it. Metadata names are lower case, as S3 keeps them.
+
+    `sha256` in hex is the store's own word on the bytes, where it was asked for and keeps one.
+    """
 
     key: str
     bytes: int
     metadata: dict[str, str]
+    sha256: str | None = None
+
+
+class Listed(NamedTuple):
+    """An object as a listing shows it."""
+
+    key: str
+    bytes: int
 
 
 class Bucket:
@@ -61,16 +72,22 @@ class Bucket:
         HEAD has no body, so a missing bucket answers the same 404; taking that for "not stored" could fail a job whose
         video is safe. On AWS this needs s3:ListBucket, without which an absent object answers 403.
         """
-        try:
-            with _told(f"HEAD {key}"):
-                found = self._client.head_object(Bucket=self.config.bucket, Key=key)
-        except BucketUnavailable as error:
-            if _status(error.__cause__) != NOT_FOUND:
-                raise
-        else:
-            return StoredVideo(key, found["ContentLength"], dict(found["Metadata"]))
-        self.check()
-        return None
+        return self._head(key)
+
+    def head_with_checksum(self, key: str) -> StoredVideo | None:
+        """As `head`, with what the store knows of the bytes. A store that encrypts may want a further permission."""
+        return self._head(key, ChecksumMode="ENABLED")
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Every object whose key begins so, by key, a page of the store's at a time."""
+        page: dict[str, Any] = {"Bucket": self.config.bucket, "Prefix": prefix}
+        while True:
+            with _told(f"list {prefix}"):
+                found = self._client.list_objects_v2(**page)
+            yield from (Listed(item["Key"], item["Size"]) for item in found.get("Contents", []))
+            if not found.get("IsTruncated"):
+                return
+            page["ContinuationToken"] = found["NextContinuationToken"]
 
     def put_video(
         self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
@@ -133,6 +150,19 @@ class Bucket:
                 raise
             with _told(f"create bucket {self.config.bucket}"):
                 self._client.create_bucket(Bucket=self.config.bucket)
+
+    def _head(self, key: str, **more: str) -> StoredVideo | None:
+        try:
+            with _told(f"HEAD {key}"):
+                found = self._client.head_object(Bucket=self.config.bucket, Key=key, **more)
+        except BucketUnavailable as error:
+            if _status(error.__cause__) != NOT_FOUND:
+                raise
+        else:
+            sha256 = _hex(found.get("ChecksumSHA256"))
+            return StoredVideo(key, found["ContentLength"], dict(found["Metadata"]), sha256)
+        self.check()
+        return None
 
     @staticmethod
     def _read(key: str, body: Any) -> Iterator[bytes]:
@@ -201,6 +231,11 @@ def _told(what: str) -> Iterator[None]:
         raise BucketUnavailable(f"{what}: {_status(error)} {code}") from error
     except BotoCoreError as error:
         raise BucketUnavailable(f"{what}: {type(error).__name__}") from error
+
+
+def _hex(checksum: str | None) -> str | None:
+    """A store's Base64 in hex. One with a dash is of parts, and says nothing of the whole."""
+    return None if checksum is None or "-" in checksum else base64.b64decode(checksum).hex()
 
 
 def _status(error: BaseException | None) -> int | None:

@@ -121,8 +121,14 @@ class Download:
                 target = self._session.get_redirect_target(response)
                 if not target:
                     raise LinkUnavailable(f"{masked(self._url)} redirects to nowhere")
-                self._url = as_https(urljoin(self._url, target), allow_private=self._allow_private)
+                self._url = as_https(self._joined(target), allow_private=self._allow_private)
         raise LinkForbidden(f"{masked(self._url)}: more than {self._limits.redirects} redirects")
+
+    def _joined(self, target: str) -> str:
+        try:
+            return urljoin(self._url, target)
+        except ValueError:  # not chained: its text may quote the link
+            raise LinkForbidden(f"{masked(self._url)} redirects to what cannot be read as a link") from None
 
     def _keep(self, response: requests.Response) -> Spooled:
         link = masked(self._url)

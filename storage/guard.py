@@ -1,5 +1,6 @@
 """What we let a foreign link make us do. `check_url` judges the text; the session judges the addresses behind it."""
 
+import re
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import quote
 
@@ -16,6 +17,11 @@ MAX_URL_CHARS = 4096
 HTTPS_PORT = 443
 CONNECT_S, READ_S = 5, 20
 MASK = "?…"
+# What urllib3 leaves of an honest host; beyond it are percent signs, zones and whatever else one reader of URLs takes
+# for a part of a name and the next one for its end.
+HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
+# No top-level domain is a number, so a host that ends in one is an address, or passes for one somewhere.
+ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.*", re.IGNORECASE)
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
@@ -41,9 +47,13 @@ def check_url(url: str, *, allow_private: bool) -> None:
         return
     if parts.port not in (None, HTTPS_PORT):
         raise LinkForbidden(f"{masked(url)}: port {parts.port} is not {HTTPS_PORT}")
+    if not HOST.fullmatch(parts.host):
+        raise LinkForbidden(f"{masked(url)} names a host in characters that no host has")
     address = literal_address(parts.host)
     if address is not None and not is_public(address):
         raise LinkForbidden(f"{masked(url)}: {address} is not a public address")
+    if address is None and ENDS_IN_NUMBER.fullmatch(parts.host):
+        raise LinkForbidden(f"{masked(url)} names a host that ends in a number and is no address")
     if parts.host.rstrip(".").rpartition(".")[2] == "localhost":
         raise LinkForbidden(f"{masked(url)} is this machine")
 
@@ -62,6 +72,8 @@ def guarded_session(*, allow_private: bool) -> requests.Session:
             default_timeout=(CONNECT_S, READ_S),
         )
     )
+    # requests reads where a redirect leads even if nobody follows it, and raises a ValueError for what it cannot read.
+    session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Connection"] = "close"

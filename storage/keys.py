@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 VIDEO, POSTER, SIDECAR = ".mp4", ".jpg", ".json"
+OURS = re.compile(r"videos/\d{4}/\d{2}/\d{2}/([A-Za-z0-9_-]{1,100})\.(?:mp4|jpg|json)")
 
 
 def video_key(prefix: str, job_id: str, created_at: datetime) -> str:
@@ -22,3 +23,9 @@ def poster_key(video_key: str) -> str:
 
 def sidecar_key(video_key: str) -> str:
     return video_key.removesuffix(VIDEO) + SIDECAR
+
+
+def job_of(prefix: str, key: str) -> str | None:
+    """Whose object stands at a key, by its name; None for a key that no job's object has."""
+    found = OURS.fullmatch(key.removeprefix(prefix)) if key.startswith(prefix) else None
+    return found[1] if found else None

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import requests
+from canaries import canary
 
 from jobs import schema
 from jobs.database import Database
-from rushes.local.folder import new_secret
 from rushes.local.ports import free_ports
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
@@ -25,6 +25,7 @@ from rushes.local.valkey import Valkey
 from storage.bucket import Bucket, BucketConfig, connect
 
 S3_KEY = "rushes"
+pytest_plugins = ["leak_scan"]
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +36,14 @@ def servers() -> Iterator[Supervisor]:
 
 @pytest.fixture(scope="session")
 def valkey(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> Valkey:
-    server = Valkey(tmp_path_factory.mktemp("valkey"), free_ports(1)[0], new_secret())
+    server = Valkey(tmp_path_factory.mktemp("valkey"), free_ports(1)[0], canary())
     servers.start(server.process())
     return server
 
 
 @pytest.fixture(scope="session")
 def seaweedfs(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> SeaweedFS:
-    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), seaweedfs_ports(), S3_KEY, new_secret())
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), seaweedfs_ports(), S3_KEY, canary())
     servers.start(server.process())
     return server
 
@@ -67,7 +68,7 @@ def bucket(bucket_config: BucketConfig) -> Bucket:
 
 @pytest.fixture(scope="session")
 def postgres(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], new_secret())
+    server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], canary())
     server.prepare()
     servers.start(server.process())
     yield server
@@ -124,24 +125,29 @@ class Sandbox:
         return status
 
 
-@pytest.fixture
-def sandbox(servers: Supervisor, tmp_path: Path) -> Iterator[Sandbox]:
-    """Fresh stand-in gateways that make small films at once, and call back when told."""
+@pytest.fixture(scope="session")
+def sandbox_url(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The stand-in gateways, in a process of their own."""
     port = free_ports(1)[0]
     argv = [sys.executable, "-m", "sandbox", "--port", str(port), "--allow-loopback-callbacks"]
-    name = f"sandbox-{port}"
+    url = f"http://127.0.0.1:{port}"
 
     def is_ready() -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{port}/control/settings", timeout=1).ok
+            return requests.get(f"{url}/control/settings", timeout=1).ok
         except requests.ConnectionError:
             return False
 
-    folder = tmp_path / "sandbox"
-    folder.mkdir()
     env = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    servers.start(Process(name, [*argv, "--data-dir", str(folder)], env=env, ready=is_ready))
-    sandbox = Sandbox(f"http://127.0.0.1:{port}")
+    folder = tmp_path_factory.mktemp("sandbox")
+    servers.start(Process("sandbox", [*argv, "--data-dir", str(folder)], env=env, ready=is_ready))
+    return url
+
+
+@pytest.fixture
+def sandbox(sandbox_url: str) -> Sandbox:
+    """The stand-in gateways as freshly started; they make small films at once, and call back when told."""
+    requests.post(f"{sandbox_url}/control/reset", timeout=5).raise_for_status()
+    sandbox = Sandbox(sandbox_url)
     sandbox.set(film="small", generation_s=0, link_life_s=3600, task_life_s=3600)
-    yield sandbox
-    servers.stop_one(name)
+    return sandbox

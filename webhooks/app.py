@@ -9,10 +9,11 @@ from jobs import schema
 from jobs.broker import ringing_app
 from jobs.database import Database, DatabaseUnavailable
 from jobs.errors import BadSettings
-from jobs.logs import configure
+from jobs.logs import configure, hide
 from jobs.providers.registry import PROVIDERS
 from jobs.ringer import CeleryRinger, RingerThread
 from jobs.settings import Settings, load
+from webhooks import headers
 from webhooks.receiver import Receiver, blueprint
 
 
@@ -23,10 +24,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = settings or load()
     except BadSettings as e:
         raise SystemExit(f"These settings keep the receiver from starting:\n{e}") from e
+    hide(settings.secrets)
     database = Database(settings.database_url)
     schema.check(database)
     ringer = RingerThread(CeleryRinger(ringing_app(settings)))
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
+    headers.install(app)
     app.register_blueprint(blueprint(Receiver(settings, PROVIDERS, database, ringer)))
 
     @app.get("/livez")
@@ -44,4 +47,9 @@ def create_app(settings: Settings | None = None) -> Flask:
             return jsonify(status="unavailable", parts={"database": "unavailable"}), 503
         return jsonify(status="ok", parts={"database": "ok"})
 
+    def close() -> None:
+        ringer.close()
+        database.close()
+
+    app.extensions["rushes.close"] = close
     return app

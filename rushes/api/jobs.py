@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
-from jobs import intake, store
+from jobs import intake, store, wishes
 from jobs.database import Database
 from jobs.errors import BadRequest, UnknownJob
 from jobs.intake import Intake
@@ -25,7 +25,7 @@ from jobs.records import Case
 from jobs.request_schema import RequestSchema
 from jobs.ringer import Ringer
 from jobs.routing import Decision
-from jobs.states import State
+from jobs.states import State, next_step
 from jobs.view import job_view
 from rushes.api.parser import StrictBlueprint
 from rushes.api.problems import MEDIA_TYPE, NotArchived, ProblemSchema
@@ -36,6 +36,7 @@ from rushes.api.schemas import (
     ListQuerySchema,
     QuoteQuerySchema,
     QuoteSchema,
+    RetrySchema,
 )
 from storage.bucket import Bucket
 
@@ -133,7 +134,41 @@ def blueprint(api: JobsApi) -> Blueprint:
             raise NotArchived(f"The job is {job.state}; its video is there once it is archived.")
         return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S), 302)
 
+    @routes.post("/<job_id>/cancel")
+    @routes.response(200, JobSchema, description="Cancelled: nothing was bought.")
+    @routes.alt_response(202, schema=JobSchema, description="On its way: cancelled if no gateway accepts.")
+    @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="too_late")
+    @routes.alt_response(**unknown)
+    def cancel(job_id: str) -> ResponseReturnValue:
+        """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
+        case = wishes.cancel(_known(job_id), api.intake)
+        _ring(api.ringer, case)
+        return job_view(case), 200 if case.job.state is State.CANCELLED else 202
+
+    @routes.post("/<job_id>/retry")
+    @routes.arguments(RetrySchema, location="json", as_kwargs=False, required=False, error_status_code=422)
+    @routes.response(202, JobSchema, description="It is worked on again.")
+    @routes.alt_response(
+        409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="not_failed, may_be_paid or nothing_left"
+    )
+    @routes.alt_response(**unknown)
+    def retry(body: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
+        """Try a failed job again: its copying if that failed, else with a new order."""
+        accept = bool(body.get("accept_double_charge"))
+        case = wishes.retry(_known(job_id), api.intake, accept_double_charge=accept)
+        _ring(api.ringer, case)
+        return job_view(case), 202
+
     return routes
+
+
+def _ring(ringer: Ringer, case: Case) -> None:
+    """Ring for what a wish has left due, and for the notice that it wrote."""
+    job = case.job
+    if job.alarm_at is not None:
+        ringer.ring(next_step(job.state, unread=bool(case.unread)), job.id)
+    if job.state is State.CANCELLED and job.notify_url:
+        ringer.ring("webhooks.notify", job.id)
 
 
 def _quoted(decision: Decision) -> dict[str, Any]:
@@ -151,11 +186,16 @@ def _quoted(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _case(db: Connection, job_id: str) -> Case:
-    """Raises UnknownJob; what no job can be called never reaches the database."""
+def _known(job_id: str) -> str:
+    """Raises UnknownJob for what no job can be called; such an id never reaches the database."""
     if not JOB_ID.fullmatch(job_id):
         raise UnknownJob(f"No job {job_id!r}; ids look like job_01K8Z3V0QWERTYUIOPASDFGHJK.")
-    return store.read_case(db, job_id)
+    return job_id
+
+
+def _case(db: Connection, job_id: str) -> Case:
+    """Raises UnknownJob."""
+    return store.read_case(db, _known(job_id))
 
 
 def _cursor(at: datetime, job_id: str) -> str:

@@ -13,7 +13,15 @@ from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from jobs.database import DatabaseUnavailable
-from jobs.errors import BadRequest, IdempotencyKeyReused, UnknownJob
+from jobs.errors import (
+    BadRequest,
+    IdempotencyKeyReused,
+    MayBePaid,
+    NotFailed,
+    NothingLeft,
+    TooLate,
+    UnknownJob,
+)
 from jobs.request_schema import flatten
 from storage.errors import BucketUnavailable
 
@@ -23,6 +31,10 @@ RETRY_AFTER_S = 5
 
 class NotArchived(Exception):
     """The job has no video yet."""
+
+
+class NotInstalled(Exception):
+    """An optional part of the program is not there."""
 
 
 class UnknownProvider(Exception):
@@ -35,13 +47,19 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IdempotencyKeyReused: (422, "idempotency_key_reused", "This Idempotency-Key came with another body."),
     UnknownJob: (404, "unknown_job", "No such job."),
     UnknownProvider: (404, "unknown_provider", "No such gateway."),
+    TooLate: (409, "too_late", "The job can no longer be cancelled."),
+    NotFailed: (409, "not_failed", "Only a failed job can be tried again."),
+    MayBePaid: (409, "may_be_paid", "Another order may pay twice."),
+    NothingLeft: (409, "nothing_left", "Trying again cannot end otherwise."),
     NotArchived: (409, "not_archived", "The job has no video yet."),
+    NotInstalled: (501, "not_installed", "This installation lacks an optional part."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
     BucketUnavailable: (503, "bucket_unavailable", "The bucket does not answer; try again."),
 }
 CODES = {
     400: "bad_request",
     401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
@@ -124,7 +142,7 @@ def _handle(error: Exception) -> Response:
     status, code, title = next(row for kind, row in TABLE.items() if isinstance(error, kind))
     if isinstance(error, BadRequest):
         return problem(status, code, title, detail=str(error), errors=error.fields)
-    return problem(status, code, title, detail=str(error) if status < 500 else None)
+    return problem(status, code, title, detail=str(error) if status < 502 else None)
 
 
 def _by_field(messages: Any) -> dict[str, list[str]]:

@@ -19,6 +19,17 @@ class Answer(Schema):
         unknown = EXCLUDE
 
 
+class RetrySchema(Strict):
+    """The body of a retry; it may be left out."""
+
+    accept_double_charge = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Order once more even where an earlier order may have been paid."},
+    )
+
+
 class ErrorSchema(Answer):
     code = fields.String(metadata={"description": "Ours, and stable; docs/errors.md has all of them."})
     message = fields.String(metadata={"description": "For people: the gateway's own words, or ours."})

@@ -1,14 +1,22 @@
-"""`rushes db`: the database's schema."""
+"""`rushes db`: the database's schema, and its backups."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from jobs import schema
-from rushes.cli import machine, options, output
+from jobs import logs, restore, schema
+from jobs.assembly import working_parts
+from jobs.broker import ringing_app
+from jobs.restore import NotRestored
+from jobs.ringer import CeleryRinger
+from rushes.cli import failures, machine, options, output
 from rushes.cli.failures import Failure
+
+EXAMPLE = "2026-11-21T16:00:00Z"
+ROLE = "restore"  # how its holds would be signed
 
 
 @click.group()
@@ -38,6 +46,73 @@ def check(data_dir: Path, as_json: bool) -> None:
     if found:
         raise Failure("\n".join(["the tables differ from this version's:", *found]))
     _say("up to date", as_json)
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@options.data_dir
+@options.as_json
+def backup(file: Path, data_dir: Path, as_json: bool) -> None:
+    """Copy a SQLite database, as it is at this moment, to FILE. The service may go on working.
+
+    Keep the time that is printed with the copy: `rushes db restored --as-of` wants it. For PostgreSQL use pg_dump.
+    """
+    with machine.database(machine.settings_for_database(data_dir)) as database:
+        if not database.is_sqlite:
+            hint = "note the time in UTC (`date -u +%FT%TZ`), then run pg_dump --format=custom --file=FILE"
+            raise Failure("this database is PostgreSQL, which brings its own backups", failures.USAGE, hint=hint)
+        try:
+            taken_at = database.back_up(file)
+        except FileExistsError as error:
+            raise Failure(f"{file} is there already", failures.USAGE, hint="choose another name") from error
+    as_of = taken_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if as_json:
+        output.as_json({"file": str(file), "as_of": as_of})
+    else:
+        click.echo(as_of)
+        output.note(f"{file} holds the database of this moment; to use it: docs/restore.md")
+
+
+@command.command()
+@click.option("--as-of", required=True, metavar="TIME", help=f"When the backup was taken, as {EXAMPLE}.")
+@options.data_dir
+@options.as_json
+def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
+    """Say that a backup was put back. Run it once, before any process starts; docs/restore.md has all the steps.
+
+    Jobs that may have been ordered since the backup become unconfirmed: they wait for their gateway's callback, and are
+    not ordered again. All of it is one transaction.
+    """
+    moment = _moment(as_of)
+    settings = machine.settings_for_work(data_dir)
+    logs.configure("WARNING")
+    with machine.database(settings):
+        pass  # reachable, and at this version
+    parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)
+    try:
+        with machine.told():
+            done = restore.restored(parts, as_of=moment)
+    except NotRestored as error:
+        raise Failure(str(error)) from error
+    finally:
+        parts.client.close()
+        parts.database.close()
+    if as_json:
+        output.as_json({"live": done.live, "unconfirmed": done.unconfirmed})
+        return
+    found = ", ".join(f"{count} {state}" for state, count in sorted(done.live.items())) or "none"
+    output.note(f"live jobs in the backup: {found}; {done.unconfirmed} are unconfirmed now")
+    output.note("next: `rushes audit --repair`")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Failure(f"{text!r} is no time with a zone", failures.USAGE, hint=f"for example --as-of {EXAMPLE}")
+    return moment.astimezone(UTC)
 
 
 def _say(status: str, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jobs import api_keys
+from jobs.api_keys import Scope
 from rushes.cli import failures, machine, options, output
 from rushes.cli.failures import Failure
 
@@ -21,20 +22,27 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice([scope.value for scope in Scope]),
+    default=Scope.WRITE.value,
+    show_default=True,
+    help="read: look at everything. write: also order, cancel and retry. admin: also what administers the service.",
+)
 @options.data_dir
 @options.as_json
-def create(name: str, data_dir: Path, as_json: bool) -> None:
+def create(name: str, scope: str, data_dir: Path, as_json: bool) -> None:
     """Make a key for NAME. It is shown once, and kept as a digest only."""
     name = name.strip()
     if not (0 < len(name) <= 100 and name.isprintable()):
         raise Failure("a name is 1 to 100 printable characters", failures.USAGE)
     with machine.database(machine.settings_for_database(data_dir)) as database:
-        key_id, key = api_keys.create(database, name)
+        key_id, key = api_keys.create(database, name, Scope(scope))
     if as_json:
-        output.as_json({"id": key_id, "name": name, "key": key})
+        output.as_json({"id": key_id, "name": name, "key": key, "scope": scope})
         return
     click.echo(key)
-    output.note(f"{key_id} for {name}; it will not be shown again")
+    output.note(f"{key_id} for {name}, of scope {scope}; it will not be shown again")
 
 
 @command.command("list")
@@ -48,7 +56,7 @@ def list_(data_dir: Path, as_json: bool) -> None:
     if as_json:
         output.as_json(keys)
         return
-    names = ("id", "name", "created_at", "revoked_at")
+    names = ("id", "name", "scope", "created_at", "last_used_at", "revoked_at")
     output.table([name.removesuffix("_at") for name in names], [[key[name] for name in names] for key in keys])
 
 

@@ -23,8 +23,10 @@ COMMANDS = {
     "jobs": ("rushes.cli.jobs", "List, show and watch jobs."),
     "providers": ("rushes.cli.providers", "What the gateways can do, cost, and how they stand."),
     "costs": ("rushes.cli.costs", "What the orders came to."),
+    "attention": ("rushes.cli.attention", "What needs a person."),
+    "audit": ("rushes.cli.audit", "Hold the account, and the database against the bucket."),
     "keys": ("rushes.cli.keys", "Create, list and revoke API keys."),
-    "db": ("rushes.cli.db", "Bring the database up to date, or check it."),
+    "db": ("rushes.cli.db", "Bring the database up to date, check it, back it up."),
     "sweep": ("rushes.cli.sweep", "Run what is due, here and now, without Celery."),
 }
 
@@ -40,6 +42,8 @@ Examples:
   rushes jobs list --json | jq .data[].state
   rushes providers evolink                 what one gateway can do, and how it stands
   rushes costs --from 2026-11-01           what became of the money, by gateway and day
+  rushes attention                         what needs a person
+  rushes audit --repair                    is everything accounted for?
   rushes keys create render-farm --json
 
 \b

@@ -25,6 +25,7 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     """Run every step that is due, here and now, without Celery."""
     settings = machine.settings_for_work(data_dir)
     logs.configure("WARNING")
+    logs.hide(settings.secrets)
     with machine.database(settings):
         pass  # reachable, and at this version
     parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)

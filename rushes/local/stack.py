@@ -191,7 +191,7 @@ def _ensure_key(settings: Settings, kept: Mapping[str, Any]) -> ApiKey:
         with database.read() as db:
             known = api_keys.find(db, own["key"]) if own else None
         if known:
-            return ApiKey(known, own["key"], fresh=False)
+            return ApiKey(known.id, own["key"], fresh=False)
         return ApiKey(*api_keys.create(database, KEY_NAME), fresh=True)
     finally:
         database.close()

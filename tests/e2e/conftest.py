@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import requests
+from canaries import canary
 
 from jobs import api_keys, store
 from jobs.database import Database
 from jobs.records import Case
 from jobs.states import ENDED
 from rushes.local import procfile
-from rushes.local.folder import new_secret
 from rushes.local.ports import free_ports
 from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
@@ -108,7 +108,7 @@ def make_service(
 
         def make(*roles: str, **numbers: Any) -> Service:
             port, broker_port = free_ports(2)
-            valkey = Valkey(tmp_path / "valkey", broker_port, new_secret())
+            valkey = Valkey(tmp_path / "valkey", broker_port, canary())
             supervisor.start(valkey.process())
             url = f"http://127.0.0.1:{port}"
             env = {

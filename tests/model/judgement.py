@@ -106,7 +106,7 @@ def _rules() -> Rules:
 def _case(state: State, current: int, rows: tuple[tuple[Any, ...], ...], late: bool, risk: bool) -> Case:
     attempts = {n: _attempt(n, *row[:5]) for n, row in enumerate(rows, 1)}
     letters = [
-        Letter(n, n, True, f"task {n}", NOW, NOW if row[5] == "read" else None)
+        Letter(n, n, True, f"task {n}", NOW, NOW if row[5] == "read" else None, "evolink")
         for n, row in enumerate(rows, 1)
         if row[5]
     ]
@@ -132,6 +132,7 @@ def _attempt(n: int, outcome: str, sent: bool, task: bool, lost: bool, age: int)
         "number": n,
         "provider": PROVIDER,
         "with_callback": True,
+        "request": {},
         "outcome": A.REFUSED if outcome == "rejected" else A(outcome),
         "task_id": f"task {n}" if task else None,
         "rejected_task_ids": [],

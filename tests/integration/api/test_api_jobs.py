@@ -257,6 +257,9 @@ def test_the_openapi_document_is_valid_and_describes_problems(api: FlaskClient) 
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/video",
+        "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/retry",
+        "/v1/attention",
         "/v1/providers",
         "/v1/providers/{name}",
         "/v1/costs",
@@ -265,7 +268,7 @@ def test_the_openapi_document_is_valid_and_describes_problems(api: FlaskClient) 
 
 def test_every_field_of_a_request_is_described(api: FlaskClient) -> None:
     schemas = json.loads(api.get("/openapi.json").get_data())["components"]["schemas"]
-    for name in ("Request", "Media"):
+    for name in ("Request", "Media", "Retry"):
         fields = schemas[name]["properties"]
         assert [field for field, about in fields.items() if not about.get("description")] == []
         assert schemas[name]["additionalProperties"] is False
@@ -276,7 +279,7 @@ def test_every_parameter_of_a_query_is_described(api: FlaskClient) -> None:
     views = [view for path in paths.values() for method, view in path.items() if method in ("get", "post")]
     given = [parameter for view in views for parameter in view.get("parameters", [])]
     assert {p["name"] for p in given if p["in"] == "query"} == {
-        *("dry_run", "state", "limit", "cursor", "from", "to", "provider")
+        *("dry_run", "state", "limit", "cursor", "from", "to", "provider", "reason")
     }
     assert [p["name"] for p in given if p["in"] == "query" and not p.get("description")] == []
 
@@ -284,4 +287,4 @@ def test_every_parameter_of_a_query_is_described(api: FlaskClient) -> None:
 def test_answers_are_open_to_new_fields(api: FlaskClient) -> None:
     schemas = json.loads(api.get("/openapi.json").get_data())["components"]["schemas"]
     closed = {name for name, about in schemas.items() if about.get("additionalProperties") is False}
-    assert closed - {"PaginationMetadata"} == {"Request", "Media", "Problem"}
+    assert closed - {"PaginationMetadata"} == {"Request", "Media", "Retry", "Problem"}

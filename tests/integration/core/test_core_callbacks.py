@@ -160,6 +160,7 @@ def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(
 ) -> None:
     """A message spent on a held job: the holder rings when it finishes. No beat runs here."""
     sandbox.fault("aivideoapi", "slow_submit", seconds=1)
+    sandbox.fault("aivideoapi", "lose_callback")
     job_id = workshop.create(provider="aivideoapi")
     thread = threading.Thread(target=RUN["jobs.submit"], args=(job_id, workshop.parts))
     thread.start()

@@ -66,7 +66,7 @@ class Workshop:
     def __init__(self, database: Database, bucket: Bucket, sandbox_url: str, folder: Path, **numbers: Any):
         self.bells = Bells()
         self.receiver_url: str | None = None
-        env = {
+        self.env = env = {
             "RUSHES_DATA_DIR": str(folder),
             "RUSHES_DATABASE_URL": database.url.render_as_string(hide_password=False),
             "RUSHES_REDIS_URL": SILENT_VALKEY,

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from compose_file import COMPOSE, ROOT
 
-from jobs.settings import NUMBERS
+from jobs.providers.registry import PROVIDERS
+from jobs.settings import NUMBERS, load
 
 ENV = compose_file.filled_in()
 SERVICES = compose_file.services(ENV)
@@ -113,6 +114,15 @@ def test_a_submit_or_a_notice_on_its_way_may_finish_before_a_stop() -> None:
 def test_no_secret_stands_in_a_command_line(service: tuple[str, dict[str, Any]]) -> None:
     _, given = service
     assert compose_file.SECRET not in str(given.get("command")) + str(given.get("healthcheck"))
+
+
+def test_what_talks_to_no_gateway_and_no_bucket_is_not_told_their_keys() -> None:
+    env = compose_file.filled_in(**{f"RUSHES_{name.upper()}_API_KEY": f"sk-{name}" for name in PROVIDERS})
+    for name, given in compose_file.services(env).items():
+        if name in OURS:
+            settings = load(compose_file.environment(given, env))
+            holds = {*settings.accounts, *filter(None, (settings.s3_access_key, settings.s3_secret_key))}
+            assert bool(holds) is (name not in ("migrate", "notify", "beat")), name
 
 
 def test_valkey_keeps_what_it_is_given() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rows import DAY, NOW, Rows
 
 from jobs import store
-from jobs.records import Facts, Outcome
+from jobs.records import AttemptOutcome, Facts, Outcome, Standing
 from jobs.states import State
 
 
@@ -95,11 +95,20 @@ def test_an_ended_job_keeps_it_and_rings_while_an_attempt_is_open(rows: Rows) ->
 
 def test_an_archived_and_settled_job_keeps_it_and_is_not_disturbed(rows: Rows) -> None:
     job_id = rows.job(State.ARCHIVED, alarm_at=None)
+    rows.attempt(job_id, outcome=AttemptOutcome.DELIVERED, standing=Standing.CHARGED)
     before = rows.case(job_id).job
     kept = rows.callback(job_id)
     assert (kept.status, kept.ring, kept.kept) == (200, False, True)
     assert rows.case(job_id).job == before
     assert not rows.callback(job_id).ring  # nor by the same again
+
+
+def test_an_ended_job_is_woken_for_an_order_that_has_no_row(rows: Rows) -> None:
+    """Only we mint its token: the order was made, and a backup has forgotten it."""
+    job_id = rows.job(State.FAILED, alarm_at=None)
+    rows.attempt(job_id, outcome=AttemptOutcome.FAILED, standing=Standing.REFUNDED)
+    assert rows.callback(job_id, attempt=2).ring
+    assert rows.case(job_id).job.alarm_at == NOW
 
 
 def test_even_garbage_for_an_ended_job_is_answered_with_200(rows: Rows) -> None:

@@ -207,3 +207,18 @@ def test_the_keys_are_asked_for_on_the_wire(sandbox: Caller) -> None:
     url = f"{sandbox.address}/apiframe/v2/jobs"
     assert requests.get(url, headers=KEY, timeout=10).status_code == 401
     assert requests.get(url, headers={"X-API-Key": "afk_sandbox"}, timeout=10).json()["jobs"] == []
+
+
+def test_a_reset_forgets_tasks_faults_and_settings_and_cuts_what_hangs(sandbox: Caller) -> None:
+    sandbox.control("settings", {"speed": 7})
+    sandbox.control("faults", {"provider": "evolink", "fault": "late_answer", "seconds": 600})
+    sandbox.control("faults", {"provider": "evolink", "fault": "stall"})
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(sandbox.order)
+        until(lambda: sandbox.control("tasks")["tasks"])
+        assert requests.post(f"{sandbox.address}/control/reset", timeout=5).status_code == 204
+        assert isinstance(hanging.exception(timeout=10), requests.ConnectionError)
+    assert sandbox.control("tasks") == {"tasks": []}
+    assert sandbox.control("faults") == {"faults": []}
+    assert sandbox.control("settings")["speed"] == 1
+    assert sandbox.order().status_code == 200

@@ -187,3 +187,35 @@ def test_memory_stays_flat_for_a_large_video(bucket_config: BucketConfig, tmp_pa
     size, growth_mb = map(int, subprocess.check_output(command, text=True).split())
     assert size == 64 << 20
     assert growth_mb < 8
+
+
+def test_a_listing_has_every_object_below_a_prefix_page_by_page(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"archive/videos/{n}.json" for n in range(5)]
+    for key in [*keys, "archive/other.json"]:
+        bucket.put_small(key, b"{}", "application/json")
+    real = bucket._client.list_objects_v2
+    asked = []
+
+    def by_two(**page: object) -> object:
+        asked.append(page)
+        return real(**page, MaxKeys=2)
+
+    monkeypatch.setattr(bucket._client, "list_objects_v2", by_two)
+    assert [tuple(item) for item in bucket.listing("archive/videos/")] == [(key, 2) for key in keys]
+    assert len(asked) >= 3
+    assert list(bucket.listing("nothing/")) == []
+
+
+def test_a_listing_of_a_bucket_that_is_not_there_is_no_empty_one(bucket: Bucket) -> None:
+    with pytest.raises(BucketUnavailable, match="list videos/"):
+        list(Bucket(replace(bucket.config, bucket="nowhere-at-all")).listing("videos/"))
+
+
+def test_the_stores_own_checksum_is_shown_where_it_keeps_one(bucket: Bucket) -> None:
+    put(bucket, films.film())
+    stored = bucket.head_with_checksum(KEY)
+    assert stored
+    assert stored.sha256 in (None, hashlib.sha256(films.film()).hexdigest())
+    assert bucket.head_with_checksum("archive/none.mp4") is None

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from jobs.error_codes import ERRORS, FLAGS, MISFITS, WAITS
+from jobs.error_codes import ERRORS, FLAGS, MISFITS, REASONS, WAITS
 from jobs.generation import JobRequest
 from jobs.providers.registry import PROVIDERS
 from jobs.request_schema import load_request
@@ -233,7 +233,9 @@ def test_every_switch_stands_on_its_gateways_page_with_its_doubt() -> None:
 
 def test_every_code_that_a_page_of_errors_names_is_one_of_ours() -> None:
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    every = {*ERRORS, *WAITS, *FLAGS, *MISFITS, *problems.CODES.values()} | {row[1] for row in problems.TABLE.values()}
+    tables = (ERRORS, WAITS, FLAGS, REASONS, MISFITS)
+    every = {code for table in tables for code in table} | set(problems.CODES.values())
+    every |= {row[1] for row in problems.TABLE.values()}
     assert set(re.findall(r"^(?:\| \d+ )?\| `(\w+)` \|", text, re.MULTILINE)) == every
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import jobs
 from jobs import availability
-from jobs.error_codes import ERRORS, FLAGS, MISFITS, WAITS, Meaning
+from jobs.error_codes import ERRORS, FINDINGS, FLAGS, MISFITS, REASONS, WAITS, Meaning
 from jobs.providers.capabilities import Why
 from jobs.providers.refusals import Rule
 
@@ -111,7 +111,21 @@ def test_every_reason_why_a_gateway_does_not_fit_has_its_meaning() -> None:
     assert set(MISFITS) == set(Why)
 
 
-@pytest.mark.parametrize("table", [ERRORS, WAITS, FLAGS, MISFITS], ids=["errors", "waits", "flags", "misfits"])
+def made_by(*names: str) -> set[str]:
+    """The codes that calls of these functions have as their first argument."""
+    calls = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    return {code for call in calls if getattr(call.func, "id", "") in names for code in words(call.args[0])}
+
+
+def test_every_finding_of_an_audit_has_its_meaning() -> None:
+    assert made_by("Finding", "found") == set(FINDINGS)
+
+
+def test_every_reason_for_a_person_has_its_meaning() -> None:
+    assert made_by("Item") | set(FLAGS) == set(REASONS)
+
+
+@pytest.mark.parametrize("table", [ERRORS, WAITS, FLAGS, MISFITS, REASONS, FINDINGS])
 def test_a_meaning_is_a_sentence_and_says_what_to_do(table: dict[str, Meaning]) -> None:
     for meaning in table.values():
         assert meaning.said.endswith(".")

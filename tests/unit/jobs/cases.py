@@ -107,7 +107,7 @@ def refused(number: int = 1, code: str = "content_refused", **changes: Any) -> A
 def letter(number: int = 1, **changes: Any) -> Letter:
     """An unread callback of an attempt."""
     values: dict[str, Any] = {"id": 1, "attempt": number, "readable": True, "task_id": f"task-{number}"}
-    return Letter(**{**values, "received_at": NOW, "read_at": None, **changes})
+    return Letter(**{**values, "received_at": NOW, "read_at": None, "provider": "evolink", **changes})
 
 
 def case(job_: Job, *attempts: Attempt, letters: Iterable[Letter] = ()) -> Case:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from storage.keys import poster_key, sidecar_key, video_key
+from storage.keys import job_of, poster_key, sidecar_key, video_key
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 
@@ -31,3 +31,18 @@ def test_a_job_id_that_would_leave_its_folder_is_refused(job_id: str) -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         video_key("", "job_1", NOON.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "jpg", "json"])
+@pytest.mark.parametrize("prefix", ["", "takes/", "a.b"])
+def test_an_objects_job_is_read_from_its_key(prefix: str, suffix: str) -> None:
+    assert job_of(prefix, f"{prefix}videos/2026/11/21/job_1.{suffix}") == "job_1"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["videos/2026/11/21/job_1.mov", "videos/2026/11/job_1.mp4", "takes/readme.txt", "takes/videos/2026/11/21/a/b.mp4",
+     "takes/videos/2026/11/21/.mp4", "videos/2026/11/21/job_1.mp4"],
+)  # fmt: skip
+def test_a_key_that_no_job_has_names_none(key: str) -> None:
+    assert job_of("takes/", key) is None

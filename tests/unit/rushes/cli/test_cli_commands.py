@@ -98,7 +98,7 @@ def test_settings_that_are_missing_are_named_one_a_line(folder: Path, monkeypatc
 
 def test_a_key_is_made_listed_and_revoked(machine: Path) -> None:
     made = json.loads(run("keys", "create", "render farm", "--json").stdout)
-    assert list(made) == ["id", "name", "key"]
+    assert (list(made), made["scope"]) == (["id", "name", "key", "scope"], "write")
     assert (made["id"][:4], made["name"], made["key"][:3]) == ("key_", "render farm", "rk_")
     listed = json.loads(run("keys", "list", "--json").stdout)
     assert [(row["id"], row["name"], row["revoked_at"]) for row in listed] == [(made["id"], "render farm", None)]
@@ -158,3 +158,12 @@ def test_a_submit_that_nobody_answers_says_how_to_repeat_it_safely(
     assert (result.exit_code, result.stdout) == (8, "")
     assert result.stderr.startswith("error: http://127.0.0.1:1 does not answer")
     assert "--idempotency-key k1" in result.stderr
+
+
+def test_a_key_has_the_scope_that_was_asked_for_and_the_list_shows_it_with_its_last_use(machine: Path) -> None:
+    made = json.loads(run("keys", "create", "dashboard", "--scope", "read", "--json").stdout)
+    assert made["scope"] == "read"
+    [listed] = json.loads(run("keys", "list", "--json").stdout)
+    assert (listed["scope"], listed["last_used_at"]) == ("read", None)
+    assert run("keys", "create", "x", "--scope", "everything").exit_code == 2
+    assert run("keys", "list").stdout.split("\t")[2] == "read"

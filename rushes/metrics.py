@@ -1,0 +1,93 @@
+"""Metrics for Prometheus, read from the database when they are asked for: `/metrics`, with an API key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, request
+from sqlalchemy.engine import Connection
+
+from jobs import attention, heartbeats
+from jobs.attention import Looking
+from jobs.database import Database
+from jobs.error_codes import REASONS
+from jobs.models import jobs
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.sweep import SWEPT
+from rushes.api.problems import NotInstalled
+
+if TYPE_CHECKING:
+    from prometheus_client.core import GaugeMetricFamily
+
+
+def blueprint(settings: Settings, providers: Mapping[str, Provider], database: Database) -> Blueprint:
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    def show() -> Response:
+        try:
+            from prometheus_client import CollectorRegistry
+            from prometheus_client.exposition import choose_encoder
+        except ImportError:
+            raise NotInstalled("Metrics need the extra `metrics`: install rushes[metrics].") from None
+        with database.read() as db:
+            found = list(_families(db, database, settings, providers))
+        registry = CollectorRegistry()
+        registry.register(_Read(found))
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    return routes
+
+
+class _Read:
+    """What was read, as prometheus_client wants it."""
+
+    def __init__(self, found: list[GaugeMetricFamily]) -> None:
+        self._found = found
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return self._found
+
+
+def _families(
+    db: Connection, database: Database, settings: Settings, providers: Mapping[str, Provider]
+) -> Iterator[GaugeMetricFamily]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    now = database.clock(db)
+    by_state = dict.fromkeys((state.value for state in State), 0)
+    for state, count in db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)):
+        by_state[state] = count
+    held = GaugeMetricFamily("rushes_jobs", "Jobs, by state.", labels=["state"])
+    for state, count in by_state.items():
+        held.add_metric([state], count)
+    yield held
+
+    about = f"What needs a person, by reason; at most {attention.MOST} are counted."
+    wanted = GaugeMetricFamily("rushes_needs_person", about, labels=["reason"])
+    counts = attention.counts(db, Looking(settings, providers, now))
+    for reason in REASONS:
+        wanted.add_metric([reason], counts[reason])
+    yield wanted
+
+    oldest = min(filter(None, (_oldest_alarm(db, state, now) for state in State)), default=now)
+    waited_s = (now - oldest).total_seconds()
+    yield GaugeMetricFamily("rushes_oldest_due_seconds", "How long the oldest due job has waited.", value=waited_s)
+
+    swept_s = heartbeats.last_seen_s(db, database).get(SWEPT)
+    if swept_s is not None:
+        yield GaugeMetricFamily("rushes_sweep_age_seconds", "Seconds since a sweep last looked.", value=swept_s)
+
+
+def _oldest_alarm(db: Connection, state: State, now: datetime) -> datetime | None:
+    """The alarm that rang first, of the jobs in a state that nobody holds. One look into the index."""
+    free = sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)
+    rung = sa.select(jobs.c.alarm_at).where(jobs.c.state == state.value, jobs.c.alarm_at <= now, free)
+    found: datetime | None = db.execute(rung.order_by(jobs.c.alarm_at).limit(1)).scalar_one_or_none()
+    return found

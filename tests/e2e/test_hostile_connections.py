@@ -1,0 +1,175 @@
+"""Hundreds of connections that begin a request and never end it, against the shipped settings of server and proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from jobs import callback_urls
+from jobs.settings import load
+from rushes.local.ports import free_ports
+from rushes.local.process import Process
+
+ROOT = Path(__file__).parents[2]
+CADDY = Path(sys.executable).parent / "caddy"
+HOSTILE = 200
+JOB = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
+DELAY_S = 1.0
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where callbacks arrive, and whom its certificate is trusted by."""
+
+    url: str
+    token_path: str
+    authority: Path | None = None
+
+    def connect(self) -> socket.socket:
+        parts = urlsplit(self.url)
+        plain = socket.create_connection(("127.0.0.1", parts.port or 0), timeout=10)
+        if self.authority is None:
+            return plain
+        return ssl.create_default_context(cafile=self.authority).wrap_socket(plain, server_hostname="localhost")
+
+    def call_back(self, number: int) -> requests.Response:
+        verify = str(self.authority) if self.authority else True
+        with requests.Session() as session:
+            session.trust_env = False
+            body = {"id": f"t-{number}", "status": "processing"}
+            return session.post(self.url + self.token_path, json=body, timeout=30, verify=verify)
+
+    def slowest_s(self, numbers: Iterator[int]) -> float:
+        """Of some honest callbacks, each of which is kept."""
+        taken = []
+        for number in itertools.islice(numbers, 4):
+            began = time.monotonic()
+            assert self.call_back(number).status_code == 200
+            taken.append(time.monotonic() - began)
+        return max(taken)
+
+
+@pytest.fixture
+def web(make_service: Callable[..., Any]) -> Edge:
+    """The Procfile's web process, with the server's settings as they are shipped."""
+    service = make_service("web")
+    assert "granian" in service.commands["web"][0]
+    keys = load(service.env).callback_keys
+    path = urlsplit(callback_urls.mint(service.url, keys, "evolink", JOB, 1)).path
+    edge = Edge(service.url, path)
+    service.await_(lambda: answers(edge), lambda: "the web process does not answer")
+    return edge
+
+
+@pytest.fixture
+def proxied(web: Edge, make_service: Callable[..., Any], servers: Any, tmp_path: Path) -> Iterator[Edge]:
+    """The shipped Caddyfile before it, on ports of its own and on loopback alone."""
+    http, https, health = free_ports(3)
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    changes = {
+        "admin off\n": "admin off\n\tdefault_bind 127.0.0.1\n",
+        "http_port 8080": f"http_port {http}",
+        "https_port 8443": f"https_port {https}",
+        "127.0.0.1:8081": f"127.0.0.1:{health}",
+    }
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (tmp_path / "Caddyfile").write_text(text)
+    env = {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+        "RUSHES_DOMAIN": "localhost",
+        "RUSHES_UPSTREAM": web.url.removeprefix("http://"),
+    }
+    authority = tmp_path / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+    edge = Edge(f"https://localhost:{https}", web.token_path, authority)
+    argv = [str(CADDY), "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
+    servers.start(
+        Process("caddy", argv, env=env, ready=lambda: authority.exists() and answers(edge), ready_timeout_s=60)
+    )
+    yield edge
+    servers.stop_one("caddy")
+
+
+def answers(edge: Edge) -> bool:
+    try:
+        return edge.call_back(-1).status_code == 200
+    except (requests.RequestException, OSError):
+        return False
+
+
+@contextlib.contextmanager
+def hostile(edge: Edge, beginning: bytes) -> Iterator[list[socket.socket]]:
+    """Connections that have sent this much, and stay."""
+    with contextlib.ExitStack() as stack:
+        held = []
+        for _ in range(HOSTILE):
+            held.append(stack.enter_context(edge.connect()))
+            held[-1].sendall(beginning)
+        yield held
+
+
+def half_body(edge: Edge) -> bytes:
+    head = f"POST {edge.token_path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: 60000\r\n\r\n".encode() + b'{"id": "' + b"a" * 30_000
+
+
+def test_two_hundred_half_open_headers_do_not_delay_an_honest_callback(web: Edge) -> None:
+    numbers = itertools.count()
+    usual_s = web.slowest_s(numbers)
+    with hostile(web, f"POST {web.token_path} HTTP/1.1\r\nHost: localhost\r\nX-More: ".encode()) as held:
+        assert web.slowest_s(numbers) - usual_s < DELAY_S
+        held[0].settimeout(20)
+        assert held[0].recv(1000) == b""  # and the server ends them by itself
+
+
+def test_two_hundred_half_bodies_under_bad_tokens_hold_nothing(web: Edge) -> None:
+    numbers = itertools.count()
+    usual_s = web.slowest_s(numbers)
+    forged = Edge(web.url, web.token_path[:-4] + "AAAA")
+    with hostile(web, half_body(forged)) as held:
+        assert web.slowest_s(numbers) - usual_s < DELAY_S
+        assert all(each.recv(12) == b"HTTP/1.1 404" for each in held[:20])
+
+
+def test_two_hundred_half_bodies_under_good_tokens_stop_at_the_proxy(proxied: Edge) -> None:
+    numbers = itertools.count()
+    usual_s = proxied.slowest_s(numbers)
+    with hostile(proxied, half_body(proxied)):
+        assert proxied.slowest_s(numbers) - usual_s < DELAY_S
+
+
+def test_the_proxy_hands_on_callbacks_alone(proxied: Edge) -> None:
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, str(proxied.authority)
+        asked = {
+            "callback": session.post(proxied.url + proxied.token_path, json={"id": "t", "status": "processing"}),
+            "forged": session.post(proxied.url + proxied.token_path[:-4] + "AAAA", json={}),
+            "too long": session.post(proxied.url + proxied.token_path, data=b"x" * 70_000),
+            "get": session.get(proxied.url + proxied.token_path),
+            "api": session.get(f"{proxied.url}/v1/jobs"),
+            "ready": session.get(f"{proxied.url}/readyz"),
+            "walk": session.get(f"{proxied.url}/webhooks/../readyz"),
+        }
+    statuses = {name: answer.status_code for name, answer in asked.items()}
+    assert statuses.pop("callback") == 200
+    assert statuses.pop("too long") == 413
+    assert set(statuses.values()) == {404}
+    assert all("max-age=31536000" in answer.headers["Strict-Transport-Security"] for answer in asked.values())
+    assert not any("Server" in answer.headers or "Via" in answer.headers for answer in asked.values())

@@ -1,0 +1,195 @@
+"""GET /v1/attention: what needs a person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from api_orders import ACCOUNT, Orders
+from flask.testing import FlaskClient
+
+from jobs import attention
+from jobs.database import Database
+from jobs.error_codes import FLAGS, REASONS
+from jobs.models import attempts, inbox, jobs, pauses
+
+HOUR = timedelta(hours=1)
+
+
+class Desk:
+    """Puts rows there that need a person."""
+
+    def __init__(self, api: FlaskClient, database: Database):
+        self._api, self._database = api, database
+        self._orders = Orders(api, database)
+        with database.read() as db:
+            self.now = database.clock(db)
+
+    def order(self, state: str, standing: str, *, job: dict[str, Any] | None = None, **columns: Any) -> str:
+        job_id = self._orders.add(self.now.date().isoformat(), standing, state=state, **columns)
+        if job:
+            self.write(sa.update(jobs).where(jobs.c.id == job_id).values(**job))
+        return job_id
+
+    def letter(self, job_id: str, **columns: Any) -> None:
+        values = {"job_id": job_id, "attempt": 1, "provider": "evolink", "digest": "d", "body": b"{}", "headers": {}}
+        more = {"readable": True, "status": 200, "task_id": "t-7", "received_at": self.now}
+        self.write(sa.insert(inbox).values(**{**values, **more, **columns}))
+
+    def write(self, statement: Any) -> None:
+        with self._database.write() as db:
+            db.execute(statement)
+
+    def told(self, query: str = "") -> Any:
+        return self._api.get(f"/v1/attention{query}").get_json()
+
+    def only(self) -> dict[str, Any]:
+        (item,) = self.told()["data"]
+        return dict(item)
+
+
+@pytest.fixture
+def desk(api: FlaskClient, database: Database) -> Desk:
+    return Desk(api, database)
+
+
+def test_nothing_needs_a_person_while_all_goes_well(desk: Desk) -> None:
+    desk.order("generating", "held")
+    desk.order("archived", "charged", outcome="delivered")
+    desk.order("failed", "refunded", outcome="failed")
+    desk.order("archiving", "charged", outcome="finished")
+    assert desk.told() == {"data": [], "counts": {}, "has_more": False}
+
+
+def test_an_unconfirmed_job_says_since_when_and_until_when(desk: Desk) -> None:
+    job_id = desk.order("unconfirmed", "uncertain", lost_at=desk.now, accepted_at=None, with_callback=True)
+    item = desk.only()
+    assert (item["reason"], item["job_id"], item["provider"]) == ("unconfirmed", job_id, "evolink")
+    assert item["since"] == desk.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert "a callback may tell until" in item["detail"]
+    assert item["until"] > item["since"]
+    assert item["then"] == REASONS["unconfirmed"].then
+
+
+def test_an_order_that_a_restore_made_suspect_is_called_so(desk: Desk) -> None:
+    desk.order("unconfirmed", "uncertain", lost_at=desk.now, request={"suspected_since": "2026-11-21T16:00:00Z"})
+    assert "may have been ordered before the backup was put back" in desk.only()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("left", "troubles", "reasons"),
+    [(HOUR / 2, 1, ["link_dying"]), (5 * HOUR, 1, ["link_dying"]), (7 * HOUR, 1, []), (HOUR / 2, 0, [])],
+    ids=["an hour", "a quarter of its life", "time enough", "no trouble"],
+)
+def test_a_link_that_dies_while_copying_fails_needs_a_person(
+    desk: Desk, left: timedelta, troubles: int, reasons: list[str]
+) -> None:
+    job = {"troubles": troubles, "link_dies_at": desk.now + left}
+    desk.order("archiving", "charged", outcome="finished", job=job)
+    assert [item["reason"] for item in desk.told()["data"]] == reasons
+
+
+@pytest.mark.parametrize(("age", "reasons"), [(HOUR, ["paid_not_delivered"]), (25 * HOUR, [])], ids=["alive", "dead"])
+def test_a_paid_video_is_told_while_its_link_may_live(desk: Desk, age: timedelta, reasons: list[str]) -> None:
+    desk.order("failed", "charged", outcome="undelivered", finished_at=desk.now - age)
+    assert [item["reason"] for item in desk.told()["data"]] == reasons
+
+
+def test_uncertain_money_of_an_ended_job_is_told_once(desk: Desk) -> None:
+    job_id = desk.order("failed", "uncertain", outcome="expired", job={"flagged": "uncertain_money"})
+    item = desk.only()
+    assert (item["reason"], item["job_id"]) == ("uncertain_money", job_id)
+
+
+def test_uncertain_money_that_may_still_settle_is_not_told(desk: Desk) -> None:
+    desk.order("failed", "uncertain", outcome="open")
+    assert desk.told()["data"] == []
+
+
+@pytest.mark.parametrize("flag", sorted(FLAGS.keys() - {"uncertain_money"}))
+@pytest.mark.parametrize("state", ["queued", "archived"])
+def test_a_flagged_job_is_told_by_its_flag(desk: Desk, flag: str, state: str) -> None:
+    job_id = desk.order(state, "charged", outcome="delivered", job={"flagged": flag})
+    item = desk.only()
+    assert (item["reason"], item["job_id"], item["then"]) == (flag, job_id, FLAGS[flag].then)
+
+
+def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
+    long_ago = desk.now - attention.LOOKED_BACK - HOUR
+    desk.order("archived", "charged", outcome="delivered", job={"flagged": "foreign_task", "created_at": long_ago})
+    assert desk.told()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [("insufficient_credits", "out_of_credit"), ("unauthorized", "key_refused")]
+)
+def test_a_gateways_key_that_no_waiting_mends_is_told(desk: Desk, said: str, reason: str) -> None:
+    rest = {"provider": "evolink", "account": ACCOUNT, "reason": said}
+    desk.write(sa.insert(pauses).values(**rest, lane="submit", until=desk.now + HOUR))
+    item = desk.only()
+    assert (item["reason"], item["provider"], item["job_id"]) == (reason, "evolink", None)
+
+
+def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> None:
+    rest = {"provider": "evolink", "account": ACCOUNT}
+    desk.write(sa.insert(pauses).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
+    desk.write(sa.insert(pauses).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
+    assert desk.told()["data"] == []
+
+
+def test_callbacks_for_what_the_database_does_not_know_are_told(desk: Desk) -> None:
+    known = desk.order("archived", "charged", outcome="delivered")
+    desk.letter("job_of_another_database")
+    desk.letter(known, attempt=2, digest="e")
+    desk.letter(known, attempt=1, digest="f")  # of an order that has a row
+    desk.letter("job_read", read_at=desk.now, digest="g")
+    told = [(item["reason"], item["job_id"]) for item in desk.told()["data"]]
+    assert told == [("unknown_job", "job_of_another_database"), ("unknown_attempt", known)]
+    assert "names task t-7 of order 1" in desk.told()["data"][0]["detail"]
+
+
+def test_one_reason_and_a_few_can_be_asked_for(desk: Desk) -> None:
+    for n in range(3):
+        desk.letter(f"job_{n}")
+    desk.order("failed", "uncertain", outcome="expired")
+    assert desk.told()["counts"] == {"uncertain_money": 1, "unknown_job": 3}
+    some = desk.told("?reason=unknown_job&limit=2")
+    assert [item["reason"] for item in some["data"]] == ["unknown_job"] * 2
+    assert some["has_more"]
+    assert not desk.told("?reason=unknown_job&limit=3")["has_more"]
+
+
+def test_no_reason_is_read_without_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "MOST", 2)
+    for n in range(3):
+        desk.letter(f"job_{n}")
+    assert desk.told()["counts"] == {"unknown_job": 2}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ("reason=boredom", "reason", "Knows no boredom; choose from foreign_task"),
+        ("limit=0", "limit", "Choose from 1 to 1000."),
+        ("limit=1001", "limit", "Choose from 1 to 1000."),
+        ("limit=many", "limit", "Not a valid integer."),
+        ("reasons=unconfirmed", "reasons", "did you mean reason?"),
+    ],
+)
+def test_a_wrong_question_says_what_is_right(api: FlaskClient, query: str, field: str, words: str) -> None:
+    answer = api.get(f"/v1/attention?{query}")
+    problem = answer.get_json(force=True)
+    assert (answer.status_code, problem["code"]) == (422, "invalid_request")
+    assert words in " ".join(problem["errors"][field])
+
+
+def test_the_list_is_nobody_elses_business(api: FlaskClient) -> None:
+    assert api.get("/v1/attention", headers={"Authorization": "Bearer rk_wrong"}).status_code == 401
+
+
+def test_orders_of_long_ago_are_left_to_the_account_of_costs(desk: Desk) -> None:
+    desk.order("failed", "uncertain", outcome="expired")
+    desk.write(sa.update(attempts).values(day="2020-01-01"))
+    assert desk.told()["data"] == []

@@ -1,0 +1,74 @@
+"""GET /metrics."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from api_orders import PLAIN
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobs import heartbeats
+from jobs.database import Database
+from jobs.error_codes import REASONS
+from jobs.models import inbox, jobs
+from jobs.states import State
+from jobs.sweep import SWEPT
+
+
+def read(api: FlaskClient) -> dict[tuple[str, str], float]:
+    """Every sample, by its name and the value of its label."""
+    answer = api.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain")
+    families = text_string_to_metric_families(answer.get_data(as_text=True))
+    return {(s.name, next(iter(s.labels.values()), "")): s.value for family in families for s in family.samples}
+
+
+def test_every_state_and_every_reason_has_a_sample_from_the_first_day(api: FlaskClient) -> None:
+    found = read(api)
+    assert {label for name, label in found if name == "rushes_jobs"} == {state.value for state in State}
+    assert {label for name, label in found if name == "rushes_needs_person"} == set(REASONS)
+    assert set(found.values()) == {0.0}
+    assert not [name for name, _ in found if name == "rushes_sweep_age_seconds"]  # no sweep was seen yet
+
+
+def test_jobs_what_waits_and_what_needs_a_person_are_counted(api: FlaskClient, database: Database) -> None:
+    for _ in range(2):
+        api.post("/v1/jobs", json=PLAIN)
+    with database.write() as db:
+        now = database.clock(db)
+        first = db.execute(sa.select(sa.func.min(jobs.c.id))).scalar_one()
+        alarms = {"alarm_at": now - timedelta(seconds=60), "state": "archiving"}
+        db.execute(sa.update(jobs).where(jobs.c.id == first).values(**alarms))
+        values = {"job_id": "job_x", "attempt": 1, "provider": "evolink", "digest": "d", "body": b"", "headers": {}}
+        db.execute(sa.insert(inbox).values(**values, readable=True, status=200, received_at=now))
+    heartbeats.beat(database, SWEPT, SWEPT)
+    found = read(api)
+    assert (found["rushes_jobs", "queued"], found["rushes_jobs", "archiving"]) == (1, 1)
+    assert found["rushes_needs_person", "unknown_job"] == 1
+    assert 60 <= found["rushes_oldest_due_seconds", ""] < 120
+    assert 0 <= found["rushes_sweep_age_seconds", ""] < 60
+
+
+def test_a_held_job_is_not_waiting(api: FlaskClient, database: Database) -> None:
+    api.post("/v1/jobs", json=PLAIN)
+    with database.write() as db:
+        now = database.clock(db)
+        hold = {"holder": "worker", "held_until": now + timedelta(hours=1), "alarm_at": now - timedelta(hours=1)}
+        db.execute(sa.update(jobs).values(**hold))
+    assert read(api)["rushes_oldest_due_seconds", ""] == 0
+
+
+def test_a_key_is_needed(api: FlaskClient) -> None:
+    assert api.get("/metrics", headers={"Authorization": "Bearer rk_wrong"}).status_code == 401
+
+
+def test_without_the_extra_the_answer_says_what_to_install(api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    answer = api.get("/metrics")
+    assert (answer.status_code, answer.get_json(force=True)["code"]) == (501, "not_installed")
+    assert "rushes[metrics]" in answer.get_json(force=True)["detail"]

@@ -1,0 +1,313 @@
+"""A backup was put back: what was ordered since is forgotten, is not ordered again, and comes home all the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from workshop import RUN, ReceiverServer, Workshop
+
+from jobs import audit, models, repair, restore, store, suspects
+from jobs.records import AttemptOutcome, Standing
+from jobs.restore import NotRestored
+from jobs.states import State
+
+HOUR = timedelta(hours=1)
+
+
+class Backup:
+    """The rows of a workshop's database as they were, to be put back."""
+
+    def __init__(self, workshop: Workshop):
+        self._workshop = workshop
+        with workshop.database.read() as db:
+            self.taken_at = workshop.database.clock(db)
+            self._rows = {t: [dict(r) for r in db.execute(sa.select(t)).mappings()] for t in self._tables()}
+
+    def put_back(self) -> None:
+        with self._workshop.database.write() as db:
+            for table in reversed(self._tables()):
+                db.execute(sa.delete(table))
+            for table, rows in self._rows.items():
+                if rows:
+                    db.execute(sa.insert(table), rows)
+            if db.dialect.name == "postgresql":  # as pg_restore does
+                for table in ("events", "inbox"):
+                    db.exec_driver_sql(
+                        f"SELECT setval('{table}_id_seq', 1 + (SELECT coalesce(max(id), 1) FROM {table}))"
+                    )
+
+    def _tables(self) -> list[sa.Table]:
+        return models.metadata.sorted_tables
+
+
+def lose(workshop: Workshop, backup: Backup) -> restore.Restored:
+    backup.put_back()
+    workshop.bells.take()
+    return restore.restored(workshop.parts, as_of=backup.taken_at)
+
+
+def bought(sandbox: Any) -> int:
+    return len(sandbox.tasks())
+
+
+def test_a_queued_job_that_was_ordered_since_is_not_ordered_again_and_comes_home_by_its_callback(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    job_id = workshop.create(provider="evolink")
+    backup = Backup(workshop)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    assert workshop.state(job_id) is State.GENERATING
+    done = lose(workshop, backup)
+    assert (done.live, done.unconfirmed) == ({"queued": 1}, 1)
+    attempt = workshop.case(job_id).attempts[1]
+    assert (attempt.standing, attempt.with_callback, attempt.is_suspected) == (Standing.UNCERTAIN, True, True)
+    for _ in range(3):
+        workshop.sweep()
+    assert workshop.state(job_id) is State.UNCONFIRMED
+    assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[1].adopted
+    assert case.attempts[1].standing is Standing.CHARGED
+    assert bought(sandbox) == 1
+    assert {"restored", "restore", "task_adopted", "store"} <= set(workshop.history(job_id))
+
+
+def test_a_callback_tells_which_gateway_got_the_order_that_was_forgotten(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("aivideoapi", "lose_callback")
+    job_id = workshop.create(provider=["evolink", "aivideoapi"])
+    backup = Backup(workshop)
+    accounts = workshop.settings.accounts
+    object.__setattr__(workshop.settings, "accounts", {"aivideoapi": accounts["aivideoapi"]})
+    RUN["jobs.submit"](job_id, workshop.parts)
+    object.__setattr__(workshop.settings, "accounts", accounts)
+    lose(workshop, backup)
+    assert workshop.case(job_id).attempts[1].provider == "evolink"  # the guess
+    assert sandbox.call_back("aivideoapi", sandbox.tasks("aivideoapi")[0]["task_id"]) == 200
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert (case.job.provider, case.attempts[1].provider) == ("aivideoapi", "aivideoapi")
+    assert case.attempts[1].account == accounts["aivideoapi"].fingerprint
+    assert bought(sandbox) == 1
+    with workshop.database.read() as db:
+        counted = db.execute(sa.select(models.spending.c.provider, models.spending.c.micro_usd)).all()
+    reserved = case.attempts[1].reserved_micro_usd
+    assert {tuple(row) for row in counted} == {("evolink", 0), ("aivideoapi", reserved)}
+
+
+def test_a_video_that_was_archived_since_is_adopted_with_the_gateway_that_made_it(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    job_id = workshop.create(provider=["evolink", "aivideoapi"])
+    backup = Backup(workshop)
+    accounts = workshop.settings.accounts
+    object.__setattr__(workshop.settings, "accounts", {"aivideoapi": accounts["aivideoapi"]})
+    workshop.until(job_id, State.ARCHIVED)
+    object.__setattr__(workshop.settings, "accounts", accounts)
+    lose(workshop, backup)
+    assert workshop.case(job_id).attempts[1].provider == "evolink"
+    report = audit.audit(workshop.parts, repair=partial(repair.repair, parts=workshop.parts))
+    assert [(found.code, done) for found, done in report.findings] == [("object_not_adopted", "it will be adopted")]
+    case = workshop.until(job_id, State.ARCHIVED)
+    attempt = case.attempts[1]
+    assert (attempt.provider, attempt.account) == ("aivideoapi", accounts["aivideoapi"].fingerprint)
+    assert (attempt.outcome, attempt.standing) == (AttemptOutcome.DELIVERED, Standing.CHARGED)
+    assert audit.audit(workshop.parts, deep=True).findings == []
+    assert bought(sandbox) == 1
+
+
+def test_a_later_order_than_the_suspected_one_is_recognised_by_its_callback(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("evolink", "refuse", status=402)
+    sandbox.fault("aivideoapi", "lose_callback")
+    job_id = workshop.create(provider=["evolink", "aivideoapi"])
+    backup = Backup(workshop)
+    case = workshop.until(job_id, State.GENERATING)
+    assert (case.job.attempt, case.job.provider) == (2, "aivideoapi")
+    lose(workshop, backup)
+    assert sandbox.call_back("aivideoapi", sandbox.tasks("aivideoapi")[0]["task_id"]) == 200
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.job.attempt == 2
+    assert case.attempts[1].standing is Standing.UNCERTAIN
+    assert bought(sandbox) == 1
+
+
+def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_sent(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    job_id = workshop.create(provider="evolink")
+    backups: list[Backup] = []
+    real = store.mark_sending
+
+    def mark(*args: Any, **kwargs: Any) -> bool:
+        backups.append(Backup(workshop))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(store, "mark_sending", mark)
+    monkeypatch.setattr("jobs.steps.conclude", lambda *a, **k: None)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    monkeypatch.undo()
+    done = lose(workshop, backups[0])
+    assert done.live == {"submitting": 1}
+    case = workshop.case(job_id)
+    assert (case.job.state, case.job.holder) == (State.UNCONFIRMED, None)
+    assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
+    workshop.until(job_id, State.ARCHIVED)
+    assert bought(sandbox) == 1
+
+
+def test_a_running_task_that_fails_after_a_restore_is_not_followed_by_an_order_that_may_have_been_made(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    """Its failure may have been known before, and answered with a second order."""
+    sandbox.set(generation_s=1)
+    sandbox.fault("evolink", "lose_callback")
+    sandbox.fault("evolink", "fail", retryable=True)
+    job_id = workshop.create(provider="evolink")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    backup = Backup(workshop)
+    sandbox.fault("evolink", "lose_callback")
+    workshop.await_(lambda: workshop.sweep() and bought(sandbox) == 2, "the second order", job_id=job_id)
+    done = lose(workshop, backup)
+    assert (done.live, done.unconfirmed) == ({"generating": 1}, 0)
+    assert workshop.case(job_id).attempts[2].standing is Standing.NONE
+    case = workshop.until(job_id, State.UNCONFIRMED)
+    assert (case.job.attempt, case.attempts[2].standing) == (2, Standing.UNCERTAIN)
+    tasks = {task["task_id"] for task in sandbox.tasks("evolink")} - {case.attempts[1].task_id}
+    assert sandbox.call_back("evolink", tasks.pop()) == 200
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.job.attempt == 2
+    assert bought(sandbox) == 2
+
+
+def test_a_task_that_runs_on_comes_home_and_the_suspicion_costs_nothing(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(life_s=1)
+    job_id = workshop.create(provider="evolink")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    lose(workshop, Backup(workshop))
+    workshop.until(job_id, State.ARCHIVED)
+    settled = workshop.await_(lambda: workshop.sweep() and not workshop.case(job_id).job.alarm_at, "the end of lives")
+    assert settled
+    suspected = workshop.case(job_id).attempts[2]
+    assert (suspected.outcome, suspected.standing) == (AttemptOutcome.EXPIRED, Standing.NONE)
+
+
+def test_without_a_callback_the_job_fails_after_the_window_with_its_money_uncertain(
+    make_workshop: Any, sandbox: Any
+) -> None:
+    workshop: Workshop = make_workshop(unconfirmed_window_s=0.2)
+    job_id = workshop.create(provider="gravitex")
+    lose(workshop, Backup(workshop))
+    case = workshop.until(job_id, State.FAILED)
+    assert (case.job.error_code, case.job.flagged) == ("submit_unconfirmed", "uncertain_money")
+    assert bought(sandbox) == 0
+
+
+def test_who_chose_to_risk_paying_twice_is_served_after_the_usual_wait(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(resubmit_after_s=0.2)
+    job_id = workshop.create(provider="evolink", on_unconfirmed="resubmit")
+    lose(workshop, Backup(workshop))
+    assert workshop.state(job_id) is State.UNCONFIRMED
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.job.attempt == 2
+
+
+def test_a_suspected_order_is_not_sent_again_under_its_idempotency_key(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop(resend_unit_s=0.05, unconfirmed_window_s=1)
+    job_id = workshop.create(provider="apiframe")
+    lose(workshop, Backup(workshop))
+    workshop.until(job_id, State.FAILED)
+    assert bought(sandbox) == 0
+
+
+def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
+    make_workshop: Any, sandbox: Any, workshop: Workshop, receiver: ReceiverServer
+) -> None:
+    workshop = make_workshop(late_poll_s=0.1)
+    workshop.receive_callbacks_at(receiver.url)
+    job_id = workshop.create(provider="evolink")
+    with workshop.database.write() as db:
+        row = sa.update(models.jobs).where(models.jobs.c.id == job_id)
+        now = workshop.database.clock(db)
+        db.execute(row.values(state="failed", error_code="not_started", alarm_at=None, ended_at=now))
+    backup = Backup(workshop)
+    with workshop.database.write() as db:  # its client asked again
+        db.execute(row.values(state="queued", alarm_at=now, error_code=None, ended_at=None))
+    sandbox.fault("evolink", "lose_callback")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    assert lose(workshop, backup).live == {}
+    assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
+    workshop.until(job_id, State.ARCHIVED)
+    assert bought(sandbox) == 1
+
+
+def test_an_order_beside_the_known_one_of_its_number_is_told(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    """Nobody ran the command: the job was ordered twice, under one number, at two gateways."""
+    job_id = workshop.create(provider="evolink")
+    sandbox.set(generation_s=60)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    with workshop.database.write() as db:
+        values = {"job_id": job_id, "attempt": 1, "provider": "aivideoapi", "digest": "0" * 64, "body": b"{}"}
+        more = {"headers": {}, "readable": True, "status": 200, "task_id": "t-2"}
+        db.execute(sa.insert(models.inbox).values(**values, **more, received_at=workshop.database.clock(db)))
+        store.bring_news(db, job_id, now=workshop.database.clock(db))
+    workshop.sweep()
+    case = workshop.case(job_id)
+    assert case.job.flagged == "unknown_attempt"
+    assert case.attempts[1].provider == "evolink"
+    assert "unknown_order" in workshop.history(job_id)
+
+
+def test_a_gateway_whose_key_is_gone_keeps_the_callback_unread_until_it_is_back(
+    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    job_id = workshop.create(provider="evolink")
+    backup = Backup(workshop)
+    RUN["jobs.submit"](job_id, workshop.parts)
+    accounts = workshop.settings.accounts
+    backup.put_back()
+    object.__setattr__(workshop.settings, "accounts", {"gravitex": accounts["gravitex"]})
+    assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
+    workshop.sweep()
+    case = workshop.case(job_id)
+    assert case.attempts[1].account == suspects.UNKNOWN_KEY
+    assert case.unread
+    object.__setattr__(workshop.settings, "accounts", accounts)
+    with workshop.database.write() as db:
+        store.bring_news(db, job_id, now=workshop.database.clock(db))
+    workshop.until(job_id, State.ARCHIVED)
+    assert bought(sandbox) == 1
+
+
+def test_what_is_told_after_a_restore_outranks_what_was_told_before(workshop: Workshop, sandbox: Any) -> None:
+    job_id = workshop.create(provider="evolink")
+    lose(workshop, Backup(workshop))
+    assert workshop.case(job_id).job.notices >= restore.SEQUENCE_GAP
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(1, "is in the future"), (-1, "A job was last written at")], ids=["future", "too early"]
+)
+def test_a_time_that_cannot_be_the_backups_changes_nothing(workshop: Workshop, hours: int, words: str) -> None:
+    job_id = workshop.create(provider="evolink")
+    with pytest.raises(NotRestored, match=words):
+        restore.restored(workshop.parts, as_of=datetime.now(UTC) + hours * HOUR)
+    assert workshop.case(job_id).attempts == {}
+
+
+def test_a_database_that_a_process_has_seen_since_is_refused(workshop: Workshop) -> None:
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        db.execute(sa.insert(models.heartbeats).values(name="worker@host:1", role="worker", seen_at=now))
+    with pytest.raises(NotRestored, match="worker@host:1 was seen at"):
+        restore.restored(workshop.parts, as_of=now - HOUR)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from fake_service import Service
+
+ITEM = {
+    "reason": "unconfirmed",
+    "detail": "no answer came; a callback may tell until 2026-11-23T16:00:00Z",
+    "then": "look for the task at the gateway, by time and prompt",
+    "job_id": "job_1",
+    "provider": "evolink",
+    "since": "2026-11-21T16:00:00.000Z",
+    "until": "2026-11-23T16:00:00.000Z",
+}
+KEY = {**ITEM, "reason": "out_of_credit", "job_id": None, "detail": "the key rests", "then": "buy credit"}
+TOLD: dict[str, Any] = {"data": [ITEM, KEY], "counts": {"unconfirmed": 1, "out_of_credit": 1}, "has_more": False}
+
+
+@pytest.fixture(autouse=True)
+def listed(service: Service) -> None:
+    service.answer("GET", "/v1/attention", TOLD)
+
+
+def test_each_thing_is_a_line_with_what_to_do(rushes: Callable[..., Result]) -> None:
+    assert rushes("attention").stdout.splitlines() == [
+        f"unconfirmed\tjob_1\tevolink\t{ITEM['detail']}\t{ITEM['then']}",
+        "out_of_credit\t\tevolink\tthe key rests\tbuy credit",
+    ]
+
+
+def test_json_is_the_answer_as_it_came(rushes: Callable[..., Result]) -> None:
+    assert json.loads(rushes("attention", "--json").stdout) == TOLD
+
+
+def test_what_is_asked_goes_into_the_query(service: Service, rushes: Callable[..., Result]) -> None:
+    rushes("attention", "--reason", "unconfirmed", "--limit", "5")
+    assert service.asked[-1]["params"] == {"reason": "unconfirmed", "limit": 5}
+
+
+def test_nothing_to_do_is_said_beside_an_empty_list(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("GET", "/v1/attention", {"data": [], "counts": {}, "has_more": False})
+    result = rushes("attention")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing needs a person" in result.stderr
+
+
+def test_more_than_is_shown_is_said(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("GET", "/v1/attention", {**TOLD, "has_more": True})
+    assert (
+        "there are more: --limit 1000, or --reason with one of unconfirmed, out_of_credit" in rushes("attention").stderr
+    )
+
+
+def test_a_refused_reason_is_told(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("GET", "/v1/attention", {"errors": {"reason": ["Knows no boredom."]}}, 422)
+    result = rushes("attention", "--reason", "boredom")
+    assert result.exit_code == 2
+    assert "error: reason: Knows no boredom." in result.stderr
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "many"])
+def test_a_limit_that_is_none_is_wrong_usage(rushes: Callable[..., Result], limit: str) -> None:
+    assert rushes("attention", "--limit", limit).exit_code == 2
