@@ -95,6 +95,9 @@ def claim(
     moves of a first step are written in the same breath.
     """
     outcome = outcome or Outcome(alarm_at=case.job.alarm_at)
+    if outcome.alarm_at is not None and outcome.alarm_at > now:
+        # Due only because the clock was set back. Our write looks new, so whoever comes after us would wait for it.
+        outcome = replace(outcome, alarm_at=now)
     hold = {"holder": holder, "held_until": now + timedelta(seconds=hold_s)}
     unheld = _unheld(now)
     if not _write(db, case, outcome, hold, now, unheld):

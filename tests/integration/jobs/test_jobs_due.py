@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs import sweep
+from jobs import store, sweep
 from jobs.states import State, next_step
 
 
@@ -46,6 +46,14 @@ def test_a_dead_workers_job_is_found_once_its_hold_has_run_out(rows: Rows) -> No
 def test_a_row_from_the_future_is_found_because_the_clock_was_set_back(rows: Rows) -> None:
     job_id = rows.job(State.GENERATING, alarm_at=NOW + HOUR, updated_at=NOW + HOUR)
     rows.job(State.ARCHIVED, alarm_at=None, updated_at=NOW + HOUR)
+    assert due(rows, "jobs.reconcile") == [job_id]
+
+
+def test_a_row_from_the_future_is_found_again_after_a_worker_that_took_it_has_died(rows: Rows) -> None:
+    job_id = rows.job(State.GENERATING, alarm_at=NOW + DAY, updated_at=NOW + DAY)
+    with rows.database.write() as db:
+        assert store.claim(db, store.read_case(db, job_id), holder="A", hold_s=60, now=NOW)
+    rows.now = NOW + 2 * MINUTE
     assert due(rows, "jobs.reconcile") == [job_id]
 
 

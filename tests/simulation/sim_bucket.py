@@ -1,0 +1,161 @@
+"""Bytes: links that are fetched, films, the probe, and a bucket with conditional puts. The real check_boxes judges."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+from sim_gateways import Gateways
+from sim_world import World
+
+from storage.bucket import Bucket, BucketConfig, StoredVideo
+from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
+from storage.fetch import FetchLimits
+from storage.probe import Prober, VideoFacts
+from storage.spool import Spooled
+
+POSTER = b"\xff\xd8\xff poster"
+STRANGER = {"rushes-job": "job_of_another_installation"}
+HTML = b"<!doctype html><title>Sign in</title>"
+
+
+def film(provider: str, task_id: str) -> bytes:
+    """The whole film of a task: boxes that tile it, and bytes that are like no other's."""
+    return _box(b"ftyp", b"isom") + _box(b"moov", b"index") + _box(b"mdat", f"{provider} {task_id}".encode() * 4)
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return (len(body) + 8).to_bytes(4, "big") + kind + body
+
+
+class SimFetch:
+    """storage.fetch with the way there and back left to fate."""
+
+    def __init__(self, world: World, gateways: Gateways) -> None:
+        self.world, self.gateways = world, gateways
+
+    def __call__(
+        self,
+        session: requests.Session,
+        url: str,
+        *,
+        folder: Path,
+        limits: FetchLimits,
+        allow_private: bool,
+        keep_going: Callable[[], None],
+    ) -> Spooled:
+        world, fate = self.world, self.world.fate
+        world.effect("before a download", 0.05)
+        task, number = self.gateways.find(url)
+        if fate.strikes("link_expires"):
+            task.forgotten_at = world.now
+        if fate.strikes("link_dead"):
+            task.links = max(task.links, number + 1)
+        if number < task.links or world.now >= task.gone_at():
+            world.tell("link dead", task.id)
+            raise LinkDead("the link answers 403", status=403)
+        if fate.strikes("link_unavailable"):
+            world.tell("link unavailable", task.id)
+            raise LinkUnavailable("the link answers 503")
+        rounds = int(fate.between(2, 8)) if fate.strikes("download_slow") else 1
+        for _ in range(rounds):
+            world.effect("during a download", fate.between(5, 40) if rounds > 1 else 0.5)
+            keep_going()
+        content = film(task.provider, task.id)
+        if fate.strikes("download_cut"):
+            content = content[:-5]
+        if fate.strikes("download_html"):
+            content = HTML
+        return Spooled(io.BytesIO(content), len(content), hashlib.sha256(content).hexdigest())
+
+
+class SimProber(Prober):
+    """A film that is whole plays."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def probe(self, file: BinaryIO) -> tuple[VideoFacts, bytes]:
+        self.world.effect("during the proof", 0.05)
+        if self.world.fate.strikes("probe_fails"):
+            raise StorageError("the probe helper does not stay alive")
+        return VideoFacts(2.0, 1280, 720, 30.0, "h264", has_audio=False), POSTER
+
+
+@dataclass(frozen=True)
+class Stored:
+    content: bytes
+    metadata: dict[str, str]
+
+
+class SimBucket(Bucket):
+    """One bucket; a PUT is whole or not at all, and only one with If-None-Match can be the first at a key."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(BucketConfig("videos", "", None, None, None, None), client=object())
+        self.world = world
+        self.objects: dict[str, Stored] = {}
+        self.small: dict[str, bytes] = {}
+        self.puts: dict[str, int] = {}
+        self.landed: dict[str, float] = {}
+        self.away_until = 0.0
+
+    def head(self, key: str) -> StoredVideo | None:
+        self._reach("before a HEAD")
+        found = self.objects.get(key)
+        return None if found is None else StoredVideo(key, len(found.content), dict(found.metadata))
+
+    def put_small(self, key: str, body: bytes, content_type: str) -> None:
+        self._reach("before a small PUT")
+        self.small[key] = body
+
+    def put_video(
+        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+    ) -> None:
+        world, fate = self.world, self.world.fate
+        self._reach("before the PUT")
+        spooled.file.seek(0)
+        made = Stored(spooled.file.read(), dict(metadata))
+        if fate.strikes("put_late"):
+            world.after(fate.between(1, 3000), lambda: self._land(key, made))
+            world.effect("after the PUT", 30)
+            world.tell("PUT given up, and under way")
+            raise BucketUnavailable("PUT: the time was over")
+        if keep_going:
+            keep_going()
+        landed = self._land(key, made)
+        world.effect("after the PUT", 0.2)
+        if fate.strikes("put_unanswered"):
+            world.tell("PUT unanswered")
+            raise BucketUnavailable("PUT: no answer")
+        if not landed:
+            raise ObjectExists(f"{key} is taken")
+
+    def _land(self, key: str, made: Stored) -> bool:
+        if key in self.objects:
+            return False
+        self.objects[key] = made
+        self.puts[key] = self.puts.get(key, 0) + 1
+        self.landed[key] = self.world.now
+        self.world.tell("object appears", key.rpartition("/")[2])
+        return True
+
+    def _reach(self, point: str) -> None:
+        world, fate = self.world, self.world.fate
+        world.effect(point, 0.05)
+        if fate.strikes("bucket_away"):
+            self.away_until = world.now + fate.between(60, 3000)
+        if (world.now < self.away_until and not fate.calm) or fate.strikes("bucket_refuses"):
+            world.tell("bucket refuses")
+            raise BucketUnavailable("503 SlowDown")
+
+
+def strange(key: str) -> Stored:
+    """An object that is not ours."""
+    return Stored(film("elsewhere", key), dict(STRANGER))

@@ -1,0 +1,127 @@
+"""The wire to the gateways: ProviderClient's three methods, whose outcome is a value, never an exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sim_gateways import Gateways, Order
+from sim_rules import Rules
+from sim_world import World
+
+from jobs.providers.base import Provider, Request
+from jobs.providers.client import Account, Answered, Lost, NotSent, Outcome, ProviderClient
+
+JSON = {"Content-Type": "application/json"}
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+
+
+class SimClient(ProviderClient):
+    """One exchange each, with whatever the way may do to it."""
+
+    def __init__(self, world: World, gateways: Gateways, rules: Rules) -> None:
+        # Not the parent's: it would read certificates and open nothing else of use here.
+        self.world, self.gateways, self.rules = world, gateways, rules
+
+    def resolve(self, account: Account, *, timeout_s: float) -> str | None:
+        self.world.effect("at the look-up of a name", 0.01)
+        return "no such name" if self.world.fate.strikes("name_unresolved") else None
+
+    def send(
+        self,
+        provider: Provider,
+        account: Account,
+        request: Request,
+        *,
+        deadline_s: float,
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        world, fate = self.world, self.world.fate
+        world.effect("before the POST", 0.01)
+        if self._unreached(account):
+            return NotSent("no connection")
+        key = (extra_headers or {}).get(provider.idempotency_header or "")
+        order = self._leaves(account, key)
+        took_s = fate.between(0.1, 2)
+        world.effect("while the POST is under way", took_s)
+        if fate.strikes("request_lost"):
+            world.tell("POST lost on its way", account.provider)
+            return Lost("sent, but no whole answer")
+        acts = not fate.strikes("server_error")
+        answer = self.gateways.take(order, account.api_key, request.body or {}) if acts else (500, {"error": {}})
+        if not order.slow_s and fate.strikes("submit_unanswered"):
+            world.effect("after the gateway has the POST", fate.between(1, deadline_s))
+            world.tell("submit unanswered")
+            return Lost("sent, but no whole answer")
+        outcome = self._answer(answer, took_s + order.slow_s, deadline_s, "after the gateway has the POST")
+        taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
+        if taken and order.task and world.actor:
+            world.actor.accepted = (order.owner, order.task.id)
+        return outcome
+
+    def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
+        world, fate = self.world, self.world.fate
+        world.effect("before a query", 0.01)
+        if self._unreached(account):
+            return NotSent("no connection")
+        name, task_id = account.provider, request.path.rpartition("/")[2]
+        if fate.strikes("query_refused"):
+            status = fate.one_of((401, 403, 404, 429))
+            return self._answer((status, {"error": "not now"}), 0.1, deadline_s, "while a query is answered")
+        if fate.strikes("query_of_another"):
+            others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
+            task_id = fate.one_of(others) if others else task_id
+        answer = self.gateways.tell(name, task_id, account.api_key)
+        return self._answer(answer, 0.1, deadline_s, "while a query is answered")
+
+    def _unreached(self, account: Account) -> bool:
+        if self.gateways.is_away(account.provider) or self.world.fate.strikes("connection_refused"):
+            self.world.tell("no connection", account.provider)
+            return True
+        return False
+
+    def _leaves(self, account: Account, key: str | None) -> Order:
+        """The first byte leaves: this is where paying begins."""
+        actor = self.world.actor
+        marked = actor.marked if actor else None
+        self.rules.check("marked-first", marked is not None, f"a POST to {account.provider} that no row knows of")
+        assert marked is not None
+        order = Order(account.provider, marked, self.world.now, key or None)
+        self.world.tell("POST leaves", account.provider, *marked)
+        self.rules.posted(order)
+        self.gateways.orders.append(order)
+        return order
+
+    def _answer(self, answer: tuple[int, Any], took_s: float, deadline_s: float, point: str) -> Outcome:
+        """The way back."""
+        world, fate = self.world, self.world.fate
+        if fate.strikes("answer_lost"):
+            world.effect(point, fate.between(1, deadline_s))
+            world.tell("answer lost")
+            return Lost("sent, but no whole answer")
+        late = fate.strikes("answer_late")
+        if late:
+            took_s += fate.between(0.5, 1.2) * deadline_s
+        world.effect(point, took_s if not late else min(took_s, deadline_s))
+        if took_s > deadline_s:
+            return Lost("sent, but the time was over")
+        if fate.strikes("answer_garbled"):
+            world.tell("answer garbled")
+            whole = json.dumps(answer[1]).encode()
+            return fate.one_of(
+                (Answered(502, {}, HTML), Answered(200, {}, HTML), Answered(answer[0], JSON, whole[:-3]))
+            )
+        world.tell("answer", answer[0], _short(answer[1]))
+        return Answered(answer[0], JSON, json.dumps(answer[1]).encode())
+
+
+def _is_whole(answer: Answered) -> bool:
+    return answer.body.startswith(b"{") and answer.body.endswith(b"}")
+
+
+def _short(body: Any) -> str:
+    if isinstance(body, dict):
+        task = body.get("data") if isinstance(body.get("data"), dict) else body
+        return str(task.get("status") or body.get("error") or body.get("message"))
+    return str(body)

@@ -1,0 +1,76 @@
+"""How often each fault struck, each transition was taken, and a process died at each named point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sim_fate import FAULTS
+from sim_run import Run
+
+from jobs.states import TRANSITIONS
+
+POINTS = (
+    "before a read",
+    "before a transaction",
+    "after a commit",
+    "before a doorbell",
+    "at the look-up of a name",
+    "before the POST",
+    "while the POST is under way",
+    "after the gateway has the POST",
+    "before a query",
+    "while a query is answered",
+    "before a HEAD",
+    "before a download",
+    "during a download",
+    "during the proof",
+    "before a small PUT",
+    "before the PUT",
+    "after the PUT",
+    "during a pause",
+    "before a callback",
+    "while a notice is sent",
+)
+MOVES = [f"{state.value} {event.value}" for state, moves in TRANSITIONS.items() for event in moves]
+
+# What a thousand seeds need not show, with the reason.
+EXCEPTIONS: dict[str, str] = {}
+
+
+class Coverage:
+    """Counts, over many runs."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {"faults": Counter(), "moves": Counter(), "deaths": Counter()}
+
+    def add(self, run: Run) -> None:
+        self.counts["faults"] += run.faults
+        self.counts["moves"] += Counter({f"{s.value} {e.value}": n for (s, e), n in run.moves.items()})
+        self.counts["deaths"] += run.points
+
+    def as_json(self) -> dict[str, dict[str, int]]:
+        return {kind: dict(counted) for kind, counted in self.counts.items()}
+
+    def merge(self, other: Mapping[str, Any]) -> None:
+        for kind, counted in other.items():
+            self.counts[kind] += Counter(counted)
+
+    def missing(self) -> list[str]:
+        """What never occurred."""
+        wanted = {"faults": list(FAULTS), "moves": MOVES, "deaths": list(POINTS)}
+        return [
+            f"{kind}: {name}"
+            for kind, names in wanted.items()
+            for name in names
+            if not self.counts[kind][name] and name not in EXCEPTIONS
+        ]
+
+    def __str__(self) -> str:
+        wanted = {"faults": list(FAULTS), "moves": MOVES, "deaths": list(POINTS)}
+        lines = []
+        for kind, names in wanted.items():
+            lines += ["", f"{kind}:"]
+            lines += [f"  {self.counts[kind][name]:>9}  {name}" for name in names]
+        return "\n".join(lines)

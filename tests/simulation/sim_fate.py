@@ -1,0 +1,131 @@
+"""Fate: everything that a run leaves to chance, from one seed. The same seed decides the same, forever."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# What can go wrong, and how often at most it does where it can: per occasion, in a run that has this fault at all.
+FAULTS: dict[str, tuple[float, str]] = {
+    "worker_dies": (0.03, "a process is killed between two effects"),
+    "worker_sleeps": (0.04, "a worker sleeps for minutes between two effects, past its hold, and wakes"),
+    "worker_told_to_stop": (0.05, "a process is asked to stop, ends what it must, and is started again"),
+    "database_away": (0.03, "a transaction cannot begin"),
+    "commit_fails": (0.02, "a transaction is undone at its end"),
+    "commit_unknown": (0.03, "a transaction is kept, and its writer is told that it may not be"),
+    "message_lost": (0.4, "a doorbell is never heard"),
+    "message_twice": (0.4, "a doorbell rings twice"),
+    "message_late": (0.4, "a doorbell rings seconds to a minute late"),
+    "broker_flushed": (0.5, "every message that waits is lost at once"),
+    "broker_away": (0.02, "no message can be sent for minutes"),
+    "beat_away": (0.05, "nobody sweeps for minutes"),
+    "name_unresolved": (0.1, "a gateway's name cannot be looked up"),
+    "connection_refused": (0.2, "nothing of a request leaves"),
+    "request_lost": (0.2, "a request leaves and never arrives"),
+    "answer_lost": (0.3, "a gateway acts, and its answer never arrives"),
+    "submit_unanswered": (0.4, "a gateway takes an order, and only its answer never arrives"),
+    "answer_late": (0.2, "an answer comes just before the deadline, or after it"),
+    "answer_garbled": (0.2, "a proxy's HTML or half a JSON instead of the gateway's answer"),
+    "server_error": (0.2, "a gateway answers 500, having acted or not"),
+    "refused_request": (0.2, "a documented refusal of the request itself"),
+    "refused_key": (0.2, "no credit, a wrong key, or too many requests"),
+    "query_refused": (0.1, "a query is answered 401, 403, 404 or 429, which says nothing of the task"),
+    "query_of_another": (0.1, "a query is answered with another task"),
+    "unknown_word": (0.1, "a status word that no page has"),
+    "task_failed": (0.6, "the gateway's verdict: no video"),
+    "task_failed_retryable": (0.6, "the gateway's verdict: no video this time"),
+    "task_slow": (0.4, "a task takes an hour or more"),
+    "task_stuck": (0.2, "a task never ends"),
+    "verdict_reversed": (0.5, "a task that was called failed is finished after all"),
+    "task_forgotten": (0.1, "a gateway no longer knows a task before its time"),
+    "gateway_away": (0.5, "a gateway cannot be reached for minutes"),
+    "callback_lost": (0.6, "a callback never comes"),
+    "callback_late": (0.5, "a callback comes minutes to hours late"),
+    "callback_twice": (0.5, "a callback comes twice, or in other words again"),
+    "callback_early": (0.5, "a callback comes before the submit's answer"),
+    "callback_odd": (0.3, "a genuine callback that nobody can read, or that lies about the state"),
+    "callback_of_another": (0.3, "a genuine callback that bears another job's task id"),
+    "callback_forged": (0.5, "a callback under a token that nobody minted"),
+    "bucket_refuses": (0.3, "S3 refuses"),
+    "bucket_away": (0.5, "S3 refuses everything for minutes"),
+    "put_unanswered": (0.4, "S3 keeps an object, and its answer never arrives"),
+    "put_late": (0.3, "a PUT is given up, and lands later"),
+    "strange_object": (0.4, "somebody else's object stands at a job's key"),
+    "link_dead": (0.4, "a link is dead before its time; a fresh one works"),
+    "link_unavailable": (0.4, "a link's server answers 5xx, or not at all"),
+    "link_expires": (0.4, "the link and its task are gone early, for good"),
+    "download_slow": (0.3, "a download takes minutes"),
+    "download_cut": (0.3, "fewer bytes come than the video has"),
+    "download_html": (0.3, "an HTML page comes instead of the video"),
+    "probe_fails": (0.1, "the helper that looks at a video does not stay alive"),
+    "queries_rationed": (0.1, "the budget of queries is used up"),
+    "gateway_clock_off": (0.5, "a gateway's clock is minutes off"),
+    "clock_set_back": (0.5, "the database's clock is set back by minutes"),
+    "key_replaced": (0.9, "a gateway's key is replaced; tasks belong to the key that ordered them"),
+    "key_gone": (0.8, "the previous key is gone before its tasks are"),
+    "backup_restored": (0.9, "the database is put back to an earlier moment"),
+    "client_asks_twice": (0.3, "a client sends the same request again under the same key"),
+    "client_cancels": (0.5, "a client wishes to cancel, at any time"),
+    "client_retries": (0.6, "a client tries a failed job again"),
+    "client_accepts_double_charge": (0.6, "and says that it may be paid twice"),
+    "notice_refused": (0.3, "the pipeline does not take a notice"),
+    "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
+}
+
+OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 3.0
+QUIET = 0.05  # of all runs have no fault at all
+
+# Faults that make something rare only together; some runs have one of these sets, and strike more often with it.
+THEMES: tuple[tuple[str, ...], ...] = (
+    ("submit_unanswered", "callback_of_another", "bucket_refuses"),  # tasks that are given back
+    ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),  # proofs of earlier orders
+    ("submit_unanswered", "task_slow", "callback_odd", "refused_key", "callback_lost"),  # earlier orders that run yet
+    ("worker_sleeps", "refused_request", "refused_key", "client_cancels"),  # words of the presumed dead
+    ("submit_unanswered", "task_failed_retryable", "callback_early", "client_cancels"),  # verdicts before an answer
+    ("backup_restored", "submit_unanswered", "task_slow", "callback_odd", "refused_key"),  # what a backup forgets
+)
+THEMED = 0.3  # of all runs
+
+
+class Fate:
+    """Which faults this run has, and when they strike. After `calm` nothing strikes any more.
+
+    With `only`, it has these and no others, and they strike more often.
+    """
+
+    def __init__(self, seed: int, only: Collection[str] = ()) -> None:
+        self.random = random.Random(seed)
+        self.calm = False
+        self.struck: Counter[str] = Counter()
+        quiet = self.random.random() < QUIET
+        # Some faults often show more than all faults seldom: one that strikes early hides what comes later.
+        share = self.random.uniform(0.1, 0.6)
+        self._rates = {
+            name: rate * self.random.choice((OFTEN, SELDOM))
+            for name, (rate, _) in FAULTS.items()
+            if self.random.random() < share and not quiet
+        }
+        if not only and not quiet and self.random.random() < THEMED:
+            only = self.one_of(THEMES)
+        if only:
+            self._rates = {name: min(1.0, MORE_OFTEN * FAULTS[name][0]) for name in only}
+
+    def strikes(self, fault: str) -> bool:
+        rate = self._rates.get(fault)
+        if rate is None or self.calm or self.random.random() >= rate:
+            return False
+        self.struck[fault] += 1
+        return True
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * self.random.random()
+
+    def one_of(self, choices: Sequence[T]) -> T:
+        return choices[int(self.random.random() * len(choices))]

@@ -1,0 +1,240 @@
+"""The gateways' side of the world: who ordered what under which key, what becomes of it, and what they call back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sim_dialects import DIALECTS, Seen
+from sim_world import BEGIN, World
+
+LIFE_S = 7_200  # of tasks and links; the service is told the same
+KEY_LIFE_S = 7_200  # of an idempotency key
+CALLBACK_TRIES_S = (0, 1, 2, 4)
+Owner = tuple[str, int]  # a job's id and an attempt's number
+
+
+@dataclass
+class Task:
+    """An order that a gateway took. `owner` is whose it is in truth."""
+
+    provider: str
+    id: str
+    key: str
+    owner: Owner
+    callback_url: str | None
+    model: str
+    at: float
+    ends_at: float | None
+    verdict: str  # finished, failed or retryable
+    reversed_at: float | None = None
+    forgotten_at: float | None = None
+    links: int = 0  # links that died before their time, for each of which there was a fresh one
+    link_dead_until: int = 0
+    told: set[str] = field(default_factory=set)  # the states that answers to our queries, and submits, have named
+
+    def state(self, now: float) -> str:
+        if self.ends_at is None or now < self.ends_at:
+            return "queued" if now < self.at + 5 else "running"
+        return "finished" if self.reversed_at is not None and now >= self.reversed_at else self.verdict
+
+    @property
+    def made_at(self) -> float | None:
+        """When its video is made, and paid for; None: never."""
+        return self.ends_at if self.verdict == "finished" else self.reversed_at
+
+    def gone_at(self) -> float:
+        """When task and link are gone. One that never ends is forgotten all the same once its life is over."""
+        if self.forgotten_at is not None:
+            return self.forgotten_at
+        return (self.made_at or self.ends_at or self.at) + LIFE_S + 60
+
+
+@dataclass
+class Order:
+    """A POST that left: to whom, for which attempt, when, and the task that came of it, if one did."""
+
+    provider: str
+    owner: Owner
+    at: float
+    key: str | None  # the idempotency key
+    task: Task | None = None
+    slow_s: float = 0.0  # how much later than usual its answer comes
+
+
+class Gateways:
+    """All of them. `call_back` posts a callback to our receiver."""
+
+    def __init__(self, world: World, call_back: Callable[[str, bytes, Mapping[str, str], float], None]) -> None:
+        self.world = world
+        self.orders: list[Order] = []
+        self.tasks: dict[tuple[str, str], Task] = {}
+        self.by_key: dict[tuple[str, str, str], Task] = {}
+        self.misled: set[tuple[Owner, str]] = set()  # whose callback URL was given another's task id
+        self.away: dict[str, float] = {}
+        self.unconfirmed: Callable[[], set[Owner]] = set
+        fate = world.fate
+        self.clock_off_s = {
+            name: fate.between(-900, 900) if fate.strikes("gateway_clock_off") else 0.0 for name in DIALECTS
+        }
+        self._call_back = call_back
+
+    def is_away(self, provider: str) -> bool:
+        fate, now = self.world.fate, self.world.now
+        if provider not in self.away:
+            self.away[provider] = now + fate.between(60, 3000) if fate.strikes("gateway_away") else 0.0
+        return now < self.away[provider] and not fate.calm
+
+    def take(self, order: Order, key: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """A submit that arrived."""
+        provider, dialect, world, fate = order.provider, DIALECTS[order.provider], self.world, self.world.fate
+        if order.key is not None:
+            known = self.by_key.get((provider, key, order.key))
+            if known is not None and world.now < known.at + KEY_LIFE_S:
+                order.task = known
+                return 202, dialect.accepted(self.seen(known))
+        if fate.strikes("refused_request"):
+            return dialect.refused_request
+        if fate.strikes("refused_key"):
+            return fate.one_of(dialect.refused_key)
+        task = order.task = self._make(order, key, body, dialect.callback_field)
+        self.tasks[provider, task.id] = task
+        if order.key is not None:
+            self.by_key[provider, key, order.key] = task
+        world.tell("gateway takes", task.id, task.verdict, "ends", task.ends_at and round(task.ends_at))
+        if task.callback_url and fate.strikes("callback_of_another"):
+            self._mislead(order, task)
+        if task.callback_url and fate.strikes("callback_odd"):
+            self._post(task, self.seen(task, "running"), fate.between(1, 3600))
+        if task.callback_url and task.ends_at is not None:
+            world.at(task.ends_at, lambda: self._announce(task))
+            if task.reversed_at is not None:
+                world.at(task.reversed_at, lambda: self._announce(task))
+        return 202, dialect.accepted(self.seen(task))
+
+    def tell(self, provider: str, task_id: str, key: str) -> tuple[int, Any]:
+        """A query's answer."""
+        dialect, task, now = DIALECTS[provider], self.tasks.get((provider, task_id)), self.world.now
+        if task is None or task.key != key or now >= task.gone_at():
+            return dialect.unknown_task
+        if task.forgotten_at is None and self.world.fate.strikes("task_forgotten"):
+            task.forgotten_at = now
+            return dialect.unknown_task
+        seen = self.seen(task)
+        task.told.add(seen.state)
+        if self.world.fate.strikes("unknown_word"):
+            return 200, _reworded(dialect.report(seen))
+        return 200, dialect.report(seen)
+
+    def seen(self, task: Task, state: str | None = None) -> Seen:
+        now, off = self.world.now, BEGIN.timestamp() + self.clock_off_s[task.provider]
+        state = state or task.state(now)
+        return Seen(
+            id=task.id,
+            state=state,
+            model=task.model,
+            created_at=task.at + off,
+            ended_at=None if task.ends_at is None else task.ends_at + off,
+            link=self.link(task) if state == "finished" else None,
+            credits=34.0,
+        )
+
+    def link(self, task: Task) -> str:
+        return f"https://files.{task.provider}.example/{task.id}.mp4?n={task.links}"
+
+    def find(self, url: str) -> tuple[Task, int]:
+        """The task whose link this is, and the link's number."""
+        host, _, rest = url.removeprefix("https://files.").partition("/")
+        task_id, _, number = rest.partition(".mp4?n=")
+        return self.tasks[host.removesuffix(".example"), task_id], int(number)
+
+    def _make(self, order: Order, key: str, body: Mapping[str, Any], callback_field: str) -> Task:
+        fate, now = self.world.fate, self.world.now
+        early = fate.strikes("callback_early")
+        takes_s = 0.2 if early else fate.between(30, 500)
+        if fate.strikes("task_slow"):
+            takes_s = fate.between(1800, 6000)
+        verdict = "finished"
+        if fate.strikes("task_failed"):
+            verdict = "failed"
+        elif fate.strikes("task_failed_retryable"):
+            verdict = "retryable"
+        ends_at = None if fate.strikes("task_stuck") else now + takes_s
+        reversed_at = None
+        if verdict != "finished" and ends_at is not None and fate.strikes("verdict_reversed"):
+            reversed_at = ends_at + fate.between(1, 1200)
+        task_id = f"{order.provider}-{len(self.tasks) + 1}"
+        return Task(
+            order.provider,
+            task_id,
+            key,
+            order.owner,
+            body.get(callback_field) if callback_field else None,
+            body["model"],
+            now,
+            ends_at,
+            verdict,
+            reversed_at,
+        )
+
+    def _announce(self, task: Task) -> None:
+        """Call back, as far as fate lets it."""
+        fate = self.world.fate
+        if task.forgotten_at is not None:
+            return
+        delay = 0.0
+        if fate.strikes("callback_late"):
+            delay = fate.between(60, 7000) if fate.chance(0.5) else fate.between(1, 60)
+        if fate.strikes("callback_odd"):
+            self._send_odd(task)
+        if fate.strikes("callback_of_another"):
+            self._send_another(task)
+        if not fate.strikes("callback_lost"):
+            self._post(task, self.seen(task), delay)
+        if fate.strikes("callback_twice"):
+            self._post(task, replace(self.seen(task), credits=fate.one_of((34.0, 35.0))), delay + fate.between(0, 900))
+
+    def _send_odd(self, task: Task) -> None:
+        fate = self.world.fate
+        url, delay = task.callback_url or "", fate.between(0, 60)
+        if fate.chance(0.5):
+            body = fate.one_of((b"<html>502</html>", b'{"status": 7}', b"{", b"[]", b'{"status": "completed"}'))
+            self._call_back(url, body, {}, delay)
+        else:  # a genuine token, and a lie: whoever holds the URL can say this
+            self._post(task, self.seen(task, fate.one_of(("finished", "failed", "running"))), delay)
+
+    def _send_another(self, task: Task) -> None:
+        others = [t for t in self.tasks.values() if t.provider == task.provider and t.owner != task.owner]
+        if not others:
+            return
+        other = self.world.fate.one_of(others)
+        self.misled.add((task.owner, other.id))
+        self._post(task, self.seen(other, "finished"), self.world.fate.between(0, 5))
+
+    def _mislead(self, order: Order, task: Task) -> None:
+        """While a submit waits for its answer, its task is announced under the URL of another order."""
+        others = [t for t in self.tasks.values() if t.provider == task.provider and t.owner[0] != task.owner[0]]
+        waiting = [t for t in others if t.owner in self.unconfirmed()] or others
+        if waiting:
+            other, fate = self.world.fate.one_of(waiting), self.world.fate
+            self.misled.add((other.owner, task.id))
+            order.slow_s = fate.between(5, 50)
+            if fate.chance(0.5):
+                task.ends_at = self.world.now + 0.5
+            self._post(other, self.seen(task, "finished"), 0.0)
+
+    def _post(self, task: Task, seen: Seen, delay: float) -> None:
+        dialect = DIALECTS[task.provider]
+        assert dialect.callback is not None
+        assert task.callback_url is not None
+        body = json.dumps(dialect.callback(seen)).encode()
+        self._call_back(task.callback_url, body, dialect.sign(task.key, body), delay)
+
+
+def _reworded(body: Any) -> Any:
+    """The same report under a status word that no page has."""
+    if isinstance(body, dict):
+        return {k: "DREAMING" if k == "status" else _reworded(v) if k == "data" else v for k, v in body.items()}
+    return body

@@ -1,0 +1,188 @@
+"""Each protection of the service, taken away: what a run must then find. One at a time, by patching the real code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import sqlalchemy as sa
+from sim_bucket import SimBucket
+
+from jobs import decisions, models, reconcile, store, submission
+from jobs.providers.base import Failure, Report, ReportState
+from jobs.providers.client import Lost, NotSent
+from jobs.states import State
+from jobs.store import Held
+
+
+class Lack(NamedTuple):
+    """What stands in a protection's place, and the faults against which it protects."""
+
+    patches: Callable[[], dict[str, Any]]
+    faults: tuple[str, ...]
+
+
+def _as_it_stands(db: Any, case: Any) -> Any:
+    """The case under the version that the row has by now: a comparison with it is no comparison."""
+    now = db.execute(sa.select(models.jobs.c.version).where(models.jobs.c.id == case.job.id)).scalar_one()
+    return replace(case, job=replace(case.job, version=now))
+
+
+def _claim_without_version() -> dict[str, Any]:
+    real = store.claim
+    return {"jobs.store.claim": lambda db, case, **more: real(db, _as_it_stands(db, case), **more)}
+
+
+def _last_write_without_reading_again() -> dict[str, Any]:
+    def stale(db: Any, held: Held) -> Held | None:
+        holder = store.read_case(db, held.job.id).job.holder
+        return Held(_as_it_stands(db, held.case), held.holder) if holder == held.holder else None
+
+    return {"jobs.store.read_held": stale}
+
+
+def _hold_ignored() -> dict[str, Any]:
+    def is_due(job: Any, *, now: Any) -> bool:
+        return job.alarm_at is not None and job.alarm_at <= now
+
+    return {"jobs.store._unheld": lambda now: sa.true(), "jobs.store.is_due": is_due}
+
+
+def _mark_without_hold() -> dict[str, Any]:
+    def mark(db: Any, held: Held, number: int, *, hold_s: float, now: Any) -> bool:
+        row = sa.and_(models.attempts.c.job_id == held.job.id, models.attempts.c.number == number)
+        db.execute(sa.update(models.attempts).where(row).values(sending_at=now, sends=models.attempts.c.sends + 1))
+        return True
+
+    return {"jobs.store.mark_sending": mark}
+
+
+def _lost_counts_as_unsent() -> dict[str, Any]:
+    real = submission.read_answer
+
+    def read(provider: Any, account: Any, attempt: Any, answer: Any) -> Any:
+        answer = NotSent(answer.reason) if isinstance(answer, Lost) else answer
+        return real(provider, account, attempt, answer)
+
+    return {"jobs.submission.read_answer": read}
+
+
+def _dead_submit_counts_as_unsent() -> dict[str, Any]:
+    real = decisions._submitting
+
+    def judge(case: Any, now: Any, rules: Any) -> Any:
+        attempt = case.current
+        if attempt.is_open and attempt.task_id is None:
+            return decisions._not_sent(case, attempt)
+        return real(case, now, rules)
+
+    return {"jobs.decisions._JUDGES": {**decisions._JUDGES, State.SUBMITTING: judge}}
+
+
+def _news_goes_to_the_current_attempt() -> dict[str, Any]:
+    real = reconcile.learn
+
+    def learn(case: Any, *more: Any) -> Any:
+        facts = real(case, *more)
+        changes: dict[int, Any] = {}
+        for said in facts.attempts.values():
+            changes[case.job.attempt] = {**changes.get(case.job.attempt, {}), **said}
+        return replace(facts, attempts=changes)
+
+    return {"jobs.reconcile.learn": learn}
+
+
+def _not_found_is_a_verdict() -> dict[str, Any]:
+    real = reconcile.read_reply
+
+    def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
+        reply = real(inquiry, provider, account, answer)
+        if reply.report is None and reply.word in ("http_404", "http_403", "http_401"):
+            failure = Failure("generation_failed", "not found", retryable=True)
+            return replace(reply, report=Report(ReportState.FAILED, "gone", failure=failure))
+        return reply
+
+    return {"jobs.reconcile.read_reply": read}
+
+
+def _put_without_condition() -> dict[str, Any]:
+    real = SimBucket._land
+
+    def land(bucket: SimBucket, key: str, made: Any) -> bool:
+        bucket.objects.pop(key, None)
+        return real(bucket, key, made)
+
+    return {"sim_bucket.SimBucket._land": land}
+
+
+def _nothing(*_: Any, **__: Any) -> None: ...
+
+
+def _one(name: str, instead: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {name: instead}
+
+
+TROUBLE = ("message_twice", "message_late", "worker_sleeps", "connection_refused")
+DEATH = ("worker_dies", "worker_sleeps", "message_lost")
+LOSS = ("submit_unanswered", "request_lost", "callback_late")
+
+PROTECTIONS: dict[str, Lack] = {
+    "a claim compares the version": Lack(_claim_without_version, (*TROUBLE, "refused_request")),
+    "the last write reads the row again": Lack(
+        _last_write_without_reading_again, ("callback_early", "callback_twice", "worker_sleeps", "answer_late")
+    ),
+    "nobody takes what another holds": Lack(_hold_ignored, TROUBLE),
+    "the mark compares the holder": Lack(_mark_without_hold, ("worker_sleeps", "message_twice")),
+    "the mark is written before a byte leaves": Lack(_one("jobs.store.mark_sending", lambda *_, **__: True), LOSS),
+    "whether a byte was handed over decides what a submit came to": Lack(_lost_counts_as_unsent, LOSS),
+    "a due submit whose byte may have left is unconfirmed": Lack(_dead_submit_counts_as_unsent, DEATH),
+    "news is written on its own attempt": Lack(
+        _news_goes_to_the_current_attempt, ("submit_unanswered", "task_slow", "callback_late", "callback_twice")
+    ),
+    "what is learnt without a hold is brought as news": Lack(
+        _one("jobs.store.bring_facts", _nothing), ("worker_sleeps", "answer_late")
+    ),
+    "an adopted task is no older than its order": Lack(
+        _one("jobs.reconcile._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
+    ),
+    "no task id is borne twice": Lack(
+        _one("jobs.store.settle_task_ids", lambda db, case, facts, *, now: facts),
+        ("submit_unanswered", "callback_of_another"),
+    ),
+    "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
+    "a lost submit is bought again only by choice": Lack(
+        _one("jobs.decisions.may_resubmit", lambda case, rules: True), LOSS
+    ),
+    "a retry asks before it may pay twice": Lack(
+        _one("jobs.wishes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
+    ),
+    "a kept callback wakes its job": Lack(_one("jobs.inbox.bring_news", lambda *_, **__: True), ("callback_twice",)),
+    "an ended job with an open attempt keeps an alarm": Lack(
+        _one("jobs.decisions._alarm_after_end", _nothing), (*LOSS, "task_failed", "refused_request", "client_cancels")
+    ),
+    "a token is checked before anything else": Lack(
+        _one("jobs.callback_urls.is_genuine", lambda *_: True), ("callback_forged",)
+    ),
+    "the boxes of a file are checked": Lack(_one("jobs.archiving.check_boxes", _nothing), ("download_cut",)),
+    "the PUT is conditional": Lack(_put_without_condition, ("put_late", "put_unanswered")),
+    "a HEAD comes before a transfer and before its end": Lack(
+        _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)
+    ),
+    "room is judged in the claim": Lack(_one("jobs.availability.in_flight", lambda *_: 0), ("task_slow",)),
+    "a reservation that is not needed is given back": Lack(
+        _one("jobs.spending.settle", lambda db, job_id, number, changes: changes), ("connection_refused", "task_failed")
+    ),
+}
+
+
+@contextmanager
+def without(protection: str) -> Iterator[tuple[str, ...]]:
+    """The service without one protection; gives the faults against which it would have protected."""
+    lack = PROTECTIONS[protection]
+    with ExitStack() as patched:
+        for name, instead in lack.patches().items():
+            patched.enter_context(patch(name, instead))
+        yield lack.faults

@@ -1,0 +1,216 @@
+"""People: clients who send, cancel and retry; operators who replace keys and put backups back; strangers who forge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sim_bucket import strange
+from sim_service import NAMES, Service
+from sim_world import World
+
+from jobs import intake, wishes
+from jobs.database import DatabaseUnavailable
+from jobs.errors import JobsError
+from jobs.providers.client import Account
+from jobs.records import Case
+from jobs.states import State, next_step
+
+MOST_JOBS = 5
+ROUTES: tuple[Any, ...] = ("auto", *NAMES, list(NAMES), ["evolink", "easyrouter"], ["apiframe", "evolink"])
+NOTIFY_URL = "https://pipeline.example/hook"
+
+
+class People:
+    """Whoever acts on a service from outside in one run."""
+
+    def __init__(self, world: World, service: Service) -> None:
+        self.world, self.service = world, service
+        self.restored_at: float | None = None
+        fate = world.fate
+        self.calm_at = fate.between(1_800, 15_000)
+        self._bodies: dict[str, dict[str, Any]] = {}  # by idempotency key
+        self._ids: dict[str, str] = {}  # by idempotency key: the job that was accepted
+        for number in range(1 + int(fate.random.random() * MOST_JOBS)):
+            self._bodies[f"key-{number}"] = self._request(number)
+            world.at(fate.between(0, self.calm_at / 2), lambda key=f"key-{number}": self._send(key))
+        for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
+            world.at(fate.between(60, self.calm_at), plan)
+        world.at(self.calm_at, self._calm_down)
+        self.archiving: dict[str, Any] = {}
+
+    def _request(self, number: int) -> dict[str, Any]:
+        fate = self.world.fate
+        body: dict[str, Any] = {"mode": "text-to-video", "prompt": f"Fox {number}", "resolution": "720p", "duration": 2}
+        body["provider"] = fate.one_of(ROUTES)
+        if fate.chance(0.4):
+            body["on_unconfirmed"] = "resubmit"
+        if fate.chance(0.3):
+            body["start_within_s"] = int(fate.between(120, 1800))
+        if fate.chance(0.4):
+            body["notify_url"] = NOTIFY_URL
+        return body
+
+    def _send(self, key: str) -> None:
+        """Ask for a video until the answer is there; the same key never makes a second job."""
+
+        def create() -> None:
+            case, replayed = intake.create(
+                self._bodies[key], self.service.intake, api_key_id=f"key-of-{key[-1]}", idempotency_key=key
+            )
+            job_id = case.job.id
+            self.service.rules.check(
+                "accepted-kept", self._ids.get(key, job_id) == job_id, f"{key} made {job_id} and {self._ids.get(key)}"
+            )
+            self._ids[key] = job_id
+            self.service.rules.accepted.add(job_id)
+            self.world.tell("accepted", job_id[-2:], self._bodies[key]["provider"])
+            self._ring(case)
+            fate = self.world.fate
+            if not replayed and fate.strikes("client_cancels"):
+                self.world.after(
+                    fate.between(0, 300) if fate.chance(0.7) else fate.between(0, 6000), self._cancel(job_id)
+                )
+            if not replayed and fate.strikes("strange_object"):
+                self.service.bucket.objects[case.job.archive_key] = strange(case.job.archive_key)
+
+        self._at_web(f"create {key}", create, lambda: key not in self._ids)
+        if self.world.fate.strikes("client_asks_twice"):
+            self.world.after(
+                self.world.fate.between(0, 30), lambda: self._at_web(f"create {key}", create, lambda: False)
+            )
+
+    def _cancel(self, job_id: str) -> Callable[[], None]:
+        def cancel() -> None:
+            self._ring(wishes.cancel(job_id, self.service.intake))
+
+        return lambda: self._at_web(f"cancel {job_id[-2:]}", cancel, lambda: False)
+
+    def after_commit(self) -> None:
+        """Clients hear of failed jobs, and may try again; those whose jobs are on their way may think better of it."""
+        fate, on_way = self.world.fate, self.service.rules.on_way_now
+        self.service.rules.on_way_now = []
+        if self.service.rules.is_ordered_again:  # the moment of which a backup knows least
+            self.service.rules.is_ordered_again = False
+            self._back_up()
+        for job_id in on_way:
+            if fate.strikes("client_cancels"):
+                self.world.after(fate.between(0, 3), self._cancel(job_id))
+        failed, self.service.rules.failed_now = self.service.rules.failed_now, []
+        for job_id in failed:
+            if fate.strikes("client_retries"):
+                risk = fate.strikes("client_accepts_double_charge")
+                if risk:
+                    self.service.rules.accepts.add(job_id)
+
+                def retry(job_id: str = job_id, risk: bool = risk) -> None:
+                    self._ring(wishes.retry(job_id, self.service.intake, accept_double_charge=risk))
+
+                about, pause_s = f"retry {job_id[-2:]}", fate.between(1, 2000)
+                self.world.after(pause_s, lambda a=about, r=retry: self._at_web(a, r, lambda: False))
+
+    def _ring(self, case: Case) -> None:
+        """As the API does it."""
+        job = case.job
+        if job.alarm_at is not None:
+            self.service.ringer.ring(next_step(job.state, unread=bool(case.unread)), job.id)
+        if job.notify_url and job.state is State.CANCELLED:
+            self.service.ringer.ring("webhooks.notify", job.id)
+
+    def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:
+        """A request to the web process. `again`: whether its sender asks again when it heard no answer."""
+        process = self.service.processes["web"]
+
+        def answer() -> None:
+            try:
+                act()
+            except DatabaseUnavailable:
+                self.world.tell("503")
+            except JobsError as e:
+                self.world.tell("refused", type(e).__name__)
+
+        def ask_again() -> None:
+            if again():
+                self._at_web(about, act, again)
+
+        if process.up:
+            self.world.start(process, about, answer)
+        self.world.after(20, ask_again)
+
+    def _calm_down(self) -> None:
+        """From here on nothing goes wrong."""
+        world, service = self.world, self.service
+        world.tell("calm")
+        world.fate.calm = True
+        rules = service.rules
+        for job in rules.jobs.values():
+            row = rules.attempts.get((job.id, job.attempt))
+            task = rules.gateways.tasks.get((row.provider, row.task_id or "")) if row else None
+            alive = task is not None and task.gone_at() > world.now + 2_400
+            keyed = row is not None and service.settings.account_of(row.provider, row.account) is not None
+            if job.state == State.ARCHIVING and alive and keyed and job.archive_key not in service.bucket.objects:
+                self.archiving[job.id] = task
+
+    def _replace_key(self) -> None:
+        fate, settings = self.world.fate, self.service.settings
+        if not fate.strikes("key_replaced"):
+            return
+        name = fate.one_of(NAMES)
+        old = settings.accounts[name]
+        self.world.tell("key replaced", name)
+        accounts = {**settings.accounts, name: Account(name, old.base_url, f"sk-second-{name}")}
+        self.service.use(replace(settings, accounts=accounts, previous_accounts={name: old}))
+        if fate.strikes("key_gone"):
+            self.world.after(fate.between(60, 3000), self._drop_key)
+
+    def _drop_key(self) -> None:
+        self.world.tell("previous key gone")
+        self.service.use(replace(self.service.settings, previous_accounts={}))
+
+    def _set_clock_back(self) -> None:
+        if self.world.fate.strikes("clock_set_back"):
+            self.world.clock_off_s -= self.world.fate.between(6, 900)
+            self.world.tell("clock set back", round(self.world.clock_off_s))
+            self.service.clock_moved()
+
+    def _flush(self) -> None:
+        if self.world.fate.strikes("broker_flushed"):
+            self.world.tell("broker flushed")
+            self.service.ringer.flush()
+
+    def _forge(self) -> None:
+        if not self.world.fate.strikes("callback_forged"):
+            return
+        owner = self.world.fate.one_of([(job_id, 1) for job_id in self.service.rules.jobs] or [("job_x", 1)])
+        token = self.world.fate.one_of(("k1.AAAA", "k2.AAAA", "x", "k1." + "A" * 43))
+        body = json.dumps({"id": "evolink-1", "status": "completed"}).encode()
+        self.service.forge(f"/webhooks/evolink/{owner[0]}/{owner[1]}/{token}", body)
+
+    def _back_up(self) -> None:
+        if self.world.fate.strikes("backup_restored"):
+            copy = self.service.database.snapshot()
+            at = (self.world.now, self.world.database_time())
+            self.world.tell("backup")
+            self.world.after(self.world.fate.between(10, 3000), lambda: self._put_back(copy, at))
+
+    def _put_back(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
+        """Stop everything, put the backup back, say so to the service, start again."""
+        if self.world.fate.calm:
+            return
+        world, service = self.world, self.service
+        world.tell("backup put back")
+        for process in service.processes.values():
+            world.kill(process)
+        service.ringer.flush()
+        world.after(0.5, lambda: self._restored(copy, taken_at))
+
+    def _restored(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
+        world, service = self.world, self.service
+        service.restored(copy, *taken_at)
+        for key, job_id in list(self._ids.items()):
+            if job_id not in service.rules.jobs:  # its client asks, hears 404, and sends again under the same key
+                del self._ids[key]
+                world.after(world.fate.between(60, 600), lambda key=key: self._send(key))

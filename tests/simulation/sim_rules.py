@@ -1,0 +1,402 @@
+"""What must hold after every commit, and at every POST: each rule by its name, which docs and failures use.
+
+The rules read the tables with SQL of their own and compare them with the row before and with the world's truth; they
+share no code with the steps but the table of transitions and the enums.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sim_database import SimDatabase
+from sim_dialects import DIALECTS
+from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
+from sim_truths import check_nothing_left, check_object
+from sim_world import BEGIN, Actor, Violated, World
+
+from jobs.records import AttemptOutcome, Standing
+from jobs.settings import Settings
+from jobs.states import ENDED, TRANSITIONS, Event, State
+
+RULES = {
+    "accepted-kept": "no accepted job disappears",
+    "version-raised": "every change of a job's row raises its version",
+    "hold-respected": "nobody takes or frees a hold that another has and that has not run out",
+    "final-states": "`archived` and `cancelled` are never left; `failed` only by prove, retry and retry_transfer",
+    "history-is-a-path": "a job's history is a path of the table, and ends where the job is",
+    "alarmed": "every job that is owed something has an alarm that will ring",
+    "served": "once the faults have stopped, a due row is served",
+    "news-kept": "no news is overwritten: unread news wants the job at once, and nobody reads what he has not seen",
+    "marked-first": "no byte leaves before a committed row says that it may",
+    "one-post": "at most one POST per attempt, but for re-sends under a key that the gateway still honours",
+    "no-blind-second": "no second order while an earlier one may have been taken, unless the client chose it",
+    "unsent-is-true": "an attempt that says not sent, or refused, has no task at any gateway",
+    "verdict-is-true": "a gateway's verdict on a row is what the gateway answered to our own query",
+    "own-task": "a task id on an attempt's row is that attempt's own order",
+    "forged-moves-nothing": "a callback without a genuine token changes no row",
+    "standing": "every attempt has the one standing that its outcome allows",
+    "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
+    "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
+    "no-step-raises": "no step ends in an exception of our own",
+    "answer-kept": "whoever is told a task id writes it on its attempt's row, with a hold or without",
+    "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",
+    "archived-is-true": "`archived` means: the object is there, whole, once, and this job's",
+    "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
+    "comes-to-rest": "once the faults stop, every job ends within a bounded time, and nothing stays to be done",
+    "keeps-trying": "a video that can still be fetched once the faults stop is archived",
+    "told": "every notice is delivered once the faults stop, in the end",
+}
+
+S, A = State, AttemptOutcome
+LEAVES_FAILED = {Event.PROVE, Event.RETRY, Event.RETRY_TRANSFER}
+STANDINGS: dict[str, set[str]] = {
+    A.OPEN: {Standing.NONE, Standing.HELD, Standing.UNCERTAIN},
+    A.NOT_SENT: {Standing.NONE},
+    A.REFUSED: {Standing.NONE},
+    A.FAILED: {Standing.REFUNDED, Standing.UNCERTAIN},
+    A.FINISHED: {Standing.CHARGED},
+    A.DELIVERED: {Standing.CHARGED},
+    A.UNDELIVERED: {Standing.CHARGED},
+    A.EXPIRED: {Standing.UNCERTAIN, Standing.NONE},  # the second: of an order that was only suspected
+}
+NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
+SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
+ASKS = {S.UNCONFIRMED, S.GENERATING}
+TOLERANCE = timedelta(minutes=5, seconds=1)
+
+
+class JobRow(NamedTuple):
+    id: str
+    state: str
+    version: int
+    alarm_at: str | None
+    holder: str | None
+    held_until: str | None
+    attempt: int
+    updated_at: str
+    flagged: str | None
+    troubles: int
+    cancel_requested_at: str | None
+    sha256: str | None
+    archive_key: str
+    notices: int
+    on_unconfirmed: str
+
+
+class AttemptRow(NamedTuple):
+    job_id: str
+    number: int
+    provider: str
+    account: str
+    outcome: str
+    standing: str
+    task_id: str | None
+    adopted: int
+    sends: int
+    accepted_at: str | None
+    lost_at: str | None
+    day: str
+    reserved_micro_usd: int
+    link: str | None
+    rejected_task_ids: str
+    created_at: str
+    request: str
+
+
+class LetterRow(NamedTuple):
+    id: int
+    job_id: str
+    attempt: int
+    task_id: str | None
+    received_at: str
+    read_at: str | None
+
+
+def _select(row: Any, table: str) -> str:
+    return f"SELECT {', '.join(row._fields)} FROM {table}"
+
+
+JOBS, ATTEMPTS, LETTERS = _select(JobRow, "jobs"), _select(AttemptRow, "attempts"), _select(LetterRow, "inbox")
+LINES = "SELECT id, job_id, event, attempt, from_state, to_state, detail FROM events WHERE id > ? ORDER BY id"
+SPENDING = "SELECT provider, day, micro_usd FROM spending"
+
+
+class Rules:
+    """Looks after every commit. `moves` counts the transitions that were taken, for the coverage of a run."""
+
+    def __init__(self, world: World, database: SimDatabase, settings: Settings) -> None:
+        self.world, self.database, self.settings = world, database, settings
+        self.gateways: Gateways
+        self.jobs: dict[str, JobRow] = {}
+        self.attempts: dict[Owner, AttemptRow] = {}
+        self.letters: dict[int, LetterRow] = {}
+        self.accepted: set[str] = set()
+        self.failed_now: list[str] = []  # jobs that have just failed, for whoever watches
+        self.moves: Counter[tuple[State, Event]] = Counter()
+        self.chosen_again: dict[str, int] = {}  # per job: up to which attempt the client chose to order again
+        self.was_restored = False
+        self.is_ordered_again = False  # a job has just been queued once more, with an order that may have been taken
+        self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
+        self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
+        self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
+        self.excused: set[int] = set()  # those among them that may have been bought a second time
+        self._line = 0
+        self._dirty = True
+
+    def unconfirmed(self) -> set[Owner]:
+        return {(job.id, job.attempt) for job in self.jobs.values() if job.state == S.UNCONFIRMED}
+
+    def check(self, rule: str, holds: bool, said: str) -> None:
+        if not holds:
+            raise Violated(rule, said)
+
+    def committed(self) -> None:
+        """After every commit that changed something."""
+        rows = self.database.rows
+        now = self.world.database_time().isoformat(timespec="microseconds")
+        old_jobs, old_attempts, old_letters = self.jobs, self.attempts, self.letters
+        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
+        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
+        self.letters = {row[0]: LetterRow._make(row) for row in rows(LETTERS)}
+        self._moved(rows(LINES, self._line))
+        for key, attempt in self.attempts.items():
+            if old_attempts.get(key) != attempt:
+                self._attempt_changed(key, old_attempts.get(key), attempt)
+        for job_id, job in self.jobs.items():
+            if (old := old_jobs.get(job_id)) != job:
+                if old is not None:
+                    self._job_changed(old, job, now)
+                self._claimed(old, job)
+        for number, letter in self.letters.items():
+            if number not in old_letters:
+                self._letter_kept(letter, old_jobs.get(letter.job_id), now)
+            if letter.read_at and (old_letter := old_letters.get(number)) is not None and old_letter.read_at is None:
+                self._letter_read(letter)
+        for job in self.jobs.values():
+            self._alarmed(job, now)
+        self._money()
+        self.check("accepted-kept", self.accepted <= self.jobs.keys(), str(self.accepted - self.jobs.keys()))
+
+    def restored(self, taken_at: float) -> None:
+        """A backup was put back: what stands there is the past that everything is now compared with.
+
+        Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice; one that
+        had ended may have been, as its client may have tried it again.
+        """
+        self.was_restored = True
+        self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
+        rows = self.database.rows
+        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
+        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
+        self.letters = {row[0]: LetterRow._make(row) for row in rows(LETTERS)}
+        self._line = max([row[0] for row in rows("SELECT id FROM events")], default=0)
+        self.accepted &= self.jobs.keys()
+        live = {job.id for job in self.jobs.values() if job.state not in ENDED}
+        self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in live}
+
+    def posted(self, order: Order) -> None:
+        """A byte of an order leaves."""
+        job_id, number = order.owner
+        known = [o for i, o in enumerate(self.gateways.orders) if i not in self.excused and o.owner[0] == job_id]
+        again = [o for o in known if o.owner[1] == number]
+        if again and order.key is not None:
+            self.check("one-post", order.key == again[0].key, f"{order.owner} under two keys")
+            age = order.at - min(o.at for o in again)
+            self.check("one-post", age < KEY_LIFE_S, f"{order.owner} is sent again {age:.0f} s after the first time")
+        else:
+            self.check("one-post", not again, f"{order.owner} is sent to {order.provider} a second time")
+        for other in known:
+            # Whoever chose to order again after an attempt accepts that one and whatever comes after it.
+            if other.owner[1] == number or min(number, other.owner[1]) <= self.chosen_again.get(job_id, 0):
+                continue
+            row = self.attempts.get(other.owner)
+            self.check(
+                "no-blind-second",
+                row is not None and row.outcome in SETTLED,
+                f"{order.owner} is sent while {other.owner} is {row.outcome if row else 'unknown'}",
+            )
+
+    def ended(self, actor: Actor) -> None:
+        """An actor has done its work, and was not killed at it."""
+        if actor.accepted is None or actor.dead:
+            return
+        owner, task_id = actor.accepted
+        row = self.attempts.get(owner)
+        written = row is not None and (row.task_id == task_id or task_id in row.rejected_task_ids)
+        foreign = row is not None and row.outcome == A.DELIVERED  # a person is asked to look
+        self.check("answer-kept", written or foreign, f"{owner} is {task_id}, and its row does not say so: {row}")
+
+    def forged(self, changes_before: int, status: int) -> None:
+        self.check("forged-moves-nothing", status == 404, f"answered {status}")
+        self.check("forged-moves-nothing", self.database.raw.total_changes == changes_before, "a row has changed")
+
+    def _moved(self, lines: list[tuple[Any, ...]]) -> None:
+        for number, job_id, event, attempt, before, after, detail in lines:
+            self._line = number
+            self.world.tell(f"history: {event}", job_id[-2:], attempt, *([f"{before} -> {after}"] if after else []))
+            if event == "step_raised":
+                raise Violated("no-step-raises", f"{job_id}: {detail}")
+            if not after or event == "created":
+                continue
+            state, move = State(before), Event(event)
+            if state is S.FAILED:
+                self.check("final-states", move in LEAVES_FAILED, f"{job_id} leaves failed by {event}")
+            self.check("final-states", state not in (S.ARCHIVED, S.CANCELLED), f"{job_id} leaves {state} by {event}")
+            self.check("history-is-a-path", TRANSITIONS[state].get(move) == after, f"{before} {event} {after}")
+            self.moves[state, move] += 1
+            if self._is_chosen(move, job_id):
+                self.chosen_again[job_id] = max((n for j, n in self.attempts if j == job_id), default=0)
+                self.is_ordered_again = True
+                orders = enumerate(self.gateways.orders)
+                self.excused |= {i for i, o in orders if i in self.forgotten and o.owner[0] == job_id}
+
+    def _is_chosen(self, move: Event, job_id: str) -> bool:
+        """Whether by this move the client takes the risk of paying twice."""
+        if move is Event.RETRY:
+            return job_id in self.accepts
+        return move is Event.RESUBMIT and self.jobs[job_id].on_unconfirmed == "resubmit"
+
+    def _job_changed(self, old: JobRow, job: JobRow, now: str) -> None:
+        if old._replace(held_until=job.held_until) != job:
+            self.check("version-raised", job.version > old.version, f"{old} became {job}")
+        if old.state != job.state:
+            self._path(job)
+            if job.state == S.FAILED:
+                self.failed_now.append(job.id)
+                if old.state == S.ARCHIVING:
+                    check_nothing_left(self, job)
+            if job.state in (S.SUBMITTING, S.UNCONFIRMED):
+                self.on_way_now.append(job.id)
+            if job.state == S.ARCHIVED:
+                check_object(self, job)
+        if old.holder is not None and job.holder is None and job.troubles == 0 and job.state in ASKS:
+            unread = any(x.read_at is None and x.job_id == job.id for x in self.letters.values())
+            calm = unread and job.updated_at <= _later(now)
+            waits = job.alarm_at is None or job.alarm_at > _later(now)
+            self.check("news-kept", not (calm and waits), f"{job.id} has unread news, and is left until {job.alarm_at}")
+        if old.holder is not None and job.holder != old.holder and self.world.actor is not None:
+            assert old.held_until is not None
+            mine = old.holder in self.world.actor.holders
+            over = old.held_until <= now or old.updated_at > _later(now)
+            self.check(
+                "hold-respected", mine or over, f"{old.id}: {old.holder} has it until {old.held_until}, at {now}"
+            )
+        self.check("no-step-raises", job.flagged != "raises", f"{job.id} is set aside")
+
+    def _claimed(self, old: JobRow | None, job: JobRow) -> None:
+        """Whoever takes or keeps a hold has the letters that are there before it."""
+        actor = self.world.actor
+        if actor is None or job.holder is None:
+            return
+        if old is None or old.holder != job.holder or (job.holder in actor.holders and old.version != job.version):
+            if old is None or old.holder != job.holder:
+                actor.holders.add(job.holder)
+                actor.seen = {x.id for x in self.letters.values() if x.job_id == job.id}
+                if job.state == S.SUBMITTING:
+                    self._room(job)
+            elif old.state != job.state:  # a step that keeps its hold has read the row anew
+                actor.seen = {x.id for x in self.letters.values() if x.job_id == job.id}
+
+    def _path(self, job: JobRow) -> None:
+        last = self.database.rows(
+            "SELECT to_state FROM events WHERE job_id = ? AND to_state IS NOT NULL ORDER BY id DESC LIMIT 1", job.id
+        )
+        self.check("history-is-a-path", bool(last) and last[0][0] == job.state, f"{job.id} is {job.state}, not {last}")
+
+    def _attempt_changed(self, owner: Owner, old: AttemptRow | None, row: AttemptRow) -> None:
+        actor = self.world.actor
+        if actor is not None and row.sends > (old.sends if old else 0):
+            actor.marked = owner
+        allowed = STANDINGS[row.outcome]
+        self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
+        if row.outcome == A.EXPIRED and row.standing == Standing.NONE:
+            self.check("standing", "suspected" in row.request, f"{owner} was sent, expired, and stands as free")
+        if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
+            self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
+        if row.task_id and (old is None or old.task_id != row.task_id):
+            task = self.gateways.tasks.get((row.provider, row.task_id))
+            self.check("own-task", task is not None, f"{owner} bears {row.task_id}, which no gateway made")
+            assert task is not None
+            excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
+            self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
+        if old is None or old.outcome != row.outcome:
+            self._verdict(owner, row)
+
+    def _verdict(self, owner: Owner, row: AttemptRow) -> None:
+        if row.outcome in NEVER_TAKEN:
+            taken = [o.task.id for o in self._orders(owner) if o.task is not None and o.provider == row.provider]
+            self.check("unsent-is-true", not taken, f"{owner} is {row.outcome}, and there is {taken}")
+        if row.outcome in (A.FAILED, A.FINISHED):
+            task = self.gateways.tasks.get((row.provider, row.task_id or ""))
+            told = task.told if task else set()
+            said = {"finished"} if row.outcome == A.FINISHED else {"failed", "retryable"}
+            self.check("verdict-is-true", bool(told & said), f"{owner} is {row.outcome}; {row.task_id} said {told}")
+
+    def _is_young(self, task: Task, row: AttemptRow) -> bool:
+        """Whether nothing speaks against a task that a gateway's callback named: it is no older than the order."""
+        made = BEGIN + timedelta(seconds=task.at + self.gateways.clock_off_s[task.provider])
+        tells = DIALECTS[task.provider].callback is not None  # those that call back tell when
+        return not tells or made >= datetime.fromisoformat(row.created_at) - TOLERANCE
+
+    def _orders(self, owner: Owner) -> list[Order]:
+        return [o for i, o in enumerate(self.gateways.orders) if o.owner == owner and i not in self.forgotten]
+
+    def _letter_kept(self, letter: LetterRow, old: JobRow | None, now: str) -> None:
+        job = self.jobs.get(letter.job_id)
+        if job is None or old is None or old.alarm_at is None:
+            return
+        woken = job.alarm_at is not None and job.alarm_at <= now and job.version > old.version
+        self.check("news-kept", woken, f"letter {letter.id} is kept, and {job.id} is not told")
+
+    def _letter_read(self, letter: LetterRow) -> None:
+        actor = self.world.actor
+        seen = actor is not None and letter.id in actor.seen
+        self.check("news-kept", seen, f"letter {letter.id} of {letter.job_id} is read by one who never saw it")
+
+    def _alarmed(self, job: JobRow, now: str) -> None:
+        mine = [a for a in self.attempts.values() if a.job_id == job.id]
+        owed = job.state not in ENDED or any(a.outcome == A.OPEN for a in mine)
+        owed = owed or (job.state == S.FAILED and any(a.outcome == A.FINISHED for a in mine))
+        if not owed:
+            return
+        self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")
+        assert job.alarm_at is not None
+        latest = _later(now, 2 * 7_200 + 3_600) if job.updated_at <= _later(now) else "9"
+        self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
+        unread = any(x.read_at is None and x.job_id == job.id for x in self.letters.values())
+        if unread and job.updated_at <= _later(now):
+            # At once, but for a pause after troubles of our own, and for a hold, whose holder will decide.
+            wait_s = max(self.settings.retry_longest_s, 900) * 1.2
+            self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")
+
+    def _room(self, job: JobRow) -> None:
+        """A claim has just been written."""
+        row = self.attempts[job.id, job.attempt]
+        key = (row.provider, row.account)
+        inside = sum(
+            a.outcome == A.OPEN and (a.accepted_at is not None or a.lost_at is None)
+            for a in self.attempts.values()
+            if (a.provider, a.account) == key
+        )
+        most = self.settings.max_in_flight
+        self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
+        budget = self.settings.daily_usd.get(row.provider)
+        if budget is not None:
+            spent = sum(
+                a.reserved_micro_usd for a in self.attempts.values() if (a.provider, a.day) == (row.provider, row.day)
+            )
+            self.check("room-kept", spent <= round(budget * 1e6), f"{spent} of {budget} at {row.provider}")
+
+    def _money(self) -> None:
+        sums: Counter[tuple[str, str]] = Counter()
+        for a in self.attempts.values():
+            sums[a.provider, a.day] += a.reserved_micro_usd
+        kept = {(provider, day): amount for provider, day, amount in self.database.rows(SPENDING)}
+        for key in sums.keys() | kept.keys():
+            self.check("money-adds-up", sums[key] == kept.get(key, 0), f"{key}: {kept.get(key)}, not {sums[key]}")
+
+
+def _later(now: str, seconds: float = 5) -> str:
+    return (datetime.fromisoformat(now) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")

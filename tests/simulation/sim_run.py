@@ -1,0 +1,131 @@
+"""One run: a seed becomes a world, a service in it, and people around it; rules hold or one is violated."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+import structlog
+from sim_fate import Fate
+from sim_people import People
+from sim_rules import RULES
+from sim_service import House, Service
+from sim_truths import check_rest
+from sim_world import Violated, World
+
+from jobs.settings import Settings
+
+BOUND_S = 16 * 3600  # two attempts with the lives of task and link each, and the waits between
+
+
+class Story(list[tuple[float, str, str, tuple[Any, ...]]]):
+    """What happened: virtual time, who, what, and its details; lines when it is printed."""
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{at:10.2f}  {who:<22} {what} {' '.join(str(each) for each in details)}".rstrip()
+            for at, who, what, details in self
+        )
+
+
+@dataclass
+class Run:
+    """What came of a seed."""
+
+    seed: int
+    violation: Violated | None
+    story: Story
+    faults: Counter[str]
+    points: Counter[str]
+    moves: Counter[Any]
+    virtual_s: float
+    events: int
+
+    @property
+    def report(self) -> str:
+        """For whoever has to find out why: the story, the rule, and how to see it again."""
+        if self.violation is None:
+            return f"Seed {self.seed} ends well after {self.virtual_s:.0f} virtual seconds."
+        rule = self.violation.rule
+        said = f"Seed {self.seed} breaks the rule {rule}: {RULES.get(rule, '')}.\n{self.violation.said}"
+        return f"{self.story}\n\n{said}\nAgain: make simulate SEED={self.seed}"
+
+
+@cache
+def house() -> House:
+    return House()
+
+
+def simulate(seed: int, only: Collection[str] = ()) -> Run:
+    """Run one seed to its rest, or to the first rule that does not hold. `only`: with no faults but these."""
+    fate = Fate(seed, only)
+    world = World(fate)
+    service = Service(world, house(), _settings(fate))
+    people = People(world, service)
+    service.after_commit = people.after_commit
+    violation = None
+    with _numbered_ids(), _logs_into(world):
+        try:
+            world.run(service.next_look, service.look)
+            check_rest(service.rules, people.calm_at, BOUND_S, people.archiving)
+        except Violated as e:
+            violation = e
+        finally:
+            fate.calm = True
+            world.close()
+    moves = service.rules.moves
+    return Run(seed, violation, Story(world.story), fate.struck, world.points, moves, world.now, world.worked)
+
+
+def _settings(fate: Fate) -> Settings:
+    """Room, budgets and a public URL differ between runs."""
+    common = house().settings
+    terms = dict(common.terms)
+    if fate.chance(0.3):
+        terms["evolink"] = replace(terms["evolink"], daily_usd=0.4)
+    return replace(
+        common,
+        terms=terms,
+        max_in_flight=fate.one_of((1, 2, 50)),
+        public_url=common.public_url if fate.chance(0.85) else None,
+    )
+
+
+@contextmanager
+def _numbered_ids() -> Iterator[None]:
+    """ULIDs hold the time and chance of this machine; here ids are numbers, in the same alphabet and length."""
+    count = 0
+
+    def number() -> str:
+        nonlocal count
+        count += 1
+        return f"{count:026d}"
+
+    with patch("jobs.intake.ULID", number), patch("jobs.notices.ULID", number):
+        yield
+
+
+@contextmanager
+def _logs_into(world: World) -> Iterator[None]:
+    """Errors that the code logs become lines of the story; all else it logs is not wanted here."""
+
+    def keep(_: Any, __: str, event: dict[str, Any]) -> Any:
+        world.tell("log", {k: v for k, v in event.items() if k != "exc_info"})
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    trace = structlog.processors.format_exc_info
+    structlog.configure(
+        processors=[trace, keep],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -1,0 +1,365 @@
+"""The service: its processes with their parts, the broker between them, the sweep and the receiver."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sim_bucket import SimBucket, SimFetch, SimProber
+from sim_client import SimClient
+from sim_database import SimDatabase
+from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
+from sim_rules import Rules
+from sim_world import BEGIN, Process, World
+
+from jobs import restore, sweep
+from jobs.gates import Gates
+from jobs.intake import Intake
+from jobs.pacing import Pacing
+from jobs.parts import Parts
+from jobs.providers.client import Account
+from jobs.providers.registry import on_terms
+from jobs.settings import Settings, load
+from jobs.store import CLOCK_SET_BACK
+from jobs.sweep import NOTIFY, RUN, Sweeper
+from webhooks import delivery
+from webhooks.receiver import Receiver, blueprint
+
+PUBLIC_URL = "https://rushes.example"
+NAMES = ("apiframe", "evolink", "easyrouter", "gravitex")
+MESSAGE_LIFE_S = 60
+ROLES = {"jobs.transfer": ("transfer-1", "transfer-2"), NOTIFY: ("notify",)}
+WORKERS = ("worker-1", "worker-2")
+
+# Lives of hours instead of days, and few polls in them.
+NUMBERS = {
+    "POLL_INTERVAL_S": 60,
+    "OVERDUE_POLL_S": 300,
+    "LATE_POLL_S": 1200,
+    "START_WITHIN_S": 3600,
+    "RESEND_UNIT_S": 5,  # an idempotency key lives two hours, as the gateway has it
+    "RETRY_LONGEST_S": 600,
+    "LIFE_S": LIFE_S,
+    "WORKER_SLOTS": 8,
+    "NOTICE_UNIT_S": 0.05,
+    "MAX_INBOX_ROWS": 6,
+}
+
+
+def settings_for_runs() -> Settings:
+    """What all runs have in common, read as an operator's environment."""
+    env = {f"RUSHES_{name}": str(value) for name, value in NUMBERS.items()}
+    env |= {f"RUSHES_{name.upper()}_API_KEY": f"sk-first-{name}" for name in NAMES}
+    env |= {
+        "RUSHES_S3_BUCKET": "videos",
+        "RUSHES_PUBLIC_URL": PUBLIC_URL,
+        "RUSHES_CALLBACK_KEYS": "k1:0123456789abcdef0123456789abcdef",
+        "RUSHES_NOTICE_SECRETS": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "RUSHES_APIFRAME_USD_PER_CREDIT": "0.005",
+        "RUSHES_GRAVITEX_USD_PER_S": "720p=0.1",
+    }
+    return load(env)
+
+
+class SimPacing(Pacing):
+    """A budget of queries that fate uses up now and then."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def take_query(self, account: Account, per_s: float, *, urgent: bool) -> bool:
+        return not self.world.fate.strikes("queries_rationed")
+
+
+class SimParts(Parts):
+    """Holds are named by number, so that a seed's story is always the same."""
+
+    def holder(self) -> str:
+        self.ringer.holds += 1
+        return f"{self.process}:{self.ringer.holds}"
+
+
+class SimRinger:
+    """The broker: messages wait, come late, twice or never."""
+
+    def __init__(self, world: World, hear: Callable[[str, str], None]) -> None:
+        self.world, self._hear = world, hear
+        self.holds = 0
+        self.waits: dict[int, str] = {}
+        self.away_until = 0.0
+        self._number = 0
+
+    def ring(self, task: str, job_id: str) -> None:
+        world, fate = self.world, self.world.fate
+        world.effect("before a doorbell")
+        if self.is_away() or fate.strikes("message_lost"):
+            world.tell("doorbell lost", task)
+            return
+        late_s = fate.between(1, MESSAGE_LIFE_S + 5) if fate.strikes("message_late") else fate.between(0.001, 0.1)
+        self._send(task, job_id, late_s)
+        if fate.strikes("message_twice"):
+            self._send(task, job_id, fate.between(0, 10))
+
+    def sweep(self) -> None:
+        raise AssertionError("steps ring for single rows")
+
+    def waiting(self, task: str) -> int | None:
+        return None if self.is_away() else sum(each == task for each in self.waits.values())
+
+    def is_away(self) -> bool:
+        fate, now = self.world.fate, self.world.now
+        if now >= self.away_until and fate.strikes("broker_away"):
+            self.away_until = now + fate.between(30, 1500)
+        return now < self.away_until and not fate.calm
+
+    def flush(self) -> None:
+        self.waits.clear()
+
+    def _send(self, task: str, job_id: str, late_s: float) -> None:
+        self._number += 1
+        number = self._number
+        self.waits[number] = task
+
+        def arrive() -> None:
+            if self.waits.pop(number, None) is not None and late_s < MESSAGE_LIFE_S:
+                self._hear(task, job_id)
+
+        self.world.after(late_s, arrive)
+
+
+class SimSession:
+    """The pipeline's end of a notice."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def post(self, url: str, **_: Any) -> SimSession:
+        self.world.effect("while a notice is sent", 0.2)
+        self.status_code = 503 if self.world.fate.strikes("notice_refused") else 200
+        if self.world.fate.strikes("notice_unanswered"):
+            raise ConnectionResetError
+        return self
+
+    def __enter__(self) -> SimSession:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@dataclass
+class _Proxy:
+    """The receiver is built once; its ringer is the present run's."""
+
+    ringer: SimRinger | None = None
+
+    def ring(self, task: str, job_id: str) -> None:
+        assert self.ringer is not None
+        self.ringer.ring(task, job_id)
+
+    def sweep(self) -> None: ...
+
+    def waiting(self, task: str) -> int | None:
+        return None
+
+
+class House:
+    """What outlives a run: engine and tables, settings, the receiver's app."""
+
+    def __init__(self) -> None:
+        self.database = SimDatabase()
+        self.settings = settings_for_runs()
+        self.providers = on_terms(self.settings.terms)
+        self.bell = _Proxy()
+        app = Flask("receiver")
+        app.register_blueprint(blueprint(Receiver(self.settings, self.providers, self.database, self.bell)))
+        self.app = app
+
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+
+class Service:
+    """One installation in one run."""
+
+    def __init__(self, world: World, house: House, settings: Settings) -> None:
+        self.world, self.house, self.settings = world, house, settings
+        self.database = house.database
+        self.rules = Rules(world, house.database, settings)
+        self.ringer = SimRinger(world, self._hear)
+        house.bell.ringer = self.ringer
+        self.gateways = self.rules.gateways = Gateways(world, self.call_back)
+        self.bucket = self.rules.bucket = SimBucket(world)
+        self.gateways.unconfirmed = self.rules.unconfirmed
+        names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
+        self.processes = {name: Process(name) for name in names}
+        self._parts: dict[str, tuple[Process, Parts]] = {}
+        self._sweeper: tuple[Parts, Sweeper] | None = None
+        self._looked_at = -10.0
+        self._next_look: float | None = None
+        self._is_stale = True
+        self.after_commit: Callable[[], None] = lambda: None
+        world.ended = self.rules.ended
+        self.database.begin_run(world, self.committed)
+
+    def committed(self) -> None:
+        self._is_stale = True
+        self.rules.committed()
+        self.after_commit()
+
+    def clock_moved(self) -> None:
+        self._is_stale = True
+
+    def restored(self, copy: sqlite3.Connection, taken_at: float, as_of: datetime) -> None:
+        """A backup from `taken_at` is put back, and said to be one. Orders made since are not in it."""
+        self.database.put_back(copy)
+        self.rules.restored(taken_at)
+        fate, was_calm = self.world.fate, self.world.fate.calm
+        fate.calm = True  # an operator who sees it fail puts the backup back once more
+        restore.restored(self._build(self.processes["sweep"]), as_of=as_of)
+        fate.calm = was_calm
+        self._is_stale = True
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(self.settings, self.house.providers, self.database)
+
+    def parts(self, process: Process) -> Parts:
+        """A process's parts; new ones once it has died."""
+        found = self._parts.get(process.name)
+        if found is None or found[1].stopping.is_set() or process.is_new:
+            process.is_new = False
+            found = self._parts[process.name] = (process, self._build(process))
+        return found[1]
+
+    def use(self, settings: Settings) -> None:
+        """New settings, in every process at once."""
+        self.settings = settings
+        for _, parts in self._parts.values():
+            parts.settings = settings
+
+    def _build(self, process: Process) -> Parts:
+        world = self.world
+        return SimParts(
+            settings=self.settings,
+            providers=self.house.providers,
+            database=self.database,
+            client=SimClient(world, self.gateways, self.rules),
+            pacing=SimPacing(world),
+            gates=Gates(self.settings.worker_slots),
+            ringer=self.ringer,
+            session=SimSession(world),  # type: ignore[arg-type]
+            bucket=self.bucket,
+            prober=SimProber(world),
+            process=process.name,
+            spool_dir=Path("nowhere"),
+            fetch=SimFetch(world, self.gateways),
+            monotonic=lambda: world.now,
+            pause=lambda seconds: world.effect("during a pause", seconds),
+            jitter=lambda seconds: seconds * world.fate.between(0.9, 1.1),
+            stopping=threading.Event(),
+        )
+
+    def run(self, process: Process, step: str, job_id: str) -> None:
+        """One step in one process, as its task runs it."""
+        parts = self.parts(process)
+        work = delivery.notify if step == NOTIFY else RUN[step]
+        self.world.start(process, f"{step} {job_id[-2:]}", lambda: sweep.guarded(step, job_id, parts, work))
+
+    def _hear(self, task: str, job_id: str) -> None:
+        """A doorbell arrives at a process of its role."""
+        up = [self.processes[name] for name in ROLES.get(task, WORKERS) if self.processes[name].up]
+        if not up:
+            self.world.after(5, lambda: self._hear(task, job_id))
+            return
+        process = self.world.fate.one_of(up)
+        self.run(process, task, job_id)
+        if self.world.fate.strikes("worker_told_to_stop"):
+            self.world.tell("told to stop", process.name)
+            self.parts(process).stopping.set()
+
+    def next_look(self) -> float | None:
+        """When the sweep next finds something due, on its own rhythm; None: nothing will ever be."""
+        if self._is_stale:
+            self._is_stale = False
+            self._next_look = self._first_due()
+        if self._next_look is None:
+            return None
+        return max(self._next_look, self._looked_at + self.settings.sweep_interval_s)
+
+    def _first_due(self) -> float | None:
+        ahead = (self.world.database_time() + CLOCK_SET_BACK).isoformat(timespec="microseconds")
+        row = self.database.rows(
+            "SELECT min(CASE WHEN updated_at > ? THEN '' ELSE max(alarm_at, coalesce(held_until, '')) END)"
+            " FROM jobs WHERE alarm_at IS NOT NULL"
+            " UNION ALL SELECT min(max(alarm_at, coalesce(held_until, ''))) FROM notices WHERE alarm_at IS NOT NULL",
+            ahead,
+        )
+        times = [each for (each,) in row if each is not None]
+        if not times:
+            return None
+        first = min(times)
+        return self.world.now if not first else _seconds(first) - self.world.clock_off_s
+
+    def look(self) -> None:
+        """A round of the sweep; where the broker is away, an operator may run what is due in place."""
+        world, process = self.world, self.processes["sweep"]
+        self._looked_at = self._next_look = world.now
+        self._is_stale = True
+        if world.fate.strikes("beat_away"):
+            self._looked_at += world.fate.between(30, 900)
+            world.tell("nobody sweeps", round(self._looked_at))
+            return
+        if not process.up:
+            return
+        parts = self.parts(process)
+        if self._sweeper is None or self._sweeper[0] is not parts:
+            self._sweeper = (parts, Sweeper(parts))
+        sweeper = self._sweeper[1]
+        in_place = self.ringer.is_away() and world.fate.chance(0.1)
+        work: Callable[[], Any] = sweeper.once
+        if in_place:
+            work = lambda: sweep.run_in_place(parts, delivery.notify)  # noqa: E731
+        world.start(process, "sweep --once" if in_place else "sweep", work)
+
+    def call_back(self, url: str, body: bytes, headers: Mapping[str, str], delay: float, tries: int = 0) -> None:
+        """A gateway posts a callback; it tries again as gateways do."""
+
+        def post() -> None:
+            process = self.processes["web"]
+            answers: list[int] = []
+
+            def receive() -> None:
+                path = url.removeprefix(PUBLIC_URL)
+                self.world.effect("before a callback", 0.01)
+                answers.append(self.house.client().post(path, data=body, headers=dict(headers)).status_code)
+                self.world.tell("callback answered", answers[-1], path[:60])
+                self.rules.check("no-step-raises", answers[-1] != 500, "the receiver raised")
+
+            actor = self.world.start(process, "callback", receive) if process.up else None
+
+            def again() -> None:
+                given_up = tries + 1 >= len(CALLBACK_TRIES_S)
+                if not given_up and (not answers or answers[-1] >= 500) and (actor is None or actor.done):
+                    self.call_back(url, body, headers, CALLBACK_TRIES_S[tries + 1], tries + 1)
+
+            self.world.after(5, again)
+
+        self.world.after(delay, post)
+
+    def forge(self, path: str, body: bytes) -> None:
+        """A callback under a token that nobody minted; it must be refused before anything can happen."""
+        before = self.database.raw.total_changes
+        status = self.house.client().post(path, data=body).status_code
+        self.world.tell("forged callback", status)
+        self.rules.forged(before, status)
+
+
+def _seconds(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - BEGIN).total_seconds()

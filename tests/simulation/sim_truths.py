@@ -1,0 +1,93 @@
+"""What must be true at the end of a run, when nothing is left to happen; and of every object that is archived."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sim_bucket import SimBucket, film
+from sim_gateways import Task
+
+from jobs.records import AttemptOutcome, Standing
+from jobs.states import ENDED, State
+
+if TYPE_CHECKING:
+    from sim_rules import JobRow, Rules
+
+PAID = {Standing.CHARGED, Standing.UNCERTAIN}
+LONGEST_STEP_S = 2_400  # from a step's last look at the bucket to its commit, with all that fate may put between
+
+
+def check_object(rules: Rules, job: JobRow) -> None:
+    """`archived`, just now or at the end."""
+    bucket: SimBucket = rules.bucket
+    stored = bucket.objects.get(job.archive_key)
+    rules.check("archived-is-true", stored is not None, f"{job.id}: nothing stands at {job.archive_key}")
+    assert stored is not None
+    rules.check("archived-is-true", bucket.puts.get(job.archive_key) == 1, f"{job.id} was put more than once")
+    whose = stored.metadata.get("rushes-job")
+    rules.check("archived-is-true", whose == job.id, f"{job.id}: the object is {whose}'s")
+    sha256 = hashlib.sha256(stored.content).hexdigest()
+    rules.check("archived-is-true", sha256 == job.sha256, f"{job.id}: the object has other bytes than its row says")
+    made = [t for t in rules.gateways.tasks.values() if film(t.provider, t.id) == stored.content]
+    rules.check("archived-is-true", len(made) == 1, f"{job.id}: the object is no whole film")
+    rules.check(
+        "archived-is-true",
+        made[0].owner[0] == job.id or _was_misled(rules, job, made[0]),
+        f"{job.id} holds the film of {made[0].owner}",
+    )
+
+
+def _was_misled(rules: Rules, job: JobRow, task: Task) -> bool:
+    """A gateway's own callback, under this job's URL, named a task whose own order was never answered.
+
+    Where the true owner has learnt of it, a person is asked to look.
+    """
+    misled = any(owner[0] == job.id and task_id == task.id for owner, task_id in rules.gateways.misled)
+    owner = rules.attempts.get(task.owner)
+    known = owner is not None and owner.task_id == task.id
+    return misled and (not known or job.flagged == "foreign_task")
+
+
+def check_nothing_left(rules: Rules, job: JobRow) -> None:
+    """A transfer has failed for good. What a HEAD could have found must not be there."""
+    stored, landed = rules.bucket.objects.get(job.archive_key), rules.bucket.landed.get(job.archive_key)
+    there = stored is not None and stored.metadata.get("rushes-job") == job.id
+    seen = landed is not None and landed < rules.world.now - LONGEST_STEP_S
+    row = rules.attempts.get((job.id, job.attempt))
+    same = row is not None and stored is not None and stored.metadata.get("rushes-task") == row.task_id
+    rules.check("nothing-left-behind", not (there and seen and same), f"{job.id} fails beside its own video")
+
+
+def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str, Task]) -> None:
+    """Nothing is left to happen: look at everything once more."""
+    world = rules.world
+    for job in rules.jobs.values():
+        rules.check("comes-to-rest", job.state in ENDED, f"{job.id} is {job.state}, and nothing will happen any more")
+        rules.check("comes-to-rest", job.alarm_at is None, f"{job.id} is {job.state}, with an alarm")
+        if job.state == State.ARCHIVED:
+            check_object(rules, job)
+    rest_s = world.now - calm_at
+    rules.check("comes-to-rest", rest_s <= bound_s, f"it took {rest_s:.0f} s after the last fault")
+    for job_id, task in archiving.items():
+        row = rules.jobs[job_id]
+        rules.check("keeps-trying", row.state == State.ARCHIVED, f"{job_id} is {row.state}; {task.id} could be fetched")
+    for position, order in enumerate(rules.gateways.orders):
+        task = order.task
+        if task is None or task.made_at is None or position in rules.forgotten:
+            continue
+        attempt = rules.attempts.get(order.owner)
+        if task.told & {"failed", "retryable"} and task.reversed_at is not None:
+            continue  # it was called failed, and nobody owes it another look
+        standing = attempt.standing if attempt else None
+        rules.check("money-known", standing in PAID, f"{order.owner} was paid for, and stands as {standing}")
+        outcome = attempt.outcome if attempt else None
+        rules.check("money-known", outcome != AttemptOutcome.OPEN, f"{order.owner} is still open")
+    undelivered = rules.database.rows(
+        "SELECT job_id, sequence FROM notices WHERE delivered_at IS NULL AND tries < 9 AND last_status IS NOT 410"
+    )
+    rules.check("told", not undelivered, f"notices {undelivered} were never delivered")
+    numbers = rules.database.rows("SELECT job_id, count(*), max(sequence) FROM notices GROUP BY job_id")
+    # After a restored backup numbers leap, so that what is told from then on outranks what nobody remembers.
+    gaps = not rules.was_restored and any(n != last for _, n, last in numbers)
+    rules.check("told", not gaps, f"notices have gaps: {numbers}")

@@ -1,0 +1,20 @@
+"""The simulator finds what each protection is there against: without it, a rule breaks within a few seeds."""
+
+from __future__ import annotations
+
+import pytest
+from sim_mutants import PROTECTIONS, without
+from sim_run import simulate
+
+MOST_SEEDS = 250
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("protection", PROTECTIONS)
+def test_a_rule_breaks_without_the_protection_that(protection: str) -> None:
+    with without(protection) as faults:
+        for seed in range(MOST_SEEDS):
+            if (found := simulate(seed, only=faults).violation) is not None:
+                print(f"{protection}: seed {seed} breaks {found}")  # noqa: T201 - `pytest -rP` shows it
+                return
+    pytest.fail(f"{MOST_SEEDS} seeds are well without the protection that {protection}")

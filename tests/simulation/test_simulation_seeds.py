@@ -1,0 +1,68 @@
+"""A thousand seeds: up to five jobs each under every fault there is; and what they exercise."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sim_coverage import Coverage
+from sim_rules import RULES
+from sim_run import simulate
+
+SEEDS, CHUNKS = 1_000, 20
+EACH = SEEDS // CHUNKS
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
+    """A folder that all test processes of this run see."""
+    folder = tmp_path_factory.getbasetemp().parent / f"simulation-{testrun_uid}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_rule_breaks_under_any_fault(chunk: int, shared: Path) -> None:
+    coverage, began = Coverage(), time.process_time()
+    for seed in range(chunk * EACH, (chunk + 1) * EACH):
+        run = simulate(seed)
+        assert run.violation is None, run.report
+        coverage.add(run)
+    rate = EACH / (time.process_time() - began)
+    print(f"{rate:.1f} seeds a second of processor time")  # noqa: T201 - `pytest -rP` shows it
+    draft = shared / f"{chunk}.draft"
+    draft.write_text(json.dumps(coverage.as_json()))
+    draft.rename(shared / f"{chunk}.json")  # at once, as another process may be about to read all of them
+    parts = list(shared.glob("*.json"))
+    if len(parts) == CHUNKS:  # the last to end has all of it before it
+        whole = Coverage()
+        for part in parts:
+            whole.merge(json.loads(part.read_text()))
+        assert not whole.missing(), f"never seen in {SEEDS} seeds: {whole.missing()}\n{whole}"
+
+
+def test_a_seed_is_the_same_run_every_time() -> None:
+    first, second = simulate(7), simulate(7)
+    assert len(first.story) > 100
+    assert first.story == second.story
+    assert (first.faults, first.moves, first.virtual_s) == (second.faults, second.moves, second.virtual_s)
+
+
+def test_a_broken_rule_is_told_with_its_story_and_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.store.mark_sending", lambda *_, **__: True)
+    run = simulate(0)
+    assert run.violation is not None
+    assert RULES["marked-first"] in run.report
+    assert "accepted" in run.report
+    assert run.report.endswith("Again: make simulate SEED=0")
+
+
+def test_a_quiet_run_archives_every_job() -> None:
+    run = simulate(1, only=("client_asks_twice",))
+    assert run.violation is None, run.report
+    ended = Counter(event.value for (_, event), n in run.moves.items() for _ in range(n))
+    assert ended["store"] == ended["claim"] >= 1

@@ -1,0 +1,47 @@
+"""docs/promises.md names tests, rules and faults: each of them is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2]
+PAGE = (TESTS.parent / "docs" / "promises.md").read_text()
+SIMULATION = TESTS / "simulation"
+
+
+def _named(pattern: str) -> set[str]:
+    return set(re.findall(pattern, PAGE))
+
+
+def test_every_test_that_a_promise_rests_on_is_there() -> None:
+    files = list(TESTS.rglob("test_*.py"))
+    there = {path.stem for path in files}
+    for path in files:
+        there |= set(re.findall(r"^ *def (test_\w+)", path.read_text(), re.MULTILINE))
+    named = _named(r"`(test_\w+)`")
+    assert len(named) > 80
+    assert named <= there, sorted(named - there)
+
+
+def test_every_rule_that_a_promise_rests_on_is_one_of_the_simulators_and_each_is_named() -> None:
+    rules = set(re.findall(r'^    "([a-z]+(?:-[a-z]+)*)": ', (SIMULATION / "sim_rules.py").read_text(), re.MULTILINE))
+    assert len(rules) > 20
+    assert rules <= set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", PAGE)), "a rule that no promise names"
+    named = _named(r"`([a-z]+(?:-[a-z]+)+)`")
+    assert named <= rules, sorted(named - rules)
+
+
+def test_every_fault_of_the_simulator_that_the_page_names_is_one() -> None:
+    faults = set(re.findall(r'^    "([a-z_]+)": \(', (SIMULATION / "sim_fate.py").read_text(), re.MULTILINE))
+    said = [after for line in PAGE.splitlines() for after in re.findall(r"[Ss]imulator ([^|;]*)", line)]
+    named = {word for words in said for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", words)} - {"sim_fate"}
+    assert len(named) > 25
+    assert named <= faults, sorted(named - faults)
+
+
+def test_every_row_of_the_catalogue_has_a_test_or_a_reason() -> None:
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| ([^|]*) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 83))
+    for number, real, elsewhere in rows:
+        assert len(f"{real}{elsewhere}") > 20, number
