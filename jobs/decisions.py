@@ -329,7 +329,7 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules
     if may_resubmit(case, rules):
         ends.append(schedule.resubmit_at(attempt, rules.settings))
     later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
-    resend = schedule.resend_at(attempt, now, rules.settings, rules.providers)
+    resend = schedule.resend_at(case, now, rules.settings, rules.providers)
     if resend and not case.job.cancel_requested_at:
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     if case.candidates(attempt.number):

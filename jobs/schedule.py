@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from jobs.generation import Mode
 from jobs.providers.base import Provider
-from jobs.records import Attempt
+from jobs.records import Attempt, Case
 from jobs.settings import Settings
 
 Providers = Mapping[str, Provider]
@@ -71,15 +71,19 @@ def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 
 
-def resend_at(attempt: Attempt, now: datetime, settings: Settings, providers: Providers) -> datetime | None:
-    """When the same POST may go out again under its idempotency key; None where that is not, or no longer, possible.
+def resend_at(case: Case, now: datetime, settings: Settings, providers: Providers) -> datetime | None:
+    """When the current POST may go out again under its idempotency key; None where it may not, or no longer.
 
     The key's life counts from the first POST: later, the gateway would take the same request for a new one.
     """
+    attempt = case.current
+    if attempt is None:
+        return None
     provider = providers[attempt.provider]
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:
         return None
-    if attempt.is_suspected:  # had it been refused, another order would have followed; sent now, it would be a second
+    # Had this one been refused, another order would have followed; sent now, it would be a second.
+    if any(a.is_suspected and a.is_open for a in case.attempts.values()):
         return None
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)

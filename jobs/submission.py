@@ -77,7 +77,7 @@ def resend_due(case: Case, now: datetime, parts: Parts) -> bool:
     attempt = case.current
     if case.job.state is not State.UNCONFIRMED or case.job.cancel_requested_at or attempt is None:
         return False
-    at = schedule.resend_at(attempt, now, parts.settings, parts.providers)
+    at = schedule.resend_at(case, now, parts.settings, parts.providers)
     return at is not None and at <= now and parts.settings.account_of(attempt.provider, attempt.account) is not None
 
 

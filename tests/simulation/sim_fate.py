@@ -48,7 +48,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "callback_twice": (0.5, "a callback comes twice, or in other words again"),
     "callback_early": (0.5, "a callback comes before the submit's answer"),
     "callback_odd": (0.3, "a genuine callback that nobody can read, or that lies about the state"),
-    "callback_of_another": (0.3, "a genuine callback that bears another job's task id"),
+    "callback_of_another": (0.5, "a genuine callback that bears another job's task id"),
     "callback_forged": (0.5, "a callback under a token that nobody minted"),
     "bucket_refuses": (0.3, "S3 refuses"),
     "bucket_away": (0.5, "S3 refuses everything for minutes"),
@@ -76,19 +76,19 @@ FAULTS: dict[str, tuple[float, str]] = {
     "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
 }
 
-OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 3.0
+OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
 QUIET = 0.05  # of all runs have no fault at all
 
 # Faults that make something rare only together; some runs have one of these sets, and strike more often with it.
 THEMES: tuple[tuple[str, ...], ...] = (
-    ("submit_unanswered", "callback_of_another", "bucket_refuses"),  # tasks that are given back
+    ("answer_late", "callback_of_another", "submit_unanswered", "bucket_away"),  # tasks that are given back
     ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),  # proofs of earlier orders
     ("submit_unanswered", "task_slow", "callback_odd", "refused_key", "callback_lost"),  # earlier orders that run yet
     ("worker_sleeps", "refused_request", "refused_key", "client_cancels"),  # words of the presumed dead
     ("submit_unanswered", "task_failed_retryable", "callback_early", "client_cancels"),  # verdicts before an answer
     ("backup_restored", "submit_unanswered", "task_slow", "callback_odd", "refused_key"),  # what a backup forgets
 )
-THEMED = 0.3  # of all runs
+THEMED = 0.4  # of all runs
 
 
 class Fate:

@@ -216,11 +216,11 @@ class Gateways:
     def _mislead(self, order: Order, task: Task) -> None:
         """While a submit waits for its answer, its task is announced under the URL of another order."""
         others = [t for t in self.tasks.values() if t.provider == task.provider and t.owner[0] != task.owner[0]]
-        waiting = [t for t in others if t.owner in self.unconfirmed()] or others
+        waiting = [t for t in others if t.owner in self.unconfirmed()]
         if waiting:
             other, fate = self.world.fate.one_of(waiting), self.world.fate
             self.misled.add((other.owner, task.id))
-            order.slow_s = fate.between(5, 50)
+            order.slow_s = fate.between(15, 55)
             if fate.chance(0.5):
                 task.ends_at = self.world.now + 0.5
             self._post(other, self.seen(task, "finished"), 0.0)

@@ -126,7 +126,7 @@ def _one(name: str, instead: Any) -> Callable[[], dict[str, Any]]:
 
 
 TROUBLE = ("message_twice", "message_late", "worker_sleeps", "connection_refused")
-DEATH = ("worker_dies", "worker_sleeps", "message_lost")
+DEATH = ("worker_dies", "message_lost")
 LOSS = ("submit_unanswered", "request_lost", "callback_late")
 
 PROTECTIONS: dict[str, Lack] = {
@@ -161,7 +161,8 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a kept callback wakes its job": Lack(_one("jobs.inbox.bring_news", lambda *_, **__: True), ("callback_twice",)),
     "an ended job with an open attempt keeps an alarm": Lack(
-        _one("jobs.decisions._alarm_after_end", _nothing), (*LOSS, "task_failed", "refused_request", "client_cancels")
+        _one("jobs.decisions._alarm_after_end", _nothing),
+        ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),
     ),
     "a token is checked before anything else": Lack(
         _one("jobs.callback_urls.is_genuine", lambda *_: True), ("callback_forged",)

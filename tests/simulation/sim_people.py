@@ -146,6 +146,7 @@ class People:
         world.tell("calm")
         world.fate.calm = True
         rules = service.rules
+        service.calm_at = world.now
         for job in rules.jobs.values():
             row = rules.attempts.get((job.id, job.attempt))
             task = rules.gateways.tasks.get((row.provider, row.task_id or "")) if row else None

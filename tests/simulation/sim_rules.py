@@ -65,6 +65,7 @@ NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
 SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
+SERVED_WITHIN_S = 900  # a hold that ran on when the faults stopped, a sleep, and a round of the sweep
 
 
 class JobRow(NamedTuple):
@@ -227,6 +228,15 @@ class Rules:
         written = row is not None and (row.task_id == task_id or task_id in row.rejected_task_ids)
         foreign = row is not None and row.outcome == A.DELIVERED  # a person is asked to look
         self.check("answer-kept", written or foreign, f"{owner} is {task_id}, and its row does not say so: {row}")
+
+    def served(self, calm_at: float) -> None:
+        """At a look of the sweep, some time after the last fault."""
+        if self.world.now < calm_at + SERVED_WITHIN_S:
+            return
+        long_ago = _later(self.world.database_time().isoformat(timespec="microseconds"), -SERVED_WITHIN_S)
+        for job in self.jobs.values():
+            waits = job.alarm_at is not None and max(job.alarm_at, job.held_until or "") < long_ago
+            self.check("served", not waits, f"{job.id} is {job.state}, due since {job.alarm_at}")
 
     def forged(self, changes_before: int, status: int) -> None:
         self.check("forged-moves-nothing", status == 404, f"answered {status}")

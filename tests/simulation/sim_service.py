@@ -201,6 +201,7 @@ class Service:
         self.processes = {name: Process(name) for name in names}
         self._parts: dict[str, tuple[Process, Parts]] = {}
         self._sweeper: tuple[Parts, Sweeper] | None = None
+        self.calm_at: float | None = None
         self._looked_at = -10.0
         self._next_look: float | None = None
         self._is_stale = True
@@ -312,6 +313,8 @@ class Service:
         world, process = self.world, self.processes["sweep"]
         self._looked_at = self._next_look = world.now
         self._is_stale = True
+        if self.calm_at is not None:
+            self.rules.served(self.calm_at)
         if world.fate.strikes("beat_away"):
             self._looked_at += world.fate.between(30, 900)
             world.tell("nobody sweeps", round(self._looked_at))

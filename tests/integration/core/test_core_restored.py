@@ -227,6 +227,19 @@ def test_a_suspected_order_is_not_sent_again_under_its_idempotency_key(make_work
     assert bought(sandbox) == 0
 
 
+def test_a_lost_order_is_not_sent_again_beside_one_that_may_have_been_made_since(
+    make_workshop: Any, sandbox: Any
+) -> None:
+    workshop: Workshop = make_workshop(resend_unit_s=0.05, unconfirmed_window_s=1)
+    sandbox.fault("apiframe", "lose_answer", how="reset")
+    job_id = workshop.create(provider="apiframe")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    lose(workshop, Backup(workshop))
+    case = workshop.until(job_id, State.FAILED)
+    assert [attempt.sends for attempt in case.attempts.values()] == [1, 1]
+    assert not any(attempt.adopted for attempt in case.attempts.values())
+
+
 def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
     make_workshop: Any, sandbox: Any, workshop: Workshop, receiver: ReceiverServer
 ) -> None:

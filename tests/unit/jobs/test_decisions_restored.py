@@ -74,5 +74,7 @@ def test_what_was_never_heard_of_ends_without_a_word_about_money() -> None:
 
 def test_it_is_not_sent_again_under_an_idempotency_key() -> None:
     sent = {"provider": "apiframe", "lost_at": NOW - MINUTE, "created_at": NOW - HOUR}
-    assert resend_at(lost(**sent), NOW, SETTINGS, PROVIDERS) is not None
-    assert resend_at(suspected(**sent), NOW, SETTINGS, PROVIDERS) is None
+    unconfirmed = job(State.UNCONFIRMED, attempt=1)
+    assert resend_at(case(unconfirmed, lost(**sent)), NOW, SETTINGS, PROVIDERS) is not None
+    assert resend_at(case(unconfirmed, suspected(**sent)), NOW, SETTINGS, PROVIDERS) is None
+    assert resend_at(case(unconfirmed, lost(**sent), suspected(2)), NOW, SETTINGS, PROVIDERS) is None

@@ -3,14 +3,22 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, lost, settings
+from cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, case, job, lost, settings
 
 from jobs import schedule
 from jobs.providers.registry import PROVIDERS
+from jobs.records import Attempt, Case
+from jobs.states import State
+
+DATES = {"lost_at": NOW, "created_at": NOW}
 
 
 def same(s: float) -> float:
     return s
+
+
+def unconfirmed(attempt: Attempt) -> Case:
+    return case(job(State.UNCONFIRMED, attempt=1), attempt)
 
 
 def test_the_first_poll_comes_as_long_after_the_acceptance_as_the_gateway_advises() -> None:
@@ -102,12 +110,12 @@ def test_with_a_callback_it_is_waited_for_as_long_as_task_and_link_can_live() ->
 @pytest.mark.parametrize(("sends", "minutes"), [(1, 1), (2, 5), (3, 30), (4, 90), (5, 150), (6, 210)])
 def test_a_lost_post_goes_out_again_after_1_5_30_minutes_and_then_hourly(sends: int, minutes: int) -> None:
     one = lost(provider="apiframe", lost_at=NOW, created_at=NOW, sends=sends)
-    assert schedule.resend_at(one, NOW, SETTINGS, PROVIDERS) == NOW + minutes * MINUTE
+    assert schedule.resend_at(unconfirmed(one), NOW, SETTINGS, PROVIDERS) == NOW + minutes * MINUTE
 
 
 def test_it_goes_out_for_as_long_as_the_gateway_remembers_the_key() -> None:
     ends = [
-        schedule.resend_at(lost(provider="apiframe", lost_at=NOW, created_at=NOW, sends=n), NOW, SETTINGS, PROVIDERS)
+        schedule.resend_at(unconfirmed(lost(provider="apiframe", sends=n, **DATES)), NOW, SETTINGS, PROVIDERS)
         for n in range(1, 40)
     ]
     last = max(end for end in ends if end)
@@ -118,13 +126,13 @@ def test_it_goes_out_for_as_long_as_the_gateway_remembers_the_key() -> None:
 def test_the_keys_life_counts_from_the_first_post_however_often_it_went_out_again() -> None:
     first = NOW - 23 * HOUR - 10 * MINUTE
     one = lost(provider="apiframe", created_at=first, lost_at=first, sending_at=NOW - 20 * MINUTE, sends=24)
-    assert schedule.resend_at(one, NOW, SETTINGS, PROVIDERS) is None
+    assert schedule.resend_at(unconfirmed(one), NOW, SETTINGS, PROVIDERS) is None
 
 
 def test_a_post_that_was_due_while_nobody_worked_does_not_go_out_under_a_dead_key() -> None:
     first = NOW - 30 * HOUR
     one = lost(provider="apiframe", created_at=first, lost_at=first, sending_at=first, sends=1)
-    assert schedule.resend_at(one, NOW, SETTINGS, PROVIDERS) is None
+    assert schedule.resend_at(unconfirmed(one), NOW, SETTINGS, PROVIDERS) is None
 
 
 @pytest.mark.parametrize(
@@ -136,8 +144,8 @@ def test_a_post_that_was_due_while_nobody_worked_does_not_go_out_under_a_dead_ke
     ],
     ids=["no idempotency key there", "not lost", "accepted"],
 )
-def test_it_does_not_go_out_again(one: object) -> None:
-    assert schedule.resend_at(one, NOW, SETTINGS, PROVIDERS) is None  # type: ignore[arg-type]
+def test_it_does_not_go_out_again(one: Attempt) -> None:
+    assert schedule.resend_at(unconfirmed(one), NOW, SETTINGS, PROVIDERS) is None
 
 
 @pytest.mark.parametrize(
