@@ -15,6 +15,6 @@ def test_a_rule_breaks_without_the_protection_that(protection: str) -> None:
     with without(protection) as faults:
         for seed in range(MOST_SEEDS):
             if (found := simulate(seed, only=faults).violation) is not None:
-                print(f"{protection}: seed {seed} breaks {found}")  # noqa: T201 - `pytest -rP` shows it
+                print(f"{protection}: seed {seed} breaks {found.rule}")  # noqa: T201 - `pytest -rP` shows it
                 return
     pytest.fail(f"{MOST_SEEDS} seeds are well without the protection that {protection}")
