@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import redis
 from celery import Celery
 from plant import Plant
@@ -120,6 +121,8 @@ def test_a_doorbell_that_died_with_its_worker_is_rung_again(plant: Plant) -> Non
 
 def test_a_budget_whose_answer_was_lost_drops_no_callback(plant: Plant) -> None:
     trap = plant.to_valkey["worker"].trap(command_of("EVALSHA", "query"), after=True, then="cut", times=4)
-    jobs = [plant.book.order("evolink"), plant.book.order("easyrouter")]
-    plant.book.await_archived(*jobs)
-    assert trap.caught.is_set()
+    for _ in range(20):  # after a trouble, of an earlier test for example, the worker leaves Valkey alone for seconds
+        plant.book.await_archived(plant.book.order("evolink"), plant.book.order("easyrouter"))
+        if trap.caught.is_set():
+            return
+    pytest.fail("no budget was asked for")
