@@ -108,11 +108,21 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
     if limit <= now:
         raise NothingLeft("Links to the job's inputs are dead by now; send a new job with fresh ones.")
     wish = Turn(Move(Event.RETRY, job.attempt), {**fresh, "start_by": limit, "link_dies_at": None}, {})
-    return decide(case, Facts(), now=now, rules=rules, wish=wish)
+    # An order that a restored backup may have forgotten is one that may be paid; the client has accepted that.
+    doubted = {a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)}
+    return decide(case, Facts(doubted), now=now, rules=rules, wish=wish)
+
+
+def _is_forgotten(attempt: Attempt) -> bool:
+    return attempt.is_suspected and attempt.is_open
 
 
 def _refuse_if_paid(case: Case) -> None:
-    maybe = [a for a in case.attempts.values() if a.standing in MAYBE_PAID]
+    maybe = [a for a in case.attempts.values() if a.standing in MAYBE_PAID or _is_forgotten(a)]
     if maybe:
-        told = ", ".join(f"attempt {a.number} at {a.provider} ({a.standing})" for a in maybe)
+        told = ", ".join(f"attempt {a.number} at {a.provider} ({_doubt(a)})" for a in maybe)
         raise MayBePaid(f"Money may have been taken: {told}. Send accept_double_charge: true to order once more.")
+
+
+def _doubt(attempt: Attempt) -> str:
+    return "it may have been made before a backup was put back" if _is_forgotten(attempt) else attempt.standing.value

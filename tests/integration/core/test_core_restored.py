@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop
 
-from jobs import audit, models, repair, restore, store, suspects
+from jobs import audit, models, repair, restore, store, suspects, wishes
+from jobs.errors import MayBePaid
 from jobs.records import AttemptOutcome, Standing
 from jobs.restore import NotRestored
 from jobs.states import State
@@ -184,6 +185,23 @@ def test_a_running_task_that_fails_after_a_restore_is_not_followed_by_an_order_t
     assert sandbox.call_back("evolink", tasks.pop()) == 200
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.job.attempt == 2
+    assert bought(sandbox) == 2
+
+
+def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that_is_accepted(
+    make_workshop: Any, sandbox: Any
+) -> None:
+    workshop: Workshop = make_workshop()
+    sandbox.fault("evolink", "fail", retryable=False)
+    job_id = workshop.create(provider="evolink")
+    RUN["jobs.submit"](job_id, workshop.parts)
+    lose(workshop, Backup(workshop))
+    workshop.until(job_id, State.FAILED)
+    with pytest.raises(MayBePaid, match=r"attempt 2 at evolink .it may have been made before a backup"):
+        wishes.retry(job_id, workshop.intake)
+    assert wishes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[2].standing is Standing.UNCERTAIN
     assert bought(sandbox) == 2
 
 
