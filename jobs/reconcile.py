@@ -79,12 +79,11 @@ def ask(case: Case, parts: Parts, *, hold_s: float, keep_for: State | None = Non
             now = parts.database.clock(db)
             store.postpone(db, case.job, until=now + timedelta(seconds=wait), now=now)
         return None
-    with parts.gates.enter(gateways[0] if gateways else "none", "query") as admitted:
+    with parts.gates.enter(gateways[0] if gateways else "none", "query") as come_back_in:
         with parts.database.write() as db:
             now = parts.database.clock(db)
-            if not admitted:
-                until = now + timedelta(seconds=parts.jitter(BUDGET_PAUSE_S))
-                store.postpone(db, case.job, until=until, now=now)
+            if come_back_in:
+                store.postpone(db, case.job, until=now + timedelta(seconds=come_back_in), now=now)
                 return None
             held = store.claim(db, case, holder=parts.holder(), hold_s=hold_s, now=now)
         if held is None:

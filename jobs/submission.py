@@ -25,7 +25,6 @@ from jobs.states import Event, State
 from jobs.store import Held
 
 SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
-GATE_PAUSE_S = 1
 
 log = structlog.get_logger()
 
@@ -50,10 +49,10 @@ def submit(job_id: str, parts: Parts) -> None:
     order = plan(case, parts)
     if isinstance(order, Wait):
         return _postpone(case, order, parts)
-    with parts.gates.enter(order.provider.name, "submit") as admitted:
-        if not admitted:
+    with parts.gates.enter(order.provider.name, "submit") as come_back_in:
+        if come_back_in:
             name = order.provider.name
-            slow = Obstacle("slow", f"{name} takes its time", parts.jitter(GATE_PAUSE_S), name)
+            slow = Obstacle("slow", f"{name} takes its time", come_back_in, name)
             return _postpone(case, Wait(slow), parts)
         try:
             held = _claim(order, parts)

@@ -8,7 +8,7 @@ from jobs.gates import Gates
 
 
 def entered(stack: contextlib.ExitStack, gates: Gates, gateway: str, kind: str, times: int) -> list[bool]:
-    return [stack.enter_context(gates.enter(gateway, kind)) for _ in range(times)]  # type: ignore[arg-type]
+    return [stack.enter_context(gates.enter(gateway, kind)) == 0 for _ in range(times)]  # type: ignore[arg-type]
 
 
 def test_a_gateway_takes_at_most_a_quarter_of_the_slots() -> None:
@@ -36,22 +36,41 @@ def test_a_place_is_free_again_after_leaving_also_by_an_error() -> None:
     gates = Gates(4)
     with pytest.raises(RuntimeError), gates.enter("a", "submit"):
         raise RuntimeError
-    with gates.enter("a", "submit") as admitted:
-        assert admitted
+    with gates.enter("a", "submit") as come_back_in:
+        assert come_back_in == 0
 
 
 def test_who_was_not_admitted_frees_nobody_elses_place() -> None:
     gates = Gates(4)
     with gates.enter("a", "submit"):
-        with gates.enter("a", "submit") as admitted:
-            assert not admitted
-        with gates.enter("a", "submit") as admitted:
-            assert not admitted
+        with gates.enter("a", "submit") as come_back_in:
+            assert come_back_in > 0
+        with gates.enter("a", "submit") as come_back_in:
+            assert come_back_in > 0
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_few_slots_still_let_one_of_each_kind_in(slots: int) -> None:
     gates = Gates(slots)
     with gates.enter("a", "submit") as submitting, gates.enter("a", "query") as asking:
-        assert submitting
-        assert asking
+        assert submitting == 0
+        assert asking == 0
+
+
+def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
+    gates = Gates(4, lambda: 100.0)
+    with gates.enter("a", "submit"), contextlib.ExitStack() as stack:
+        waits = [stack.enter_context(gates.enter("a", "submit")) for _ in range(1000)]
+    assert waits[:3] == pytest.approx([1, 1.05, 1.1])
+    assert waits[200] == pytest.approx(11)
+    assert waits[-1] == 30  # and nobody is sent away for longer
+
+
+def test_a_line_that_has_gone_starts_anew() -> None:
+    now = [100.0]
+    gates = Gates(4, lambda: now[0])
+    with gates.enter("a", "submit"), contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(gates.enter("a", "submit"))
+        now[0] += 60
+        assert stack.enter_context(gates.enter("a", "submit")) == 1
