@@ -96,6 +96,11 @@ jobs = sa.Table(
     sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="hold"),
     sa.Index(None, "state", "alarm_at"),
     sa.Index(None, "created_at", "id"),
+    sa.Index(None, "state", "created_at", "id"),
+    *(
+        sa.Index(f"ix_jobs_{name}", "created_at", "id", sqlite_where=sa.text(few), postgresql_where=sa.text(few))
+        for name, few in (("flagged", "flagged IS NOT NULL"), ("overdue", "overdue"))
+    ),
 )
 
 attempts = sa.Table(
@@ -196,6 +201,7 @@ api_keys = sa.Table(
     sa.Column("name", sa.String(100), nullable=False),
     sa.Column("scope", sa.String(8), nullable=False),  # read, write or admin
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("notify_url", sa.Text),  # where notices of its jobs go that name no other
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("last_used_at", Instant),  # to the minute, as far as it could be written
     sa.Column("revoked_at", Instant),
@@ -232,6 +238,19 @@ notices = sa.Table(
     sa.Column("delivered_at", Instant),
     sa.UniqueConstraint("job_id", "sequence"),
     sa.Index(None, "alarm_at"),
+    sa.Index(None, "created_at", "id"),
+)
+
+# What became of each POST of a notice: a status, or why there was none.
+notice_tries = sa.Table(
+    "notice_tries",
+    metadata,
+    sa.Column("notice_id", sa.String(40), sa.ForeignKey("notices.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # from 1
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("took_s", sa.Float, nullable=False),
 )
 
 # Who was seen alive when: the processes, and the sweep itself.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,23 +77,44 @@ def postgres(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> I
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database without rows, to be copied: migrating anew for every test would take minutes in all."""
+    file = tmp_path_factory.mktemp("migrated") / "rushes.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_name(postgres: Postgres) -> str:
+    """The same in PostgreSQL."""
+    name = "migrated"
+    _migrate(postgres.create_database(name))
+    return name
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+    """A migrated database of each kind, without rows."""
     if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "rushes.db")
         yield f"sqlite:///{tmp_path}/rushes.db"
         return
     postgres: Postgres = request.getfixturevalue("postgres")
     name = f"test_{secrets.token_hex(6)}"
-    yield postgres.create_database(name)
+    yield postgres.create_database(name, like=request.getfixturevalue("migrated_name"))
     postgres.drop_database(name)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """A migrated, empty database of each kind."""
     database = Database(database_url)
-    schema.upgrade(database)
     yield database
     database.close()
 

@@ -109,10 +109,11 @@ class Postgres:
             user=self._user,
         )
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database. Returns SQLAlchemy's URL of it."""
+    def create_database(self, name: str, *, like: str = "template1") -> str:
+        """Make a database: an empty one, or a copy of one that nobody is connected to. Returns SQLAlchemy's URL."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
         with self._connection() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(like)))
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:

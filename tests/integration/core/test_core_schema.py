@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
@@ -18,8 +20,8 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     schema.check(database)
 
 
-def test_a_database_that_was_never_migrated_stops_the_start_and_says_what_to_do(database_url: str) -> None:
-    database = Database(database_url)
+def test_a_database_that_was_never_migrated_stops_the_start_and_says_what_to_do(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/empty.db")
     with pytest.raises(schema.SchemaOutdated, match="rushes db upgrade"):
         schema.check(database)
     database.close()
