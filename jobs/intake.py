@@ -20,7 +20,7 @@ from jobs.database import Database
 from jobs.decisions import Rules
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.generation import JobRequest
-from jobs.models import events, idempotency_keys, jobs
+from jobs.models import events, idempotency_keys
 from jobs.providers.base import Provider
 from jobs.records import Case
 from jobs.request_schema import load_request
@@ -31,6 +31,7 @@ from storage.errors import LinkForbidden
 from storage.guard import check_url
 from storage.keys import video_key
 
+_NEW_EVENT, _NEW_KEY = sa.insert(events), sa.insert(idempotency_keys)  # built once, so not analysed at every request
 IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -138,13 +139,13 @@ def _keep(
                 return store.read_case(db, earlier), True
         now = intake.database.clock(db)
         row = _row(body, request, intake.settings, api_key_id, now)
-        db.execute(sa.insert(jobs).values(**row))
-        line = {"job_id": row["id"], "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
-        db.execute(sa.insert(events).values(**line, detail={"api_key": api_key_id}))
+        case = store.add_job(db, row)
+        line = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
+        db.execute(_NEW_EVENT, {**line, "detail": {"api_key": api_key_id}})
         if idempotency_key is not None:
             key = {"api_key_id": api_key_id, "key": idempotency_key, "digest": digest}
-            db.execute(sa.insert(idempotency_keys).values(**key, job_id=row["id"], created_at=now))
-        return store.read_case(db, row["id"]), False
+            db.execute(_NEW_KEY, {**key, "job_id": case.job.id, "created_at": now})
+        return case, False
 
 
 def _earlier(db: Connection, api_key_id: str, key: str, digest: str) -> str | None:

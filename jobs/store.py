@@ -27,6 +27,7 @@ OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED})
 
 # Reading a case is what every step does most; a statement that is built once is not analysed again each time.
+_NEW_JOB = sa.insert(jobs)
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
 _ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
@@ -59,16 +60,22 @@ def read_case(db: Connection, job_id: str) -> Case:
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     """The jobs of these ids that there are, in this order, with their attempts and letters."""
+    cases = read_shown(db, job_ids)
+    letters: dict[str, list[Letter]] = {case.job.id: [] for case in cases}
+    for job_id, *values in db.execute(_LETTERS, {"ids": list(job_ids)}):
+        if job_id in letters:  # the inbox also keeps those of jobs that are not here
+            letters[job_id].append(Letter(*values))
+    return [replace(case, letters=tuple(letters[case.job.id])) for case in cases]
+
+
+def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
+    """As `read_cases`, for views: without the letters, which no view shows."""
     chosen = {"ids": list(job_ids)}
     rows = {row["id"]: row for row in db.execute(_JOBS, chosen).mappings()}
     tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}
     for row in db.execute(_ATTEMPTS, chosen).mappings():
         tries[row["job_id"]][row["number"]] = attempt_of(row)
-    letters: dict[str, list[Letter]] = {job_id: [] for job_id in rows}
-    for job_id, *values in db.execute(_LETTERS, chosen):
-        if job_id in letters:  # the inbox also keeps those of jobs that are not here
-            letters[job_id].append(Letter(*values))
-    return [Case(_job(rows[i]), tries[i], tuple(letters[i])) for i in job_ids if i in rows]
+    return [Case(_job(rows[job_id]), tries[job_id], ()) for job_id in job_ids if job_id in rows]
 
 
 def read_held(db: Connection, held: Held) -> Held | None:
@@ -230,6 +237,13 @@ def settle_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) 
     return replace(facts, attempts=settled, notes=tuple(notes))
 
 
+def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
+    """A new job, of which nothing else is known yet. Columns that are left out are NULL."""
+    row = {**dict.fromkeys(Job.__dataclass_fields__), **values}
+    db.execute(_NEW_JOB, row)
+    return Case(Job(**row), {}, ())
+
+
 def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
     """A new attempt, or the same one once more when it was provably not sent."""
     row = sa.and_(attempts.c.job_id == values["job_id"], attempts.c.number == values["number"])
@@ -245,7 +259,7 @@ def history(db: Connection, job_id: str) -> list[RowMapping]:
 def _write(
     db: Connection, case: Case, outcome: Outcome, hold: Mapping[str, Any], now: datetime, guard: sa.ColumnElement[bool]
 ) -> bool:
-    """The one place that writes a job's state: guarded by version, with its history, facts and notice."""
+    """The one place that writes a job's state: guarded by version, with its history, facts and notices."""
     job, facts = case.job, outcome.facts
     state = job.state
     lines: list[dict[str, Any]] = []
@@ -261,9 +275,9 @@ def _write(
         values["waiting"] = None
     if (state in ENDED) != (job.state in ENDED):
         values["ended_at"] = now if state in ENDED else None
-    told = notices.due_for(job, state) if state is not job.state else None
+    told = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))
     if told:
-        values["notices"] = job.notices + 1
+        values["notices"] = job.notices + len(told)
     if not db.execute(
         sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, guard).values(**values)
     ).rowcount:
