@@ -3,7 +3,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: setup test lint demo bench simulate soak docs lock clean
+.PHONY: setup test lint demo bench simulate soak docs site lock clean
 
 setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
 
@@ -13,9 +13,9 @@ $(BIN)/python:
 $(BIN)/uv: | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
 
-$(VENV)/.ready: requirements-dev.txt pyproject.toml | $(BIN)/python $(UV)
+$(VENV)/.ready: requirements-dev.txt pyproject.toml client/pyproject.toml | $(BIN)/python $(UV)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-dev.txt
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e . -e client
 	touch $@
 
 lint: setup ## style, types, import rules, known vulnerabilities, and no index host in the lock
@@ -49,9 +49,12 @@ simulate: setup ## the service under a seeded fate: SEEDS=100000 of them, or SEE
 docs: setup ## renew the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
+site: setup ## the documentation as a site: open site/index.html
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
+
 lock: $(BIN)/python $(UV) ## renew the hashed locks from pyproject.toml
 	$(COMPILE) --extra cli --extra metrics pyproject.toml -o requirements.txt
 	$(COMPILE) --extra cli --extra local --extra test -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) .rushes demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .rushes demo site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,41 +8,52 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+import api_reference
+import cli_reference
+from markup import table as _table
 
 from jobs import (
     availability,
     broker,
     decisions,
     error_codes,
+    line,
+    notices,
     pacing,
     pauses,
     planning,
     reconcile,
     ringer,
     schedule,
+    schema,
     states,
     steps,
     submission,
     sweep,
     watchdog,
 )
+from jobs.database import Database
 from jobs.error_codes import Meaning
 from jobs.gateways import describe
 from jobs.generation import Generation, Mode
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
 from jobs.providers.registry import PROVIDERS
-from jobs.settings import NUMBERS, STALL_BYTES_PER_S
+from jobs.settings import NUMBERS, STALL_BYTES_PER_S, load
 from rushes import gateway_words
-from rushes.api import costs, parser, problems
+from rushes.api import costs, parser, problems, waiting
 from rushes.api import jobs as api
+from rushes.app import create_app
 from storage import connections, spool
 from webhooks import delivery
 
@@ -191,6 +202,10 @@ def fixed_numbers() -> str:
         ["addresses of a link's host that are tried", str(connections.MAX_ADDRESSES_TRIED)],
         ["bytes that the spool leaves free on the disk", str(spool.MARGIN_BYTES)],
         ["a presigned link to a video lives", _s(api.LINK_LIFE_S)],
+        ["a long poll waits for at most", _s(waiting.LONGEST_WAIT_S)],
+        ["jobs that are waited for are looked at every", _s(waiting.LOOK_EVERY_S)],
+        ["long polls at a time, of the web process's threads", f"{waiting.MOST_WAITS} of {waiting.SERVER_THREADS}"],
+        ["queued jobs before one that are counted for its `waiting.position`", str(line.LONGEST_COUNTED)],
         ["largest request body of the API", f"{parser.LARGEST_BODY_BYTES} bytes"],
         ["a notice is tried again after", timetable],
         ["exit status of a process that its watchdog ended", str(watchdog.STUCK)],
@@ -198,10 +213,42 @@ def fixed_numbers() -> str:
     return _table(["what", "number"], rows)
 
 
+def events() -> str:
+    """What pipelines are told of."""
+    rows = [[f"`{event}`", when, then] for event, (when, then) in notices.MEANINGS.items()]
+    return _table(["event", "when", "what may follow"], rows)
+
+
 def state_diagram() -> str:
     return f"```mermaid\n{states.mermaid()}\n```"
 
 
+@cache
+def document() -> dict[str, Any]:
+    """What an installation serves at /openapi.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load({"RUSHES_DATA_DIR": folder, "RUSHES_S3_BUCKET": "our-videos"})
+        database = Database(settings.database_url)
+        schema.upgrade(database)
+        database.close()
+        app = create_app(settings)
+        made: dict[str, Any] = app.extensions["rushes.openapi"]()
+        app.extensions["rushes.close"]()
+    return made
+
+
+def openapi() -> str:
+    """The same as a file, on which changes of the API show."""
+    return f"{json.dumps(document(), indent=2, ensure_ascii=False)}\n"
+
+
+def of_api(write: Callable[[Mapping[str, Any]], str]) -> Callable[[], str]:
+    """A part that is written from the API's description."""
+    return lambda: write(document())
+
+
+# Whole files.
+FILES: dict[str, Callable[[], str]] = {"docs/openapi.json": openapi}
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"gateways": gateways},
     "docs/architecture.md": {"states": state_diagram, "fixed-numbers": fixed_numbers},
@@ -214,12 +261,19 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "misfits": partial(meanings, error_codes.MISFITS, "what to do"),
         "problems": problem_codes,
     },
+    "docs/notices.md": {"events": events},
     "docs/providers.md": {
         "capabilities": capabilities,
         "words": words,
         "refusals": refusals,
         **{f"{name}-modes": partial(abilities, name) for name in PROVIDERS},
     },
+    "docs/reference/api.md": {
+        "everywhere": of_api(api_reference.everywhere),
+        "operations": of_api(api_reference.operations),
+    },
+    "docs/reference/bodies.md": {"bodies": of_api(api_reference.bodies)},
+    "docs/reference/cli.md": {"commands": cli_reference.commands, "statuses": cli_reference.statuses},
     "docs/settings.md": {"numbers": numbers, "gateway-settings": gateway_settings, "gateway-terms": gateway_terms},
 }
 
@@ -237,7 +291,8 @@ def rewritten(text: str, parts: dict[str, Callable[[], str]]) -> str:
 
 def stale() -> dict[Path, str]:
     """The files that are not as they would be written, with the text that they should have."""
-    found = {}
+    made = {ROOT / name: make() for name, make in FILES.items()}
+    found = {path: fresh for path, fresh in made.items() if not path.exists() or path.read_text("utf-8") != fresh}
     for name, parts in PARTS.items():
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
@@ -284,11 +339,6 @@ def _codes(names: Iterable[str]) -> str:
 
 def _s(seconds: float) -> str:
     return f"{seconds:g} s"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

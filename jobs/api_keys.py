@@ -22,6 +22,11 @@ from jobs.models import api_keys
 
 PREFIX = "rk_"
 USE_WRITTEN_EVERY = timedelta(minutes=1)
+# Asked at every request; a statement that is built once is not analysed again each time.
+_LIVE = sa.select(api_keys.c.id, api_keys.c.scope).where(
+    api_keys.c.digest == sa.bindparam("digest"), api_keys.c.revoked_at.is_(None)
+)
+_NOTIFY_URL = sa.select(api_keys.c.notify_url).where(api_keys.c.id == sa.bindparam("id"))
 
 
 class Scope(StrEnum):
@@ -44,11 +49,16 @@ class LiveKey:
     scope: Scope
 
 
-def create(database: Database, name: str, scope: Scope = Scope.WRITE) -> tuple[str, str]:
-    """A new key's id and the key itself, which is never seen again."""
+def create(
+    database: Database, name: str, scope: Scope = Scope.WRITE, *, notify_url: str | None = None
+) -> tuple[str, str]:
+    """A new key's id and the key itself, which is never seen again.
+
+    `notify_url`: where notices of its jobs go that name no other; the caller has checked it.
+    """
     key_id, key = f"key_{ULID()}", PREFIX + secrets.token_hex(20)
     with database.write() as db:
-        row = {"id": key_id, "name": name, "scope": scope.value, "digest": _digest(key)}
+        row = {"id": key_id, "name": name, "scope": scope.value, "digest": _digest(key), "notify_url": notify_url}
         db.execute(sa.insert(api_keys).values(**row, created_at=database.clock(db)))
     return key_id, key
 
@@ -57,9 +67,13 @@ def find(db: Connection, key: str) -> LiveKey | None:
     """The live key; None for any other. Asked anew for every request: a revoked key is refused at once."""
     if not key.startswith(PREFIX):
         return None
-    live = sa.and_(api_keys.c.digest == _digest(key), api_keys.c.revoked_at.is_(None))
-    row = db.execute(sa.select(api_keys.c.id, api_keys.c.scope).where(live)).one_or_none()
+    row = db.execute(_LIVE, {"digest": _digest(key)}).one_or_none()
     return None if row is None else LiveKey(row.id, Scope(row.scope))
+
+
+def notify_url(db: Connection, key_id: str) -> str | None:
+    """Where notices of this key's jobs go; None where it names no place, or is no key of ours."""
+    return db.execute(_NOTIFY_URL, {"id": key_id}).scalar_one_or_none()
 
 
 def mark_used(database: Database, key_ids: Collection[str]) -> None:

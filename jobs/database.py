@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +17,18 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    InvalidatePoolError,
+    OperationalError,
+    TimeoutError,
+)
 
 from jobs.errors import JobsError
+
+PING_AFTER_S = 2  # of rest
 
 Clock = Callable[[Connection], datetime]
 
@@ -46,6 +57,9 @@ class Database:
         self.url = sa.make_url(url)
         self.clock = clock
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else _postgresql(self.url, threads)
+        # SQLite's driver would come back from AUTOCOMMIT with a mode of its own; there, no BEGIN is enough.
+        options = {"begins": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._glances = self.engine.execution_options(**options)
 
     @property
     def is_sqlite(self) -> bool:
@@ -61,6 +75,12 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises DatabaseUnavailable."""
         with _translated(), self.engine.connect().execution_options(reads_only=True) as db:
+            yield db
+
+    @contextlib.contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """As `read`, for a single statement: without a transaction, whose two round trips would be most of its cost."""
+        with _translated(), self._glances.connect() as db:
             yield db
 
     @contextlib.contextmanager
@@ -114,15 +134,30 @@ def _first_line(error: Exception) -> str:
 
 
 def _postgresql(url: sa.URL, threads: int) -> Engine:
+    """Connections that have idled are asked whether they live; SQLAlchemy's pre-ping would ask busy ones every time."""
     options = "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s"
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=min(threads, 10),
         max_overflow=max(0, threads - 10),
         pool_timeout=5,
-        pool_pre_ping=True,
         connect_args={"options": options, "connect_timeout": 3},
     )
+
+    @event.listens_for(engine, "checkin")
+    def note_rest(connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping_rested(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", -math.inf) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as e:
+            raise InvalidatePoolError from e  # the others are as old: all are made anew
+
+    return engine
 
 
 def _sqlite(url: sa.URL, threads: int) -> Engine:
@@ -162,7 +197,10 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
-        if db.get_execution_options().get("reads_only"):
+        options = db.get_execution_options()
+        if not options.get("begins", True):
+            return
+        if options.get("reads_only"):
             db.exec_driver_sql("BEGIN")
             return
         if (lock := db.connection.info.get("lock")) is not None:

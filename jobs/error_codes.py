@@ -38,7 +38,9 @@ ERRORS = {
 }
 
 # `waiting.code` of a job, `obstacle.code` of a gateway.
+IN_LINE = "in_line"
 WAITS = {
+    IN_LINE: Meaning("No worker has looked at the job yet.", "nothing"),
     "rate_limited": Meaning("The gateway asked for a pause.", "nothing"),
     "insufficient_credits": Meaning("The gateway has no credit left; its key rests.", "buy credit"),
     "unauthorized": Meaning("The gateway refused the key; it rests.", "mend the key"),

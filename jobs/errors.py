@@ -21,6 +21,18 @@ class UnknownJob(JobsError):
     """No job has this id."""
 
 
+class UnknownNotice(JobsError):
+    """No notice has this id."""
+
+
+class UnknownCallback(JobsError):
+    """No kept callback has this id."""
+
+
+class Settled(JobsError):
+    """A job has ended, and nothing of it is open: no news can matter to it."""
+
+
 class TooLate(JobsError):
     """A job can no longer be cancelled."""
 

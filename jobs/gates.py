@@ -1,4 +1,4 @@
-"""Shares of a process's threads: a slow gateway must not take them all, and submits must leave some for queries."""
+"""Shares of a process's threads: no slow gateway or receiver must take them all, and submits must leave some."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-Kind = Literal["submit", "query"]
+Kind = Literal["submit", "query", "notice"]
 
 SOONEST_S = 1.0
-LATEST_S = 30.0
+# A dead receiver may have thousands of notices: were they back within half a minute, the sweep would find little else.
+LATEST_S: dict[Kind, float] = {"submit": 30, "query": 30, "notice": 600}
 COME_BACK_PER_S = 20  # more would keep a worker busy with turning jobs away
 
 
 class Gates:
-    """At most a quarter of the slots per gateway and kind; submits leave a quarter of all slots to queries."""
+    """At most a quarter of the slots per peer and kind; submits leave a quarter of all slots to queries.
+
+    A peer is a gateway, or the host of those who are sent notices.
+    """
 
     def __init__(self, slots: int, monotonic: Callable[[], float] = time.monotonic):
-        self._per_gateway = max(1, slots // 4)
+        self._per_peer = max(1, slots // 4)
         self._submits = max(1, slots - max(1, slots // 4))
         self._monotonic = monotonic
         self._inside: Counter[tuple[str, Kind]] = Counter()
@@ -28,31 +32,37 @@ class Gates:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def enter(self, gateway: str, kind: Kind) -> Iterator[float]:
+    def enter(self, peer: str, kind: Kind) -> Iterator[float]:
         """Yields 0 where there is room, else in how many seconds to come back; nobody waits here.
 
         Those turned away stand in a line, so that a thousand of them do not all come back every second.
         """
-        come_back_in = self._try(gateway, kind)
+        come_back_in = self._try(peer, kind)
         try:
             yield come_back_in
         finally:
             if not come_back_in:
-                with self._lock:
-                    self._inside[gateway, kind] -= 1
+                self._leave(peer, kind)
 
-    def _try(self, gateway: str, kind: Kind) -> float:
+    def _try(self, peer: str, kind: Kind) -> float:
         with self._lock:
             submits = sum(n for (_, k), n in self._inside.items() if k == "submit")
-            full = self._inside[gateway, kind] >= self._per_gateway
+            full = self._inside[peer, kind] >= self._per_peer
             if full or (kind == "submit" and submits >= self._submits):
-                return self._place_in_line(gateway, kind)
-            self._inside[gateway, kind] += 1
+                return self._place_in_line(peer, kind)
+            self._inside[peer, kind] += 1
             return 0
 
-    def _place_in_line(self, gateway: str, kind: Kind) -> float:
+    def _leave(self, peer: str, kind: Kind) -> None:
+        with self._lock:
+            self._inside[peer, kind] -= 1
+            if not self._inside[peer, kind]:  # hosts come and go; those that have gone take no room
+                del self._inside[peer, kind]
+
+    def _place_in_line(self, peer: str, kind: Kind) -> float:
         now = self._monotonic()
-        after_the_last = self._last_in_line.get((gateway, kind), now) + 1 / COME_BACK_PER_S
-        at = min(max(now + SOONEST_S, after_the_last), now + LATEST_S)
-        self._last_in_line[gateway, kind] = at
+        self._last_in_line = {line: at for line, at in self._last_in_line.items() if at > now}
+        after_the_last = self._last_in_line.get((peer, kind), now) + 1 / COME_BACK_PER_S
+        at = min(max(now + SOONEST_S, after_the_last), now + LATEST_S[kind])
+        self._last_in_line[peer, kind] = at
         return at - now

@@ -1,18 +1,22 @@
-"""The kept callbacks: written by the receiver before it answers, read by the steps."""
+"""The kept callbacks: written by the receiver before it answers, read by the steps, replayed by people."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
+from jobs.errors import Settled, UnknownCallback, UnknownJob
 from jobs.models import attempts, inbox, jobs
 from jobs.states import ENDED, State
 from jobs.store import bring_news
+
+CALLBACK_ID = re.compile(r"cbk_([1-9][0-9]{0,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
     """Keep a callback and wake its job, in the caller's transaction. The same body is kept once."""
     digest = hashlib.sha256(callback.body).hexdigest()
     same_attempt = sa.and_(inbox.c.job_id == callback.job_id, inbox.c.attempt == callback.attempt)
-    state, is_open = _state(db, callback)
+    state, is_open = _state(db, callback.job_id)
     earlier = db.execute(
         sa.select(inbox.c.status, inbox.c.read_at).where(same_attempt, inbox.c.digest == digest)
     ).one_or_none()
@@ -68,22 +72,69 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
             received_at=now,
         )
     )
-    if not is_open and state is not None and _is_forgotten(db, callback):
-        # An ended job whose backup was put back: this order was made since, and somebody has to ask about it.
-        db.execute(sa.update(jobs).where(jobs.c.id == callback.job_id).values(alarm_at=now))
+    if not is_open and state is not None:
+        _wake_forgotten(db, callback.job_id, callback.attempt, now=now)
     woken = bring_news(db, callback.job_id, now=now)
     return Kept(status, state, ring=woken, kept=True)
 
 
-def _is_forgotten(db: Connection, callback: Callback) -> bool:
-    """Whether the order that it speaks of has no row. Only we mint its token, so the order was made."""
-    row = sa.and_(attempts.c.job_id == callback.job_id, attempts.c.number == callback.attempt)
-    return db.execute(sa.select(attempts.c.number).where(row)).first() is None
+def page(
+    db: Connection, where: Sequence[sa.ColumnElement[bool]], *, before: int | None, limit: int
+) -> list[RowMapping]:
+    """The newest callbacks first, without headers and body; `before` a row's id."""
+    shown = [column for column in inbox.columns if column.name not in ("headers", "body")]
+    statement = sa.select(*shown).where(*where).order_by(inbox.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(inbox.c.id < _number(before))
+    return list(db.execute(statement).mappings())
 
 
-def _state(db: Connection, callback: Callback) -> tuple[State | None, bool]:
+def find(db: Connection, callback_id: str) -> RowMapping:
+    """A callback with headers and body, by an id such as cbk_123. Raises UnknownCallback."""
+    named = CALLBACK_ID.fullmatch(callback_id)
+    if named is None:
+        raise UnknownCallback(f"No callback {callback_id!r}; ids look like cbk_123.")
+    row = db.execute(sa.select(inbox).where(inbox.c.id == _number(int(named[1])))).mappings().one_or_none()
+    if row is None:
+        raise UnknownCallback(f"No callback {callback_id}; it may have been pruned.")
+    return row
+
+
+def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
+    """Let a callback count as unread again, and wake its job as a new one would; the job's state.
+
+    Raises UnknownCallback, UnknownJob, Settled (the job has ended, and nothing of it is open): roll back then.
+    """
+    row = find(db, callback_id)
+    state, is_open = _state(db, row["job_id"])
+    if state is None:
+        raise UnknownJob(f"This database does not know the job of {callback_id}, {row['job_id']}.")
+    if not is_open:
+        _wake_forgotten(db, row["job_id"], row["attempt"], now=now)
+    db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
+    if not bring_news(db, row["job_id"], now=now):
+        raise Settled(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
+    return state
+
+
+def _number(number: int) -> sa.BindParameter[int]:
+    """Strangers' numbers may be larger than the column; PostgreSQL would not take such a one for an INTEGER."""
+    return sa.literal(number, sa.BigInteger)
+
+
+def _wake_forgotten(db: Connection, job_id: str, attempt: int, *, now: datetime) -> None:
+    """Wake an ended job if this order of it has no row.
+
+    Only we mint its token: the order was made, a backup that was put back has forgotten it, and somebody has to ask.
+    """
+    row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == attempt)
+    forgotten = sa.and_(jobs.c.id == job_id, ~sa.exists().where(row))
+    db.execute(sa.update(jobs).where(forgotten).values(alarm_at=now))
+
+
+def _state(db: Connection, job_id: str) -> tuple[State | None, bool]:
     """The job's state, and whether news can still matter to it."""
-    row = db.execute(sa.select(jobs.c.state, jobs.c.alarm_at).where(jobs.c.id == callback.job_id)).one_or_none()
+    row = db.execute(sa.select(jobs.c.state, jobs.c.alarm_at).where(jobs.c.id == job_id)).one_or_none()
     if row is None:
         return None, False
     return State(row.state), row.alarm_at is not None

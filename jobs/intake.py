@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from ulid import ULID
 
-from jobs import availability, input_life, routing, schedule, store
+from jobs import api_keys, availability, input_life, line, routing, schedule, store
 from jobs.database import Database
 from jobs.decisions import Rules
 from jobs.errors import BadRequest, IdempotencyKeyReused
@@ -56,21 +56,37 @@ def check(body: Any, intake: Intake) -> JobRequest:
     request = load_request(body)
     routing.route(candidates(request, intake))
     if request.notify_url is not None:
-        if not intake.settings.notice_secrets:
-            raise BadRequest({"notify_url": ["Notices are off here: the operator sets RUSHES_NOTICE_SECRETS."]})
-        try:
-            check_url(request.notify_url, allow_private=intake.settings.allow_private_addresses)
-        except LinkForbidden as e:
-            raise BadRequest({"notify_url": [f"{e}; send a public https URL."]}) from e
+        check_notify_url(request.notify_url, intake.settings)
     return request
 
 
-def quote(body: Any, intake: Intake) -> Decision:
+def check_notify_url(url: str, settings: Settings) -> None:
+    """Whether notices can go there. Raises BadRequest."""
+    if not settings.notice_secrets:
+        raise BadRequest({"notify_url": ["Notices are off here: the operator sets RUSHES_NOTICE_SECRETS."]})
+    if not url.isprintable():
+        raise BadRequest({"notify_url": ["Holds characters that no URL has; send https://host/path."]})
+    try:
+        check_url(url, allow_private=settings.allow_private_addresses)
+    except LinkForbidden as e:
+        raise BadRequest({"notify_url": [f"{e}; send a public https URL."]}) from e
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What would become of a request now."""
+
+    decision: Decision
+    position: int | None  # its place among the queued jobs (`jobs/line.py`)
+    start_by: datetime
+
+
+def quote(body: Any, intake: Intake) -> Quote:
     """Where a request would go now, and what it would cost; nothing is kept and nothing is sent. Raises BadRequest."""
     request = check(body, intake)
     with intake.database.read() as db:
         now = intake.database.clock(db)
-        check_inputs(request, intake.settings, now)
+        inputs_until = check_inputs(request, intake.settings, now)
         found = candidates(request, intake)
 
         def hindered(candidate: Candidate) -> Obstacle | None:
@@ -78,7 +94,9 @@ def quote(body: Any, intake: Intake) -> Decision:
             usd = candidate.estimate.usd if candidate.estimate else None
             return availability.obstacle(db, account, usd, intake.settings, now=now)
 
-        return routing.decide(found, routing.route(found), hindered)
+        decision = routing.decide(found, routing.route(found), hindered)
+        start_by = _start_by(request, intake.settings, inputs_until, now)
+        return Quote(decision, line.next_position(db), start_by)
 
 
 def candidates(request: JobRequest, intake: Intake) -> list[Candidate]:
@@ -139,9 +157,11 @@ def _keep(
                 return store.read_case(db, earlier), True
         now = intake.database.clock(db)
         row = _row(body, request, intake.settings, api_key_id, now)
+        if "notify_url" not in body and intake.settings.notice_secrets:  # null says that nobody is to be told
+            row["notify_url"] = api_keys.notify_url(db, api_key_id)
         case = store.add_job(db, row)
-        line = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
-        db.execute(_NEW_EVENT, {**line, "detail": {"api_key": api_key_id}})
+        created = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
+        db.execute(_NEW_EVENT, {**created, "detail": {"api_key": api_key_id}})
         if idempotency_key is not None:
             key = {"api_key_id": api_key_id, "key": idempotency_key, "digest": digest}
             db.execute(_NEW_KEY, {**key, "job_id": case.job.id, "created_at": now})
@@ -158,10 +178,14 @@ def _earlier(db: Connection, api_key_id: str, key: str, digest: str) -> str | No
     return str(row.job_id)
 
 
+def _start_by(request: JobRequest, settings: Settings, inputs_until: datetime | None, now: datetime) -> datetime:
+    start_by = now + timedelta(seconds=request.start_within_s or settings.start_within_s)
+    return min(start_by, inputs_until or start_by)
+
+
 def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, now: datetime) -> dict[str, Any]:
     job_id = f"job_{ULID()}"
     inputs_until = check_inputs(request, settings, now)
-    start_by = now + timedelta(seconds=request.start_within_s or settings.start_within_s)
     return {
         "id": job_id,
         "state": State.QUEUED,
@@ -173,7 +197,7 @@ def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, no
         "overdue": False,
         "troubles": 0,
         "on_unconfirmed": request.on_unconfirmed,
-        "start_by": min(start_by, inputs_until or start_by),
+        "start_by": _start_by(request, settings, inputs_until, now),
         "inputs_until": inputs_until,
         "archive_key": video_key(settings.s3_prefix, job_id, now),
         "notify_url": request.notify_url,

@@ -59,7 +59,7 @@ def configure(level: str = "INFO") -> None:
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         processor=structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-        foreign_pre_chain=shared[1:],
+        foreign_pre_chain=shared,
         pass_foreign_args=False,
     )
     handler = logging.StreamHandler(sys.stderr)

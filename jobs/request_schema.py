@@ -54,7 +54,7 @@ MEDIA_TYPES = tuple(dict.fromkeys(kind for rule in MEDIA.values() for kind in ru
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
-class _Text(fields.String):
+class Text(fields.String):
     """A string that every database and gateway can hold: no NUL, no lone surrogate."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -64,7 +64,7 @@ class _Text(fields.String):
         return text
 
 
-class _Url(_Text):
+class _Url(Text):
     """An http(s) URL with a host and no user name in it, at most 4096 characters."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -135,13 +135,13 @@ class RequestSchema(Strict):
     mode = fields.Enum(
         Mode, by_value=True, load_default=Mode.TEXT, metadata={"description": "What the video is made from."}
     )
-    prompt = _Text(
+    prompt = Text(
         load_default=None,
         allow_none=True,
         validate=[validate.Length(min=1, max=LONGEST_PROMPT), validate.Regexp(r"\s*\S", error=BLANK)],
         metadata={"description": "What is to be seen. Only video-edit may do without, at some gateways."},
     )
-    negative_prompt = _Text(
+    negative_prompt = Text(
         load_default=None,
         allow_none=True,
         validate=validate.Length(min=1, max=LONGEST_PROMPT),
@@ -215,11 +215,11 @@ class RequestSchema(Strict):
     notify_url = _Url(
         load_default=None,
         allow_none=True,
-        metadata={"description": "Told of the job's end by a signed POST."},
+        metadata={"description": "Told of the job by signed POSTs; left out: the API key's own, null: nobody is told."},
     )
     metadata = fields.Dict(
-        keys=_Text(validate=validate.Length(min=1, max=METADATA_KEY_LENGTH)),
-        values=_Text(validate=validate.Length(max=METADATA_VALUE_LENGTH)),
+        keys=Text(validate=validate.Length(min=1, max=METADATA_KEY_LENGTH)),
+        values=Text(validate=validate.Length(max=METADATA_VALUE_LENGTH)),
         load_default=dict,
         validate=validate.Length(max=METADATA_ENTRIES),
         metadata={"description": "Kept with the job and shown with it; no gateway sees it."},

@@ -48,12 +48,16 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "WORKER_SLOTS": (32, "threads of the worker process"),
     "TRANSFER_SLOTS": (8, "threads of the transfer process"),
     "NOTIFY_SLOTS": (8, "threads of the notify process"),
+    "API_REQUESTS_PER_MIN": (3000, "requests a minute and API key, counted by each web process"),
     "MAX_BODY_BYTES": (65_536, "largest callback body"),
     "MAX_INBOX_ROWS": (32, "kept callbacks per attempt"),
     "MAX_VIDEO_BYTES": (2 * 2**30, "largest video"),
+    "KEEP_CALLBACKS_D": (30, "days after which `rushes db prune` deletes kept callbacks"),
+    "KEEP_HISTORY_D": (180, "days after a job's end after which `rushes db prune` deletes its events and notices"),
+    "KEEP_IDEMPOTENCY_KEYS_D": (7, "days after which `rushes db prune` deletes an idempotency key"),
 }
 INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER_SLOTS", "NOTIFY_SLOTS",
-                      "MAX_BODY_BYTES", "MAX_INBOX_ROWS", "MAX_VIDEO_BYTES"})  # fmt: skip
+                      "API_REQUESTS_PER_MIN", "MAX_BODY_BYTES", "MAX_INBOX_ROWS", "MAX_VIDEO_BYTES"})  # fmt: skip
 MAY_BE_ZERO = frozenset({"POLL_INTERVAL_S", "LIFE_S"})
 LONGER_THAN = [
     ("SUBMIT_HOLD_S", "SUBMIT_DEADLINE_S"),
@@ -114,9 +118,13 @@ class Settings:
     worker_slots: int
     transfer_slots: int
     notify_slots: int
+    api_requests_per_min: int
     max_body_bytes: int
     max_inbox_rows: int
     max_video_bytes: int
+    keep_callbacks_d: float
+    keep_history_d: float
+    keep_idempotency_keys_d: float
 
     @property
     def daily_usd(self) -> dict[str, float]:

@@ -97,8 +97,8 @@ def end_state(case: Case, outcome: Outcome) -> State:
 
 
 def ring_if_due(case: Case, parts: Parts, outcome: Outcome | None = None) -> None:
-    """Ring for a row that a committed write has left due, and for the notice that it wrote."""
-    if outcome is not None and outcome.moves and case.job.notify_url:
+    """Ring for a row that a committed write has left due, and for the notices that it may have written."""
+    if outcome is not None and case.job.notify_url and (outcome.moves or outcome.job.get("overdue")):
         parts.ringer.ring("webhooks.notify", case.job.id)
     with parts.database.read() as db:
         now = parts.database.clock(db)

@@ -19,6 +19,7 @@ from jobs import archiving, heartbeats, reconcile, steps, submission
 from jobs.database import DatabaseUnavailable
 from jobs.errors import UnknownJob
 from jobs.models import Instant, inbox, jobs, notices
+from jobs.notices import is_due
 from jobs.parts import Parts
 from jobs.states import State
 from jobs.store import CLOCK_SET_BACK
@@ -64,10 +65,20 @@ def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Coll
 
 
 def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
-    """The jobs with a due notice, with the notice's version."""
-    free = sa.or_(notices.c.held_until.is_(None), notices.c.held_until <= now)
-    statement = sa.select(notices.c.job_id, notices.c.version).where(notices.c.alarm_at <= now, free)
-    return [Due(*row) for row in db.execute(statement.order_by(notices.c.alarm_at).limit(limit))]
+    """The jobs with due notices, the oldest alarm first, in turn between API keys; `version` is that of all of them."""
+    alarm_at = sa.func.min(notices.c.alarm_at)
+    key = jobs.c.api_key_id
+    turn = sa.func.row_number().over(partition_by=key, order_by=(alarm_at, notices.c.job_id)).label("turn")
+    of_jobs = (
+        sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
+        .join(jobs, jobs.c.id == notices.c.job_id)
+        .where(is_due(now))
+        .group_by(notices.c.job_id, key)
+        .subquery()
+    )
+    ranked = sa.select(of_jobs.c.job_id, of_jobs.c.version)
+    order = (of_jobs.c.turn, of_jobs.c.alarm_at, of_jobs.c.job_id)
+    return [Due(*row) for row in db.execute(ranked.order_by(*order).limit(limit))]
 
 
 @dataclass

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from jobs.error_codes import IN_LINE
 from jobs.records import Attempt, AttemptOutcome, Case, Standing
 from jobs.states import ENDED, State
 
+NOT_LOOKED_AT = "no worker has looked at it yet"
 
-def job_view(case: Case) -> dict[str, Any]:
-    """The whole job as JSON values; times are ISO 8601 in UTC."""
+
+def job_view(case: Case, position: int | None = None) -> dict[str, Any]:
+    """The whole job as JSON values; times are ISO 8601 in UTC. `position`: its place in line (`jobs/line.py`)."""
     job, current = case.job, case.current
     return {
         "id": job.id,
@@ -21,7 +24,7 @@ def job_view(case: Case) -> dict[str, Any]:
         "task_id": current.task_id if current else None,
         "progress": job.progress,
         "overdue": job.overdue,
-        "waiting": _waiting(case),
+        "waiting": _waiting(case, position),
         "needs_person": job.flagged,
         "cancel_requested": job.cancel_requested_at is not None,
         "error": _error(case),
@@ -29,13 +32,14 @@ def job_view(case: Case) -> dict[str, Any]:
         "attempts": [_attempt(case, attempt) for attempt in case.attempts.values()],
         "video": _video(case),
         "metadata": dict(job.metadata),
-        "created_at": _iso(job.created_at),
-        "updated_at": _iso(job.updated_at),
-        "ended_at": _iso(job.ended_at),
+        "created_at": iso(job.created_at),
+        "updated_at": iso(job.updated_at),
+        "ended_at": iso(job.ended_at),
         "links": {
             "self": f"/v1/jobs/{job.id}",
             "events": f"/v1/jobs/{job.id}/events",
             "video": f"/v1/jobs/{job.id}/video" if job.state is State.ARCHIVED else None,
+            "poster": f"/v1/jobs/{job.id}/poster" if job.state is State.ARCHIVED else None,
         },
     }
 
@@ -52,10 +56,13 @@ def _error(case: Case) -> dict[str, Any] | None:
     }
 
 
-def _waiting(case: Case) -> dict[str, Any] | None:
-    """Why a queued job was not ordered when it was last looked at, and when it is looked at again."""
+def _waiting(case: Case, position: int | None) -> dict[str, Any] | None:
+    """Why a queued job is not ordered yet, when it is looked at again, and by when a gateway must have accepted it."""
     job = case.job
-    return {**job.waiting, "until": _iso(job.alarm_at)} if job.waiting and job.state is State.QUEUED else None
+    if job.state is not State.QUEUED:
+        return None
+    why = job.waiting or {"provider": None, "code": IN_LINE, "reason": NOT_LOOKED_AT}
+    return {**why, "until": iso(job.alarm_at), "position": position, "start_by": iso(job.start_by)}
 
 
 def _cost(case: Case) -> dict[str, Any] | None:
@@ -84,7 +91,7 @@ def _attempt(case: Case, attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome.value,
         "cost": _money(attempt),
         "link": attempt.link if paid_not_delivered(case.job.state, attempt) else None,
-        "created_at": _iso(attempt.created_at),
+        "created_at": iso(attempt.created_at),
     }
 
 
@@ -102,5 +109,6 @@ def _video(case: Case) -> dict[str, Any] | None:
     return {"bucket": job.bucket, "key": job.archive_key, **facts}
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
+    """A time as clients see it, to the millisecond: 2026-11-21T16:00:00.000Z."""
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,9 +16,12 @@ from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
 from rushes import health, metrics
-from rushes.api import attention, auth, costs, problems
+from rushes.api import attention, auth, callbacks, costs, docs, limits, notices, problems, request_ids
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
+from rushes.api.limits import KeyLimits
+from rushes.api.openapi import DescribedApi
+from rushes.api.waiting import Waits
 from rushes.local.parent import die_with_parent
 from webhooks import headers, receiver
 
@@ -49,24 +52,32 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.url_map.strict_slashes = False
     headers.install(app)
+    request_ids.install(app)
+    limits.install(app)
     uses = KeyUses(database)
-    auth.install(app, database, uses)
+    waits = Waits(database)
+    auth.install(app, database, uses, KeyLimits(settings.api_requests_per_min))
     app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
-    api = problems.ProblemApi(app)
+    api = DescribedApi(app)
     intake = Intake(settings, providers, database)
-    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, bucket_for_links(settings))))
+    links = bucket_for_links(settings)
+    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, links, waits)))
     api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database)))
     api.register_blueprint(costs.blueprint(database))
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
+    api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))
+    api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(database, ringer)))
     app.register_blueprint(metrics.blueprint(settings, providers, database))
+    app.register_blueprint(docs.blueprint())
     problems.install(app)
 
     def close() -> None:
+        waits.close()
         if isinstance(ringer, RingerThread):
             ringer.close()
         uses.close()
         database.close()
 
-    app.extensions["rushes.close"] = close
+    app.extensions |= {"rushes.close": close, "rushes.waits": waits, "rushes.openapi": api.document}
     return app

@@ -6,6 +6,8 @@ import json
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import sqlalchemy as sa
@@ -13,8 +15,10 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
-from jobs.models import notices
+from jobs.models import Instant, notice_tries, notices
+from jobs.notices import is_due
 from jobs.parts import Parts
+from jobs.sweep import NOTIFY
 from storage.connections import Switch
 from storage.errors import LinkForbidden
 from storage.guard import check_url, masked
@@ -23,36 +27,73 @@ from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 # After each failed try: 5 s, 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h; then it rests until somebody replays it.
 TIMETABLE = (5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 GONE = 410  # the receiving side wants no more of these
+AT_A_TIME = 8  # of one job; even if each takes as long as it may, the watchdog takes nobody for stuck
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class _HeldNotice:
+    """A notice that we may send, as it was when we took it, and since when."""
+
     row: RowMapping
     holder: str
+    at: datetime
 
 
 def notify(job_id: str, parts: Parts) -> None:
-    """Send every due notice of a job, in the order of their sequence numbers."""
-    while held := _claim_next(job_id, parts):
-        try:
-            status = _send(held.row, parts)
-        except WebhooksError as e:
-            _undelivered(held, e, parts)
-        except Exception as e:  # a notice that cannot be sent at all must not be tried every half minute for ever
-            log.exception("notice_raised", job=job_id)
-            _undelivered(held, NoticeUndelivered(type(e).__name__), parts)
-        else:
-            _delivered(held, status, parts)
+    """Send a job's due notices in the order of their sequence numbers, until one fails.
+
+    A failed one waits for its next time, and keeps back none of those after it: they are rung for once more, behind
+    what others wait for. A receiver that keeps its share of this process's threads busy gets its notices later.
+    """
+    for _ in range(AT_A_TIME):
+        url = _next_url(job_id, parts)
+        if url is None:
+            return
+        with parts.gates.enter(_receiver(url), "notice") as come_back_in:
+            if come_back_in:
+                _put_off(job_id, come_back_in, parts)
+                return
+            held = _claim_next(job_id, parts)
+            if held is None:
+                return
+            if not _deliver(held, parts):
+                break
+    parts.ringer.ring(NOTIFY, job_id)
+
+
+def _next_url(job_id: str, parts: Parts) -> str | None:
+    with parts.database.read() as db:
+        row = db.execute(_next_due(job_id, parts.database.clock(db))).mappings().one_or_none()
+    return None if row is None else str(row["url"])
+
+
+def _receiver(url: str) -> str:
+    """Whose threads' share a notice takes: that of its host and port."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:  # not one that is ever made; sending it says what is wrong
+        return url
+
+
+def _put_off(job_id: str, seconds: float, parts: Parts) -> None:
+    """All that is due of the job, so that it still goes out in order."""
+    with parts.database.write() as db:
+        now = parts.database.clock(db)
+        later = {"alarm_at": now + timedelta(seconds=seconds), "version": notices.c.version + 1}
+        db.execute(sa.update(notices).where(notices.c.job_id == job_id, is_due(now)).values(**later))
+
+
+def _next_due(job_id: str, now: datetime) -> sa.Select[Any]:
+    due = sa.select(notices).where(notices.c.job_id == job_id, is_due(now))
+    return due.order_by(notices.c.sequence).limit(1)
 
 
 def _claim_next(job_id: str, parts: Parts) -> _HeldNotice | None:
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        free = sa.or_(notices.c.holder.is_(None), notices.c.held_until <= now)
-        due = sa.and_(notices.c.job_id == job_id, notices.c.alarm_at <= now, free)
-        row = db.execute(sa.select(notices).where(due).order_by(notices.c.sequence).limit(1)).mappings().one_or_none()
+        row = db.execute(_next_due(job_id, now)).mappings().one_or_none()
         if row is None:
             return None
         holder = parts.holder()
@@ -60,11 +101,30 @@ def _claim_next(job_id: str, parts: Parts) -> _HeldNotice | None:
         same = sa.and_(notices.c.id == row["id"], notices.c.version == row["version"])
         if not db.execute(sa.update(notices).where(same).values(**hold, version=row["version"] + 1)).rowcount:
             return None
-        return _HeldNotice(row, holder)
+        return _HeldNotice(row, holder, now)
+
+
+def _deliver(held: _HeldNotice, parts: Parts) -> bool:
+    """One try, kept with the notice. False: it failed."""
+    began = parts.monotonic()
+    try:
+        status = _send(held.row, parts)
+    except WebhooksError as e:
+        error = e
+    except Exception as e:  # a notice that cannot be sent at all must not be tried every half minute for ever
+        log.exception("notice_raised", job=held.row["job_id"])
+        error = NoticeUndelivered(type(e).__name__)
+    else:
+        _delivered(held, status, parts.monotonic() - began, parts)
+        return True
+    _undelivered(held, error, parts.monotonic() - began, parts)
+    return False
 
 
 def _send(row: RowMapping, parts: Parts) -> int:
     """One POST. Raises NoticeRefused, NoticeUndelivered."""
+    if not parts.settings.notice_secrets:
+        raise NoticeUndelivered("nothing to sign it with: set RUSHES_NOTICE_SECRETS")
     body = json.dumps(row["body"], ensure_ascii=False, separators=(",", ":"))
     with parts.database.read() as db:
         now = parts.database.clock(db)
@@ -103,13 +163,15 @@ def _send(row: RowMapping, parts: Parts) -> int:
     return status
 
 
-def _delivered(held: _HeldNotice, status: int, parts: Parts) -> None:
+def _delivered(held: _HeldNotice, status: int, took_s: float, parts: Parts) -> None:
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        _finish(db, held, {"alarm_at": None, "last_status": status, "last_error": None, "delivered_at": now})
+        delivered = {"last_status": status, "last_error": None, "delivered_at": now}
+        _finish(db, held, delivered, alarm_at=None)
+        _keep_try(db, held, took_s, status=status, error=None)
 
 
-def _undelivered(held: _HeldNotice, error: WebhooksError, parts: Parts) -> None:
+def _undelivered(held: _HeldNotice, error: WebhooksError, took_s: float, parts: Parts) -> None:
     tries = held.row["tries"]
     status = error.status if isinstance(error, NoticeRefused) else None
     log.warning("notice_undelivered", job=held.row["job_id"], url=masked(held.row["url"]), reason=str(error))
@@ -119,10 +181,24 @@ def _undelivered(held: _HeldNotice, error: WebhooksError, parts: Parts) -> None:
         if tries < len(TIMETABLE) and status != GONE:
             pause_s = parts.jitter(TIMETABLE[tries] * parts.settings.notice_unit_s)
             alarm_at = now + timedelta(seconds=pause_s)
-        _finish(db, held, {"alarm_at": alarm_at, "last_status": status, "last_error": str(error)})
+        _finish(db, held, {"last_status": status, "last_error": str(error)}, alarm_at=alarm_at)
+        _keep_try(db, held, took_s, status=status, error=None if status else str(error))
 
 
-def _finish(db: Connection, held: _HeldNotice, values: dict[str, object]) -> None:
+def _finish(db: Connection, held: _HeldNotice, values: dict[str, Any], *, alarm_at: datetime | None) -> None:
+    """Let go of the hold, if it is ours still. A replay that came meanwhile keeps its alarm."""
     ours = sa.and_(notices.c.id == held.row["id"], notices.c.holder == held.holder)
+    unmoved = notices.c.version == held.row["version"] + 1
+    values |= {"alarm_at": sa.case((unmoved, sa.literal(alarm_at, Instant)), else_=notices.c.alarm_at)}
     free = {"holder": None, "held_until": None, "version": notices.c.version + 1, "tries": notices.c.tries + 1}
     db.execute(sa.update(notices).where(ours).values(**values, **free))
+
+
+def _keep_try(db: Connection, held: _HeldNotice, took_s: float, *, status: int | None, error: str | None) -> None:
+    """A try under a hold that was lost meanwhile happened all the same."""
+    notice_id = held.row["id"]
+    db.execute(sa.select(notices.c.id).where(notices.c.id == notice_id).with_for_update())  # one number to each
+    before = sa.select(sa.func.count()).where(notice_tries.c.notice_id == notice_id)
+    number = db.execute(before).scalar_one() + 1
+    told = {"at": held.at, "status": status, "error": error, "took_s": round(took_s, 3)}
+    db.execute(sa.insert(notice_tries).values(notice_id=notice_id, number=number, **told))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from celery import shared_task
 
 from jobs.process import working
+from jobs.sweep import NOTIFY, guarded
 from webhooks import delivery
 
 
 @shared_task(name="webhooks.notify")
 def notify(job_id: str) -> None:
     process = working()
-    with process.watchdog.watching("webhooks.notify"):
-        delivery.notify(job_id, process.parts)
+    with process.watchdog.watching(NOTIFY):
+        guarded(NOTIFY, job_id, process.parts, delivery.notify)

@@ -1,4 +1,8 @@
-"""Who is calling, and what they may do: `Authorization: Bearer rk_…`, checked before any body is read."""
+"""Who is calling, and what they may do: `Authorization: Bearer rk_…`, checked before any body is read.
+
+The pages for people also take the key as HTTP Basic, so that a browser can ask for it. Nothing else does: a browser
+sends what it has kept by itself, whoever's page makes the request.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,53 @@ from jobs import api_keys
 from jobs.api_keys import Scope
 from jobs.database import Database
 from jobs.key_uses import KeyUses
+from rushes.api.limits import KeyLimits
 
 # Blueprints that need no key: health, and the receiver, whose paths hold a token. All that is added later needs one.
 OPEN = frozenset({"health", "webhooks"})
+# Endpoints that a browser shows, by blueprint: the reference, and the document that it reads.
+FOR_BROWSERS = frozenset({"docs", "api-docs"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 refuse: Callable[..., NoReturn] = abort  # which has no types
 NO_KEY = "Send Authorization: Bearer rk_…; `rushes keys create NAME` makes a key."
+ASK_BROWSER = {"WWW-Authenticate": 'Basic realm="Rushes: an API key as password", charset="UTF-8"'}
 
 
-def install(app: Flask, database: Database, uses: KeyUses) -> None:
-    """Ask for a key on every route but the open ones, and for the scope that the method needs."""
+def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) -> None:
+    """Ask for a key on every route but the open ones, count its requests, and ask for the scope of the method."""
 
     @app.before_request
     def check_key() -> None:
         if _is_open():
             return
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            refuse(401, message=NO_KEY)
-        with database.read() as db:
-            found = api_keys.find(db, key.strip())
+        challenge = ASK_BROWSER if request.blueprint in FOR_BROWSERS else {}
+        key = _basic_key() if challenge else None
+        key = key or _bearer_key()
+        if key is None:
+            refuse(401, message=NO_KEY, headers=challenge)
+        with database.glance() as db:
+            found = api_keys.find(db, key)
         if found is None:
-            refuse(401, message="This key is unknown or revoked.")
+            refuse(401, message="This key is unknown or revoked.", headers=challenge)
+        limits.take(found.id)
         needed = Scope.READ if request.method in READING else Scope.WRITE
         if request.url_rule is not None and not found.scope.covers(needed):
             refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
         g.api_key_id = found.id
         uses.note(found.id)
+
+
+def _bearer_key() -> str | None:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _basic_key() -> str | None:
+    """The key as password or as user name: browsers and curl differ in which of the two may be left empty."""
+    sent = request.authorization
+    if sent is None or sent.type != "basic":
+        return None
+    return next((text for text in (sent.password, sent.username) if text and text.startswith(api_keys.PREFIX)), None)
 
 
 def _is_open() -> bool:

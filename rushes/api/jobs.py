@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
-from flask import g, jsonify, redirect, request
+from flask import g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
-from jobs import intake, store, wishes
+from jobs import intake, line, listing, store, wishes
 from jobs.database import Database
-from jobs.errors import BadRequest, UnknownJob
-from jobs.intake import Intake
-from jobs.models import jobs
-from jobs.records import Case
+from jobs.errors import UnknownJob
+from jobs.intake import Intake, Quote
+from jobs.listing import Filters, Place
+from jobs.records import Case, Job
 from jobs.request_schema import RequestSchema
 from jobs.ringer import Ringer
-from jobs.routing import Decision
 from jobs.states import State, next_step
-from jobs.view import job_view
-from rushes.api.parser import StrictBlueprint
+from jobs.view import iso, job_view
+from rushes.api import cursors, waiting
+from rushes.api.answers import answer, page
+from rushes.api.parser import StrictBlueprint, read_json
 from rushes.api.problems import MEDIA_TYPE, NotArchived, ProblemSchema
-from rushes.api.schemas import (
-    EventListSchema,
-    JobListSchema,
-    JobSchema,
-    ListQuerySchema,
-    QuoteQuerySchema,
-    QuoteSchema,
-    RetrySchema,
-)
+from rushes.api.queries import ListQuerySchema, QuoteQuerySchema, RetrySchema, VideoQuerySchema, WaitQuerySchema
+from rushes.api.schemas import EventListSchema, JobListSchema, JobSchema, QuoteSchema
+from rushes.api.waiting import Waits
 from storage.bucket import Bucket
+from storage.keys import VIDEO, poster_key
 
 JOB_ID = re.compile(r"job_[0-9A-Z]{26}")
 LINK_LIFE_S = 3600
+WAIT_AGAIN_S = 1  # until a wait may be tried again that found too many others
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,7 @@ class JobsApi:
     database: Database
     ringer: Ringer
     bucket: Bucket
+    waits: Waits
 
 
 def blueprint(api: JobsApi) -> Blueprint:
@@ -62,54 +57,66 @@ def blueprint(api: JobsApi) -> Blueprint:
 
     @routes.post("")
     @routes.arguments(QuoteQuerySchema, location="query", as_kwargs=False, unknown=None)
-    @routes.arguments(RequestSchema, location="json", as_kwargs=False, error_status_code=422)
+    @routes.doc(requestBody={"required": True, "content": {"application/json": {"schema": RequestSchema}}})
     @routes.response(202, JobSchema, description="Kept; it will be worked on.")
     @routes.alt_response(200, schema=QuoteSchema, description="With dry_run=true: nothing was kept, nothing was sent.")
-    def create(query: Mapping[str, Any], _: Any) -> ResponseReturnValue:
+    def create(query: Mapping[str, Any]) -> ResponseReturnValue:
         """Ask for a video.
 
         With `Idempotency-Key`, the same key and body give the same job however often they come.
         With `dry_run=true`, say where the request would go now and what it would cost, and do nothing.
         """
+        body = read_json(request)  # intake reads it by its schema, for every face
+        body = {} if body is None else body
         if query["dry_run"]:
-            return jsonify(_quoted(intake.quote(request.get_json(), api.intake)))
+            return answer(_quoted(intake.quote(body, api.intake)))
         key = request.headers.get("Idempotency-Key")
-        case, replayed = intake.create(request.get_json(), api.intake, api_key_id=g.api_key_id, idempotency_key=key)
+        case, replayed = intake.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
         if not replayed:
             api.ringer.ring("jobs.submit", case.job.id)
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
-        return job_view(case), 202, headers
+        return answer(job_view(case), 202, headers)
 
     @routes.get("")
     @routes.arguments(ListQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, JobListSchema)
     def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
-        """The newest jobs first, a page at a time."""
-        limit = query["limit"]
-        newest = (jobs.c.created_at.desc(), jobs.c.id.desc())
-        page = sa.select(jobs.c.id, jobs.c.created_at).order_by(*newest).limit(limit + 1)
-        if "state" in query:
-            page = page.where(jobs.c.state == query["state"])
-        if "cursor" in query:
-            at, job_id = _read_cursor(query["cursor"])
-            older = sa.or_(jobs.c.created_at < at, sa.and_(jobs.c.created_at == at, jobs.c.id < job_id))
-            page = page.where(older)
+        """The newest jobs first, a page at a time.
+
+        Entries of a job's metadata filter too: `metadata.scene=12`.
+        """
+        after = _read_cursor(query) if "cursor" in query else None
         with api.database.read() as db:
-            rows = db.execute(page).all()
-            found = [job_view(case) for case in store.read_cases(db, [row.id for row in rows[:limit]])]
-        more = len(rows) > limit
-        cursor = _cursor(rows[limit - 1].created_at, rows[limit - 1].id) if more else None
-        return {"data": found, "has_more": more, "next_cursor": cursor}
+            places = listing.page(db, _filters(query), after=after, limit=query["limit"] + 1)
+            shown, more = places[: query["limit"]], places[query["limit"] :]
+            found = [job_view(case) for case in store.read_shown(db, [place.id for place in shown])]
+        last = shown[-1] if more else None
+        return page(found, last and cursors.write(last.created_at.isoformat(), last.id, of=query))
 
     @routes.get("/<job_id>")
+    @routes.arguments(WaitQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, JobSchema)
+    @routes.alt_response(304, description="With If-None-Match: it has not changed.")
     @routes.alt_response(**unknown)
-    def show(job_id: str) -> ResponseReturnValue:
-        """One job."""
-        with api.database.read() as db:
-            return job_view(_case(db, job_id))
+    def show(query: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
+        """One job.
+
+        With `wait=30` the answer comes once the job has ended, after 30 seconds at the latest. With `If-None-Match`
+        as well, it comes once the job has changed, and is 304 if it has not.
+        """
+        case, position = _look(api, job_id)
+        headers: dict[str, str] = {}
+        if query["wait"] and not _wait(api, case.job, query["wait"]):
+            headers["Retry-After"] = str(WAIT_AGAIN_S)
+        elif query["wait"]:
+            case, position = _look(api, job_id)
+        etag = waiting.seen(case.job).etag
+        headers["ETag"] = f'W/"{etag}"'
+        if request.if_none_match.contains_weak(etag):
+            return "", 304, headers
+        return answer(job_view(case, position), headers=headers)
 
     @routes.get("/<job_id>/events")
     @routes.response(200, EventListSchema)
@@ -120,19 +127,27 @@ def blueprint(api: JobsApi) -> Blueprint:
             _case(db, job_id)
             lines = store.history(db, job_id)
         shown = ("event", "attempt", "from_state", "to_state", "detail")
-        return {"data": [{"at": line["at"].isoformat(), **{k: line[k] for k in shown}} for line in lines]}
+        return answer({"data": [{"at": iso(line["at"]), **{k: line[k] for k in shown}} for line in lines]})
 
     @routes.get("/<job_id>/video")
+    @routes.arguments(VideoQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(302, description="To a presigned link that lives for an hour.")
     @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="not_archived")
     @routes.alt_response(**unknown)
-    def video(job_id: str) -> ResponseReturnValue:
+    def video(query: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """The archived video."""
-        with api.database.read() as db:
-            job = _case(db, job_id).job
-        if job.state is not State.ARCHIVED:
-            raise NotArchived(f"The job is {job.state}; its video is there once it is archived.")
-        return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S), 302)
+        job = _archived(api, job_id)
+        name = f"{job.id}{VIDEO}" if query["download"] else None
+        return redirect(api.bucket.link(job.archive_key, expires_s=LINK_LIFE_S, filename=name), 302)
+
+    @routes.get("/<job_id>/poster")
+    @routes.response(302, description="To a presigned link that lives for an hour.")
+    @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="not_archived")
+    @routes.alt_response(**unknown)
+    def poster(job_id: str) -> ResponseReturnValue:
+        """The archived video's first frame, as a JPEG."""
+        job = _archived(api, job_id)
+        return redirect(api.bucket.link(poster_key(job.archive_key), expires_s=LINK_LIFE_S), 302)
 
     @routes.post("/<job_id>/cancel")
     @routes.response(200, JobSchema, description="Cancelled: nothing was bought.")
@@ -143,7 +158,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
         case = wishes.cancel(_known(job_id), api.intake)
         _ring(api.ringer, case)
-        return job_view(case), 200 if case.job.state is State.CANCELLED else 202
+        return answer(job_view(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
     @routes.arguments(RetrySchema, location="json", as_kwargs=False, required=False, error_status_code=422)
@@ -157,9 +172,32 @@ def blueprint(api: JobsApi) -> Blueprint:
         accept = bool(body.get("accept_double_charge"))
         case = wishes.retry(_known(job_id), api.intake, accept_double_charge=accept)
         _ring(api.ringer, case)
-        return job_view(case), 202
+        return answer(job_view(case), 202)
 
     return routes
+
+
+def _filters(query: Mapping[str, Any]) -> Filters:
+    names = ("provider", "mode", "created_after", "created_before", "metadata", "overdue", "needs_person")
+    states = tuple(State(name) for name in query["state"])
+    return Filters(states=states, **{name: query[name] for name in names if name in query})
+
+
+def _look(api: JobsApi, job_id: str) -> tuple[Case, int | None]:
+    """A job as it stands, and its place in line. Raises UnknownJob."""
+    with api.database.read() as db:
+        case = _case(db, job_id)
+        return case, line.position(db, case.job)
+
+
+def _wait(api: JobsApi, job: Job, timeout_s: float) -> bool:
+    """Wait for the job's end, or with If-None-Match for a change. False: too many others wait. Holds no connection."""
+    now = waiting.seen(job)
+    if request.if_none_match:
+        if not request.if_none_match.contains_weak(now.etag):
+            return True
+        return api.waits.until_changed(job.id, now, timeout_s=timeout_s)
+    return now.ended or api.waits.until_ended(job.id, timeout_s=timeout_s)
 
 
 def _ring(ringer: Ringer, case: Case) -> None:
@@ -171,11 +209,13 @@ def _ring(ringer: Ringer, case: Case) -> None:
         ringer.ring("webhooks.notify", job.id)
 
 
-def _quoted(decision: Decision) -> dict[str, Any]:
-    """A decision as the answer to whoever asks without buying."""
+def _quoted(quote: Quote) -> dict[str, Any]:
+    """A quote as the answer to whoever asks without buying."""
+    decision = quote.decision
     told, chosen, waits = decision.as_json(), decision.chosen, None
     if chosen is None and (first := decision.wait):
         waits = {"provider": first.provider, "code": first.code, "reason": first.reason, "seconds": first.wait_s}
+        waits |= {"position": quote.position, "start_by": iso(quote.start_by)}
     price = asdict(chosen.estimate) if chosen and chosen.estimate else None
     return {
         "dry_run": True,
@@ -194,20 +234,28 @@ def _known(job_id: str) -> str:
 
 
 def _case(db: Connection, job_id: str) -> Case:
-    """Raises UnknownJob."""
-    return store.read_case(db, _known(job_id))
+    """A job without its letters. Raises UnknownJob."""
+    found = store.read_shown(db, [_known(job_id)])
+    if not found:
+        raise UnknownJob(f"No job {job_id}.")
+    return found[0]
 
 
-def _cursor(at: datetime, job_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {job_id}".encode()).rstrip(b"=").decode()
+def _archived(api: JobsApi, job_id: str) -> Job:
+    """Raises UnknownJob, NotArchived."""
+    with api.database.read() as db:
+        job = _case(db, job_id).job
+    if job.state is not State.ARCHIVED:
+        raise NotArchived(f"The job is {job.state}; its video is there once it is archived.")
+    return job
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
+def _read_cursor(query: Mapping[str, Any]) -> Place:
     try:
-        at, _, job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
-        moment = datetime.fromisoformat(at).astimezone(UTC)
+        at, job_id = cursors.read(query["cursor"], of=query)
+        created_at = datetime.fromisoformat(at).astimezone(UTC)
         if not JOB_ID.fullmatch(job_id):
             raise ValueError
-    except (ValueError, OverflowError, binascii.Error, UnicodeDecodeError):
-        raise BadRequest({"cursor": ["Not one of ours; send the `next_cursor` of the page before."]}) from None
-    return moment, job_id
+    except (ValueError, OverflowError):
+        raise cursors.wrong() from None
+    return Place(created_at, job_id)

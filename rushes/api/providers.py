@@ -16,7 +16,6 @@ from jobs.settings import Settings
 from rushes.api.parser import StrictBlueprint
 from rushes.api.problems import MEDIA_TYPE, ProblemSchema, UnknownProvider
 from rushes.api.provider_schemas import ProviderListSchema, ProviderSchema
-from rushes.api.schemas import NoQuerySchema
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,15 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     unknown = {"schema": ProblemSchema, "content_type": MEDIA_TYPE, "description": "unknown_provider"}
 
     @routes.get("")
-    @routes.arguments(NoQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, ProviderListSchema)
-    def list_(_: Any) -> ResponseReturnValue:
+    def list_() -> ResponseReturnValue:
         """Every gateway, those without an API key included."""
         return {"data": _overview(api, api.providers)}
 
     @routes.get("/<name>")
-    @routes.arguments(NoQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, ProviderSchema)
     @routes.alt_response(404, **unknown)
-    def show(_: Any, name: str) -> ResponseReturnValue:
+    def show(name: str) -> ResponseReturnValue:
         """One gateway."""
         if name not in api.providers:
             raise UnknownProvider(f"No gateway {name[:40]!r}; there are {', '.join(sorted(api.providers))}.")

@@ -1,33 +1,25 @@
-"""What the API answers. Clients may meet new fields at any time, so answers are open; requests are strict."""
+"""What the API answers. Clients may meet new fields at any time, so answers are open."""
 
 from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from jobs.generation import Mode
+from jobs.line import LONGEST_COUNTED
 from jobs.providers.prices import LONGEST_INPUT_S
 from jobs.records import AttemptOutcome, Standing
-from jobs.request_schema import Strict
 from jobs.states import State
 
-LONGEST_LIST = 100
+POSITION = (
+    "Its place in line, from 1: an estimate by age, as keys take turns and a full gateway's jobs are passed by. null:"
+    f" {LONGEST_COUNTED} or more are before it, or it was not counted, as in lists and in the answer to an order."
+)
 NOT_EXACT = f"false: it rests on an input's unknown length, taken to be {LONGEST_INPUT_S} s."
 
 
 class Answer(Schema):
     class Meta:
         unknown = EXCLUDE
-
-
-class RetrySchema(Strict):
-    """The body of a retry; it may be left out."""
-
-    accept_double_charge = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        metadata={"description": "Order once more even where an earlier order may have been paid."},
-    )
 
 
 class ErrorSchema(Answer):
@@ -59,7 +51,9 @@ class WaitingSchema(Answer):
     provider = fields.String(allow_none=True, metadata={"description": "The gateway that is waited for."})
     code = fields.String(metadata={"description": "Stable; docs/errors.md has all of them."})
     reason = fields.String(metadata={"description": "The same for people."})
-    until = fields.String(metadata={"description": "When the job is looked at again."})
+    until = fields.String(allow_none=True, metadata={"description": "When the job is looked at again."})
+    position = fields.Integer(allow_none=True, metadata={"description": POSITION})
+    start_by = fields.String(metadata={"description": "When it fails as not_started, unless a gateway accepts it."})
 
 
 class AttemptSchema(Answer):
@@ -88,7 +82,8 @@ class VideoSchema(Answer):
 class LinksSchema(Answer):
     self = fields.String()
     events = fields.String()
-    video = fields.String(allow_none=True)
+    video = fields.String(allow_none=True, metadata={"description": "null: the job is not archived."})
+    poster = fields.String(allow_none=True, metadata={"description": "The first frame, as a JPEG."})
 
 
 class JobSchema(Answer):
@@ -103,7 +98,7 @@ class JobSchema(Answer):
     waiting = fields.Nested(
         WaitingSchema,
         allow_none=True,
-        metadata={"description": "Why a queued job was not ordered when last looked at."},
+        metadata={"description": "Why a queued job is not ordered yet; null in every other state."},
     )
     needs_person = fields.String(allow_none=True, metadata={"description": "Why somebody should look; null: nobody."})
     cancel_requested = fields.Boolean()
@@ -137,30 +132,6 @@ class EventListSchema(Answer):
     data = fields.List(fields.Nested(EventSchema))
 
 
-class ListQuerySchema(Strict):
-    state = fields.String(
-        validate=validate.OneOf([s.value for s in State]), metadata={"description": "Only jobs in this state."}
-    )
-    limit = fields.Integer(
-        load_default=20,
-        validate=validate.Range(min=1, max=LONGEST_LIST),
-        metadata={"description": "How many a page holds."},
-    )
-    cursor = fields.String(
-        validate=validate.Length(max=200), metadata={"description": "`next_cursor` of the page before."}
-    )
-
-
-class QuoteQuerySchema(Strict):
-    dry_run = fields.Boolean(
-        load_default=False,
-        truthy={"true", "1"},
-        falsy={"false", "0"},
-        error_messages={"invalid": "Send dry_run=true to ask without buying, or leave it out."},
-        metadata={"description": "true: say where the request would go and at what price; nothing is kept or sent."},
-    )
-
-
 class QuotedPriceSchema(Answer):
     seconds = fields.Float(metadata={"description": "Seconds that would be billed."})
     credits = fields.Float(allow_none=True, metadata={"description": "In the gateway's own unit."})
@@ -173,6 +144,8 @@ class QuotedWaitSchema(Answer):
     code = fields.String()
     reason = fields.String()
     seconds = fields.Float(metadata={"description": "Until the job would be looked at again."})
+    position = fields.Integer(allow_none=True, metadata={"description": "The place that it would have, as for a job."})
+    start_by = fields.String(metadata={"description": "When it would fail as not_started."})
 
 
 class MisfitSchema(Answer):
@@ -205,7 +178,3 @@ class QuoteSchema(Answer):
     considered = fields.List(
         fields.Nested(ConsideredSchema), metadata={"description": "Every configured gateway asked for, in order."}
     )
-
-
-class NoQuerySchema(Strict):
-    """Takes no parameters."""

@@ -1,7 +1,8 @@
-"""`rushes db`: the database's schema, and its backups."""
+"""`rushes db`: the database's schema, its backups, and what it need not keep for ever."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from jobs import logs, restore, schema
 from jobs.assembly import working_parts
 from jobs.broker import ringing_app
+from jobs.prune import Pruned, Pruning
 from jobs.restore import NotRestored
 from jobs.ringer import CeleryRinger
 from rushes.cli import failures, machine, options, output
@@ -103,6 +105,37 @@ def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
     found = ", ".join(f"{count} {state}" for state, count in sorted(done.live.items())) or "none"
     output.note(f"live jobs in the backup: {found}; {done.unconfirmed} are unconfirmed now")
     output.note("next: `rushes audit --repair`")
+
+
+@command.command()
+@click.option("--dry-run", is_flag=True, help="Count what would go, and delete nothing.")
+@options.data_dir
+@options.as_json
+def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
+    """Delete what nobody needs any more, in small steps. The service may go on working; run it daily, from cron.
+
+    Old callbacks (RUSHES_KEEP_CALLBACKS_D), the events and notices of jobs that ended long ago and what their gateways
+    were sent (RUSHES_KEEP_HISTORY_D), and idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D). Jobs, their orders and all
+    money stay, so costs and audits come out as before; so do videos. A live job loses nothing.
+    """
+    settings = machine.settings_for_database(data_dir)
+    with machine.database(settings) as database:
+        done = Pruning(database, settings, dry_run).run()
+    if as_json:
+        output.as_json({"dry_run": dry_run, **asdict(done)})
+    else:
+        output.note(f"{'would delete' if dry_run else 'deleted'} {_counted(done)}")
+
+
+def _counted(done: Pruned) -> str:
+    told = {
+        output.counted(done.callbacks, "callback"): done.callbacks,
+        f"the history of {output.counted(done.histories, 'job')} ({done.events} events)": done.histories,
+        f"what was sent with {output.counted(done.requests, 'order')}": done.requests,
+        output.counted(done.notices, "notice"): done.notices,
+        output.counted(done.idempotency_keys, "idempotency key"): done.idempotency_keys,
+    }
+    return ", ".join(words for words, count in told.items() if count) or "nothing"
 
 
 def _moment(text: str) -> datetime:

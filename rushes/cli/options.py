@@ -1,10 +1,16 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import click
+
+from rushes.cli import failures
+from rushes.cli.failures import Failure
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, and nothing else, on stdout.")
 data_dir = click.option(
@@ -15,3 +21,38 @@ data_dir = click.option(
     show_default=True,
     help="The data folder of `rushes up`.",
 )
+limit = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+cursor = click.option("--cursor", help="Where to go on: `next_cursor` of the page before.")
+
+
+def row_id(what: str, example: str, *, required: bool = True) -> Callable[..., Any]:
+    """The argument ID, which becomes a part of a path."""
+
+    def checked(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        return None if value is None else _part_of_path(value, what, example)
+
+    return click.argument("row_id", metavar="ID" if required else "[ID]", required=required, callback=checked)
+
+
+def job_ids(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument ID..., each of a job and once."""
+
+    def checked(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+        return [_part_of_path(value, "job", "job_01K…") for value in dict.fromkeys(values)]
+
+    return click.argument("job_ids", metavar="ID...", nargs=-1, required=True, callback=checked)(command)
+
+
+def _part_of_path(value: str, what: str, example: str) -> str:
+    """Raises Failure for what would lead elsewhere."""
+    if not value or quote(value, safe="") != value:
+        raise Failure(f"{value!r} is no {what}'s id", failures.NOT_FOUND, hint=f"ids look like {example}")
+    return value
+
+
+def pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """NAME=VALUE, repeated: as pairs."""
+    split = [value.partition("=") for value in values]
+    if bad := [value for value, (name, equals, _) in zip(values, split, strict=True) if not equals or not name]:
+        raise click.BadParameter(f"{bad[0]!r} should read {parameter.metavar}")
+    return [(name, value) for name, _, value in split]

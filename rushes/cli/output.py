@@ -6,24 +6,68 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any
 
 import click
 
+from rushes.cli.failures import Failure
+
+_out_of_the_way: Callable[[], AbstractContextManager[object]] = nullcontext
 # Eight that can be read on light and on dark ground.
 COLORS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_magenta")
 
 
 def as_json(data: Any, *, line: bool = False) -> None:
     """One JSON value on stdout; with `line` on a single line."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=None if line else 2))
-    sys.stdout.flush()
+    plain(json.dumps(data, ensure_ascii=False, indent=None if line else 2))
+
+
+def plain(text: str) -> None:
+    """A line of data on stdout."""
+    with _out_of_the_way():
+        click.echo(text)
+        sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Something for people, on stderr."""
-    click.echo(text, err=True)
+    with _out_of_the_way():
+        click.echo(text, err=True)
+
+
+@contextmanager
+def moving(out_of_the_way: Callable[[], AbstractContextManager[object]]) -> Iterator[None]:
+    """While something moves on the terminal: how to take it away for a line that is to stay."""
+    global _out_of_the_way
+    before, _out_of_the_way = _out_of_the_way, out_of_the_way
+    try:
+        yield
+    finally:
+        _out_of_the_way = before
+
+
+def failure(found: Failure) -> None:
+    """A failure's message and hint, on stderr."""
+    for line in str(found).splitlines() or ["failed"]:
+        note(f"{paint('error:', fg='red', bold=True)} {line}")
+    if found.hint:
+        note(f"{paint('hint:', fg='cyan')} {found.hint}")
+
+
+def counted(number: int, word: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def size(number: float) -> str:
+    """Bytes as people read them: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:,.1f} GB"
 
 
 def paint(text: str, **style: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,6 +21,23 @@ def show(quote: dict[str, Any]) -> None:
         output.note(_answer(quote))
     rows = [[each["provider"], _price(each), _verdict(each, quote)] for each in quote["considered"]]
     output.table(["gateway", "price", "why"], rows, right=("price",))
+
+
+def show_all(quotes: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """A row for each line of a file, by its number, and the sum."""
+    rows = [[number, quote["provider"], _price(quote["price"] or {}), _waits(quote)] for number, quote in quotes]
+    output.table(["line", "gateway", "price", "waits for"], rows, right=("line", "price"))
+    prices = [quote["price"] or {} for _, quote in quotes]
+    known = [price for price in prices if price.get("usd") is not None]
+    about = "" if all(price["exact"] for price in known) else "at most "
+    said = f"{output.counted(len(quotes), 'request')}, {about}{dollars(sum(price['usd'] for price in known))}"
+    if unknown := len(prices) - len(known):
+        said += f", and {unknown} without a price in US$"
+    output.note(said)
+
+
+def _waits(quote: dict[str, Any]) -> str | None:
+    return quote["waits"]["reason"] if quote["waits"] else None
 
 
 def _answer(quote: dict[str, Any]) -> str:

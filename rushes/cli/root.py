@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoSuchCommand
 
 from rushes.cli import failures, output
 from rushes.cli.failures import Failure
@@ -20,14 +21,19 @@ COMMANDS = {
     "demo": ("rushes.cli.demo", "See five videos made and archived, in a minute, without any key."),
     "sandbox": ("rushes.cli.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.submit", "Ask for a video."),
-    "jobs": ("rushes.cli.jobs", "List, show and watch jobs."),
+    "jobs": ("rushes.cli.jobs", "List, show, watch, cancel and retry jobs."),
+    "videos": ("rushes.cli.videos", "List, link and download what is archived."),
+    "notices": ("rushes.cli.notices", "What pipelines were told; tell them again."),
+    "callbacks": ("rushes.cli.callbacks", "What gateways called back with; let it count again."),
     "providers": ("rushes.cli.providers", "What the gateways can do, cost, and how they stand."),
     "costs": ("rushes.cli.costs", "What the orders came to."),
     "attention": ("rushes.cli.attention", "What needs a person."),
     "audit": ("rushes.cli.audit", "Hold the account, and the database against the bucket."),
     "keys": ("rushes.cli.keys", "Create, list and revoke API keys."),
-    "db": ("rushes.cli.db", "Bring the database up to date, check it, back it up."),
+    "db": ("rushes.cli.db", "Bring the database up to date, check, back up, prune."),
+    "doctor": ("rushes.cli.doctor", "Check this installation, and say what to mend."),
     "sweep": ("rushes.cli.sweep", "Run what is due, here and now, without Celery."),
+    "completion": ("rushes.cli.completion", "Print a shell's completion script."),
 }
 
 _CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in failures.MEANINGS.items())
@@ -39,11 +45,15 @@ Examples:
   rushes submit "A red fox in snow" --wait
   rushes submit "A red fox in snow" --dry-run       where it would go, and for how much
   rushes submit "It turns its head" --mode image-to-video --media first_frame=https://…
+  rushes submit --file shots.jsonl --batch monday --download videos
+  rushes jobs list --state failed --metadata film=dunes
   rushes jobs list --json | jq .data[].state
+  rushes videos download job_01K…
   rushes providers evolink                 what one gateway can do, and how it stands
   rushes costs --from 2026-11-01           what became of the money, by gateway and day
   rushes attention                         what needs a person
   rushes audit --repair                    is everything accounted for?
+  rushes doctor                            what is wrong here, and how to mend it
   rushes keys create render-farm --json
 
 \b
@@ -74,6 +84,14 @@ class Root(click.Group):
             raise Failure(f"`rushes {cmd_name}` needs {error.name}, which is not installed", hint=hint) from error
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:  # click would propose none, as it knows only what is imported
+            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -115,10 +133,7 @@ class Root(click.Group):
 
 
 def _fail(failure: Failure) -> NoReturn:
-    for line in str(failure).splitlines() or ["failed"]:
-        click.echo(f"{output.paint('error:', fg='red', bold=True)} {line}", err=True)
-    if failure.hint:
-        click.echo(f"{output.paint('hint:', fg='cyan')} {failure.hint}", err=True)
+    output.failure(failure)
     sys.exit(failure.code)
 
 

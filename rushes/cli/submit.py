@@ -1,8 +1,7 @@
-"""`rushes submit`: ask for a video, or for what it would cost."""
+"""`rushes submit`: ask for a video, for many, or for what they would cost."""
 
 from __future__ import annotations
 
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import click
 
 from jobs import strict_json
-from rushes.cli import failures, options, output, quoting, waiting
-from rushes.cli.api import connect
+from rushes.cli import batches, failures, options, ordering, output, quoting
+from rushes.cli.api import Api, connect
 from rushes.cli.failures import Failure
+from rushes.cli.ordering import Ending
 
 WITHOUT_PROMPT = "video-edit"  # the one mode that may do without
 
 
-def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
-    pairs = [value.partition("=") for value in values]
-    if bad := [value for value, (name, equals, _) in zip(values, pairs, strict=True) if not equals or not name]:
-        raise click.BadParameter(f"{bad[0]!r} should read {parameter.metavar}")
-    return [(name, value) for name, _, value in pairs]
+def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not batches.is_key(value):
+        raise click.BadParameter(f"{value!r} {batches.WANTED}")
+    return value
 
 
 @click.command()
@@ -34,7 +33,7 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     "--media",
     multiple=True,
     metavar="TYPE=URL",
-    callback=_pairs,
+    callback=options.pairs,
     help="A file that goes in: first_frame, last_frame, first_clip, driving_audio, reference_image, reference_video,"
     " reference_voice or video. Repeatable; the order counts.",
 )
@@ -48,18 +47,42 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
 @click.option("--prompt-extend/--no-prompt-extend", default=None, help="Whether the model may rewrite the prompt.")
 @click.option("--watermark/--no-watermark", default=None, help="Whether the video bears the model's mark.")
 @click.option("--notify-url", help="Told about the job's end, by a signed POST.")
-@click.option("--metadata", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="Kept with the job; repeatable.")
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", callback=options.pairs, help="Kept with the job; repeatable."
+)
 @click.option(
     "--request",
-    "file",
+    "single",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="A whole request as JSON; - is stdin. Whatever is said beside it is stronger.",
 )
-@click.option("--idempotency-key", help="The same key and request give the same job. One is made up otherwise.")
+@click.option(
+    "--file",
+    "many",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Many requests, a JSON object a line; - is stdin. What a line leaves out is as said beside it. A line may have"
+    " an idempotency_key.",
+)
+@click.option(
+    "--batch",
+    metavar="NAME",
+    help="With --file: the name of this run. The same file under the same name is asked for once, however often.",
+)
+@click.option(
+    "--idempotency-key", callback=_key, help="The same key and request give the same job. One is made up otherwise."
+)
 @click.option("--dry-run", is_flag=True, help="Buy nothing: say where it would go, at what price, and why.")
 @click.option("--wait", is_flag=True, help="Stay until the job has ended; exit status 5 if without a video.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="With --wait: give up after this long.")
+@click.option(
+    "--download",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Wait, and save each video there as ID.mp4, checked by its SHA-256.",
+)
 @options.data_dir
 @options.as_json
 def command(
@@ -67,11 +90,14 @@ def command(
     providers: tuple[str, ...],
     media: list[tuple[str, str]],
     metadata: list[tuple[str, str]],
-    file: str | None,
+    single: str | None,
+    many: str | None,
+    batch: str | None,
     idempotency_key: str | None,
     dry_run: bool,
     wait: bool,
     timeout: float | None,
+    folder: Path | None,
     data_dir: Path,
     as_json: bool,
     **asked: Any,
@@ -79,51 +105,53 @@ def command(
     """Ask for a video of PROMPT; `-` reads it from stdin. Prints the job's id.
 
     Repeats by itself while the service cannot be reached, always under one idempotency key: no video is bought twice.
+
+    With --file, asks for many. A line that is no JSON object is told before anything is sent; one that the service
+    refuses is told with its number, and the others go on. --json prints a line for each job, with its `line`.
     """
+    wait = wait or folder is not None
     if timeout is not None and not wait:
         raise click.UsageError("--timeout is about waiting; add --wait.")
     if dry_run and wait:
-        raise click.UsageError("--dry-run buys nothing, so there is nothing to --wait for.")
-    request = _read(file, prompt)
-    request |= {name: value for name, value in asked.items() if value is not None}
+        raise click.UsageError("--dry-run buys nothing, so there is nothing to wait for.")
+    ending = Ending(wait, timeout, folder, as_json)
+    said = {name: value for name, value in asked.items() if value is not None}
+    if providers:
+        said["provider"] = providers[0] if len(providers) == 1 else list(providers)
+    if media:
+        said["media"] = [{"type": kind, "url": url} for kind, url in media]
+    if metadata:
+        said["metadata"] = dict(metadata)
+    if many is not None:
+        if prompt is not None or single is not None or idempotency_key is not None:
+            raise click.UsageError("--file brings prompts and keys; leave PROMPT, --request and --idempotency-key out.")
+        lines = batches.read(many, batch, said)
+        api = connect(data_dir)
+        if dry_run:
+            ordering.quote_all(api, lines, as_json=as_json)
+        else:
+            ordering.order_all(api, lines, ending, again=batch is not None)
+        return
+    if batch is not None:
+        raise click.UsageError("--batch is about many requests; add --file.")
+    request = {**_read(single, prompt), **said}
     if prompt is not None:
         request["prompt"] = sys.stdin.read().strip() if prompt == "-" else prompt
-    if providers:
-        request["provider"] = providers[0] if len(providers) == 1 else list(providers)
-    if media:
-        request["media"] = [{"type": kind, "url": url} for kind, url in media]
-    if metadata:
-        request["metadata"] = dict(metadata)
     if "prompt" not in request and request.get("mode") != WITHOUT_PROMPT:
         raise click.UsageError(f"PROMPT is missing; only --mode {WITHOUT_PROMPT} may do without.")
     api = connect(data_dir)
     if dry_run:
-        quote = api.quote(request)
-        if as_json:
-            output.as_json(quote)
-        else:
-            quoting.show(quote)
-        return
-    key = idempotency_key or f"cli-{secrets.token_hex(16)}"
-    try:
-        job = api.submit(request, key)
-    except Failure as failure:
-        if failure.code != failures.UNREACHABLE:
-            raise
-        hint = f"it may have been kept all the same; with --idempotency-key {key} the same command asks only once"
-        raise Failure(str(failure), failure.code, hint=hint) from failure
-    if wait:
-        if not as_json:
-            click.echo(job["id"])
-        job = waiting.follow(api, job["id"], timeout_s=timeout, show=waiting.note)
+        _quote(api, request, as_json)
+    else:
+        ordering.order(api, request, idempotency_key or batches.fresh_key(), ending)
+
+
+def _quote(api: Api, request: dict[str, Any], as_json: bool) -> None:
+    quote = api.quote(request)
     if as_json:
-        output.as_json(job)
-    elif not wait:
-        click.echo(job["id"])
-    elif job["video"]:
-        output.note(f"s3://{job['video']['bucket']}/{job['video']['key']}")
-    if wait:
-        waiting.judge(job)
+        output.as_json(quote)
+    else:
+        quoting.show(quote)
 
 
 def _read(file: str | None, prompt: str | None) -> dict[str, Any]:
@@ -139,5 +167,5 @@ def _read(file: str | None, prompt: str | None) -> dict[str, Any]:
     except strict_json.BadJson as error:
         raise Failure(f"{file}: {error}", failures.USAGE) from error
     if not isinstance(request, dict):
-        raise Failure(f"{file}: a request is a JSON object", failures.USAGE)
+        raise Failure(f"{file}: a request is a JSON object; many of them are --file's", failures.USAGE)
     return request

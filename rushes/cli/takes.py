@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import time
@@ -12,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from jobs.assembly import bucket
-from rushes.cli.api import ENDED, TIMEOUT_S, Api, direct_session, refused
+from rushes.cli import downloads
+from rushes.cli.api import ENDED, Api, direct_session
 from rushes.cli.failures import Failure
 from rushes.local.stack import Running
 from storage.bucket import Bucket
@@ -26,14 +24,9 @@ PROMPT = "A red fox trots through fresh snow at dawn, cinematic"
 RESOLUTION, DURATION_S = "720p", 2
 DEADLINE_S = 40  # the whole demo has a minute
 POLL_S = 0.2
-READ_BYTES = 256 << 10
 EVENTS_TOLD = 5
 
 Show = Callable[[], None]
-
-
-class NotSaved(Exception):
-    """A video could not be brought home whole."""
 
 
 @dataclass
@@ -119,33 +112,14 @@ class Performance:
             try:
                 take.video = self._save_video(take)
                 take.poster = self._save_poster(take, store)
-            except (NotSaved, Failure, StorageError, requests.RequestException, OSError) as error:
+            except (Failure, StorageError, OSError) as error:
                 take.trouble = f"archived, but not saved here: {error}"
             show()
 
     def _save_video(self, take: Take) -> Path:
-        path = self._folder / f"{take.provider}.mp4"
-        draft = path.with_suffix(".part")
-        with direct_session() as session:
-            where = f"{self._service.url}/v1/jobs/{take.job['id']}/video"
-            said = session.get(where, headers=self._api.headers, timeout=TIMEOUT_S, allow_redirects=False)
-            if said.status_code != requests.codes.found:
-                raise refused(said)
-            with (
-                session.get(said.headers["Location"], timeout=TIMEOUT_S, stream=True) as answer,
-                draft.open("wb") as file,
-            ):
-                answer.raise_for_status()
-                digest = hashlib.sha256()
-                for piece in answer.iter_content(READ_BYTES):
-                    self._service.supervisor.check()
-                    digest.update(piece)
-                    file.write(piece)
-        wanted = take.job["video"]["sha256"]
-        if digest.hexdigest() != wanted:
-            draft.unlink()
-            raise NotSaved(f"its SHA-256 is {digest.hexdigest()}, not {wanted}")
-        os.replace(draft, path)
+        path, fresh = self._folder / f"{take.provider}.mp4", downloads.path_of(take.job["id"], self._folder)
+        downloads.save(self._api, take.job, fresh, lambda count: self._service.supervisor.check())
+        os.replace(fresh, path)  # that of an earlier demo
         return path
 
     def _save_poster(self, take: Take, store: Bucket) -> Path:

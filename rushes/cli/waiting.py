@@ -1,4 +1,4 @@
-"""Following one job to its end, for `submit --wait` and `jobs watch`."""
+"""Following jobs to their ends, for `submit --wait` and `jobs watch`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from rushes.cli.failures import Failure
 Show = Callable[[dict[str, Any]], None]
 
 
-def follow(api: Api, job_id: str, *, timeout_s: float | None, show: Show) -> dict[str, Any]:
-    """The job at its end; every change is shown. Raises Failure when time is up."""
-    job: dict[str, Any] = {}
-    for job in api.watch(job_id, timeout_s=timeout_s):
+def follow(api: Api, *job_ids: str, timeout_s: float | None, show: Show) -> dict[str, dict[str, Any]]:
+    """The jobs at their ends, by id; every change is shown. Raises Failure when time is up."""
+    jobs = {}
+    for job in api.watch(*job_ids, timeout_s=timeout_s):
+        jobs[job["id"]] = job
         show(job)
-    return job
+    return jobs
 
 
 def note(job: dict[str, Any]) -> None:

@@ -98,6 +98,8 @@ def test_what_would_be_waited_for_is_told_where_nobody_can_take_it_now(
     assert (told["provider"], told["price"]) == (None, None)
     assert (told["waits"]["provider"], told["waits"]["code"]) == ("evolink", "over_budget")
     assert 0 < told["waits"]["seconds"] <= 900
+    assert (told["waits"]["position"], told["waits"]["start_by"][-1]) == (1, "Z")
+    assert QuoteSchema().validate(told) == {}
 
 
 def test_the_price_of_an_unknown_length_is_not_exact(api: FlaskClient) -> None:

@@ -74,3 +74,22 @@ def test_a_line_that_has_gone_starts_anew() -> None:
             stack.enter_context(gates.enter("a", "submit"))
         now[0] += 60
         assert stack.enter_context(gates.enter("a", "submit")) == 1
+
+
+def test_who_is_sent_notices_has_a_share_and_a_longer_line_of_its_own() -> None:
+    gates = Gates(8, lambda: 100.0)
+    with contextlib.ExitStack() as stack:
+        assert entered(stack, gates, "pipeline.example", "notice", 3) == [True, True, False]
+        assert entered(stack, gates, "other.example", "notice", 1) == [True]
+        waits = [stack.enter_context(gates.enter("pipeline.example", "notice")) for _ in range(12_000)]
+    assert waits[9_999] == pytest.approx(501, abs=1)
+    assert waits[-1] == 600
+
+
+def test_hosts_that_have_gone_take_no_room() -> None:
+    now = [100.0]
+    gates = Gates(4, lambda: now[0])
+    for number in range(100):
+        with gates.enter(f"{number}.example", "notice"), gates.enter(f"{number}.example", "notice"):
+            now[0] += 60
+    assert len(gates._inside) + len(gates._last_in_line) <= 1

@@ -24,7 +24,14 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
         "task_id": None,
         "progress": None,
         "overdue": False,
-        "waiting": None,
+        "waiting": {
+            "provider": None,
+            "code": "in_line",
+            "reason": "no worker has looked at it yet",
+            "until": "2026-03-04T12:00:00.000Z",
+            "position": None,
+            "start_by": "2026-03-05T12:00:00.000Z",
+        },
         "needs_person": None,
         "cancel_requested": False,
         "error": None,
@@ -35,7 +42,12 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
         "created_at": "2026-03-04T11:59:00.000Z",
         "updated_at": "2026-03-04T11:59:59.000Z",
         "ended_at": None,
-        "links": {"self": f"/v1/jobs/{JOB_ID}", "events": f"/v1/jobs/{JOB_ID}/events", "video": None},
+        "links": {
+            "self": f"/v1/jobs/{JOB_ID}",
+            "events": f"/v1/jobs/{JOB_ID}/events",
+            "video": None,
+            "poster": None,
+        },
     }
 
 
@@ -69,6 +81,7 @@ def test_an_archived_job_shows_its_video_and_the_way_to_it() -> None:
     view = job_view(case(job(State.ARCHIVED, bucket="videos", **FACTS, ended_at=NOW), done))
     assert view["video"] == {"bucket": "videos", "key": f"videos/2026/03/04/{JOB_ID}.mp4", **FACTS}
     assert view["links"]["video"] == f"/v1/jobs/{JOB_ID}/video"
+    assert view["links"]["poster"] == f"/v1/jobs/{JOB_ID}/poster"
     assert view["ended_at"] == "2026-03-04T12:00:00.000Z"
 
 
@@ -76,7 +89,7 @@ def test_an_archived_job_shows_its_video_and_the_way_to_it() -> None:
 def test_no_other_state_shows_a_video(state: State) -> None:
     view = job_view(case(job(state, bucket="videos", **FACTS), accepted()))
     assert view["video"] is None
-    assert view["links"]["video"] is None
+    assert view["links"]["video"] is view["links"]["poster"] is None
 
 
 def test_a_failed_job_shows_its_error() -> None:
@@ -88,10 +101,20 @@ def test_a_failed_job_shows_its_error() -> None:
     assert view["cost"]["standing"] == "uncertain"
 
 
-def test_a_waiting_job_says_for_what_and_until_when() -> None:
+def test_a_waiting_job_says_for_what_until_when_and_where_it_stands() -> None:
     waiting = {"provider": "evolink", "code": "full", "reason": "evolink has 50 in flight"}
-    view = job_view(case(job(waiting=waiting, alarm_at=NOW + SECOND)))
-    assert view["waiting"] == {**waiting, "until": "2026-03-04T12:00:01.000Z"}
+    view = job_view(case(job(waiting=waiting, alarm_at=NOW + SECOND, start_by=NOW + 9 * SECOND)), position=3)
+    assert view["waiting"] == {
+        **waiting,
+        "until": "2026-03-04T12:00:01.000Z",
+        "position": 3,
+        "start_by": "2026-03-04T12:00:09.000Z",
+    }
+
+
+@pytest.mark.parametrize("state", [s for s in State if s is not State.QUEUED])
+def test_only_a_queued_job_waits(state: State) -> None:
+    assert job_view(case(job(state, **FACTS), accepted()), position=3)["waiting"] is None
 
 
 def test_a_paid_video_that_another_one_came_before_stands_as_undelivered_with_its_link() -> None:

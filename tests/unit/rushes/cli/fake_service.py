@@ -13,17 +13,24 @@ class Service(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.answers: dict[tuple[str, str], list[tuple[int, Any, dict[str, str]]]] = {}
         self.asked: list[dict[str, Any]] = []
 
-    def answer(self, method: str, path: str, body: Any, status: int = 200) -> None:
-        self.answers[method, path] = (status, body)
+    def answer(self, method: str, path: str, body: Any, status: int = 200, **headers: str) -> None:
+        self.answers[method, path] = [(status, body, headers)]
+
+    def then(self, method: str, path: str, body: Any, status: int = 200, **headers: str) -> None:
+        """Answer so after the answers before; the last one stays."""
+        self.answers.setdefault((method, path), []).append((status, body, headers))
 
     def request(self, method: str | bytes, url: str | bytes, **what: Any) -> requests.Response:  # type: ignore[override]
         path = str(url).removeprefix("http://service")
         self.asked.append({"method": method, "path": path, **what})
-        status, body = self.answers[str(method), path]
+        answers = self.answers[str(method), path]
+        status, body, headers = answers.pop(0) if len(answers) > 1 else answers[0]
         response = requests.Response()
         response.status_code, response.url = status, str(url)
-        response._content = json.dumps(body).encode()
+        response.headers.update(headers)
+        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response._content_consumed = True  # type: ignore[attr-defined]  # as requests has it once a body is read
         return response

@@ -98,7 +98,7 @@ def test_settings_that_are_missing_are_named_one_a_line(folder: Path, monkeypatc
 
 def test_a_key_is_made_listed_and_revoked(machine: Path) -> None:
     made = json.loads(run("keys", "create", "render farm", "--json").stdout)
-    assert (list(made), made["scope"]) == (["id", "name", "key", "scope"], "write")
+    assert (list(made), made["scope"]) == (["id", "name", "key", "scope", "notify_url"], "write")
     assert (made["id"][:4], made["name"], made["key"][:3]) == ("key_", "render farm", "rk_")
     listed = json.loads(run("keys", "list", "--json").stdout)
     assert [(row["id"], row["name"], row["revoked_at"]) for row in listed] == [(made["id"], "render farm", None)]
@@ -167,3 +167,38 @@ def test_a_key_has_the_scope_that_was_asked_for_and_the_list_shows_it_with_its_l
     assert (listed["scope"], listed["last_used_at"]) == ("read", None)
     assert run("keys", "create", "x", "--scope", "everything").exit_code == 2
     assert run("keys", "list").stdout.split("\t")[2] == "read"
+
+
+def test_a_key_has_a_place_for_notices_of_its_jobs(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSHES_NOTICE_SECRETS", "whsec_" + "A" * 32)
+    made = run("keys", "create", "farm", "--notify-url", "https://farm.example/hook?token=t", "--json")
+    assert json.loads(made.stdout)["notify_url"] == "https://farm.example/hook?…"
+    run("keys", "create", "plain")
+    listed = json.loads(run("keys", "list", "--json").stdout)
+    assert [row["notify_url"] for row in listed] == ["https://farm.example/hook?…", None]
+    assert run("keys", "list").stdout.splitlines()[0].endswith("\thttps://farm.example/hook?…")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://farm.example/hook", "http is not https; send a public https URL."),
+        ("https://127.0.0.1/hook", "127.0.0.1 is not a public address; send a public https URL."),
+        ("farm", "no scheme is not https; send a public https URL."),
+        ("https://farm.example/\udcff", "Holds characters that no URL has; send https://host/path."),
+    ],
+)
+def test_a_place_where_no_notice_can_go_is_wrong_usage(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    monkeypatch.setenv("RUSHES_NOTICE_SECRETS", "whsec_" + "A" * 32)
+    result = run("keys", "create", "farm", "--notify-url", url)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert json.loads(run("keys", "list", "--json").stdout) == []
+
+
+def test_a_place_for_notices_needs_notices_to_be_on(machine: Path) -> None:
+    result = run("keys", "create", "farm", "--notify-url", "https://farm.example/hook")
+    assert result.exit_code == 2
+    assert "Notices are off here: the operator sets RUSHES_NOTICE_SECRETS." in result.stderr

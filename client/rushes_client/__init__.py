@@ -1,0 +1,58 @@
+"""The Python client of Rushes: `Client`, what it returns, and what it raises."""
+
+from rushes_client.client import Client
+from rushes_client.connection import __version__
+from rushes_client.errors import (
+    BadRequest,
+    ChecksumMismatch,
+    Conflict,
+    Forbidden,
+    IdempotencyKeyReused,
+    JobCancelled,
+    JobFailed,
+    MayBePaid,
+    NotArchived,
+    NotFailed,
+    NotFound,
+    NothingLeft,
+    RateLimited,
+    RushesError,
+    TimedOut,
+    TooLate,
+    Unauthorized,
+    Unavailable,
+)
+from rushes_client.records import Attempt, Cost, Event, Job, JobError, Price, Quote, QuotedWait, Video, Waiting
+
+__all__ = [
+    "Attempt",
+    "BadRequest",
+    "ChecksumMismatch",
+    "Client",
+    "Conflict",
+    "Cost",
+    "Event",
+    "Forbidden",
+    "IdempotencyKeyReused",
+    "Job",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "MayBePaid",
+    "NotArchived",
+    "NotFailed",
+    "NotFound",
+    "NothingLeft",
+    "Price",
+    "Quote",
+    "QuotedWait",
+    "RateLimited",
+    "RushesError",
+    "TimedOut",
+    "TooLate",
+    "Unauthorized",
+    "Unavailable",
+    "Video",
+    "Waiting",
+    "__version__",
+]

@@ -1,0 +1,36 @@
+"""One id per request, the caller's own if it sends one: on every answer, in every problem and line of the log."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from flask import Flask, Response, g, request
+from structlog import contextvars
+
+HEADER = "X-Request-Id"
+OURS = r"[A-Za-z0-9._-]{1,64}"
+_TAKEN = re.compile(OURS)
+
+
+def install(app: Flask) -> None:
+    """Give each request its id before anything else looks at it."""
+
+    @app.before_request
+    def begin() -> None:
+        sent = request.headers.get(HEADER, "")
+        g.request_id = sent if _TAKEN.fullmatch(sent) else secrets.token_hex(12)
+        contextvars.clear_contextvars()  # the thread served others before
+        contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def end(answer: Response) -> Response:
+        if (request_id := current()) is not None:
+            answer.headers[HEADER] = request_id
+        return answer
+
+
+def current() -> str | None:
+    """The id of the request that is being answered; None for one that was refused before it was looked at."""
+    request_id: str | None = g.get("request_id")
+    return request_id

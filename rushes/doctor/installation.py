@@ -1,0 +1,51 @@
+"""This machine: the data folder, and what the settings leave out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from jobs.settings import Settings
+from rushes.doctor.findings import Findings, fail, ok, warn
+
+MARGIN = 1.1  # what the file system takes for itself
+
+
+def settings(settings: Settings) -> Findings:
+    """They were read, so they are valid; what is missing on purpose is said."""
+    gateways = ", ".join(settings.accounts)
+    if gateways:
+        yield ok("settings", f"valid; keys for {gateways}")
+    else:
+        yield fail("settings", "valid, and no gateway has a key", "set RUSHES_EVOLINK_API_KEY or another gateway's key")
+    if settings.notice_secrets:
+        rotated = len(settings.notice_secrets) > 1
+        yield ok("notices", "two secrets sign, until the second is taken out" if rotated else "a secret signs")
+    else:
+        then = "set RUSHES_NOTICE_SECRETS=whsec_… (24 to 64 random bytes in base64)"
+        yield warn("notices", "no secret, so no request may name a notify_url", then)
+    if settings.allow_private_addresses:
+        yield warn(
+            "addresses",
+            "private addresses are allowed: a link may lead into this network",
+            "unset RUSHES_ALLOW_PRIVATE_ADDRESSES, unless this is for development",
+        )
+
+
+def folder(settings: Settings) -> Findings:
+    """The data folder: there, writable, with room for the videos that are copied at the same time."""
+    path = settings.data_dir
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            free = shutil.disk_usage(path).free
+    except OSError as error:
+        then = "make it, for the user that the service runs as; RUSHES_DATA_DIR or --data-dir names another"
+        yield fail("data folder", f"{path} cannot be written to ({error.strerror})", then)
+        return
+    said = f"{path} has {free / 1e9:.1f} GB free"
+    wanted = settings.max_video_bytes * MARGIN
+    if free < wanted:
+        then = f"free some room: one video may take {settings.max_video_bytes / 1e9:.1f} GB (RUSHES_MAX_VIDEO_BYTES)"
+        yield warn("data folder", said, then)
+    else:
+        yield ok("data folder", said)

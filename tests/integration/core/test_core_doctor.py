@@ -1,0 +1,262 @@
+"""`rushes doctor` on a whole installation, and with each part of it broken in turn."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from canaries import canary
+from click.testing import CliRunner
+from flask import Flask, Response, jsonify, redirect, request
+from werkzeug.serving import make_server
+from workshop import ReceiverServer, Workshop
+
+from jobs.models import inbox
+from rushes.cli import main
+from rushes.local.valkey import Valkey
+from storage.bucket import connect
+
+KEY = canary()
+SECRET = "whsec_" + "A" * 32
+Told = dict[str, dict[str, Any]]
+Doctor = Callable[..., Told]
+
+
+class Server:
+    """A few pages on a real port."""
+
+    def __init__(self, app: Flask) -> None:
+        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Flask], str]]:
+    servers: list[Server] = []
+
+    def served(app: Flask) -> str:
+        servers.append(Server(app))
+        return servers[-1].url
+
+    yield served
+    for server in servers:
+        server.close()
+
+
+def api() -> Flask:
+    """As much of the API as the doctor looks at."""
+    app = Flask("api")
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        return jsonify(status="ok", parts={"database": "ok", "worker": "ok"})
+
+    @app.get("/v1/jobs")
+    def jobs() -> tuple[Response, int]:
+        return jsonify(data=[]), 200 if request.headers.get("Authorization") == f"Bearer {KEY}" else 401
+
+    return app
+
+
+@pytest.fixture
+def doctor(
+    workshop: Workshop,
+    receiver: ReceiverServer,
+    valkey: Valkey,
+    serve: Callable[[Flask], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Doctor:
+    """The command on a whole installation, but for what a test changes; findings by what was looked at."""
+    config = workshop.bucket.config
+    env = {
+        **workshop.env,
+        "RUSHES_REDIS_URL": valkey.url,
+        "RUSHES_PUBLIC_URL": receiver.url,
+        "RUSHES_NOTICE_SECRETS": SECRET,
+        "AWS_ACCESS_KEY_ID": str(config.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(config.secret_key),
+        "AWS_REGION": "us-east-1",
+        "RUSHES_URL": serve(api()),
+        "RUSHES_API_KEY": KEY,
+    }
+
+    def run(*, failing: bool, **changes: str) -> Told:
+        for name, value in {**env, **changes}.items():
+            monkeypatch.setenv(name, value)
+        result = CliRunner().invoke(main, ["doctor", "--json"])
+        assert result.exit_code == int(failing), result.output
+        told = json.loads(result.stdout)
+        assert told["ok"] is not failing
+        for secret in (KEY, SECRET, valkey.password, env["AWS_SECRET_ACCESS_KEY"], "0123456789abcdef"):
+            assert secret not in result.output
+        return {found["check"]: found for found in told["findings"]}
+
+    return run
+
+
+def failed(told: Told) -> list[str]:
+    return [name for name, found in told.items() if found["verdict"] == "fail"]
+
+
+def warned(told: Told) -> list[str]:
+    return [name for name, found in told.items() if found["verdict"] == "warn"]
+
+
+def keys(workshop: Workshop) -> list[str]:
+    return [item.key for item in workshop.bucket.listing("")]
+
+
+def test_a_whole_installation_is_well_and_nothing_stays_behind(doctor: Doctor, workshop: Workshop) -> None:
+    told = doctor(failing=False)
+    assert (failed(told), warned(told)) == ([], ["addresses"])
+    checks = ["conditional put", "get", "presigned link", "delete", "lifecycle", "callbacks", "service", "processes"]
+    assert set(checks) <= set(told)
+    assert all(found["then"] for found in told.values() if found["verdict"] != "ok")
+    assert keys(workshop) == []
+    with workshop.database.read() as db:
+        assert db.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one() == 0
+
+
+def test_settings_that_are_wrong_are_told_one_by_one(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_S3_BUCKET="No Bucket", RUSHES_SWEEP_INTERVAL_S="often")
+    assert list(told) == ["settings", "service", "processes"]
+
+
+def test_without_a_gateway_s_key_nobody_makes_a_video(doctor: Doctor, workshop: Workshop) -> None:
+    none = {name: "" for name in workshop.env if name.endswith("_API_KEY")}
+    assert failed(doctor(failing=True, **none)) == ["settings"]
+
+
+def test_a_data_folder_that_is_not_there_is_told(doctor: Doctor) -> None:
+    assert failed(doctor(failing=True, RUSHES_DATA_DIR="/proc/none")) == ["data folder"]
+
+
+def test_too_little_room_for_a_video_is_a_warning(doctor: Doctor) -> None:
+    assert "data folder" in warned(doctor(failing=False, RUSHES_MAX_VIDEO_BYTES=str(10**12 - 1)))
+
+
+def test_a_database_that_is_away_is_told(doctor: Doctor) -> None:
+    away = f"postgresql://rushes:{canary()}@127.0.0.1:1/rushes"
+    told = doctor(failing=True, RUSHES_DATABASE_URL=away)
+    assert failed(told) == ["database"]
+    assert "RUSHES_DATABASE_URL" in told["database"]["then"]
+
+
+def test_a_database_of_another_version_is_told(doctor: Doctor, workshop: Workshop) -> None:
+    with workshop.database.write() as db:
+        db.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    told = doctor(failing=True)
+    assert (failed(told), told["database"]["then"]) == (["database"], "run `rushes db upgrade`")
+
+
+def test_a_valkey_that_is_away_is_told(doctor: Doctor) -> None:
+    assert failed(doctor(failing=True, RUSHES_REDIS_URL="redis://127.0.0.1:1/0")) == ["valkey"]
+
+
+def test_a_valkey_that_refuses_our_password_is_told(doctor: Doctor, valkey: Valkey) -> None:
+    told = doctor(failing=True, RUSHES_REDIS_URL=f"redis://:{canary()}@127.0.0.1:{valkey.port}/0")
+    assert failed(told) == ["valkey"]
+
+
+def test_a_bucket_that_is_not_there_is_told(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_S3_BUCKET="nobody-made-this-one")
+    assert (failed(told), "404" in told["bucket"]["found"]) == (["bucket"], True)
+
+
+def test_a_key_that_the_store_refuses_is_told(doctor: Doctor) -> None:
+    assert failed(doctor(failing=True, AWS_SECRET_ACCESS_KEY=canary())) == ["bucket"]
+
+
+def test_links_that_lead_nowhere_are_told(doctor: Doctor, workshop: Workshop) -> None:
+    told = doctor(failing=True, RUSHES_S3_PUBLIC_ENDPOINT_URL="http://127.0.0.1:1")
+    assert failed(told) == ["presigned link"]
+    assert keys(workshop) == []
+
+
+def test_a_rule_that_would_delete_videos_is_a_warning(doctor: Doctor, workshop: Workshop) -> None:
+    config = workshop.bucket.config
+    rule = {"ID": "tidy", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    connect(config).put_bucket_lifecycle_configuration(Bucket=config.bucket, LifecycleConfiguration={"Rules": [rule]})
+    told = doctor(failing=False)
+    assert "lifecycle" in warned(told)
+    assert "tidy" in told["lifecycle"]["found"]
+
+
+def test_a_gateway_that_refuses_the_key_is_told(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_EVOLINK_API_KEY=canary())
+    assert (failed(told), "RUSHES_EVOLINK_API_KEY" in told["evolink"]["then"]) == (["evolink"], True)
+
+
+def test_a_gateway_that_is_away_is_told(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_GRAVITEX_BASE_URL="http://127.0.0.1:1")
+    assert (failed(told), "RUSHES_GRAVITEX_BASE_URL" in told["gravitex"]["then"]) == (["gravitex"], True)
+
+
+@pytest.mark.parametrize(("status", "words"), [(503, "no time"), (429, "no time")])
+def test_a_gateway_that_has_no_time_is_a_warning(doctor: Doctor, sandbox: Any, status: int, words: str) -> None:
+    sandbox.fault("evolink", "refuse", status=status, on="query")
+    told = doctor(failing=False)
+    assert "evolink" in warned(told)
+    assert words in told["evolink"]["found"] or "rate" in told["evolink"]["found"]
+
+
+def test_a_page_in_place_of_a_gateway_is_a_warning(doctor: Doctor, sandbox: Any) -> None:
+    sandbox.fault("evolink", "garbage_query", what="html")
+    assert "evolink" in warned(doctor(failing=False))
+
+
+def test_nothing_at_the_public_url_is_told(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_PUBLIC_URL="http://127.0.0.1:1")
+    assert failed(told) == ["callbacks"]
+
+
+def test_a_receiver_with_other_keys_is_told(doctor: Doctor) -> None:
+    told = doctor(failing=True, RUSHES_CALLBACK_KEYS=f"k1:{canary()}")
+    assert (failed(told), "RUSHES_CALLBACK_KEYS" in told["callbacks"]["then"]) == (["callbacks"], True)
+
+
+@pytest.mark.parametrize(("status", "words"), [(302, "redirects"), (200, "answers 200"), (401, "answers 401")])
+def test_a_stranger_at_the_public_url_is_told(
+    doctor: Doctor, serve: Callable[[Flask], str], status: int, words: str
+) -> None:
+    app = Flask("stranger")
+
+    @app.post("/webhooks/<path:rest>")
+    def answer(rest: str) -> Any:
+        return redirect("https://h/", 302) if status == 302 else ("", status)
+
+    told = doctor(failing=True, RUSHES_PUBLIC_URL=serve(app))
+    assert (failed(told), words in told["callbacks"]["found"]) == (["callbacks"], True)
+
+
+def test_without_a_public_url_gateways_are_asked_instead(doctor: Doctor) -> None:
+    assert "callbacks" in warned(doctor(failing=False, RUSHES_PUBLIC_URL=""))
+
+
+def test_without_a_secret_nobody_is_told_anything(doctor: Doctor) -> None:
+    assert "notices" in warned(doctor(failing=False, RUSHES_NOTICE_SECRETS=""))
+
+
+def test_a_service_that_is_away_or_refuses_us_is_told(doctor: Doctor) -> None:
+    assert failed(doctor(failing=True, RUSHES_URL="http://127.0.0.1:1")) == ["service"]
+    assert failed(doctor(failing=True, RUSHES_API_KEY=canary())) == ["service"]
+
+
+def test_a_process_that_is_missing_is_told(doctor: Doctor, serve: Callable[[Flask], str]) -> None:
+    app = Flask("api")
+    app.add_url_rule("/v1/jobs", view_func=lambda: jsonify(data=[]), endpoint="jobs")
+    parts = {"database": "ok", "worker": "last seen 90 s ago"}
+    app.add_url_rule("/readyz", view_func=lambda: (jsonify(parts=parts), 503), endpoint="ready")
+    told = doctor(failing=True, RUSHES_URL=serve(app))
+    assert (failed(told), told["processes"]["found"]) == (["processes"], "worker: last seen 90 s ago")

@@ -1,0 +1,222 @@
+"""What is old goes, and nothing that somebody may still need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from rows import DAY, NOW, SECOND, Rows
+
+from jobs import account, audit, costs, prune, spending
+from jobs.models import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
+from jobs.prune import PRUNED, Pruned, Pruning
+from jobs.records import SUSPECTED, AttemptOutcome, Standing
+from jobs.states import State
+
+SENT = {"method": "POST", "path": "/v1/videos", "body": {"prompt": "A fox"}, "headers": {}}
+LONG_AGO = NOW - 181 * DAY
+
+
+def pruned(rows: Rows, *, dry: bool = False) -> Pruned:
+    return Pruning(rows.database, rows.intake.settings, dry, pause=lambda seconds: None).run()
+
+
+def ended(rows: Rows, state: State = State.ARCHIVED, *, at: datetime = LONG_AGO, **columns: Any) -> str:
+    """A job that ended then, with an order that was paid, three events, a callback and a delivered notice."""
+    rows.now = at
+    job_id = rows.job(state, **{"alarm_at": None, "ended_at": at, "bytes": 1, **columns})
+    order = {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED, "estimated_usd": 0.5}
+    rows.attempt(job_id, request=SENT, reserved_micro_usd=500_000, **order)
+    rows.callback(job_id)
+    line = {"job_id": job_id, "at": at, "attempt": 1, "detail": {}}
+    told = {"job_id": job_id, "sequence": 1, "type": "job.archived", "url": "https://h", "body": {}, "version": 0}
+
+    def write(db: sa.Connection) -> None:
+        db.execute(sa.insert(events), [{**line, "event": event, "to_state": state} for event in ("claim", "store")])
+        db.execute(sa.insert(notices).values(**told, id=f"ntc_{job_id}", created_at=at, alarm_at=None))
+        db.execute(sa.insert(notice_tries).values(notice_id=f"ntc_{job_id}", number=1, at=at, status=200, took_s=0.1))
+        spending.reserve(db, "evolink", spending.day_of(at), 500_000, None)
+
+    rows.write(write)
+    rows.now = NOW
+    return job_id
+
+
+def counts(rows: Rows) -> dict[str, int]:
+    tables = (jobs, attempts, events, inbox, notices, notice_tries, idempotency_keys)
+    with rows.database.read() as db:
+        return {t.name: db.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in tables}
+
+
+def test_of_an_old_job_the_row_its_orders_and_one_line_stay(rows: Rows) -> None:
+    job_id = ended(rows)
+    assert pruned(rows) == Pruned(callbacks=1, histories=1, events=3, requests=1, notices=1)
+    left = counts(rows)
+    assert left == {
+        "jobs": 1,
+        "attempts": 1,
+        "events": 1,
+        "inbox": 0,
+        "notices": 0,
+        "notice_tries": 0,
+        "idempotency_keys": 0,
+    }
+    assert rows.history(job_id) == [(PRUNED, None, "archived")]
+    attempt = rows.case(job_id).attempts[1]
+    assert (attempt.request, attempt.outcome, attempt.estimated_usd) == ({}, AttemptOutcome.DELIVERED, 0.5)
+
+
+def test_what_was_pruned_is_left_alone_the_next_time(rows: Rows) -> None:
+    ended(rows)
+    pruned(rows)
+    rows.now = NOW + 400 * DAY
+    assert pruned(rows) == Pruned()
+
+
+def test_a_dry_run_counts_the_same_and_deletes_nothing(rows: Rows) -> None:
+    ended(rows)
+    before = counts(rows)
+    told = pruned(rows, dry=True)
+    assert counts(rows) == before
+    assert (told, bool(told)) == (pruned(rows), True)
+
+
+def test_everything_has_an_age_of_its_own(rows: Rows) -> None:
+    ended(rows, at=NOW - 29 * DAY)
+    assert not pruned(rows)
+    rows.now = NOW + 2 * DAY
+    assert pruned(rows) == Pruned(callbacks=1)
+    rows.now = NOW + 152 * DAY
+    assert pruned(rows) == Pruned(histories=1, events=3, requests=1, notices=1)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"state": State.GENERATING, "ended_at": None, "alarm_at": NOW},
+        {"state": State.GENERATING, "ended_at": None, "alarm_at": None},
+        {"alarm_at": NOW},
+        {"holder": "worker", "held_until": NOW},
+        {"ended_at": NOW - 179 * DAY},
+    ],
+)
+def test_what_may_still_move_keeps_its_history(rows: Rows, columns: dict[str, Any]) -> None:
+    job_id = ended(rows, **columns)
+    before = rows.history(job_id)
+    assert pruned(rows).histories == 0
+    assert rows.history(job_id) == before
+
+
+@pytest.mark.parametrize("columns", [{"alarm_at": NOW}, {"holder": "worker", "held_until": NOW}])
+def test_a_callback_that_may_still_be_read_stays(rows: Rows, columns: dict[str, Any]) -> None:
+    ended(rows, **columns)
+    assert pruned(rows).callbacks == 0
+
+
+def test_a_job_with_an_open_order_is_left_alone(rows: Rows) -> None:
+    job_id = ended(rows, State.FAILED)
+    rows.attempt(job_id, 2)
+    assert not pruned(rows)
+
+
+def test_a_notice_that_is_still_to_be_sent_keeps_its_job_s_history(rows: Rows) -> None:
+    job_id = ended(rows)
+    rows.write(lambda db: db.execute(sa.update(notices).values(alarm_at=NOW + DAY)))
+    assert pruned(rows) == Pruned(callbacks=1)
+    assert len(rows.history(job_id)) == 3
+
+
+def test_a_callback_of_an_order_that_nobody_knows_waits_for_a_person(rows: Rows) -> None:
+    job_id = ended(rows)
+    rows.now = LONG_AGO
+    rows.callback("job_01K0000000000000000000FORG", b"1")
+    rows.callback(job_id, b"2", attempt=2)
+    rows.write(lambda db: db.execute(sa.update(jobs).values(alarm_at=None)))  # the second one woke its job
+    rows.now = NOW
+    assert pruned(rows).callbacks == 1
+    assert counts(rows)["inbox"] == 2
+
+
+def test_a_late_callback_of_a_pruned_job_wakes_nobody(rows: Rows) -> None:
+    job_id = ended(rows)
+    pruned(rows)
+    kept = rows.callback(job_id)
+    assert (kept.status, kept.ring, rows.case(job_id).job.alarm_at) == (200, False, None)
+
+
+def test_what_stands_for_a_forgotten_order_stays_as_it_is(rows: Rows) -> None:
+    job_id = ended(rows, State.FAILED)
+    suspected = {SUSPECTED: NOW.isoformat()}
+    rows.write(lambda db: db.execute(sa.update(attempts).values(request=suspected, standing=Standing.NONE)))
+    assert pruned(rows).requests == 0
+    assert rows.case(job_id).attempts[1].is_suspected
+
+
+def test_an_idempotency_key_outlives_its_days_while_its_job_is_live(rows: Rows) -> None:
+    case, _ = rows.create(key="k1")
+    rows.now = NOW + 8 * DAY
+    assert not pruned(rows)
+    assert rows.create(key="k1") == (rows.case(case.job.id), True)
+    rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.CANCELLED, alarm_at=None, ended_at=NOW)))
+    assert pruned(rows) == Pruned(idempotency_keys=1)
+
+
+def test_an_idempotency_key_is_kept_for_its_days(rows: Rows) -> None:
+    rows.create(key="k1")
+    rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.CANCELLED, alarm_at=None, ended_at=NOW)))
+    rows.now = NOW + 7 * DAY
+    assert not pruned(rows)
+    rows.now += SECOND
+    assert pruned(rows) == Pruned(idempotency_keys=1)
+
+
+def test_costs_budgets_and_the_account_are_those_of_before(rows: Rows) -> None:
+    job_ids = [ended(rows), ended(rows, State.FAILED)]
+    day = spending.day_of(LONG_AGO)
+
+    def told() -> Any:
+        with rows.database.read() as db:
+            found = audit.last_states(db, job_ids)
+            wrong = [f for job_id in job_ids for f in account.check(rows.case(job_id), found.get(job_id))]
+            return (
+                costs.sums(db, since=day, until=day),
+                account.count(db),
+                wrong,
+                spending.spent_usd(db, "evolink", day),
+            )
+
+    before = told()
+    assert before[0][0].usd == 1.0
+    assert before[2] == []
+    assert pruned(rows).histories == 2
+    assert told() == before
+
+
+def test_a_retry_after_years_still_knows_what_was_paid(rows: Rows) -> None:
+    job_id = ended(rows, State.FAILED)
+    pruned(rows)
+    assert rows.case(job_id).attempts[1].standing is Standing.CHARGED
+
+
+def test_more_than_a_page_is_pruned_in_small_transactions(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "PAGE", 3)
+    monkeypatch.setattr(prune, "BATCH", 2)
+    for number in range(7):
+        ended(rows, at=LONG_AGO + number * SECOND)
+        rows.now = LONG_AGO
+        rows.create(key=f"k{number}")
+    pauses: list[float] = []
+    rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.ARCHIVED, alarm_at=None, ended_at=LONG_AGO)))
+    rows.now = NOW
+    done = Pruning(rows.database, rows.intake.settings, pause=pauses.append).run()
+    assert (done.callbacks, done.histories, done.idempotency_keys) == (7, 14, 7)
+    assert len(pauses) == 4 + 7 + 4
+
+
+def test_a_limit_beyond_all_time_keeps_everything(rows: Rows) -> None:
+    ended(rows)
+    settings = replace(rows.intake.settings, keep_callbacks_d=1e11, keep_history_d=1e11, keep_idempotency_keys_d=1e11)
+    assert not Pruning(rows.database, settings).run()

@@ -1,0 +1,143 @@
+"""Listing, watching, cancelling and retrying."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from fake_service import Service
+
+from rushes.cli import jobs
+
+Rushes = Callable[..., Result]
+
+
+def job(number: int, state: str, **more: Any) -> dict[str, Any]:
+    common = {"provider": "evolink", "attempt": 1, "created_at": "then", "progress": None, "overdue": False}
+    return {"id": f"job_{number}", "state": state, "updated_at": state, "error": None, **common, **more}
+
+
+def test_every_filter_has_its_place_in_the_query(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/jobs", {"data": [job(1, "failed")], "has_more": False, "next_cursor": None})
+    arguments = [
+        *("--state", "failed", "--state", "cancelled", "--provider", "evolink", "--mode", "video-edit"),
+        *("--created-after", "2026-11-01T00:00:00Z", "--created-before", "2026-11-02T00:00:00Z"),
+        *("--metadata", "film=7", "--metadata", "shot=a=b", "--overdue", "--needs-person"),
+        *("--limit", "5", "--cursor", "c1"),
+    ]
+    result = rushes("jobs", "list", *arguments)
+    assert (result.exit_code, result.stdout) == (0, "job_1\tfailed\tevolink\t1\tthen\n"), result.stderr
+    assert service.asked[-1]["params"] == {
+        "state": ["failed", "cancelled"],
+        "provider": "evolink",
+        "mode": "video-edit",
+        "created_after": "2026-11-01T00:00:00Z",
+        "created_before": "2026-11-02T00:00:00Z",
+        "metadata.film": "7",
+        "metadata.shot": "a=b",
+        "overdue": "true",
+        "needs_person": "true",
+        "limit": 5,
+        "cursor": "c1",
+    }
+
+
+def test_all_pages_are_lines_of_json(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/jobs", {"data": [job(1, "failed")], "has_more": True, "next_cursor": "c1"})
+    service.then("GET", "/v1/jobs", {"data": [job(2, "failed")], "has_more": False, "next_cursor": None})
+    result = rushes("jobs", "list", "--state", "failed", "--all", "--json")
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["job_1", "job_2"]
+    assert service.asked[-1]["params"] == {"state": ["failed"], "limit": 100, "cursor": "c1"}
+
+
+def test_all_pages_begin_at_the_first(service: Service, rushes: Rushes) -> None:
+    result = rushes("jobs", "list", "--all", "--cursor", "c1")
+    assert (result.exit_code, "leave --cursor out" in result.stderr, service.asked) == (2, True, [])
+
+
+def test_several_jobs_are_watched_to_their_ends(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/jobs/job_1", job(1, "queued"))
+    service.then("GET", "/v1/jobs/job_1", job(1, "archived"))
+    service.answer("GET", "/v1/jobs/job_2", job(2, "cancelled"))
+    result = rushes("jobs", "watch", "job_1", "job_2", "--json")
+    seen = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(each["id"], each["state"]) for each in seen] == [
+        ("job_1", "queued"),
+        ("job_2", "cancelled"),
+        ("job_1", "archived"),
+    ]
+    assert (result.exit_code, "error: job_2 is cancelled" in result.stderr) == (5, True)
+
+
+def test_a_watch_that_takes_too_long_names_all_that_go_on(service: Service, rushes: Rushes) -> None:
+    for number in (1, 2):
+        service.answer("GET", f"/v1/jobs/job_{number}", job(number, "queued"))
+    result = rushes("jobs", "watch", "job_1", "job_2", "--timeout", "0")
+    assert result.exit_code == 6
+    assert "error: job_1 is queued after 0 s" in result.stderr
+    assert "`rushes jobs watch job_1 job_2`" in result.stderr
+
+
+def test_cancelling_says_what_it_came_to(service: Service, rushes: Rushes) -> None:
+    service.answer("POST", "/v1/jobs/job_1/cancel", job(1, "cancelled"))
+    service.answer("POST", "/v1/jobs/job_2/cancel", job(2, "submitting"), 202)
+    problem = {"title": "No.", "detail": "evolink has accepted the job for $0.20.", "code": "too_late"}
+    service.answer("POST", "/v1/jobs/job_3/cancel", {**problem, "instance": "/v1/jobs/job_3/cancel"}, 409)
+    result = rushes("jobs", "cancel", "job_3", "job_1", "job_2", "job_1")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        "error: job_3: evolink has accepted the job for $0.20.",
+        "hint: `rushes jobs show job_3` tells what became of it, and of the money",
+        "job_1  cancelled",
+        "job_2  cancelled if no gateway accepts it",
+    ]
+    assert json.loads(rushes("jobs", "cancel", "job_1", "--json").stdout) == job(1, "cancelled")
+
+
+@pytest.fixture
+def failed(service: Service) -> Service:
+    service.answer("GET", "/v1/jobs/job_1", job(1, "failed"))
+    service.answer("POST", "/v1/jobs/job_1/retry", job(1, "queued"), 202)
+    return service
+
+
+def test_retrying_does_not_pay_twice_unasked(failed: Service, rushes: Rushes) -> None:
+    result = rushes("jobs", "retry", "job_1")
+    assert (result.exit_code, result.stderr) == (0, "job_1  tried again\n")
+    assert failed.asked[-1]["json"] == {}
+    assert json.loads(rushes("jobs", "retry", "job_1", "--json").stdout)["state"] == "queued"
+
+
+def test_a_script_that_accepts_a_double_charge_is_believed(failed: Service, rushes: Rushes) -> None:
+    assert rushes("jobs", "retry", "job_1", "--accept-double-charge").exit_code == 0
+    assert failed.asked[-1]["json"] == {"accept_double_charge": True}
+
+
+@pytest.mark.parametrize(("answer", "status", "asked"), [("y\n", 0, 2), ("n\n", 130, 0), ("\n", 130, 0)])
+def test_a_person_is_asked_before_money_may_be_paid_twice(
+    failed: Service, rushes: Rushes, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, asked: int
+) -> None:
+    monkeypatch.setattr(jobs, "at_terminal", lambda: True)
+    result = rushes("jobs", "retry", "job_1", "--accept-double-charge", input=answer)
+    assert (result.exit_code, len(failed.asked), result.stdout) == (status, asked, "")
+    assert "1 video may be paid twice" in result.stderr
+
+
+def test_a_person_may_say_yes_beforehand(failed: Service, rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "at_terminal", lambda: True)
+    assert rushes("jobs", "retry", "job_1", "--accept-double-charge", "--yes").exit_code == 0
+
+
+def test_yes_answers_nothing_by_itself(service: Service, rushes: Rushes) -> None:
+    result = rushes("jobs", "retry", "job_1", "--yes")
+    assert (result.exit_code, "--accept-double-charge" in result.stderr) == (2, True)
+
+
+def test_a_retry_that_may_pay_twice_says_how(failed: Service, rushes: Rushes) -> None:
+    problem = {"title": "No.", "detail": "Money may have been taken.", "code": "may_be_paid"}
+    failed.answer("POST", "/v1/jobs/job_1/retry", {**problem, "instance": "/v1/jobs/job_1/retry"}, 409)
+    result = rushes("jobs", "retry", "job_1")
+    assert (result.exit_code, "`rushes jobs retry job_1 --accept-double-charge`" in result.stderr) == (1, True)
