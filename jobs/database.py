@@ -57,9 +57,9 @@ class Database:
         self.url = sa.make_url(url)
         self.clock = clock
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else _postgresql(self.url, threads)
-        # SQLite's driver would come back from AUTOCOMMIT with a mode of its own; there, no BEGIN is enough.
-        options = {"begins": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._glances = self.engine.execution_options(**options)
+        self._reads = self.engine.execution_options(
+            **({"reads_only": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
+        )
 
     @property
     def is_sqlite(self) -> bool:
@@ -73,14 +73,11 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads. Raises DatabaseUnavailable."""
-        with _translated(), self.engine.connect().execution_options(reads_only=True) as db:
-            yield db
+        """Reads alone, each seeing what was committed before it began. Raises DatabaseUnavailable.
 
-    @contextlib.contextmanager
-    def glance(self) -> Iterator[Connection]:
-        """As `read`, for a single statement: without a transaction, whose two round trips would be most of its cost."""
-        with _translated(), self._glances.connect() as db:
+        There is no transaction around them: on PostgreSQL it would see no more than this, and cost two round trips.
+        """
+        with _translated(), self._reads.connect() as db:
             yield db
 
     @contextlib.contextmanager
@@ -88,10 +85,10 @@ class Database:
         """As `read`, but all of it sees the database at one moment, and it may take its time."""
         if self.is_sqlite:  # in WAL mode every transaction sees one moment
             with self.read() as db:
+                db.exec_driver_sql("BEGIN")
                 yield db
             return
-        options = {"reads_only": True, "isolation_level": "REPEATABLE READ"}
-        with _translated(), self.engine.connect().execution_options(**options) as db:
+        with _translated(), self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as db:
             db.exec_driver_sql("SET LOCAL statement_timeout = 0")
             yield db
 
@@ -197,11 +194,7 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
-        options = db.get_execution_options()
-        if not options.get("begins", True):
-            return
-        if options.get("reads_only"):
-            db.exec_driver_sql("BEGIN")
+        if db.get_execution_options().get("reads_only"):
             return
         if (lock := db.connection.info.get("lock")) is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -40,7 +40,7 @@ def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) ->
         key = key or _bearer_key()
         if key is None:
             refuse(401, message=NO_KEY, headers=challenge)
-        with database.glance() as db:
+        with database.read() as db:
             found = api_keys.find(db, key)
         if found is None:
             refuse(401, message="This key is unknown or revoked.", headers=challenge)

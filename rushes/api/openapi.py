@@ -156,12 +156,12 @@ def _finished(document: Json) -> Json:
 
 
 def _finish(path: str, method: str, operation: Json) -> None:
-    answers = {status: _own(answer) for status, answer in operation["responses"].items() if "$ref" not in answer}
+    answers = {status: _own(said) for status, said in operation["responses"].items() if "$ref" not in said}
     shared = [*DOOR, *(OF_BODIES if "requestBody" in operation else ())]
     answers |= {status: {"$ref": f"#/components/responses/{status}"} for status in shared}
-    for status, answer in answers.items():
+    for status, said in answers.items():
         for name in SAID.get((method, path, status), ()):
-            answer["headers"][name] = {"$ref": f"#/components/headers/{name}"}
+            said["headers"][name] = {"$ref": f"#/components/headers/{name}"}
     operation["responses"] = dict(sorted(answers.items()))
     operation["operationId"] = _name(path, method)
     given = operation.setdefault("parameters", [])
@@ -171,9 +171,9 @@ def _finish(path: str, method: str, operation: Json) -> None:
     given.extend({"$ref": f"#/components/parameters/{name}"} for name in taken)
 
 
-def _own(answer: Json) -> Json:
+def _own(said: Json) -> Json:
     """An answer of a view's own, with the headers that all of them bear."""
-    return {**answer, "headers": _headers(ON_EVERY_ANSWER)}
+    return {**said, "headers": _headers(ON_EVERY_ANSWER)}
 
 
 def _problem(said: str, headers: Iterable[str]) -> Json:

@@ -134,7 +134,7 @@ class Waits:
 
     def _look(self, waits: list[_Wait]) -> None:
         try:
-            with self._database.glance() as db:
+            with self._database.read() as db:
                 rows = db.execute(_SEEN, {"ids": sorted({wait.job_id for wait in waits})}).all()
         except Exception as e:  # this thread outlives whatever a database may say
             log.warning("waits_cannot_look", reason=str(e) if isinstance(e, DatabaseUnavailable) else type(e).__name__)

@@ -172,12 +172,17 @@ class Plant:
         if "valkey" not in self.supervisor.pids:
             self.supervisor.start(self.valkey.process())
         if self.postgres and "postgres" not in self.supervisor.pids:
-            self.supervisor.start(self.postgres.process())
+            self.revive_postgres()
         for role in self.roles:
             if role not in self.supervisor.pids:
                 self.start(role)
             if role == "web":  # alone with the database: it gives up at its start when that takes too long
                 self.await_alive(role, within_s=START_WITHIN_S)
+
+    def revive_postgres(self) -> None:
+        assert self.postgres is not None
+        self.supervisor.start(self.postgres.process())
+        self.database.engine.dispose()  # our own connections died with it
 
     def settle(self) -> None:
         """Wait for the end of all that was ordered, and hold everybody to it."""

@@ -37,8 +37,7 @@ def test_a_restarted_database_loses_no_job_that_was_taken(plant: Plant, how: sig
     sender.start()
     os.kill(plant.supervisor.pids["postgres"], how)
     plant.supervisor.stop_one("postgres")
-    assert plant.postgres is not None
-    plant.supervisor.start(plant.postgres.process())
+    plant.revive_postgres()
     sender.join(40)
     assert all(order.job_id for order in late)
     cases = plant.book.await_ended()

@@ -189,7 +189,7 @@ def test_a_page_is_sought_in_an_index_wherever_it_stands_and_nothing_long_is_sor
     after = Place(NOON, "job_01K8Z3V0QWERTYUIOPASDFGHJK")
     chosen = statement(LISTS[name], after=after, limit=21, is_sqlite=database.is_sqlite)
     text = str(chosen.compile(database.engine, compile_kwargs={"literal_binds": True})).replace("%%", "%")
-    with database.read() as db:
+    with database.snapshot() as db:
         if database.is_sqlite:
             plan = "\n".join(str(row.detail) for row in db.execute(sa.text(f"EXPLAIN QUERY PLAN {text}")))
             sought = f"USING INDEX {INDEXES[name]}|USING COVERING INDEX {INDEXES[name]}"

@@ -175,7 +175,7 @@ def test_a_database_that_goes_away_during_a_wait_is_a_503(
     def away() -> Any:
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(waits._database, "glance", away)
+    monkeypatch.setattr(waits._database, "read", away)
     answer = asked.result(timeout=20)
     assert (answer.status_code, answer.get_json(force=True)["code"]) == (503, "database_unavailable")
     assert "Retry-After" in answer.headers

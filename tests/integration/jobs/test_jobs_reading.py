@@ -1,4 +1,4 @@
-"""Reading without a transaction, and what it leaves behind."""
+"""Reading, which opens no transaction, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from jobs.models import api_keys as table
 
 
 def names(database: Database) -> set[str]:
-    with database.glance() as db:
+    with database.read() as db:
         return set(db.execute(sa.select(table.c.name)).scalars())
 
 
-def test_a_glance_sees_what_is_committed(database: Database) -> None:
+def test_a_read_sees_what_is_committed(database: Database) -> None:
     assert names(database) == set()
     api_keys.create(database, "one")
     assert names(database) == {"one"}
 
 
-def test_the_connection_of_a_glance_takes_whole_transactions_afterwards(database: Database) -> None:
+def test_the_connection_of_a_read_takes_whole_transactions_afterwards(database: Database) -> None:
     api_keys.create(database, "one")
     names(database)
 
@@ -35,6 +35,15 @@ def test_the_connection_of_a_glance_takes_whole_transactions_afterwards(database
     assert names(database) == {"one"}
 
 
-def test_a_glance_at_a_database_that_is_away_is_told_as_such(database: Database) -> None:
-    with pytest.raises(DatabaseUnavailable), database.glance():
+def test_a_read_at_a_database_that_is_away_is_told_as_such(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable), database.read():
         raise sa.exc.OperationalError("SELECT 1", {}, Exception("gone"))
+
+
+def test_a_snapshot_sees_one_moment(database: Database) -> None:
+    api_keys.create(database, "one")
+    with database.snapshot() as db:
+        before = db.execute(sa.select(table.c.name)).scalars().all()
+        api_keys.create(database, "two")
+        assert db.execute(sa.select(table.c.name)).scalars().all() == before == ["one"]
+    assert names(database) == {"one", "two"}
