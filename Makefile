@@ -39,6 +39,9 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/transfer_memory.py
 	$(BIN)/python benchmarks/translate_and_route.py
 	$(BIN)/python benchmarks/bad_token.py
+	$(BIN)/python benchmarks/api_rates.py
+	$(BIN)/python benchmarks/million_jobs.py
+	$(BIN)/python benchmarks/help.py
 
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
 	$(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)

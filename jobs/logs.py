@@ -16,7 +16,7 @@ import structlog
 
 # The token of a callback URL, the query of any URL (it may be signed), and keys.
 SECRETS = [
-    (re.compile(r"(/webhooks/[^/\s]+/[^/\s]+/\d+/)[^/\s\"'?]+"), r"\1…"),
+    (re.compile(r"(/webhooks/[^/\s]+/[^/\s]+/[^/\s]+/)[^/\s\"'?]+"), r"\1…"),
     (re.compile(r"(https?://[^\s\"'?]+\?)[^\s\"']+"), r"\1…"),
     (re.compile(r"\b(Bearer\s+|rk_|sk-|afk_|whsec_)[A-Za-z0-9_.\-+/=]{6,}"), r"\1…"),
     (re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@"), r"\1…@"),

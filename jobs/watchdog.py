@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 
 import structlog
@@ -72,10 +74,17 @@ class Watchdog:
 
     def stuck(self) -> str | None:
         """The name of a step that has run far too long, if there is one."""
+        late = self._late()
+        return None if late is None else late[1]
+
+    def _late(self) -> tuple[int, str] | None:
+        """The thread and the name of that step."""
         now = self._monotonic()
         with self._lock:
-            late = [s for s, began in self._running.values() if now - began > self._limits.get(s, float("inf"))]
-        return late[0] if late else None
+            for thread, (step, began) in self._running.items():
+                if now - began > self._limits.get(step, float("inf")):
+                    return thread, step
+        return None
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
@@ -85,10 +94,12 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            step = self.stuck()
-            if step is not None:
+            late = self._late()
+            if late is not None:
+                thread, step = late
                 log.critical("step_stuck", step=step, status=STUCK)
-                faulthandler.dump_traceback()
+                traceback.print_stack(sys._current_frames().get(thread))
+                faulthandler.dump_traceback()  # of all threads, but of no more than a hundred
                 self._end(STUCK)
             try:
                 heartbeats.beat(self._database, self._name, self._role)

@@ -31,8 +31,9 @@ PAGE = """<!DOCTYPE html>
 <script src="/docs/start.js"></script>
 </html>
 """
+# Not the path alone: where the page was opened with the key in its address, a browser would refuse to fetch it.
 START = """SwaggerUIBundle({
-  url: "/openapi.json",
+  url: location.origin + "/openapi.json",
   dom_id: "#reference",
   deepLinking: true,
   validatorUrl: null,

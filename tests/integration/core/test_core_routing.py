@@ -120,10 +120,11 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     with workshop.database.read() as db:
         before = db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one()
     quote = intake.quote(body, workshop.intake)
-    assert quote.chosen is not None
-    assert quote.chosen.estimate is not None
-    assert (quote.chosen.name, quote.chosen.estimate.usd, quote.chosen.estimate.credits) == ("easyrouter", 1.0, 500_000)
-    assert quote.obstacles["evolink"].code == "insufficient_credits"
+    chosen = quote.decision.chosen
+    assert chosen is not None
+    assert chosen.estimate is not None
+    assert (chosen.name, chosen.estimate.usd, chosen.estimate.credits) == ("easyrouter", 1.0, 500_000)
+    assert quote.decision.obstacles["evolink"].code == "insufficient_credits"
     assert accepted(sandbox) == {"easyrouter": 1}
     with workshop.database.read() as db:
         assert db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one() == before

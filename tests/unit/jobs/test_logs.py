@@ -15,6 +15,7 @@ TOKEN = URL.rsplit("/", 1)[1]
     [
         (f"POST {URL} HTTP/1.1", TOKEN),
         (f'"/webhooks/evolink/job_1/1/{TOKEN}?x=1"', TOKEN),
+        (f"/webhooks/evolink/job_1/one/{TOKEN}", TOKEN),  # as somebody may call us who got it wrong
         ("https://s3.host/b/k.mp4?X-Amz-Signature=abcdef&X-Amz-Expires=60 gone", "abcdef"),
         ("http://cdn.host/v.mp4?token=secret", "secret"),
         ("Authorization: Bearer rk_0123456789abcdef", "0123456789abcdef"),

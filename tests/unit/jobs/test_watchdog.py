@@ -106,7 +106,9 @@ def test_a_stuck_process_ends_itself_with_the_status_that_asks_for_a_new_start(
         time.now = 181
         watchdog._run()
     assert ended == [STUCK]
-    assert "test_watchdog.py" in capfd.readouterr().err  # where each thread was
+    told = capfd.readouterr().err
+    assert "in test_a_stuck_process_ends_itself" in told  # where the step is stuck
+    assert "most recent call first" in told  # and where each thread was
 
 
 def test_a_living_process_says_so(watchdog: Watchdog, database: Database) -> None:
