@@ -76,8 +76,9 @@ class Api:
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The answer's JSON. Raises Failure."""
-        return _json(self._ask("GET", path, params=params))
+        """The answer's JSON; parameters that are None are left out. Raises Failure."""
+        given = None if params is None else {name: value for name, value in params.items() if value is not None}
+        return _json(self._ask("GET", path, params=given))
 
     def post(self, path: str, json: Mapping[str, Any] | None = None) -> Any:
         """The answer's JSON, for wishes that do no harm when they come twice: it repeats while no answer comes.

@@ -24,7 +24,7 @@ def command(reason: str | None, limit: int, data_dir: Path, as_json: bool) -> No
     delivered, gateways without credit or with a refused key, rows that steps stumble over.
     """
     asked = {"reason": reason, "limit": limit}
-    told = connect(data_dir).get("/v1/attention", {name: value for name, value in asked.items() if value is not None})
+    told = connect(data_dir).get("/v1/attention", asked)
     if as_json:
         output.as_json(told)
         return

@@ -9,6 +9,17 @@ import click
 from rushes.cli import options, output
 from rushes.cli.api import connect
 
+# Heads of the list, and the fields below them.
+COLUMNS = {
+    "id": "id",
+    "gateway": "provider",
+    "job": "job_id",
+    "order": "attempt",
+    "answered": "status",
+    "received": "received_at",
+    "read": "read_at",
+}
+
 
 @click.group()
 def command() -> None:
@@ -38,15 +49,7 @@ def list_(
     asked = {"job_id": job_id, "provider": provider, "limit": limit, "cursor": cursor}
     flags = {"readable": readable, "unread": unread}
     asked |= {name: str(flag).lower() for name, flag in flags.items() if flag is not None}
-    page = connect(data_dir).get("/v1/callbacks", {name: value for name, value in asked.items() if value is not None})
-    if as_json:
-        output.as_json(page)
-        return
-    names = ("id", "provider", "job_id", "attempt", "status", "received_at", "read_at")
-    heads = ["id", "gateway", "job", "order", "answered", "received", "read"]
-    output.table(heads, [[each[name] for name in names] for each in page["data"]])
-    if page["has_more"]:
-        output.note(f"there are more: --cursor {page['next_cursor']}")
+    output.page(connect(data_dir).get("/v1/callbacks", asked), COLUMNS, json_wanted=as_json)
 
 
 @command.command()

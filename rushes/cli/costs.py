@@ -31,7 +31,7 @@ def command(since: str | None, until: str | None, provider: str | None, data_dir
     and charged, without a video in the bucket) and uncertain (nobody knows whether it was charged).
     """
     asked = {"from": since, "to": until, "provider": provider}
-    told = connect(data_dir).get("/v1/costs", {name: value for name, value in asked.items() if value is not None})
+    told = connect(data_dir).get("/v1/costs", asked)
     if as_json:
         output.as_json(told)
         return

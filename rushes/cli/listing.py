@@ -47,10 +47,9 @@ def show(
     **asked: Any,
 ) -> None:
     """Jobs, newest first: JSON as the service gives it, or a table of rows. Raises Failure."""
-    chosen = {name: value for name, value in asked.items() if value is not None}
-    chosen |= {f"metadata.{key}": value for key, value in metadata}
+    chosen = asked | {f"metadata.{key}": value for key, value in metadata}
     if whole:
-        if "cursor" in chosen:
+        if chosen["cursor"] is not None:
             raise click.UsageError("--all begins at the first page; leave --cursor out.")
         del chosen["limit"]  # of a page, whose size is nobody's business here
         _show_all(api, chosen, head, row, as_json, right)

@@ -10,6 +10,17 @@ from rushes.cli import failures, options, output
 from rushes.cli.api import connect
 from rushes.cli.failures import Failure
 
+# Heads of the list, and the fields below them.
+COLUMNS = {
+    "id": "id",
+    "event": "type",
+    "job": "job_id",
+    "state": "state",
+    "tries": "tries",
+    "last error": "last_error",
+    "created": "created_at",
+}
+
 
 @click.group()
 def command() -> None:
@@ -35,15 +46,7 @@ def list_(
 ) -> None:
     """The newest notices first, a page at a time."""
     asked = {"job_id": job_id, "state": state, "type": kind, "limit": limit, "cursor": cursor}
-    page = connect(data_dir).get("/v1/notices", {name: value for name, value in asked.items() if value is not None})
-    if as_json:
-        output.as_json(page)
-        return
-    names = ("id", "type", "job_id", "state", "tries", "last_error", "created_at")
-    heads = ["id", "event", "job", "state", "tries", "last error", "created"]
-    output.table(heads, [[each[name] for name in names] for each in page["data"]])
-    if page["has_more"]:
-        output.note(f"there are more: --cursor {page['next_cursor']}")
+    output.page(connect(data_dir).get("/v1/notices", asked), COLUMNS, json_wanted=as_json)
 
 
 @command.command()

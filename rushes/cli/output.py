@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any
 
@@ -126,3 +126,13 @@ class ProcessLog:
         color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])
         with self._lock:
             click.echo(f"{paint(f'{name:<{self._width}} |', fg=color)} {line}", file=self._stream)
+
+
+def page(told: Mapping[str, Any], columns: Mapping[str, str], *, json_wanted: bool) -> None:
+    """One page of a list: as JSON, or a table of the fields that `columns` names by their heads."""
+    if json_wanted:
+        as_json(told)
+        return
+    table(list(columns), [[each[name] for name in columns.values()] for each in told["data"]])
+    if told["has_more"]:
+        note(f"there are more: --cursor {told['next_cursor']}")
