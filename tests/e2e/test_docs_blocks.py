@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -79,8 +80,10 @@ REFUSED = {
     ),
 }
 
+TOOLS = ("bash", "curl", "jq")  # what the pages' commands use
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="`rushes up` runs its stores the Linux way"),
+    pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}"),
     pytest.mark.timeout(300),
 ]
 
