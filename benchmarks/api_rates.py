@@ -28,13 +28,14 @@ import sqlalchemy as sa
 from flask import Flask, jsonify, request
 from ulid import ULID
 
-from jobs import api_keys, schema
 from jobs.broker import ringing_app
-from jobs.database import Database
-from jobs.models import api_keys as keys
-from jobs.models import attempts, events, jobs
-from jobs.request_schema import RequestSchema
+from jobs.intake import api_keys
+from jobs.request.schema import RequestSchema
 from jobs.settings import Settings, load
+from jobs.store import migrate
+from jobs.store.database import Database
+from jobs.store.tables import api_keys as keys
+from jobs.store.tables import attempts, events, jobs
 from rushes.app import create_app
 from rushes.local.ports import free_ports
 from rushes.local.postgres import Postgres
@@ -199,7 +200,7 @@ def servers(folder: Path) -> Iterator[tuple[Valkey, Postgres]]:
 def measure(kind: str, url: str, valkey: Valkey) -> bool:
     """Print both ratios on one database; whether they are as wanted."""
     database = Database(url)
-    schema.upgrade(database)
+    migrate.upgrade(database)
     settings = load(
         {
             "RUSHES_DATABASE_URL": url,

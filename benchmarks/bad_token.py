@@ -19,9 +19,10 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 
-from jobs import callback_urls, schema
-from jobs.database import Database
+from jobs import callback_urls
 from jobs.settings import load
+from jobs.store import migrate
+from jobs.store.database import Database
 from webhooks.app import create_app
 
 ROUNDS, CALLS = 40, 250
@@ -65,7 +66,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/rushes.db"
         database = Database(url)
-        schema.upgrade(database)
+        migrate.upgrade(database)
         database.close()
         receiver = create_app(
             load({"RUSHES_DATABASE_URL": url, "RUSHES_S3_BUCKET": "videos", "RUSHES_CALLBACK_KEYS": f"k1:{KEY}"})

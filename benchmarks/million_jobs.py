@@ -17,9 +17,10 @@ from pathlib import Path
 from api_rates import servers
 from flask.testing import FlaskClient
 
-from jobs import api_keys, schema
-from jobs.database import Database
+from jobs.intake import api_keys
 from jobs.settings import load
+from jobs.store import migrate
+from jobs.store.database import Database
 from rushes.app import create_app
 
 JOBS, PAGE, DEEP, STRIDE = 1_000_000, 20, 10_000, 100
@@ -85,7 +86,7 @@ def took_ms(client: FlaskClient, path: str) -> float:
 def measure(kind: str, url: str) -> bool:
     """Print the figures of one database; whether they are as wanted."""
     database = Database(url)
-    schema.upgrade(database)
+    migrate.upgrade(database)
     fill(database)
     numbers = {"RUSHES_API_REQUESTS_PER_MIN": "100000000"}
     app = create_app(

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from jobs import routing
+from jobs.machine import routing
 from jobs.providers.base import Provider, Request
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
-from jobs.request_schema import load_request
+from jobs.request.schema import load_request
 
 BATCHES = 40
 CALLS = 50

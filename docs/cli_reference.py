@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import click
 from markup import cell, code, prose, table
 
-from rushes.cli import failures
 from rushes.cli.root import main
+from rushes.cli.terminal import failures
 
 
 def commands() -> str:

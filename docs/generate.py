@@ -22,39 +22,28 @@ import api_reference
 import cli_reference
 from markup import table as _table
 
-from jobs import (
-    availability,
-    broker,
-    decisions,
-    error_codes,
-    line,
-    notices,
-    pacing,
-    pauses,
-    planning,
-    reconcile,
-    ringer,
-    schedule,
-    schema,
-    states,
-    steps,
-    submission,
-    sweep,
-    watchdog,
-)
-from jobs.database import Database
-from jobs.error_codes import Meaning
-from jobs.gateways import describe
-from jobs.generation import Generation, Mode
+from jobs import broker, ringer
+from jobs.machine import decisions, error_codes, schedule, states
+from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
 from jobs.providers.registry import PROVIDERS
+from jobs.reports import queue_position
+from jobs.reports.providers import describe
+from jobs.request.generation import Generation, Mode
 from jobs.settings import NUMBERS, STALL_BYTES_PER_S, load
-from rushes import gateway_words
-from rushes.api import costs, parser, problems, waiting
+from jobs.steps import planning, query_budget, reconciliation, submission
+from jobs.steps.step import FENCE
+from jobs.store import availability, key_pauses, migrate, notices
+from jobs.store.database import Database
+from jobs.worker import sweep, watchdog
+from rushes import provider_words
+from rushes.api import costs
 from rushes.api import jobs as api
+from rushes.api.edge import long_polls, parser, problems
 from rushes.app import create_app
-from storage import connections, spool
+from storage import spool
+from storage.outbound import connections
 from webhooks import delivery
 
 ROOT = Path(__file__).parents[1]
@@ -69,10 +58,10 @@ def gateways() -> str:
     rows = [
         [
             f"`{p.name}`",
-            gateway_words.modes(told),
+            provider_words.modes(told),
             "callback and polling" if p.callbacks else "polling",
-            gateway_words.price_span(told, "720p") or NOT_PUBLISHED,
-            gateway_words.price_span(told, "1080p") or NOT_PUBLISHED,
+            provider_words.price_span(told, "720p") or NOT_PUBLISHED,
+            provider_words.price_span(told, "1080p") or NOT_PUBLISHED,
             "yes" if p.idempotency_header else "no",
         ]
         for p in PROVIDERS.values()
@@ -85,13 +74,13 @@ def capabilities() -> str:
     """What holds of each gateway in every mode."""
     ps = list(PROVIDERS.values())
     told = [describe(p) for p in ps]
-    facts = [gateway_words.facts(each) for each in told]
+    facts = [provider_words.facts(each) for each in told]
     rows: list[list[str]] = [
         ["base URL", *(f"`{p.base_url}`" for p in ps)],
         ["key goes in", *(_header(p) for p in ps)],
         ["submit", *(_submits(p) for p in ps)],
         ["query", *(f"`GET {p.query_request('ID').path}`" for p in ps)],
-        ["modes", *(gateway_words.modes(each) for each in told)],
+        ["modes", *(provider_words.modes(each) for each in told)],
         ["longest callback URL", *(str(p.callbacks.longest_url) if p.callbacks else "–" for p in ps)],
         *([name, *(each[name] for each in facts)] for name in facts[0]),
         ["switches", *(_codes(p.switches) for p in ps)],
@@ -102,7 +91,7 @@ def capabilities() -> str:
 def abilities(name: str) -> str:
     """What a gateway takes and makes, by mode."""
     gateway = describe(PROVIDERS[name])
-    told = {mode: gateway_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
+    told = {mode: provider_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
     names = list(next(iter(told.values())))
     rows = [[_code(fact), *(_code(about[fact]) for about in told.values())] for fact in names]
     return _table(["", *told], rows)
@@ -182,16 +171,16 @@ def fixed_numbers() -> str:
         ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
         ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
-        ["a key rests at one time for at most", _s(pauses.LONGEST_S)],
+        ["a key rests at one time for at most", _s(key_pauses.LONGEST_S)],
         ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
-        ["share of the query budget for routine polls", f"{pacing.ROUTINE_SHARE:.0%}"],
-        ["clock difference tolerated when a task's age is judged", _s(reconcile.CLOCK_TOLERANCE.total_seconds())],
+        ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
+        ["clock difference tolerated when a task's age is judged", _s(reconciliation.CLOCK_TOLERANCE.total_seconds())],
         ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
-        ["a row whose step raises before its claim is set aside for", _s(steps.FENCE.total_seconds())],
+        ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],
         ["troubles in a row until a job asks for a person", str(decisions.TROUBLES_FLAGGED)],
         ["more waiting doorbells than this become one sweep", str(ringer.MANY_WAITING)],
         ["doorbells that may wait in the web process", str(ringer.LONGEST_QUEUE)],
@@ -202,10 +191,13 @@ def fixed_numbers() -> str:
         ["addresses of a link's host that are tried", str(connections.MAX_ADDRESSES_TRIED)],
         ["bytes that the spool leaves free on the disk", str(spool.MARGIN_BYTES)],
         ["a presigned link to a video lives", _s(api.LINK_LIFE_S)],
-        ["a long poll waits for at most", _s(waiting.LONGEST_WAIT_S)],
-        ["jobs that are waited for are looked at every", _s(waiting.LOOK_EVERY_S)],
-        ["long polls at a time, of the web process's threads", f"{waiting.MOST_WAITS} of {waiting.SERVER_THREADS}"],
-        ["queued jobs before one that are counted for its `waiting.position`", str(line.LONGEST_COUNTED)],
+        ["a long poll waits for at most", _s(long_polls.LONGEST_WAIT_S)],
+        ["jobs that are waited for are looked at every", _s(long_polls.LOOK_EVERY_S)],
+        [
+            "long polls at a time, of the web process's threads",
+            f"{long_polls.MOST_WAITS} of {long_polls.SERVER_THREADS}",
+        ],
+        ["queued jobs before one that are counted for its `waiting.position`", str(queue_position.LONGEST_COUNTED)],
         ["largest request body of the API", f"{parser.LARGEST_BODY_BYTES} bytes"],
         ["a notice is tried again after", timetable],
         ["exit status of a process that its watchdog ended", str(watchdog.STUCK)],
@@ -229,7 +221,7 @@ def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = load({"RUSHES_DATA_DIR": folder, "RUSHES_S3_BUCKET": "our-videos"})
         database = Database(settings.database_url)
-        schema.upgrade(database)
+        migrate.upgrade(database)
         database.close()
         app = create_app(settings)
         made: dict[str, Any] = app.extensions["rushes.openapi"]()

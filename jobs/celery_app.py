@@ -8,11 +8,13 @@ from typing import Any
 
 from celery import signals
 
-from jobs import heartbeats, logs, process
+from jobs import logs
 from jobs.broker import working_app
-from jobs.database import Database
 from jobs.errors import BadSettings
 from jobs.settings import load, process_name
+from jobs.store import heartbeats
+from jobs.store.database import Database
+from jobs.worker import process
 
 try:
     settings = load()

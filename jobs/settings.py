@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from jobs.errors import BadSettings
-from jobs.generation import RESOLUTIONS, Mode
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS, Terms
+from jobs.request.generation import RESOLUTIONS, Mode
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),

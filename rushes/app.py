@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from flask import Flask
 
-from jobs import schema
-from jobs.assembly import bucket, bucket_for_links
 from jobs.broker import ringing_app
-from jobs.database import Database
 from jobs.errors import BadSettings
-from jobs.intake import Intake
-from jobs.key_uses import KeyUses
+from jobs.intake.key_uses import KeyUses
+from jobs.intake.orders import Intake
 from jobs.logs import configure, hide
 from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
+from jobs.store import migrate
+from jobs.store.database import Database
+from jobs.worker.bootstrap import bucket, bucket_for_links
 from rushes import health, metrics
-from rushes.api import attention, auth, callbacks, costs, docs, limits, notices, problems, request_ids
+from rushes.api import attention, callbacks, costs, docs, notices
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
-from rushes.api.limits import KeyLimits
-from rushes.api.openapi import DescribedApi
-from rushes.api.waiting import Waits
+from rushes.api.edge import auth, limits, problems, request_ids
+from rushes.api.edge.limits import KeyLimits
+from rushes.api.edge.long_polls import Waits
+from rushes.api.edge.openapi import DescribedApi
 from rushes.local.parent import die_with_parent
 from webhooks import headers, receiver
 
@@ -45,7 +46,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     hide(settings.secrets)
     providers = on_terms(settings.terms)
     database = Database(settings.database_url)
-    schema.check(database)
+    migrate.check(database)
     ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
     app = Flask(__name__, static_folder=None)
     app.config.update(OPENAPI)

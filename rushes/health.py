@@ -12,9 +12,9 @@ from flask.typing import ResponseReturnValue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from jobs import heartbeats
-from jobs.database import Database, DatabaseUnavailable
 from jobs.settings import Settings
+from jobs.store import heartbeats
+from jobs.store.database import Database, DatabaseUnavailable
 from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
 

@@ -10,16 +10,17 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, request
 from sqlalchemy.engine import Connection
 
-from jobs import attention, heartbeats
-from jobs.attention import Looking
-from jobs.database import Database
-from jobs.error_codes import REASONS
-from jobs.models import jobs
+from jobs.machine.error_codes import REASONS
+from jobs.machine.states import State
 from jobs.providers.base import Provider
+from jobs.reports import attention
+from jobs.reports.attention import Looking
 from jobs.settings import Settings
-from jobs.states import State
-from jobs.sweep import SWEPT
-from rushes.api.problems import NotInstalled
+from jobs.store import heartbeats
+from jobs.store.database import Database
+from jobs.store.tables import jobs
+from jobs.worker.sweep import SWEPT
+from rushes.api.edge.problems import NotInstalled
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily

@@ -16,9 +16,9 @@ from urllib.parse import urljoin
 import requests
 import urllib3.exceptions
 
-from storage.connections import Switch
 from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
-from storage.guard import check_url, masked
+from storage.outbound.connections import Switch
+from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
 CHUNK_BYTES = 256 << 10

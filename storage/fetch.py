@@ -9,7 +9,7 @@ import requests
 
 from storage.download import Download, FetchLimits, as_https
 from storage.errors import LinkUnavailable
-from storage.guard import masked
+from storage.outbound.guard import masked
 from storage.spool import Spooled
 
 __all__ = ["FetchLimits", "Spooled", "fetch_to_spool"]

@@ -15,8 +15,8 @@ import pytest
 import requests
 from canaries import canary
 
-from jobs import schema
-from jobs.database import Database
+from jobs.store import migrate
+from jobs.store.database import Database
 from rushes.local.ports import free_ports
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
@@ -95,7 +95,7 @@ def migrated_name(postgres: Postgres) -> str:
 
 def _migrate(url: str) -> None:
     database = Database(url)
-    schema.upgrade(database)
+    migrate.upgrade(database)
     database.close()
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 
-from jobs import schema
 from jobs.broker import ringing_app
-from jobs.database import Database, DatabaseUnavailable
 from jobs.errors import BadSettings
 from jobs.logs import configure, hide
 from jobs.providers.registry import PROVIDERS
 from jobs.ringer import CeleryRinger, RingerThread
 from jobs.settings import Settings, load
+from jobs.store import migrate
+from jobs.store.database import Database, DatabaseUnavailable
 from webhooks import headers
 from webhooks.receiver import Receiver, blueprint
 
@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         raise SystemExit(f"These settings keep the receiver from starting:\n{e}") from e
     hide(settings.secrets)
     database = Database(settings.database_url)
-    schema.check(database)
+    migrate.check(database)
     ringer = RingerThread(CeleryRinger(ringing_app(settings)))
     app = Flask(__name__, static_folder=None)
     headers.install(app)

@@ -15,13 +15,13 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
-from jobs.models import Instant, notice_tries, notices
-from jobs.notices import is_due
-from jobs.parts import Parts
-from jobs.sweep import NOTIFY
-from storage.connections import Switch
+from jobs.steps.resources import Parts
+from jobs.store.notices import is_due
+from jobs.store.tables import Instant, notice_tries, notices
+from jobs.worker.sweep import NOTIFY
 from storage.errors import LinkForbidden
-from storage.guard import check_url, masked
+from storage.outbound.connections import Switch
+from storage.outbound.guard import check_url, masked
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 
 # After each failed try: 5 s, 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h; then it rests until somebody replays it.

@@ -15,13 +15,15 @@ from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError
 
-from jobs import callback_urls, inbox, strict_json
-from jobs.database import Database, DatabaseUnavailable
+from jobs import callback_urls
 from jobs.errors import BadReport
-from jobs.inbox import Callback, Kept
 from jobs.providers.base import Provider, ReportState
+from jobs.request import strict_json
 from jobs.ringer import Ringer
 from jobs.settings import Settings
+from jobs.store import callbacks
+from jobs.store.callbacks import Callback, Kept
+from jobs.store.database import Database, DatabaseUnavailable
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
 KEPT_HEADERS = (
@@ -109,7 +111,7 @@ def _write(receiver: Receiver, callback: Callback) -> Kept:
     database = receiver.database
     with database.write() as db:
         now = database.clock(db)
-        return inbox.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
+        return callbacks.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
 
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:

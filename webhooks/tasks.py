@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from jobs.process import working
-from jobs.sweep import NOTIFY, guarded
+from jobs.worker.process import working
+from jobs.worker.sweep import NOTIFY, guarded
 from webhooks import delivery
 
 

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -31,6 +30,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal
+from jobs.request.generation import Generation, Mode
 
 # "Common Input": counted in characters; nothing says that it is done in any other way.
 PROMPT = Text(5000, required=True)

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -34,6 +33,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, header, refusal
+from jobs.request.generation import Generation, Mode
 
 # The service answers as zod does (`details` by field), which counts in UTF-16 code units.
 PROMPT = Text(5000, required=True, utf16=True)

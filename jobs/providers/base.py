@@ -10,8 +10,8 @@ from typing import Any
 
 from marshmallow import Schema
 
-from jobs.generation import Generation, Mode
 from jobs.providers.capabilities import Ability, Callbacks, MediaSet, Polling
+from jobs.request.generation import Generation, Mode
 
 
 class ReportState(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from jobs.generation import LARGEST_SEED, RATIOS, RESOLUTIONS
+from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS
 
 
 class Why(StrEnum):

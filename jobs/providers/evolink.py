@@ -15,7 +15,6 @@ from urllib.parse import quote
 from marshmallow import fields, validate
 
 from jobs.errors import BadReport
-from jobs.generation import LARGEST_SEED, Generation, Mode
 from jobs.providers.answers import (
     LONGEST_TASK_ID,
     CallbackSchema,
@@ -32,6 +31,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal
+from jobs.request.generation import LARGEST_SEED, Generation, Mode
 
 # "Each character/letter counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
 PROMPT = Text(5000, required=True, beyond=Why.ALTERED)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jobs.generation import Generation
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Ability, MediaSet, Misfit, Text, Voices, Why
+from jobs.request.generation import Generation
 
 
 def fit(spec: Generation, provider: Provider, callback_url: str | None = None) -> Request | list[Misfit]:

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from jobs.errors import BadReport
-from jobs.generation import Generation, Mode
 from jobs.providers.answers import link, mapping, part, status, task_id, text
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
 from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal
+from jobs.request.generation import Generation, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
 PROMPT = Text(5000, required=True)  # not stated; the upstream's limit

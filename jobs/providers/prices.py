@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.generation import Generation
 from jobs.providers.base import Provider
+from jobs.request.generation import Generation
 
 # Nobody has measured the input yet. Pages that say how long the input of an edit may be say 10 s, or 15 s at most.
 LONGEST_INPUT_S = 15

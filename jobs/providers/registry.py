@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from jobs.generation import RESOLUTIONS, Mode
 from jobs.providers.aivideoapi import AIVIDEOAPI
 from jobs.providers.apiframe import APIFRAME
 from jobs.providers.base import Provider
 from jobs.providers.easyrouter import EASYROUTER
 from jobs.providers.evolink import EVOLINK
 from jobs.providers.gravitex import GRAVITEX
+from jobs.request.generation import RESOLUTIONS, Mode
 
 PROVIDERS: dict[str, Provider] = {p.name: p for p in (AIVIDEOAPI, APIFRAME, EASYROUTER, GRAVITEX, EVOLINK)}
 

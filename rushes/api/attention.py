@@ -11,15 +11,15 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from marshmallow import fields, validate
 
-from jobs import attention
-from jobs.attention import Item, Looking
-from jobs.database import Database
-from jobs.error_codes import REASONS
+from jobs.machine.error_codes import REASONS
 from jobs.providers.base import Provider
-from jobs.request_schema import Strict
+from jobs.reports import attention
+from jobs.reports.attention import Item, Looking
+from jobs.request.schema import Strict
 from jobs.settings import Settings
-from rushes.api.parser import StrictBlueprint
-from rushes.api.schemas import Answer
+from jobs.store.database import Database
+from rushes.api.edge.parser import StrictBlueprint
+from rushes.api.schemas.jobs import Answer
 
 USUAL = 100
 

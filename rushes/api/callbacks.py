@@ -12,17 +12,17 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
 
-from jobs import inbox
-from jobs.database import Database
-from jobs.inbox import CALLBACK_ID
-from jobs.models import inbox as table
+from jobs.machine.job_json import iso
+from jobs.machine.states import next_step
 from jobs.ringer import Ringer
-from jobs.states import next_step
-from jobs.view import iso
-from rushes.api import answers, cursors
-from rushes.api.notice_schemas import CallbackListSchema, CallbackSchema, CallbacksQuerySchema, WholeCallbackSchema
-from rushes.api.parser import StrictBlueprint
-from rushes.api.problems import MEDIA_TYPE, ProblemSchema
+from jobs.store import callbacks
+from jobs.store.callbacks import CALLBACK_ID
+from jobs.store.database import Database
+from jobs.store.tables import inbox as table
+from rushes.api.edge import answers, cursors
+from rushes.api.edge.parser import StrictBlueprint
+from rushes.api.edge.problems import MEDIA_TYPE, ProblemSchema
+from rushes.api.schemas.notices import CallbackListSchema, CallbackSchema, CallbacksQuerySchema, WholeCallbackSchema
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def blueprint(api: CallbacksApi) -> Blueprint:
         limit = query["limit"]
         before = _place(query["cursor"], query) if "cursor" in query else None
         with api.database.read() as db:
-            rows = inbox.page(db, _wanted(query), before=before, limit=limit + 1)
+            rows = callbacks.page(db, _wanted(query), before=before, limit=limit + 1)
         found = [_shown(row) for row in rows[:limit]]
         cursor = cursors.write(found[-1]["id"], of=query) if len(rows) > limit else None
         return answers.page(found, cursor)
@@ -58,7 +58,7 @@ def blueprint(api: CallbacksApi) -> Blueprint:
     def show(callback_id: str) -> ResponseReturnValue:
         """One callback, with the headers that were kept and its body."""
         with api.database.read() as db:
-            row = inbox.find(db, callback_id)
+            row = callbacks.find(db, callback_id)
         return {**_shown(row), "headers": row["headers"], **_body(row["body"])}
 
     @routes.post("/<callback_id>/replay")
@@ -68,8 +68,8 @@ def blueprint(api: CallbacksApi) -> Blueprint:
     def replay(callback_id: str) -> ResponseReturnValue:
         """Let a callback count as one that has just come: its job asks the gateway again."""
         with api.database.write() as db:
-            state = inbox.replay(db, callback_id, now=api.database.clock(db))
-            row = inbox.find(db, callback_id)
+            state = callbacks.replay(db, callback_id, now=api.database.clock(db))
+            row = callbacks.find(db, callback_id)
         api.ringer.ring(next_step(state, unread=True), row["job_id"])
         return _shown(row), 202
 

@@ -11,16 +11,16 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from marshmallow import fields, validate
 
-from jobs import costs
-from jobs.costs import LINES, PAID_NOT_DELIVERED, Sum
-from jobs.database import Database
 from jobs.errors import BadRequest
+from jobs.machine.rows import Standing
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Standing
-from jobs.request_schema import Strict
-from jobs.spending import day_of
-from rushes.api.parser import StrictBlueprint
-from rushes.api.schemas import Answer
+from jobs.reports import costs
+from jobs.reports.costs import LINES, PAID_NOT_DELIVERED, Sum
+from jobs.request.schema import Strict
+from jobs.store.database import Database
+from jobs.store.spending import day_of
+from rushes.api.edge.parser import StrictBlueprint
+from rushes.api.schemas.jobs import Answer
 
 USUAL_DAYS = 30  # where no day is named, today included
 LONGEST_DAYS = 366

@@ -13,23 +13,31 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
-from jobs import intake, line, listing, store, wishes
-from jobs.database import Database
 from jobs.errors import UnknownJob
-from jobs.intake import Intake, Quote
-from jobs.listing import Filters, Place
-from jobs.records import Case, Job
-from jobs.request_schema import RequestSchema
+from jobs.intake import changes, orders
+from jobs.intake.orders import Intake, Quote
+from jobs.machine.job_json import iso, job_view
+from jobs.machine.rows import Case, Job
+from jobs.machine.states import State, next_step
+from jobs.reports import listing, queue_position
+from jobs.reports.listing import Filters, Place
+from jobs.request.schema import RequestSchema
 from jobs.ringer import Ringer
-from jobs.states import State, next_step
-from jobs.view import iso, job_view
-from rushes.api import cursors, waiting
-from rushes.api.answers import answer, page
-from rushes.api.parser import StrictBlueprint, read_json
-from rushes.api.problems import MEDIA_TYPE, NotArchived, ProblemSchema
-from rushes.api.queries import ListQuerySchema, QuoteQuerySchema, RetrySchema, VideoQuerySchema, WaitQuerySchema
-from rushes.api.schemas import EventListSchema, JobListSchema, JobSchema, QuoteSchema
-from rushes.api.waiting import Waits
+from jobs.store import leases
+from jobs.store.database import Database
+from rushes.api.edge import cursors, long_polls
+from rushes.api.edge.answers import answer, page
+from rushes.api.edge.long_polls import Waits
+from rushes.api.edge.parser import StrictBlueprint, read_json
+from rushes.api.edge.problems import MEDIA_TYPE, NotArchived, ProblemSchema
+from rushes.api.schemas.jobs import EventListSchema, JobListSchema, JobSchema, QuoteSchema
+from rushes.api.schemas.parameters import (
+    ListQuerySchema,
+    QuoteQuerySchema,
+    RetrySchema,
+    VideoQuerySchema,
+    WaitQuerySchema,
+)
 from storage.bucket import Bucket
 from storage.keys import VIDEO, poster_key
 
@@ -69,9 +77,9 @@ def blueprint(api: JobsApi) -> Blueprint:
         body = read_json(request)  # intake reads it by its schema, for every face
         body = {} if body is None else body
         if query["dry_run"]:
-            return answer(_quoted(intake.quote(body, api.intake)))
+            return answer(_quoted(orders.quote(body, api.intake)))
         key = request.headers.get("Idempotency-Key")
-        case, replayed = intake.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
+        case, replayed = orders.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
         if not replayed:
             api.ringer.ring("jobs.submit", case.job.id)
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
@@ -91,7 +99,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         with api.database.read() as db:
             places = listing.page(db, _filters(query), after=after, limit=query["limit"] + 1)
             shown, more = places[: query["limit"]], places[query["limit"] :]
-            found = [job_view(case) for case in store.read_shown(db, [place.id for place in shown])]
+            found = [job_view(case) for case in leases.read_shown(db, [place.id for place in shown])]
         last = shown[-1] if more else None
         return page(found, last and cursors.write(last.created_at.isoformat(), last.id, of=query))
 
@@ -112,7 +120,7 @@ def blueprint(api: JobsApi) -> Blueprint:
             headers["Retry-After"] = str(WAIT_AGAIN_S)
         elif query["wait"]:
             case, position = _look(api, job_id)
-        etag = waiting.seen(case.job).etag
+        etag = long_polls.seen(case.job).etag
         headers["ETag"] = f'W/"{etag}"'
         if request.if_none_match.contains_weak(etag):
             return "", 304, headers
@@ -125,7 +133,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         """A job's history, oldest first."""
         with api.database.read() as db:
             _case(db, job_id)
-            lines = store.history(db, job_id)
+            lines = leases.history(db, job_id)
         shown = ("event", "attempt", "from_state", "to_state", "detail")
         return answer({"data": [{"at": iso(line["at"]), **{k: line[k] for k in shown}} for line in lines]})
 
@@ -156,7 +164,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     @routes.alt_response(**unknown)
     def cancel(job_id: str) -> ResponseReturnValue:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
-        case = wishes.cancel(_known(job_id), api.intake)
+        case = changes.cancel(_known(job_id), api.intake)
         _ring(api.ringer, case)
         return answer(job_view(case), 200 if case.job.state is State.CANCELLED else 202)
 
@@ -170,7 +178,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def retry(body: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """Try a failed job again: its copying if that failed, else with a new order."""
         accept = bool(body.get("accept_double_charge"))
-        case = wishes.retry(_known(job_id), api.intake, accept_double_charge=accept)
+        case = changes.retry(_known(job_id), api.intake, accept_double_charge=accept)
         _ring(api.ringer, case)
         return answer(job_view(case), 202)
 
@@ -187,12 +195,12 @@ def _look(api: JobsApi, job_id: str) -> tuple[Case, int | None]:
     """A job as it stands, and its place in line. Raises UnknownJob."""
     with api.database.read() as db:
         case = _case(db, job_id)
-        return case, line.position(db, case.job)
+        return case, queue_position.position(db, case.job)
 
 
 def _wait(api: JobsApi, job: Job, timeout_s: float) -> bool:
     """Wait for the job's end, or with If-None-Match for a change. False: too many others wait. Holds no connection."""
-    now = waiting.seen(job)
+    now = long_polls.seen(job)
     if request.if_none_match:
         if not request.if_none_match.contains_weak(now.etag):
             return True
@@ -235,7 +243,7 @@ def _known(job_id: str) -> str:
 
 def _case(db: Connection, job_id: str) -> Case:
     """A job without its letters. Raises UnknownJob."""
-    found = store.read_shown(db, [_known(job_id)])
+    found = leases.read_shown(db, [_known(job_id)])
     if not found:
         raise UnknownJob(f"No job {job_id}.")
     return found[0]

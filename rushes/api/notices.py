@@ -12,15 +12,17 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
 
-from jobs import notices
-from jobs.database import Database
-from jobs.models import notices as table
-from jobs.notices import NOTICE_ID, STATES, NoticeState
+from jobs.machine.job_json import iso
 from jobs.ringer import Ringer
-from jobs.sweep import NOTIFY
-from jobs.view import iso
-from rushes.api import answers, cursors
-from rushes.api.notice_schemas import (
+from jobs.store import notices
+from jobs.store.database import Database
+from jobs.store.notices import NOTICE_ID, STATES, NoticeState
+from jobs.store.tables import notices as table
+from jobs.worker.sweep import NOTIFY
+from rushes.api.edge import answers, cursors
+from rushes.api.edge.parser import StrictBlueprint
+from rushes.api.edge.problems import MEDIA_TYPE, ProblemSchema
+from rushes.api.schemas.notices import (
     NoticeListSchema,
     NoticeSchema,
     NoticesQuerySchema,
@@ -28,9 +30,7 @@ from rushes.api.notice_schemas import (
     ReplayFailedSchema,
     WholeNoticeSchema,
 )
-from rushes.api.parser import StrictBlueprint
-from rushes.api.problems import MEDIA_TYPE, ProblemSchema
-from storage.guard import masked
+from storage.outbound.guard import masked
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
-from jobs import gateways
-from jobs.database import Database
 from jobs.providers.base import Provider
+from jobs.reports.providers import overview
 from jobs.settings import Settings
-from rushes.api.parser import StrictBlueprint
-from rushes.api.problems import MEDIA_TYPE, ProblemSchema, UnknownProvider
-from rushes.api.provider_schemas import ProviderListSchema, ProviderSchema
+from jobs.store.database import Database
+from rushes.api.edge.parser import StrictBlueprint
+from rushes.api.edge.problems import MEDIA_TYPE, ProblemSchema, UnknownProvider
+from rushes.api.schemas.providers import ProviderListSchema, ProviderSchema
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     @routes.response(200, ProviderListSchema)
     def list_() -> ResponseReturnValue:
         """Every gateway, those without an API key included."""
-        return {"data": _overview(api, api.providers)}
+        return {"data": _shown(api, api.providers)}
 
     @routes.get("/<name>")
     @routes.response(200, ProviderSchema)
@@ -46,11 +46,11 @@ def blueprint(api: ProvidersApi) -> Blueprint:
         """One gateway."""
         if name not in api.providers:
             raise UnknownProvider(f"No gateway {name[:40]!r}; there are {', '.join(sorted(api.providers))}.")
-        return _overview(api, {name: api.providers[name]})[0]
+        return _shown(api, {name: api.providers[name]})[0]
 
     return routes
 
 
-def _overview(api: ProvidersApi, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
+def _shown(api: ProvidersApi, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
     with api.database.read() as db:
-        return gateways.overview(db, providers, api.settings, now=api.database.clock(db))
+        return overview(db, providers, api.settings, now=api.database.clock(db))

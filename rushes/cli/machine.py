@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs import schema
-from jobs.database import Database, DatabaseUnavailable
 from jobs.errors import BadSettings
-from jobs.schema import SchemaOutdated
 from jobs.settings import Settings, load
-from rushes.cli import failures
-from rushes.cli.failures import Failure
+from jobs.store import migrate
+from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.migrate import SchemaOutdated
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
 
 DATABASE = frozenset({"RUSHES_DATABASE_URL", "RUSHES_DATABASE_URL_FILE"})
@@ -37,7 +37,7 @@ def database(settings: Settings, *, checked: bool = True) -> Iterator[Database]:
     try:
         with told():
             if checked:
-                schema.check(opened)
+                migrate.check(opened)
             yield opened
     finally:
         opened.close()

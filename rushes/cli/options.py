@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import click
 
-from rushes.cli import failures
-from rushes.cli.failures import Failure
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, and nothing else, on stdout.")
 data_dir = click.option(

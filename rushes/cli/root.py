@@ -12,28 +12,28 @@ from typing import Any, NoReturn
 import click
 from click.exceptions import NoSuchCommand
 
-from rushes.cli import failures, output
-from rushes.cli.failures import Failure
+from rushes.cli.terminal import failures, output
+from rushes.cli.terminal.failures import Failure
 
 # name → module, and what the list of commands says
 COMMANDS = {
-    "up": ("rushes.cli.up", "Run the whole service on this machine."),
-    "demo": ("rushes.cli.demo", "See five videos made and archived, in a minute, without any key."),
-    "sandbox": ("rushes.cli.sandbox", "Run the stand-in for the five gateways alone."),
-    "submit": ("rushes.cli.submit", "Ask for a video."),
-    "jobs": ("rushes.cli.jobs", "List, show, watch, cancel and retry jobs."),
-    "videos": ("rushes.cli.videos", "List, link and download what is archived."),
-    "notices": ("rushes.cli.notices", "What pipelines were told; tell them again."),
-    "callbacks": ("rushes.cli.callbacks", "What gateways called back with; let it count again."),
-    "providers": ("rushes.cli.providers", "What the gateways can do, cost, and how they stand."),
-    "costs": ("rushes.cli.costs", "What the orders came to."),
-    "attention": ("rushes.cli.attention", "What needs a person."),
-    "audit": ("rushes.cli.audit", "Hold the account, and the database against the bucket."),
-    "keys": ("rushes.cli.keys", "Create, list and revoke API keys."),
-    "db": ("rushes.cli.db", "Bring the database up to date, check, back up, prune."),
-    "doctor": ("rushes.cli.doctor", "Check this installation, and say what to mend."),
-    "sweep": ("rushes.cli.sweep", "Run what is due, here and now, without Celery."),
-    "completion": ("rushes.cli.completion", "Print a shell's completion script."),
+    "up": ("rushes.cli.commands.up", "Run the whole service on this machine."),
+    "demo": ("rushes.cli.commands.demo", "See five videos made and archived, in a minute, without any key."),
+    "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),
+    "submit": ("rushes.cli.commands.submit", "Ask for a video."),
+    "jobs": ("rushes.cli.commands.jobs", "List, show, watch, cancel and retry jobs."),
+    "videos": ("rushes.cli.commands.videos", "List, link and download what is archived."),
+    "notices": ("rushes.cli.commands.notices", "What pipelines were told; tell them again."),
+    "callbacks": ("rushes.cli.commands.callbacks", "What gateways called back with; let it count again."),
+    "providers": ("rushes.cli.commands.providers", "What the gateways can do, cost, and how they stand."),
+    "costs": ("rushes.cli.commands.costs", "What the orders came to."),
+    "attention": ("rushes.cli.commands.attention", "What needs a person."),
+    "audit": ("rushes.cli.commands.audit", "Hold the account, and the database against the bucket."),
+    "keys": ("rushes.cli.commands.keys", "Create, list and revoke API keys."),
+    "db": ("rushes.cli.commands.db", "Bring the database up to date, check, back up, prune."),
+    "doctor": ("rushes.cli.commands.doctor", "Check this installation, and say what to mend."),
+    "sweep": ("rushes.cli.commands.sweep", "Run what is due, here and now, without Celery."),
+    "completion": ("rushes.cli.commands.completion", "Print a shell's completion script."),
 }
 
 _CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in failures.MEANINGS.items())

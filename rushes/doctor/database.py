@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from jobs import schema
-from jobs.database import Database, DatabaseUnavailable
-from jobs.schema import SchemaOutdated
 from jobs.settings import Settings
+from jobs.store import migrate
+from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.migrate import SchemaOutdated
 from rushes.doctor.findings import Findings, fail, ok, warn
 
-SKEW_S = 5  # rows written further in the future count as due (jobs/store.py)
+SKEW_S = 5  # rows written further in the future count as due (jobs/store/leases.py)
 
 
 def look(settings: Settings) -> Findings:
@@ -21,7 +21,7 @@ def look(settings: Settings) -> Findings:
         with database.read() as db:
             asked = datetime.now(UTC)
             skew_s = abs((database.clock(db) - asked).total_seconds())
-        schema.check(database)
+        migrate.check(database)
     except DatabaseUnavailable as error:
         yield fail("database", f"{kind}: {error}", "is it running, and is RUSHES_DATABASE_URL the one that you mean?")
     except SchemaOutdated as error:

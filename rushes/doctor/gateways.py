@@ -12,8 +12,8 @@ from jobs.errors import BadReport
 from jobs.providers.base import Provider
 from jobs.providers.client import Account, Answered, ProviderClient, json_body
 from jobs.providers.registry import PROVIDERS
-from jobs.reconcile import CLOCK_TOLERANCE
 from jobs.settings import Settings
+from jobs.steps.reconciliation import CLOCK_TOLERANCE
 from rushes.doctor.examination import Check
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 

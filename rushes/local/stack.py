@@ -16,10 +16,10 @@ from typing import Any
 
 import requests
 
-from jobs import api_keys
-from jobs.database import Database
+from jobs.intake import api_keys
 from jobs.settings import Settings, load
-from jobs.watchdog import STUCK
+from jobs.store.database import Database
+from jobs.worker.watchdog import STUCK
 from rushes.local import installation, procfile
 from rushes.local.folder import Folder
 from rushes.local.output import OnLine

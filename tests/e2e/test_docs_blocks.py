@@ -20,8 +20,8 @@ import pytest
 import yaml
 from whole_machine import RUSHES, environment, launch
 
-from jobs import api_keys
-from jobs.database import Database
+from jobs.intake import api_keys
+from jobs.store.database import Database
 from rushes.local.ports import free_ports
 
 ROOT = Path(__file__).parents[2]

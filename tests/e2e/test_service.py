@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from celery import Celery
 from celery.result import AsyncResult
 
-from jobs import models
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.store import tables
 
 PROVIDERS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 
@@ -48,7 +48,7 @@ def test_a_flushed_valkey_in_the_middle_of_50_jobs_loses_none(service: Any, sand
     def flush_while(*wanted: State) -> None:
         def some() -> bool:
             with service.database.read() as db:
-                found = set(db.execute(sa.select(models.jobs.c.state)).scalars())
+                found = set(db.execute(sa.select(tables.jobs.c.state)).scalars())
             return bool(found & set(wanted))
 
         service.await_(some, f"a job in {wanted}")
@@ -145,7 +145,7 @@ def test_a_slow_gateway_does_not_delay_the_sweep_past_its_interval_nor_other_gat
 
     def watched() -> bool:
         with service.database.read() as db:
-            row = sa.select(models.heartbeats.c.seen_at).where(models.heartbeats.c.name == "swept")
+            row = sa.select(tables.heartbeats.c.seen_at).where(tables.heartbeats.c.name == "swept")
             at = db.execute(row).scalar_one()
         if at not in marks:
             marks.append(at)

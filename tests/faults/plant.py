@@ -19,10 +19,11 @@ from stand_ins import StandIns
 from tcp_proxy import Proxy
 from wire_words import PostgresReader
 
-from jobs import api_keys, models, schema
-from jobs.database import Database
+from jobs.intake import api_keys
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
+from jobs.store import migrate, tables
+from jobs.store.database import Database
 from rushes.local import procfile
 from rushes.local.folder import new_secret
 from rushes.local.ports import free_ports
@@ -84,7 +85,7 @@ class Plant:
         (folder / "data").mkdir()
         url = postgres.create_database("rushes") if postgres else f"sqlite:///{folder}/data/rushes.db"
         self.database = Database(url)
-        schema.upgrade(self.database)
+        migrate.upgrade(self.database)
         _, self.key = api_keys.create(self.database, "faults")
         # One proxy for each process and each thing it stands on, so that a fault befalls that process alone.
         names = [*roles, *(f"{role}-2" for role in roles)]
@@ -231,8 +232,8 @@ class Plant:
     def _beats(self, name: str, role: str) -> bool:
         pid = self.supervisor.pids[name]
         with self.database.read() as db:
-            row = sa.select(models.heartbeats.c.seen_at).where(
-                models.heartbeats.c.role == role, models.heartbeats.c.name.endswith(f":{pid}")
+            row = sa.select(tables.heartbeats.c.seen_at).where(
+                tables.heartbeats.c.role == role, tables.heartbeats.c.name.endswith(f":{pid}")
             )
             seen_at = db.execute(row).scalar_one_or_none()
             age = None if seen_at is None else self.database.clock(db) - seen_at

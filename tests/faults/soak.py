@@ -18,8 +18,8 @@ from random import Random
 from misfortunes import MISFORTUNES
 from plant import Plant, plant
 
+from jobs.machine.states import ENDED, State
 from jobs.providers.registry import PROVIDERS
-from jobs.states import ENDED, State
 from rushes.local.folder import new_secret
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor

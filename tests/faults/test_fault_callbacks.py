@@ -13,8 +13,8 @@ import requests
 import sqlalchemy as sa
 from plant import Plant
 
-from jobs import models
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.store import tables
 
 CALLERS = ["aivideoapi", "apiframe", "evolink"]
 MENU: dict[str, dict[str, Any]] = {
@@ -117,7 +117,7 @@ def test_callers_who_never_finish_their_sentence_keep_no_honest_one_waiting(plan
 
 def kept(plant: Plant, job_id: str) -> int:
     with plant.database.read() as db:
-        rows = sa.select(sa.func.count()).select_from(models.inbox).where(models.inbox.c.job_id == job_id)
+        rows = sa.select(sa.func.count()).select_from(tables.inbox).where(tables.inbox.c.job_id == job_id)
         return int(db.execute(rows).scalar_one())
 
 

@@ -7,8 +7,8 @@ import time
 from plant import Plant
 from wire_words import commit_of
 
-from jobs.states import State
-from jobs.submission import SEND_WITHIN_S
+from jobs.machine.states import State
+from jobs.steps.submission import SEND_WITHIN_S
 
 
 def test_a_worker_frozen_in_its_submit_past_the_hold_finds_the_job_taken_over_and_buys_nothing(plant: Plant) -> None:

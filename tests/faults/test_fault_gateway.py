@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from plant import Plant
 
+from jobs.machine.rows import Standing
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Standing
-from jobs.states import State
 
 LOSSES = ["reset", "502", "tls", "drip"]
 PAST_THE_DEADLINE_S = 12

@@ -10,9 +10,9 @@ from pipeline import Pipeline
 from plant import Plant
 from wire_words import commit_of, is_final, request_of
 
-from jobs import models
-from jobs.records import Standing
-from jobs.states import State
+from jobs.machine.rows import Standing
+from jobs.machine.states import State
+from jobs.store import tables
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_notifier_killed_before_the_answer_sends_the_same_notice_again(plant: 
 
     def delivered() -> bool:
         with plant.database.read() as db:
-            row = sa.select(models.notices.c.delivered_at).where(models.notices.c.job_id == job_id)
+            row = sa.select(tables.notices.c.delivered_at).where(tables.notices.c.job_id == job_id)
             return db.execute(row).scalar_one() is not None
 
     plant.await_(delivered, "the notice's delivery")
@@ -140,7 +140,7 @@ def test_a_web_process_killed_with_a_callback_kept_and_nobody_told_loses_nothing
     plant.kill("web")
     plant.book.await_archived(job_id)  # while there is no web process
     with plant.database.read() as db:
-        kept = db.execute(sa.select(models.inbox.c.read_at).where(models.inbox.c.job_id == job_id)).scalars().all()
+        kept = db.execute(sa.select(tables.inbox.c.read_at).where(tables.inbox.c.job_id == job_id)).scalars().all()
     assert len(kept) == 1
     assert kept[0] is not None
     assert plant.book.sold(job_id)[0]["callbacks"][0]["status"] is None  # the gateway heard nothing from us

@@ -11,8 +11,8 @@ import requests
 from plant import Plant
 from wire_words import commit_of
 
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.states import State
 
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from plant import ROLES, ROOT, Plant
 
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.states import State
 
 STANDARD_STREAMS = 3
 RUSHES = Path(sys.executable).parent / "rushes"

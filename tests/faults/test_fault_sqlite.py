@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from plant import Plant, family
 from plant import plant as running_plant
 
-from jobs import models, schema
-from jobs.database import Database
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.store import migrate, tables
+from jobs.store.database import Database
 from rushes.local.seaweedfs import SeaweedFS
 
 WRITERS, EACH = 4, 150
@@ -56,10 +56,10 @@ with Database(sys.argv[1], threads=1).write() as db:
 def database(tmp_path: Path) -> Iterator[Database]:
     """A database with one number in it."""
     database = Database(f"sqlite:///{tmp_path}/rushes.db")
-    schema.upgrade(database)
+    migrate.upgrade(database)
     with database.write() as db:
         row = {"provider": "evolink", "word": "counted", "times": 0, "last_at": database.clock(db)}
-        db.execute(sa.insert(models.unknown_words).values(**row))
+        db.execute(sa.insert(tables.unknown_words).values(**row))
     yield database
     database.close()
 
@@ -73,7 +73,7 @@ def run(script: str, database: Database, *arguments: str) -> subprocess.Popen[st
 
 def number(database: Database) -> int:
     with database.read() as db:
-        return int(db.execute(sa.select(models.unknown_words.c.times)).scalar_one())
+        return int(db.execute(sa.select(tables.unknown_words.c.times)).scalar_one())
 
 
 def is_whole(database: Database) -> bool:
@@ -98,7 +98,7 @@ def test_a_writer_killed_in_its_transaction_leaves_no_trace_and_no_lock(database
     sleeper.communicate()
     begun = time.monotonic()
     with database.write() as db:
-        db.execute(sa.update(models.unknown_words).values(times=models.unknown_words.c.times + 1))
+        db.execute(sa.update(tables.unknown_words).values(times=tables.unknown_words.c.times + 1))
     assert time.monotonic() - begun < 2
     assert number(database) == 1
     assert is_whole(database)

@@ -6,7 +6,7 @@ import pytest
 from plant import Plant
 from wire_words import CONFLICT, SLOW_DOWN, is_final, request_of
 
-from jobs.states import State
+from jobs.machine.states import State
 
 ONE_CALL = 3  # tries that the S3 client makes of one call
 

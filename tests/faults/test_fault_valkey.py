@@ -10,8 +10,8 @@ from celery import Celery
 from plant import Plant
 from wire_words import command_of
 
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.states import State
 
 PROMPT_S = 2.5  # what a request may take while Valkey does not answer
 

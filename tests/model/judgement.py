@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from jobs import planning
-from jobs.decisions import Rules, decide
+from jobs.machine.decisions import Rules, decide
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Job, Letter, Standing
+from jobs.machine.states import State, next_state
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Job, Letter, Standing
 from jobs.settings import load
-from jobs.states import State, next_state
+from jobs.steps import planning
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AGES = (timedelta(minutes=1), timedelta(minutes=20), timedelta(days=3))  # fresh, ripe for a resubmit, past its life

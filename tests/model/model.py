@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from judgement import Judgement, judge, next_number, what_it_says
 
-from jobs.records import AttemptOutcome as A
-from jobs.states import ENDED, Event, State, next_state
+from jobs.machine.rows import AttemptOutcome as A
+from jobs.machine.states import ENDED, Event, State, next_state
 
 SETTLED = (A.DELIVERED, A.UNDELIVERED)
 WORKERS = ("A", "B")
@@ -371,7 +371,7 @@ def _bring_facts(w: World, facts: Facts) -> World:
 
 
 def _ring_if_due(w: World, m: Mechanism) -> World:
-    """jobs.steps.ring_if_due."""
+    """jobs.steps.step.ring_if_due."""
     return _ring(w, m) if due(w, m) else w
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from judgement import what_it_says
 from model import WORKERS, Facts, Mechanism, Worker, World, start, steps, wrong
 
-from jobs.records import AttemptOutcome as A
-from jobs.states import ENDED
+from jobs.machine.rows import AttemptOutcome as A
+from jobs.machine.states import ENDED
 
 Ways = dict[World, list[tuple[str, World]]]
 

@@ -10,7 +10,7 @@ import pytest
 from model import Mechanism
 from search import Explored, Ways, explore, is_paid_for, is_settled, path_to, stuck, ways_into
 
-from jobs.states import State
+from jobs.machine.states import State
 
 WITHOUT_FAULTS = frozenset({"", "time"})
 WITHOUT_LOSS = frozenset({""})

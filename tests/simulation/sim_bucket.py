@@ -16,7 +16,7 @@ from sim_world import World
 from storage.bucket import Bucket, BucketConfig, StoredVideo
 from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
 from storage.fetch import FetchLimits
-from storage.probe import Prober, VideoFacts
+from storage.proof.probe import Prober, VideoFacts
 from storage.spool import Spooled
 
 POSTER = b"\xff\xd8\xff poster"

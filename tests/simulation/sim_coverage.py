@@ -9,7 +9,7 @@ from typing import Any
 from sim_fate import FAULTS
 from sim_run import Run
 
-from jobs.states import TRANSITIONS
+from jobs.machine.states import TRANSITIONS
 
 POINTS = (
     "before a read",

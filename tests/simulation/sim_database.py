@@ -14,8 +14,8 @@ from typing import Any
 from sim_world import World
 from sqlalchemy.engine import Connection
 
-from jobs.database import Database, DatabaseUnavailable
-from jobs.models import metadata
+from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.tables import metadata
 
 
 class SimDatabase(Database):

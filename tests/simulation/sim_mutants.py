@@ -11,11 +11,13 @@ from unittest.mock import patch
 import sqlalchemy as sa
 from sim_bucket import SimBucket
 
-from jobs import decisions, models, reconcile, store, submission
+from jobs.machine import decisions
+from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.states import State
-from jobs.store import Held
+from jobs.steps import reconciliation, submission
+from jobs.store import leases, tables
+from jobs.store.leases import Held
 
 
 class Lack(NamedTuple):
@@ -27,37 +29,37 @@ class Lack(NamedTuple):
 
 def _as_it_stands(db: Any, case: Any) -> Any:
     """The case under the version that the row has by now: a comparison with it is no comparison."""
-    now = db.execute(sa.select(models.jobs.c.version).where(models.jobs.c.id == case.job.id)).scalar_one()
+    now = db.execute(sa.select(tables.jobs.c.version).where(tables.jobs.c.id == case.job.id)).scalar_one()
     return replace(case, job=replace(case.job, version=now))
 
 
 def _claim_without_version() -> dict[str, Any]:
-    real = store.claim
-    return {"jobs.store.claim": lambda db, case, **more: real(db, _as_it_stands(db, case), **more)}
+    real = leases.claim
+    return {"jobs.store.leases.claim": lambda db, case, **more: real(db, _as_it_stands(db, case), **more)}
 
 
 def _last_write_without_reading_again() -> dict[str, Any]:
     def stale(db: Any, held: Held) -> Held | None:
-        holder = store.read_case(db, held.job.id).job.holder
+        holder = leases.read_case(db, held.job.id).job.holder
         return Held(_as_it_stands(db, held.case), held.holder) if holder == held.holder else None
 
-    return {"jobs.store.read_held": stale}
+    return {"jobs.store.leases.read_held": stale}
 
 
 def _hold_ignored() -> dict[str, Any]:
     def is_due(job: Any, *, now: Any) -> bool:
         return job.alarm_at is not None and job.alarm_at <= now
 
-    return {"jobs.store._unheld": lambda now: sa.true(), "jobs.store.is_due": is_due}
+    return {"jobs.store.leases._unheld": lambda now: sa.true(), "jobs.store.leases.is_due": is_due}
 
 
 def _mark_without_hold() -> dict[str, Any]:
     def mark(db: Any, held: Held, number: int, *, hold_s: float, now: Any) -> bool:
-        row = sa.and_(models.attempts.c.job_id == held.job.id, models.attempts.c.number == number)
-        db.execute(sa.update(models.attempts).where(row).values(sending_at=now, sends=models.attempts.c.sends + 1))
+        row = sa.and_(tables.attempts.c.job_id == held.job.id, tables.attempts.c.number == number)
+        db.execute(sa.update(tables.attempts).where(row).values(sending_at=now, sends=tables.attempts.c.sends + 1))
         return True
 
-    return {"jobs.store.mark_sending": mark}
+    return {"jobs.store.leases.mark_sending": mark}
 
 
 def _lost_counts_as_unsent() -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _lost_counts_as_unsent() -> dict[str, Any]:
         answer = NotSent(answer.reason) if isinstance(answer, Lost) else answer
         return real(provider, account, attempt, answer)
 
-    return {"jobs.submission.read_answer": read}
+    return {"jobs.steps.submission.read_answer": read}
 
 
 def _dead_submit_counts_as_unsent() -> dict[str, Any]:
@@ -79,11 +81,11 @@ def _dead_submit_counts_as_unsent() -> dict[str, Any]:
             return decisions._not_sent(case, attempt)
         return real(case, now, rules)
 
-    return {"jobs.decisions._JUDGES": {**decisions._JUDGES, State.SUBMITTING: judge}}
+    return {"jobs.machine.decisions._JUDGES": {**decisions._JUDGES, State.SUBMITTING: judge}}
 
 
 def _news_goes_to_the_current_attempt() -> dict[str, Any]:
-    real = reconcile.learn
+    real = reconciliation.learn
 
     def learn(case: Any, *more: Any) -> Any:
         facts = real(case, *more)
@@ -92,11 +94,11 @@ def _news_goes_to_the_current_attempt() -> dict[str, Any]:
             changes[case.job.attempt] = {**changes.get(case.job.attempt, {}), **said}
         return replace(facts, attempts=changes)
 
-    return {"jobs.reconcile.learn": learn}
+    return {"jobs.steps.reconciliation.learn": learn}
 
 
 def _not_found_is_a_verdict() -> dict[str, Any]:
-    real = reconcile.read_reply
+    real = reconciliation.read_reply
 
     def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
         reply = real(inquiry, provider, account, answer)
@@ -105,7 +107,7 @@ def _not_found_is_a_verdict() -> dict[str, Any]:
             return replace(reply, report=Report(ReportState.FAILED, "gone", failure=failure))
         return reply
 
-    return {"jobs.reconcile.read_reply": read}
+    return {"jobs.steps.reconciliation.read_reply": read}
 
 
 def _put_without_condition() -> dict[str, Any]:
@@ -136,45 +138,50 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "nobody takes what another holds": Lack(_hold_ignored, TROUBLE),
     "the mark compares the holder": Lack(_mark_without_hold, ("worker_sleeps", "message_twice")),
-    "the mark is written before a byte leaves": Lack(_one("jobs.store.mark_sending", lambda *_, **__: True), LOSS),
+    "the mark is written before a byte leaves": Lack(
+        _one("jobs.store.leases.mark_sending", lambda *_, **__: True), LOSS
+    ),
     "whether a byte was handed over decides what a submit came to": Lack(_lost_counts_as_unsent, LOSS),
     "a due submit whose byte may have left is unconfirmed": Lack(_dead_submit_counts_as_unsent, DEATH),
     "news is written on its own attempt": Lack(
         _news_goes_to_the_current_attempt, ("submit_unanswered", "task_slow", "callback_late", "callback_twice")
     ),
     "what is learnt without a hold is brought as news": Lack(
-        _one("jobs.store.bring_facts", _nothing), ("worker_sleeps", "answer_late")
+        _one("jobs.store.leases.bring_facts", _nothing), ("worker_sleeps", "answer_late")
     ),
     "an adopted task is no older than its order": Lack(
-        _one("jobs.reconcile._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
+        _one("jobs.steps.reconciliation._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
     "no task id is borne twice": Lack(
-        _one("jobs.store.settle_task_ids", lambda db, case, facts, *, now: facts),
+        _one("jobs.store.leases.settle_task_ids", lambda db, case, facts, *, now: facts),
         ("submit_unanswered", "callback_of_another"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
     "a lost submit is bought again only by choice": Lack(
-        _one("jobs.decisions.may_resubmit", lambda case, rules: True), LOSS
+        _one("jobs.machine.decisions.may_resubmit", lambda case, rules: True), LOSS
     ),
     "a retry asks before it may pay twice": Lack(
-        _one("jobs.wishes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
+        _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
     ),
-    "a kept callback wakes its job": Lack(_one("jobs.inbox.bring_news", lambda *_, **__: True), ("callback_twice",)),
+    "a kept callback wakes its job": Lack(
+        _one("jobs.store.callbacks.bring_news", lambda *_, **__: True), ("callback_twice",)
+    ),
     "an ended job with an open attempt keeps an alarm": Lack(
-        _one("jobs.decisions._alarm_after_end", _nothing),
+        _one("jobs.machine.decisions._alarm_after_end", _nothing),
         ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),
     ),
     "a token is checked before anything else": Lack(
         _one("jobs.callback_urls.is_genuine", lambda *_: True), ("callback_forged",)
     ),
-    "the boxes of a file are checked": Lack(_one("jobs.archiving.check_boxes", _nothing), ("download_cut",)),
+    "the boxes of a file are checked": Lack(_one("jobs.steps.archiving.check_boxes", _nothing), ("download_cut",)),
     "the PUT is conditional": Lack(_put_without_condition, ("put_late", "put_unanswered")),
     "a HEAD comes before a transfer and before its end": Lack(
         _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)
     ),
-    "room is judged in the claim": Lack(_one("jobs.availability.in_flight", lambda *_: 0), ("task_slow",)),
+    "room is judged in the claim": Lack(_one("jobs.store.availability.in_flight", lambda *_: 0), ("task_slow",)),
     "a reservation that is not needed is given back": Lack(
-        _one("jobs.spending.settle", lambda db, job_id, number, changes: changes), ("connection_refused", "task_failed")
+        _one("jobs.store.spending.settle", lambda db, job_id, number, changes: changes),
+        ("connection_refused", "task_failed"),
     ),
 }
 

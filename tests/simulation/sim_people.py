@@ -12,12 +12,12 @@ from sim_bucket import strange
 from sim_service import NAMES, Service
 from sim_world import World
 
-from jobs import intake, wishes
-from jobs.database import DatabaseUnavailable
 from jobs.errors import JobsError
+from jobs.intake import changes, orders
+from jobs.machine.rows import Case
+from jobs.machine.states import State, next_step
 from jobs.providers.client import Account
-from jobs.records import Case
-from jobs.states import State, next_step
+from jobs.store.database import DatabaseUnavailable
 
 MOST_JOBS = 5
 ROUTES: tuple[Any, ...] = ("auto", *NAMES, list(NAMES), ["evolink", "easyrouter"], ["apiframe", "evolink"])
@@ -58,7 +58,7 @@ class People:
         """Ask for a video until the answer is there; the same key never makes a second job."""
 
         def create() -> None:
-            case, replayed = intake.create(
+            case, replayed = orders.create(
                 self._bodies[key], self.service.intake, api_key_id=f"key-of-{key[-1]}", idempotency_key=key
             )
             job_id = case.job.id
@@ -85,7 +85,7 @@ class People:
 
     def _cancel(self, job_id: str) -> Callable[[], None]:
         def cancel() -> None:
-            self._ring(wishes.cancel(job_id, self.service.intake))
+            self._ring(changes.cancel(job_id, self.service.intake))
 
         return lambda: self._at_web(f"cancel {job_id[-2:]}", cancel, lambda: False)
 
@@ -107,7 +107,7 @@ class People:
                     self.service.rules.accepts.add(job_id)
 
                 def retry(job_id: str = job_id, risk: bool = risk) -> None:
-                    self._ring(wishes.retry(job_id, self.service.intake, accept_double_charge=risk))
+                    self._ring(changes.retry(job_id, self.service.intake, accept_double_charge=risk))
 
                 about, pause_s = f"retry {job_id[-2:]}", fate.between(1, 2000)
                 self.world.after(pause_s, lambda a=about, r=retry: self._at_web(a, r, lambda: False))

@@ -16,9 +16,9 @@ from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_truths import check_nothing_left, check_object
 from sim_world import BEGIN, Actor, Violated, World
 
-from jobs.records import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import ENDED, TRANSITIONS, Event, State
 from jobs.settings import Settings
-from jobs.states import ENDED, TRANSITIONS, Event, State
 
 RULES = {
     "accepted-kept": "no accepted job disappears",

@@ -19,16 +19,17 @@ from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
 
-from jobs import restore, sweep
-from jobs.gates import Gates
-from jobs.intake import Intake
-from jobs.pacing import Pacing
-from jobs.parts import Parts
+from jobs.intake.orders import Intake
 from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
-from jobs.store import CLOCK_SET_BACK
-from jobs.sweep import NOTIFY, RUN, Sweeper
+from jobs.steps.bulkheads import Gates
+from jobs.steps.query_budget import Pacing
+from jobs.steps.resources import Parts
+from jobs.store.leases import CLOCK_SET_BACK
+from jobs.upkeep import restore
+from jobs.worker import sweep
+from jobs.worker.sweep import NOTIFY, RUN, Sweeper
 from webhooks import delivery
 from webhooks.receiver import Receiver, blueprint
 

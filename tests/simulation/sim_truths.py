@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sim_bucket import SimBucket, film
 from sim_gateways import Task
 
-from jobs.records import AttemptOutcome, Standing
-from jobs.states import ENDED, State
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import ENDED, State
 
 if TYPE_CHECKING:
     from sim_rules import JobRow, Rules

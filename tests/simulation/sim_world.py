@@ -15,7 +15,7 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 from sim_fate import Fate
 
-from jobs.database import DatabaseUnavailable
+from jobs.store.database import DatabaseUnavailable
 
 BEGIN = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)  # lives of hours pass midnight, where a new day's budget begins
 LONGEST_S = 5 * 86_400

@@ -53,7 +53,7 @@ def test_a_seed_is_the_same_run_every_time() -> None:
 
 
 def test_a_broken_rule_is_told_with_its_story_and_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.store.mark_sending", lambda *_, **__: True)
+    monkeypatch.setattr("jobs.store.leases.mark_sending", lambda *_, **__: True)
     run = simulate(0)
     assert run.violation is not None
     assert RULES["marked-first"] in run.report

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from jobs.database import Database
-from jobs.models import attempts, jobs
 from jobs.providers.client import Account
+from jobs.store.database import Database
+from jobs.store.tables import attempts, jobs
 
 ACCOUNT = Account("evolink", "https://api.evolink.ai", "sk-test").fingerprint
 PLAIN = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}

@@ -7,9 +7,9 @@ import pytest
 from api_orders import Bells
 from flask.testing import FlaskClient
 
-from jobs import api_keys
-from jobs.database import Database
+from jobs.intake import api_keys
 from jobs.settings import Settings, load
+from jobs.store.database import Database
 from rushes.app import create_app
 from storage.bucket import Bucket
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from api_orders import ACCOUNT, Orders
 from flask.testing import FlaskClient
 
-from jobs import attention
-from jobs.database import Database
-from jobs.error_codes import FLAGS, REASONS
-from jobs.models import attempts, inbox, jobs, pauses
+from jobs.machine.error_codes import FLAGS, REASONS
+from jobs.reports import attention
+from jobs.store.database import Database
+from jobs.store.tables import attempts, inbox, jobs, pauses
 
 HOUR = timedelta(hours=1)
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from flask.testing import FlaskClient
 
-from rushes.api.parser import LARGEST_BODY_BYTES
+from rushes.api.edge.parser import LARGEST_BODY_BYTES
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from api_orders import Bells, Orders
 from flask.testing import FlaskClient
 
-from jobs import api_keys
-from jobs.api_keys import Scope
-from jobs.database import Database
-from jobs.models import inbox, jobs
-from rushes.api import cursors
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
+from jobs.store.database import Database
+from jobs.store.tables import inbox, jobs
+from rushes.api.edge import cursors
 
 STRANGER = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
 

@@ -8,8 +8,8 @@ import pytest
 from api_orders import Orders
 from flask.testing import FlaskClient
 
-from jobs.costs import LINES
-from jobs.database import Database
+from jobs.reports.costs import LINES
+from jobs.store.database import Database
 
 NONE = {"attempts": 0, "usd": 0.0, "unpriced": 0}
 

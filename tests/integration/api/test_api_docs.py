@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs import api_keys
-from jobs.api_keys import Scope
-from jobs.database import Database
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
+from jobs.store.database import Database
 from rushes.api.docs import ASSETS, POLICY
 from webhooks.headers import HEADERS
 

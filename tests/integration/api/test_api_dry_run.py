@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
 
-from jobs import models, pauses, spending
-from jobs.database import Database
+from jobs.machine.rows import Pause
 from jobs.providers.client import Account
 from jobs.providers.prices import LONGEST_INPUT_S
-from jobs.records import Pause
-from rushes.api.schemas import QuoteSchema
+from jobs.store import key_pauses, spending, tables
+from jobs.store.database import Database
+from rushes.api.schemas.jobs import QuoteSchema
 
 PLAIN = {"prompt": "A red fox", "resolution": "720p", "duration": 2}
 URL = "https://example.com/file"
@@ -36,8 +36,8 @@ def asked(api: FlaskClient, body: Any, status: int = 200, **headers: str) -> dic
 
 def rows(database: Database) -> dict[str, int]:
     with database.read() as db:
-        tables = [table for table in models.metadata.sorted_tables if table.name != "api_keys"]
-        return {t.name: db.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in tables}
+        counted = [table for table in tables.metadata.sorted_tables if table.name != "api_keys"]
+        return {t.name: db.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in counted}
 
 
 def test_it_says_where_the_request_would_go_and_what_it_would_cost(two: FlaskClient) -> None:
@@ -82,7 +82,7 @@ def test_why_the_others_cannot_is_told_by_field(two: FlaskClient) -> None:
 def test_what_hinders_a_better_one_is_told(two: FlaskClient, database: Database) -> None:
     with database.write() as db:
         account = Account("evolink", "https://api.evolink.ai", "sk-test")
-        pauses.rest(db, account, "submit", Pause("insufficient_credits", 900), now=database.clock(db))
+        key_pauses.rest(db, account, "submit", Pause("insufficient_credits", 900), now=database.clock(db))
     told = asked(two, PLAIN)
     assert (told["provider"], told["waits"]) == ("easyrouter", None)
     assert told["considered"][0]["obstacle"]["code"] == "insufficient_credits"

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from jobs import models
-from jobs.database import Database
+from jobs.store import tables
+from jobs.store.database import Database
 
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
 
@@ -37,7 +37,7 @@ def test_an_unchanged_job_is_304_without_a_body(api: FlaskClient, place: str) ->
 def test_a_changed_job_is_sent_whole(api: FlaskClient, database: Database, place: str, columns: dict[str, Any]) -> None:
     etag = api.get(place).headers["ETag"]
     with database.write() as db:
-        db.execute(sa.update(models.jobs).values(**columns))
+        db.execute(sa.update(tables.jobs).values(**columns))
     answer = ask(api, place, etag)
     assert answer.status_code == 200
     assert answer.headers["ETag"] != etag

@@ -14,9 +14,10 @@ from api_orders import Bells
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from jobs import api_keys, models, store
-from jobs.database import Database
+from jobs.intake import api_keys
 from jobs.settings import Settings
+from jobs.store import leases, tables
+from jobs.store.database import Database
 from rushes.app import create_app
 from storage.bucket import Bucket
 from storage.keys import poster_key
@@ -68,7 +69,7 @@ def test_fifty_equal_requests_at_once_make_one_job(api: FlaskClient, database: D
     with ThreadPoolExecutor(10) as pool:
         assert len(set(pool.map(send, range(50)))) == 1
     with database.read() as db:
-        assert db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one() == 1
+        assert db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one() == 1
 
 
 @pytest.mark.parametrize(
@@ -227,8 +228,8 @@ def test_the_video_is_409_until_it_is_archived_and_then_a_link_that_works(
     early = api.get(f"/v1/jobs/{job_id}/video")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
-        key = store.read_case(db, job_id).job.archive_key
-        db.execute(sa.update(models.jobs).values(state="archived", alarm_at=None))
+        key = leases.read_case(db, job_id).job.archive_key
+        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(key, b"film", "video/mp4")
     answer = api.get(f"/v1/jobs/{job_id}/video")
     assert answer.status_code == 302
@@ -245,8 +246,8 @@ def test_the_poster_is_409_until_its_video_is_archived_and_then_a_link_that_work
     early = api.get(f"/v1/jobs/{job_id}/poster")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
-        key = store.read_case(db, job_id).job.archive_key
-        db.execute(sa.update(models.jobs).values(state="archived", alarm_at=None))
+        key = leases.read_case(db, job_id).job.archive_key
+        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(poster_key(key), b"picture", "image/jpeg")
     links = api.get(f"/v1/jobs/{job_id}").get_json()["links"]
     assert requests.get(api.get(links["poster"]).headers["Location"], timeout=5).content == b"picture"

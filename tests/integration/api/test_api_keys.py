@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-from jobs import api_keys
-from jobs.api_keys import Scope
-from jobs.database import Database
-from jobs.key_uses import KeyUses
-from jobs.models import api_keys as table
-from rushes.api.auth import OPEN
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
+from jobs.intake.key_uses import KeyUses
+from jobs.store.database import Database
+from jobs.store.tables import api_keys as table
+from rushes.api.edge.auth import OPEN
 
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
 NO_KEY_NEEDED = {"health.livez", "health.readyz", "webhooks.receive"}

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
-from jobs import api_keys
-from jobs.database import Database
-from rushes.api.limits import KeyLimits, RateLimited
+from jobs.intake import api_keys
+from jobs.store.database import Database
+from rushes.api.edge.limits import KeyLimits, RateLimited
 
 SHAPE = re.compile(r'"key";r=(\d+);t=(\d+)')
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from ulid import ULID
 
-from jobs import models
-from jobs.database import Database
-from jobs.listing import Filters, Place, statement
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.reports.listing import Filters, Place, statement
+from jobs.store import tables
+from jobs.store.database import Database
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Keep = Callable[..., str]
@@ -48,7 +48,7 @@ def keep(database: Database) -> Keep:
             **columns,
         }
         with database.write() as db:
-            db.execute(sa.insert(models.jobs).values(**row))
+            db.execute(sa.insert(tables.jobs).values(**row))
         return str(row["id"])
 
     return keep
@@ -159,7 +159,7 @@ def test_the_place_in_line_counts_older_queued_jobs(api: FlaskClient, keep: Keep
 def test_a_long_line_is_not_counted_to_its_end(api: FlaskClient, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(state="queued")
     last = keep(state="queued")
-    monkeypatch.setattr("jobs.line.LONGEST_COUNTED", 1)
+    monkeypatch.setattr("jobs.reports.queue_position.LONGEST_COUNTED", 1)
     assert api.get(f"/v1/jobs/{last}").get_json()["waiting"]["position"] is None
 
 

@@ -11,12 +11,12 @@ from api_orders import PLAIN
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import heartbeats
-from jobs.database import Database
-from jobs.error_codes import REASONS
-from jobs.models import inbox, jobs
-from jobs.states import State
-from jobs.sweep import SWEPT
+from jobs.machine.error_codes import REASONS
+from jobs.machine.states import State
+from jobs.store import heartbeats
+from jobs.store.database import Database
+from jobs.store.tables import inbox, jobs
+from jobs.worker.sweep import SWEPT
 
 
 def read(api: FlaskClient) -> dict[tuple[str, str], float]:

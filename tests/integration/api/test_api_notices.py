@@ -12,10 +12,10 @@ from api_orders import PLAIN, Bells
 from canaries import canary
 from flask.testing import FlaskClient
 
-from jobs import api_keys
-from jobs.api_keys import Scope
-from jobs.database import Database
-from jobs.models import jobs, notice_tries, notices
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
+from jobs.store.database import Database
+from jobs.store.tables import jobs, notice_tries, notices
 
 STRANGER = "01K8Z3V0QWERTYUIOPASDFGHJK"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

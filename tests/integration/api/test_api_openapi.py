@@ -13,7 +13,7 @@ from api_orders import PLAIN, Orders
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from jobs.database import Database
+from jobs.store.database import Database
 
 ROOT = Path(__file__).parents[3]
 METHODS = {"get", "post", "put", "patch", "delete"}

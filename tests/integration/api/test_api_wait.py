@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from jobs import models
-from jobs.database import Database, DatabaseUnavailable
-from rushes.api import waiting
-from rushes.api.waiting import MOST_WAITS, SERVER_THREADS, Waits, seen
+from jobs.store import tables
+from jobs.store.database import Database, DatabaseUnavailable
+from rushes.api.edge import long_polls
+from rushes.api.edge.long_polls import MOST_WAITS, SERVER_THREADS, Waits, seen
 
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
 LONG_S = 50  # far longer than any of these tests
@@ -50,8 +50,8 @@ def ask(api: FlaskClient) -> Any:
 
 def change(database: Database, job_id: str, **columns: Any) -> None:
     with database.write() as db:
-        values = {"version": models.jobs.c.version + 1, **columns}
-        db.execute(sa.update(models.jobs).where(models.jobs.c.id == job_id).values(**values))
+        values = {"version": tables.jobs.c.version + 1, **columns}
+        db.execute(sa.update(tables.jobs).where(tables.jobs.c.id == job_id).values(**values))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -75,7 +75,7 @@ def test_the_answer_comes_when_the_job_ends_and_not_for_less(
     until(lambda: waits.count == 1)
     change(database, job_id, state="generating")
     with pytest.raises(TimeoutError):
-        asked.result(timeout=3 * waiting.LOOK_EVERY_S)
+        asked.result(timeout=3 * long_polls.LOOK_EVERY_S)
     change(database, job_id, state="archived", alarm_at=None)
     answer = asked.result(timeout=20)
     assert (answer.status_code, answer.get_json()["state"]) == (200, "archived")
@@ -111,8 +111,8 @@ def test_a_job_that_is_gone_ends_the_wait(api: FlaskClient, database: Database, 
     asked = ask(f"/v1/jobs/{job_id}?wait={LONG_S}")
     until(lambda: waits.count == 1)
     with database.write() as db:
-        db.execute(sa.delete(models.events))
-        db.execute(sa.delete(models.jobs))
+        db.execute(sa.delete(tables.events))
+        db.execute(sa.delete(tables.jobs))
     assert asked.result(timeout=20).get_json(force=True)["code"] == "unknown_job"
 
 
@@ -162,7 +162,7 @@ def test_all_that_is_waited_for_is_read_in_one_statement_and_nothing_while_nobod
         each.result(timeout=20)
     until(lambda: waits.count == 0)
     seen_so_far = len(looks)
-    assert not threading.Event().wait(3 * waiting.LOOK_EVERY_S)
+    assert not threading.Event().wait(3 * long_polls.LOOK_EVERY_S)
     assert len(looks) <= seen_so_far + 1  # one may have been under way
 
 
@@ -199,7 +199,7 @@ def test_at_most_half_of_the_servers_threads_may_wait() -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_change_before_the_wait_began_is_not_missed(database: Database, api: FlaskClient, job_id: str) -> None:
-    from jobs.store import read_case
+    from jobs.store.leases import read_case
 
     with database.read() as db:
         before = seen(read_case(db, job_id).job)

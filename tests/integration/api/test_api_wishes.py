@@ -6,8 +6,8 @@ import pytest
 from api_orders import PLAIN, Bells, Orders
 from flask.testing import FlaskClient
 
-from jobs.database import Database
-from rushes.api.schemas import JobSchema
+from jobs.store.database import Database
+from rushes.api.schemas.jobs import JobSchema
 
 NEVER = "job_00000000000000000000000000"
 

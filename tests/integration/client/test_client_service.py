@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.serving import make_server
 
-from jobs import api_keys
-from jobs.api_keys import Scope
-from jobs.database import Database
-from jobs.models import jobs
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
 from jobs.settings import load
+from jobs.store.database import Database
+from jobs.store.tables import jobs
 from rushes.app import create_app
 from rushes_client import (
     BadRequest,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from workshop import ReceiverServer, Workshop
 
-from jobs.database import Database
+from jobs.store.database import Database
 from storage.bucket import Bucket
 
 

@@ -18,12 +18,15 @@ import requests
 import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop
 
-from jobs import api_keys, archiving, callback_urls, heartbeats, intake, logs, models, reconcile, store
-from jobs.database import Database, DatabaseUnavailable
-from jobs.intake import Intake
+from jobs import callback_urls, logs
+from jobs.intake import api_keys, orders
+from jobs.intake.orders import Intake
+from jobs.machine.rows import AttemptOutcome, Facts, Standing
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import AttemptOutcome, Facts, Standing
-from jobs.states import State
+from jobs.steps import archiving, reconciliation
+from jobs.store import heartbeats, leases, tables
+from jobs.store.database import Database, DatabaseUnavailable
 from rushes.app import create_app
 from webhooks import delivery
 
@@ -32,7 +35,7 @@ THREE_HITS = 3
 
 
 def change(workshop: Workshop, table: Any, job_id: str, **values: Any) -> None:
-    column = table.c.id if table is models.jobs else table.c.job_id
+    column = table.c.id if table is tables.jobs else table.c.job_id
     with workshop.database.write() as db:
         db.execute(sa.update(table).where(column == job_id).values(**values))
 
@@ -60,8 +63,8 @@ def test_no_resend_once_the_idempotency_key_has_died(
     # First POST 30 h ago; the gateway honours the key for 24 h, and the window (with a callback URL) is 48 h.
     values: dict[str, Any] = {"created_at": now - 30 * hour, "lost_at": now - 30 * hour}
     values |= {"sends": 31, "sending_at": now - hour} if hourly else {"sends": 1, "sending_at": now - 30 * hour}
-    change(workshop, models.attempts, job_id, **values)
-    change(workshop, models.jobs, job_id, alarm_at=now - hour)
+    change(workshop, tables.attempts, job_id, **values)
+    change(workshop, tables.jobs, job_id, alarm_at=now - hour)
     RUN["jobs.reconcile"](job_id, workshop.parts)
     assert workshop.case(job_id).attempts[1].sends == values["sends"], "a second POST under a dead key: paid twice"
 
@@ -86,10 +89,10 @@ def test_a_late_refusal_does_not_close_an_attempt_that_a_resend_got_accepted(wor
     job_id = workshop.create(provider="apiframe")
     RUN["jobs.submit"](job_id, workshop.parts)
     assert workshop.state(job_id) is State.GENERATING
-    change(workshop, models.attempts, job_id, sends=2)
+    change(workshop, tables.attempts, job_id, sends=2)
     refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, "error_code": "rate_limited"}
     with workshop.database.write() as db:  # what the first sender, thawed after its hold ran out, brings
-        store.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
+        leases.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
     workshop.until(job_id, State.ARCHIVED, within_s=4)
 
 
@@ -125,9 +128,9 @@ def test_foreign_exceptions_are_masked_in_the_log() -> None:
 def test_the_same_idempotency_key_gives_the_job_even_after_its_gateway_was_removed(workshop: Workshop) -> None:
     body = {"prompt": "A fox", "provider": "evolink"}
     made = Intake(workshop.settings, PROVIDERS, workshop.database)
-    case, _ = intake.create(body, made, api_key_id="celery", idempotency_key="t-1")
+    case, _ = orders.create(body, made, api_key_id="celery", idempotency_key="t-1")
     without = replace(workshop.settings, accounts={"gravitex": workshop.settings.accounts["gravitex"]})
-    again, replayed = intake.create(
+    again, replayed = orders.create(
         body, Intake(without, PROVIDERS, workshop.database), api_key_id="celery", idempotency_key="t-1"
     )
     assert replayed
@@ -181,22 +184,22 @@ def test_six_candidates_are_still_asked_about(
     sandbox.fault("evolink", "lose_callback")
     job_id = lost(workshop, sandbox, "evolink")
     with workshop.database.write() as db:  # a second lost attempt, after `resubmit`
-        row = dict(db.execute(sa.select(models.attempts).where(models.attempts.c.job_id == job_id)).mappings().one())
-        db.execute(sa.insert(models.attempts).values(**{**row, "number": 2}))
-    change(workshop, models.jobs, job_id, attempt=2)
+        row = dict(db.execute(sa.select(tables.attempts).where(tables.attempts.c.job_id == job_id)).mappings().one())
+        db.execute(sa.insert(tables.attempts).values(**{**row, "number": 2}))
+    change(workshop, tables.jobs, job_id, attempt=2)
     for n in (1, 2):
         keys, public_url = workshop.settings.callback_keys, str(workshop.settings.public_url)
         url = callback_urls.mint(public_url, keys, "evolink", job_id, n)
         for i in range(3):
             assert requests.post(url, json={"id": f"t-{n}-{i}", "status": "completed"}, timeout=5).ok
     asked: set[str] = set()
-    real = reconcile._inquire
+    real = reconciliation._inquire
 
     def inquire(inquiry: Any, parts: Any) -> Any:
         asked.add(inquiry.task_id)
         return real(inquiry, parts)
 
-    monkeypatch.setattr(reconcile, "_inquire", inquire)
+    monkeypatch.setattr(reconciliation, "_inquire", inquire)
     # Six inquiries never fit into a budget of five a second at once; each must get its turn all the same.
     workshop.await_(lambda: workshop.sweep() is not None and len(asked) == 6, "six inquiries", job_id=job_id)
 
@@ -221,12 +224,12 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
 ) -> None:
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
-    change(workshop, models.attempts, job_id, adopted=True)
+    change(workshop, tables.attempts, job_id, adopted=True)
     real = archiving._put
 
     def put(case: Any, *args: Any) -> Any:
         with workshop.database.write() as db:  # the true owner's own POST answers now
-            store._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
+            leases._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
         return real(case, *args)
 
     monkeypatch.setattr(archiving, "_put", put)
@@ -252,11 +255,11 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     workshop.until(job_id, State.ARCHIVING)
     case = workshop.case(job_id)
     made = case.attempts[1]
-    report = reconcile._inquire(reconcile.Inquiry(made, str(made.task_id), False), workshop.parts)
+    report = reconciliation._inquire(reconciliation.Inquiry(made, str(made.task_id), False), workshop.parts)
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)
-    said = reconcile._verdict(running, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
+    said = reconciliation._verdict(running, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
     assert said["finished_at"] is None or said["finished_at"] >= case.attempts[1].created_at
 
 

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, Workshop
 
-from jobs import audit, models, repair
-from jobs.audit import Report
-from jobs.models import attempts, events, jobs, spending
-from jobs.records import AttemptOutcome, Standing
-from jobs.states import State
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import State
+from jobs.store import tables
+from jobs.store.tables import attempts, events, jobs, spending
+from jobs.upkeep import audit, repair
+from jobs.upkeep.audit import Report
 from storage.errors import BucketUnavailable
 from storage.keys import poster_key, sidecar_key
 
@@ -47,7 +48,7 @@ def forget(workshop: Workshop, job_id: str) -> None:
     """As if the job had been accepted after the backup that was put back."""
     with workshop.database.write() as db:
         db.execute(sa.delete(spending))
-        for table in (models.notices, models.idempotency_keys, events, attempts, jobs):
+        for table in (tables.notices, tables.idempotency_keys, events, attempts, jobs):
             db.execute(sa.delete(table).where((table.c.id if table is jobs else table.c.job_id) == job_id))
 
 

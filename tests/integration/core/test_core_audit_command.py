@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from workshop import Workshop
 
-from jobs.models import jobs
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.store.tables import jobs
 from rushes.cli import main
 from storage.keys import sidecar_key
 

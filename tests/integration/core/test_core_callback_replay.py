@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from workshop import ReceiverServer, Workshop
 
-from jobs import inbox, reconcile
-from jobs.database import Database
-from jobs.models import inbox as table
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.steps import reconciliation
+from jobs.store import callbacks
+from jobs.store.database import Database
+from jobs.store.tables import inbox as table
 
 
 def test_its_job_asks_and_has_read_it_once_the_gateway_has_answered(
@@ -20,20 +21,20 @@ def test_its_job_asks_and_has_read_it_once_the_gateway_has_answered(
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.GENERATING)
     sandbox.call_back("evolink", str(workshop.case(job_id).attempts[1].task_id))
-    [callback_id] = callbacks(workshop.database)
-    reconcile.reconcile(job_id, workshop.parts)
+    [callback_id] = kept(workshop.database)
+    reconciliation.reconcile(job_id, workshop.parts)
     assert workshop.case(job_id).unread == ()
     with workshop.database.write() as db:
-        inbox.replay(db, callback_id, now=workshop.database.clock(db))
+        callbacks.replay(db, callback_id, now=workshop.database.clock(db))
     assert len(workshop.case(job_id).unread) == 1
     workshop.await_(lambda: read_again(workshop, job_id), "the callback, read once more", job_id=job_id)
 
 
-def callbacks(database: Database) -> list[str]:
+def kept(database: Database) -> list[str]:
     with database.read() as db:
         return [f"cbk_{number}" for number in db.execute(sa.select(table.c.id)).scalars()]
 
 
 def read_again(workshop: Workshop, job_id: str) -> bool:
-    reconcile.reconcile(job_id, workshop.parts)
+    reconciliation.reconcile(job_id, workshop.parts)
     return workshop.case(job_id).unread == ()

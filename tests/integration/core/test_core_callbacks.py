@@ -11,9 +11,10 @@ import requests
 import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop
 
-from jobs import callback_urls, models
-from jobs.records import AttemptOutcome
-from jobs.states import State
+from jobs import callback_urls
+from jobs.machine.rows import AttemptOutcome
+from jobs.machine.states import State
+from jobs.store import tables
 
 FINISHED = {"id": "t-1", "status": "completed", "output": {"urls": ["https://x.example/v.mp4"]}}
 
@@ -26,7 +27,7 @@ def callback_url(workshop: Workshop, job_id: str, provider: str = "aivideoapi", 
 
 def kept(workshop: Workshop, job_id: str) -> list[Any]:
     with workshop.database.read() as db:
-        return list(db.execute(sa.select(models.inbox).where(models.inbox.c.job_id == job_id)).mappings())
+        return list(db.execute(sa.select(tables.inbox).where(tables.inbox.c.job_id == job_id)).mappings())
 
 
 def submit(workshop: Workshop, **request: Any) -> str:

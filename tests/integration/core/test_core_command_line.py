@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 from workshop import Workshop
 
-from jobs import api_keys
-from jobs.states import State
+from jobs.intake import api_keys
+from jobs.machine.states import State
 from rushes.app import create_app
 from rushes.cli import main
 

@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify, redirect, request
 from werkzeug.serving import make_server
 from workshop import ReceiverServer, Workshop
 
-from jobs.models import inbox
+from jobs.store.tables import inbox
 from rushes.cli import main
 from rushes.local.valkey import Valkey
 from storage.bucket import connect

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from workshop import ReceiverServer, Workshop
 
-from jobs import models
+from jobs.machine.rows import Standing
+from jobs.machine.states import ENDED, State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Standing
-from jobs.states import ENDED, State
+from jobs.store import tables
 from sandbox.faults import FAULTS, Words
 from sandbox.gateways import REFUSALS
 
@@ -106,4 +106,4 @@ def forget(workshop: Workshop, sandbox: Any) -> None:
     """No key rests and no fault waits for the next order."""
     sandbox.clear()
     with workshop.database.write() as db:
-        db.execute(models.pauses.delete())
+        db.execute(tables.pauses.delete())

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import command
 
-from jobs import api_keys, schema
-from jobs.api_keys import LiveKey, Scope
-from jobs.database import Database
+from jobs.intake import api_keys
+from jobs.intake.api_keys import LiveKey, Scope
+from jobs.store import migrate
+from jobs.store.database import Database
 
 
 def test_a_key_from_before_scopes_may_still_order(database: Database) -> None:
     with database.write() as db:
-        command.downgrade(schema._config(db), "0002")
+        command.downgrade(migrate._config(db), "0002")
         row = {"id": "key_old", "name": "old", "digest": api_keys._digest("rk_old"), "at": "2026-11-01 00:00:00+00:00"}
         db.execute(
             sa.text("INSERT INTO api_keys (id, name, digest, created_at) VALUES (:id, :name, :digest, :at)"), row
         )
-    schema.upgrade(database)
+    migrate.upgrade(database)
     with database.read() as db:
         assert api_keys.find(db, "rk_old") == LiveKey("key_old", Scope.WRITE)
         [listed] = api_keys.every(db)

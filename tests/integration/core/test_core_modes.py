@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
-from jobs.generation import Mode
+from jobs.machine.rows import Standing
+from jobs.machine.states import State
 from jobs.providers.fitting import misfits
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Standing
-from jobs.request_schema import load_request
-from jobs.states import State
+from jobs.request.generation import Mode
+from jobs.request.schema import load_request
 
 HOST = "https://media.example.com"
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from address_forms import ADDRESSES, URLS
 
-from jobs import intake
-from jobs.database import Database
 from jobs.errors import BadRequest
-from jobs.intake import Intake
+from jobs.intake import orders
+from jobs.intake.orders import Intake
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
-from storage.guard import guarded_session
+from jobs.store.database import Database
+from storage.outbound.guard import guarded_session
 from webhooks import delivery
 from webhooks.errors import NoticeUndelivered
 
@@ -34,7 +34,7 @@ def public(database: Database) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.connections._open", lambda *_: pytest.fail("a connection was tried"))
+    monkeypatch.setattr("storage.outbound.connections._open", lambda *_: pytest.fail("a connection was tried"))
 
 
 def send(url: str, parts: Any) -> None:
@@ -52,7 +52,7 @@ def test_no_job_is_made_with_a_notify_url_in_any_of_the_forms(public: Any) -> No
     body = {"prompt": "A red fox", "provider": "evolink", "duration": 2}
     for url in URLS:
         with pytest.raises(BadRequest) as caught:
-            intake.create({**body, "notify_url": url}, taking, api_key_id="test")
+            orders.create({**body, "notify_url": url}, taking, api_key_id="test")
         assert set(caught.value.fields) == {"notify_url"}, url
 
 
@@ -86,7 +86,7 @@ def test_a_name_that_changes_its_mind_is_looked_up_once_and_pinned(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr("storage.connections._open", refuse)
+    monkeypatch.setattr("storage.outbound.connections._open", refuse)
     with pytest.raises(NoticeUndelivered):
         send("https://pipeline.example/hook", public)
     assert (looked_up, connected) == (["pipeline.example"], [("93.184.215.14", 443)])

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from standardwebhooks import Webhook
 from workshop import Workshop
 
-from jobs import models, sweep
-from jobs.states import State
+from jobs.machine.states import State
+from jobs.store import tables
+from jobs.worker import sweep
 from webhooks import delivery
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -63,7 +64,7 @@ def notifying(make_workshop: Any) -> Workshop:
 
 def row_of(workshop: Workshop) -> Any:
     with workshop.database.read() as db:
-        return db.execute(sa.select(models.notices)).mappings().one()
+        return db.execute(sa.select(tables.notices)).mappings().one()
 
 
 def archived(workshop: Workshop, pipeline: Pipeline) -> str:
@@ -123,13 +124,13 @@ def test_410_stops_and_a_redirect_is_a_refusal(notifying: Workshop, pipeline: Pi
 def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
     job_id = archived(notifying, pipeline)
     with notifying.database.write() as db:
-        db.execute(sa.update(models.notices).values(url="http://127.0.0.1:1/hook"))
+        db.execute(sa.update(tables.notices).values(url="http://127.0.0.1:1/hook"))
     delivery.notify(job_id, notifying.parts)
     row = row_of(notifying)
     assert row["alarm_at"] is not None
     assert row["last_error"]
     with notifying.database.write() as db:
-        db.execute(sa.update(models.notices).values(url=pipeline.url))
+        db.execute(sa.update(tables.notices).values(url=pipeline.url))
 
     def delivered() -> bool:
         delivery.notify(job_id, notifying.parts)

@@ -15,8 +15,10 @@ from canaries import canary
 from standardwebhooks import Webhook, WebhookVerificationError
 from workshop import Workshop
 
-from jobs import models, sweep, wishes
-from jobs.gates import Gates
+from jobs.intake import changes
+from jobs.steps.bulkheads import Gates
+from jobs.store import tables
+from jobs.worker import sweep
 from webhooks import delivery
 
 SLOTS = 8
@@ -81,12 +83,12 @@ def told(workshop: Workshop, url: str, times: int = 1) -> list[str]:
     """Jobs that were cancelled, each with a notice that is due."""
     found = [workshop.create(provider="gravitex", notify_url=url) for _ in range(times)]
     for job_id in found:
-        wishes.cancel(job_id, workshop.intake)
+        changes.cancel(job_id, workshop.intake)
     return found
 
 
 def undelivered(workshop: Workshop) -> int:
-    waiting = sa.select(sa.func.count()).where(models.notices.c.delivered_at.is_(None))
+    waiting = sa.select(sa.func.count()).where(tables.notices.c.delivered_at.is_(None))
     with workshop.database.read() as db:
         return int(db.execute(waiting).scalar_one())
 

@@ -9,8 +9,8 @@ import pytest
 import requests
 from workshop import Workshop
 
-from jobs.records import AttemptOutcome, Standing
-from jobs.states import State
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import State
 
 PROVIDERS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from workshop import Workshop
 
-from jobs import audit
-from jobs.models import events, jobs
-from jobs.states import State
-from jobs.view import job_view
+from jobs.machine.job_json import job_view
+from jobs.machine.states import State
+from jobs.store.tables import events, jobs
+from jobs.upkeep import audit
 from rushes.cli import main
 
 Rushes = Callable[..., Result]

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from test_core_callbacks import FINISHED, callback_url, kept, submit
 from workshop import RUN, ReceiverServer, Workshop
 
-from jobs import models
-from jobs.database import Database, DatabaseUnavailable
+from jobs.store import tables
+from jobs.store.database import Database, DatabaseUnavailable
 
 RUNNING = {"id": "t-1", "status": "processing"}
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_gets_400_is_kept_and_rings_all_the_same(
 def test_an_ended_job_keeps_a_callback_and_rings_only_while_an_attempt_is_open(workshop: Workshop, live: str) -> None:
     def end_with(alarm_at: Any) -> None:
         with workshop.database.write() as db:
-            db.execute(sa.update(models.jobs).values(state="failed", alarm_at=alarm_at))
+            db.execute(sa.update(tables.jobs).values(state="failed", alarm_at=alarm_at))
 
     with workshop.database.read() as db:
         later = workshop.database.clock(db) + timedelta(hours=1)
@@ -197,6 +197,6 @@ def test_nothing_secret_of_a_callback_is_kept_but_documented_headers(workshop: W
     headers = {"Authorization": "Bearer x", "Cookie": "a=b", "X-Event": "task.completed"}
     assert post(workshop, live, json.dumps(RUNNING).encode(), headers=headers).status_code == 200
     with workshop.database.read() as db:
-        [row] = db.execute(sa.select(models.inbox.c.headers)).scalars()
+        [row] = db.execute(sa.select(tables.inbox.c.headers)).scalars()
     assert row["X-Event"] == "task.completed"
     assert not {"Authorization", "Cookie"} & set(row)

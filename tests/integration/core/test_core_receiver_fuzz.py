@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from jobs import callback_urls
-from jobs.database import Database
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
+from jobs.store.database import Database
 from webhooks.receiver import Receiver, blueprint
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -10,11 +10,14 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop
 
-from jobs import audit, models, repair, restore, store, suspects, wishes
 from jobs.errors import MayBePaid
-from jobs.records import AttemptOutcome, Standing
-from jobs.restore import NotRestored
-from jobs.states import State
+from jobs.intake import changes
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import State
+from jobs.steps import forgotten_orders
+from jobs.store import leases, tables
+from jobs.upkeep import audit, repair, restore
+from jobs.upkeep.restore import NotRestored
 
 HOUR = timedelta(hours=1)
 
@@ -42,7 +45,7 @@ class Backup:
                     )
 
     def _tables(self) -> list[sa.Table]:
-        return models.metadata.sorted_tables
+        return tables.metadata.sorted_tables
 
 
 def lose(workshop: Workshop, backup: Backup) -> restore.Restored:
@@ -96,7 +99,7 @@ def test_a_callback_tells_which_gateway_got_the_order_that_was_forgotten(
     assert case.attempts[1].account == accounts["aivideoapi"].fingerprint
     assert bought(sandbox) == 1
     with workshop.database.read() as db:
-        counted = db.execute(sa.select(models.spending.c.provider, models.spending.c.micro_usd)).all()
+        counted = db.execute(sa.select(tables.spending.c.provider, tables.spending.c.micro_usd)).all()
     reserved = case.attempts[1].reserved_micro_usd
     assert {tuple(row) for row in counted} == {("evolink", 0), ("aivideoapi", reserved)}
 
@@ -145,14 +148,14 @@ def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_se
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")
     backups: list[Backup] = []
-    real = store.mark_sending
+    real = leases.mark_sending
 
     def mark(*args: Any, **kwargs: Any) -> bool:
         backups.append(Backup(workshop))
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(store, "mark_sending", mark)
-    monkeypatch.setattr("jobs.steps.conclude", lambda *a, **k: None)
+    monkeypatch.setattr(leases, "mark_sending", mark)
+    monkeypatch.setattr("jobs.steps.submission.conclude", lambda *a, **k: None)
     RUN["jobs.submit"](job_id, workshop.parts)
     monkeypatch.undo()
     done = lose(workshop, backups[0])
@@ -198,8 +201,8 @@ def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that
     lose(workshop, Backup(workshop))
     workshop.until(job_id, State.FAILED)
     with pytest.raises(MayBePaid, match=r"attempt 2 at evolink .it may have been made before a backup"):
-        wishes.retry(job_id, workshop.intake)
-    assert wishes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
+        changes.retry(job_id, workshop.intake)
+    assert changes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[2].standing is Standing.UNCERTAIN
     assert bought(sandbox) == 2
@@ -265,7 +268,7 @@ def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
     workshop.receive_callbacks_at(receiver.url)
     job_id = workshop.create(provider="evolink")
     with workshop.database.write() as db:
-        row = sa.update(models.jobs).where(models.jobs.c.id == job_id)
+        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
         now = workshop.database.clock(db)
         db.execute(row.values(state="failed", error_code="not_started", alarm_at=None, ended_at=now))
     backup = Backup(workshop)
@@ -289,8 +292,8 @@ def test_an_order_beside_the_known_one_of_its_number_is_told(
     with workshop.database.write() as db:
         values = {"job_id": job_id, "attempt": 1, "provider": "aivideoapi", "digest": "0" * 64, "body": b"{}"}
         more = {"headers": {}, "readable": True, "status": 200, "task_id": "t-2"}
-        db.execute(sa.insert(models.inbox).values(**values, **more, received_at=workshop.database.clock(db)))
-        store.bring_news(db, job_id, now=workshop.database.clock(db))
+        db.execute(sa.insert(tables.inbox).values(**values, **more, received_at=workshop.database.clock(db)))
+        leases.bring_news(db, job_id, now=workshop.database.clock(db))
     workshop.sweep()
     case = workshop.case(job_id)
     assert case.job.flagged == "unknown_attempt"
@@ -311,11 +314,11 @@ def test_a_gateway_whose_key_is_gone_keeps_the_callback_unread_until_it_is_back(
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     workshop.sweep()
     case = workshop.case(job_id)
-    assert case.attempts[1].account == suspects.UNKNOWN_KEY
+    assert case.attempts[1].account == forgotten_orders.UNKNOWN_KEY
     assert case.unread
     object.__setattr__(workshop.settings, "accounts", accounts)
     with workshop.database.write() as db:
-        store.bring_news(db, job_id, now=workshop.database.clock(db))
+        leases.bring_news(db, job_id, now=workshop.database.clock(db))
     workshop.until(job_id, State.ARCHIVED)
     assert bought(sandbox) == 1
 
@@ -339,6 +342,6 @@ def test_a_time_that_cannot_be_the_backups_changes_nothing(workshop: Workshop, h
 def test_a_database_that_a_process_has_seen_since_is_refused(workshop: Workshop) -> None:
     with workshop.database.write() as db:
         now = workshop.database.clock(db)
-        db.execute(sa.insert(models.heartbeats).values(name="worker@host:1", role="worker", seen_at=now))
+        db.execute(sa.insert(tables.heartbeats).values(name="worker@host:1", role="worker", seen_at=now))
     with pytest.raises(NotRestored, match="worker@host:1 was seen at"):
         restore.restored(workshop.parts, as_of=now - HOUR)

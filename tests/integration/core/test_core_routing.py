@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop, account
 
-from jobs import intake, models, store
 from jobs.errors import BadRequest
+from jobs.intake import orders
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.records import AttemptOutcome, Standing
-from jobs.states import State
+from jobs.store import leases, tables
 
 # By published price a second at 720p; apiframe and gravitex publish none in dollars.
 CHEAPEST_FIRST = ["evolink", "easyrouter", "aivideoapi", "apiframe", "gravitex"]
@@ -32,7 +33,7 @@ def accepted(sandbox: Any) -> dict[str, int]:
 def routed(workshop: Workshop, job_id: str) -> list[dict[str, Any]]:
     """The decisions in a job's history."""
     with workshop.database.read() as db:
-        return [line["detail"] for line in store.history(db, job_id) if line["event"] == "routed"]
+        return [line["detail"] for line in leases.history(db, job_id) if line["event"] == "routed"]
 
 
 def test_auto_goes_to_the_cheapest_and_history_has_the_whole_decision(workshop: Workshop, sandbox: Any) -> None:
@@ -118,8 +119,8 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     workshop.until(workshop.create(), State.ARCHIVED)
     body = {"prompt": "A fox", "resolution": "720p", "duration": 10}
     with workshop.database.read() as db:
-        before = db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one()
-    quote = intake.quote(body, workshop.intake)
+        before = db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one()
+    quote = orders.quote(body, workshop.intake)
     chosen = quote.decision.chosen
     assert chosen is not None
     assert chosen.estimate is not None
@@ -127,7 +128,7 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     assert quote.decision.obstacles["evolink"].code == "insufficient_credits"
     assert accepted(sandbox) == {"easyrouter": 1}
     with workshop.database.read() as db:
-        assert db.execute(sa.select(sa.func.count()).select_from(models.jobs)).scalar_one() == before
+        assert db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one() == before
 
 
 class TestKeysAndAddresses:
@@ -162,7 +163,7 @@ class TestKeysAndAddresses:
         def told() -> list[Any]:
             workshop.sweep()
             with workshop.database.read() as db:
-                return [line["detail"] for line in store.history(db, job_id) if line["event"] == "gateway_said"]
+                return [line["detail"] for line in leases.history(db, job_id) if line["event"] == "gateway_said"]
 
         [detail] = workshop.await_(told, "the history tells of the missing key", job_id=job_id)
         assert detail["hint"] == "set RUSHES_EVOLINK_API_KEY_PREVIOUS"
@@ -205,7 +206,7 @@ class TestInputs:
         assert timedelta(seconds=690) < job.start_by - job.created_at <= timedelta(seconds=700)
         with workshop.database.write() as db:
             past = workshop.database.clock(db) - timedelta(seconds=1)
-            row = sa.update(models.jobs).where(models.jobs.c.id == job_id)
+            row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
             db.execute(row.values(start_by=past, inputs_until=past))
         workshop.sweep()
         case = workshop.case(job_id)
@@ -258,5 +259,5 @@ def test_an_unknown_word_keeps_the_job_running_and_is_counted(workshop: Workshop
     workshop.until(job_id, State.ARCHIVED)
     assert "unknown_word" in workshop.history(job_id)
     with workshop.database.read() as db:
-        rows = db.execute(sa.select(models.unknown_words)).mappings().all()
+        rows = db.execute(sa.select(tables.unknown_words)).mappings().all()
     assert [(row["provider"], row["word"], row["times"]) for row in rows] == [("evolink", "moderating", 1)]

@@ -15,9 +15,9 @@ import pytest
 import trustme
 from workshop import RUN, Workshop
 
+from jobs.machine.rows import Standing
+from jobs.machine.states import State
 from jobs.providers.client import ProviderClient
-from jobs.records import Standing
-from jobs.states import State
 
 
 class BreakingGateway:

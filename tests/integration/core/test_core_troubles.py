@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, Workshop
 
-from jobs import archiving, models, steps, store
-from jobs.records import AttemptOutcome, Facts, Standing
-from jobs.states import State
-from jobs.store import Held
+from jobs.machine.rows import AttemptOutcome, Facts, Standing
+from jobs.machine.states import State
+from jobs.steps import archiving, submission
+from jobs.steps.step import conclude
+from jobs.store import leases, tables
+from jobs.store.leases import Held
 from storage.fetch import Spooled
 
 
@@ -27,9 +29,9 @@ def make_due(workshop: Workshop, job_id: str) -> None:
     """Let the alarm ring and every hold run out, as time would."""
     with workshop.database.write() as db:
         past = workshop.database.clock(db) - timedelta(seconds=1)
-        row = sa.update(models.jobs).where(models.jobs.c.id == job_id)
+        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
         db.execute(row.values(alarm_at=past))
-        db.execute(row.where(models.jobs.c.held_until.is_not(None)).values(held_until=past))
+        db.execute(row.where(tables.jobs.c.held_until.is_not(None)).values(held_until=past))
 
 
 @pytest.mark.parametrize("how", ["reset", "502", "close", "drip"])
@@ -117,7 +119,7 @@ def test_a_gateways_garbage_moves_nothing_and_stands_in_the_history(
     workshop.await_(lambda: workshop.sweep() and "gateway_said" in workshop.history(job_id), "garbage", job_id=job_id)
     assert workshop.state(job_id) is State.GENERATING
     with workshop.database.read() as db:
-        [line] = [e for e in store.history(db, job_id) if e["event"] == "gateway_said"]
+        [line] = [e for e in leases.history(db, job_id) if e["event"] == "gateway_said"]
     assert line["detail"]["body"]
     workshop.until(job_id, State.ARCHIVED)
 
@@ -198,7 +200,7 @@ def _die_in_submit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, where: s
 
     job_id = workshop.create(provider="evolink")
     with monkeypatch.context() as patch:
-        patch.setattr(store if where == "mark_sending" else steps, where, die)
+        patch.setattr(leases if where == "mark_sending" else submission, where, die)
         with pytest.raises(Died):
             RUN["jobs.submit"](job_id, workshop.parts)
     assert workshop.state(job_id) is State.SUBMITTING
@@ -213,7 +215,7 @@ def test_a_zombies_late_write_does_not_free_anothers_hold(workshop: Workshop, sa
     zombie = _claim(workshop, job_id)
     make_due(workshop, job_id)
     other = _claim(workshop, job_id)
-    steps.conclude(zombie, Facts(progress=7), workshop.parts)
+    conclude(zombie, Facts(progress=7), workshop.parts)
     job = workshop.case(job_id).job
     assert job.holder == other.holder
     assert job.state is State.GENERATING
@@ -222,7 +224,7 @@ def test_a_zombies_late_write_does_not_free_anothers_hold(workshop: Workshop, sa
 def _claim(workshop: Workshop, job_id: str) -> Held:
     with workshop.database.write() as db:
         now = workshop.database.clock(db)
-        held = store.claim(db, store.read_case(db, job_id), holder=workshop.parts.holder(), hold_s=30, now=now)
+        held = leases.claim(db, leases.read_case(db, job_id), holder=workshop.parts.holder(), hold_s=30, now=now)
     assert held is not None
     return held
 

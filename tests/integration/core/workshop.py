@@ -12,27 +12,30 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import make_server
 
-from jobs import archiving, intake, reconcile, store, submission, sweep
-from jobs.database import Database
-from jobs.gates import Gates
-from jobs.intake import Intake
-from jobs.pacing import Pacing
-from jobs.parts import Parts
+from jobs.intake import orders
+from jobs.intake.orders import Intake
+from jobs.machine.rows import Case
+from jobs.machine.states import State
 from jobs.providers.client import Account, ProviderClient
 from jobs.providers.registry import PROVIDERS, on_terms
-from jobs.records import Case
 from jobs.settings import Settings, load
-from jobs.states import State
+from jobs.steps import archiving, reconciliation, submission
+from jobs.steps.bulkheads import Gates
+from jobs.steps.query_budget import Pacing
+from jobs.steps.resources import Parts
+from jobs.store import leases
+from jobs.store.database import Database
+from jobs.worker import sweep
 from storage.bucket import Bucket
-from storage.guard import guarded_session
-from storage.probe import Prober
+from storage.outbound.guard import guarded_session
+from storage.proof.probe import Prober
 from webhooks.receiver import Receiver, blueprint
 
 SILENT_VALKEY = "redis://127.0.0.1:1/0"  # nobody listens there: budgets fall back to this process
 RUN = {
     "jobs.submit": submission.submit,
     "jobs.lose": submission.lose,
-    "jobs.reconcile": reconcile.reconcile,
+    "jobs.reconcile": reconciliation.reconcile,
     "jobs.transfer": archiving.transfer,
 }
 
@@ -116,19 +119,19 @@ class Workshop:
 
     def create(self, **request: Any) -> str:
         body = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, **request}
-        case, _ = intake.create(body, self.intake, api_key_id="test")
+        case, _ = orders.create(body, self.intake, api_key_id="test")
         return case.job.id
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
-            return store.read_case(db, job_id)
+            return leases.read_case(db, job_id)
 
     def state(self, job_id: str) -> State:
         return self.case(job_id).job.state
 
     def history(self, job_id: str) -> list[str]:
         with self.database.read() as db:
-            return [line["event"] for line in store.history(db, job_id)]
+            return [line["event"] for line in leases.history(db, job_id)]
 
     def sweep(self) -> int:
         """One round of the sweep, in place; a test sends its notices itself."""

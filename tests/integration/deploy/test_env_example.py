@@ -10,7 +10,7 @@ from compose_file import EXAMPLE
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import NUMBERS, load
 
-ELSEWHERE = {"SSL_CERT_FILE"}  # read by jobs/assembly.py, as by other programs
+ELSEWHERE = {"SSL_CERT_FILE"}  # read by jobs/worker/bootstrap.py, as by other programs
 
 
 class Listening(Mapping[str, str]):

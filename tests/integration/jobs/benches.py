@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from rows import Rows
 
-from jobs.gates import Gates
-from jobs.parts import Parts
 from jobs.providers.client import Answered, Lost, NotSent
 from jobs.providers.registry import PROVIDERS
+from jobs.steps.bulkheads import Gates
+from jobs.steps.resources import Parts
 
 
 class Bells:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from rows import Rows
 
-from jobs.database import Database
+from jobs.store.database import Database
 
 
 @pytest.fixture

@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs import intake, spending, store
-from jobs.database import Database
-from jobs.decisions import Rules
-from jobs.inbox import Callback, Kept, keep
-from jobs.intake import Intake
-from jobs.models import attempts, events, jobs, notices
+from jobs.intake import orders
+from jobs.intake.orders import Intake
+from jobs.machine.decisions import Rules
+from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import AttemptOutcome, Case, Standing
 from jobs.settings import Settings, load
-from jobs.states import State
-from jobs.store import Held
+from jobs.store import leases, spending
+from jobs.store.callbacks import Callback, Kept, keep
+from jobs.store.database import Database
+from jobs.store.leases import Held
+from jobs.store.tables import attempts, events, jobs, notices
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=s) for s in (1, 60, 3_600, 86_400))
@@ -50,7 +51,7 @@ class Rows:
         self.rules = Rules(self.intake.settings, PROVIDERS, lambda case: ["evolink"], lambda s: s)
 
     def create(self, *, api_key: str = "key_1", key: str | None = None, **request: Any) -> tuple[Case, bool]:
-        return intake.create({"prompt": "A fox", **request}, self.intake, api_key_id=api_key, idempotency_key=key)
+        return orders.create({"prompt": "A fox", **request}, self.intake, api_key_id=api_key, idempotency_key=key)
 
     def job(self, state: State = State.QUEUED, **columns: Any) -> str:
         """A job of this state, with other columns as given."""
@@ -90,11 +91,11 @@ class Rows:
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
-            return store.read_case(db, job_id)
+            return leases.read_case(db, job_id)
 
     def claim(self, job_id: str, holder: str = "A", *, case: Case | None = None, hold_s: float = 90) -> Held | None:
         seen = case or self.case(job_id)
-        return self.write(lambda db: store.claim(db, seen, holder=holder, hold_s=hold_s, now=self.now))
+        return self.write(lambda db: leases.claim(db, seen, holder=holder, hold_s=hold_s, now=self.now))
 
     def held(self, job_id: str, holder: str = "A", *, hold_s: float = 90) -> Held:
         held = self.claim(job_id, holder, hold_s=hold_s)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs import store, sweep
-from jobs.states import State, next_step
+from jobs.machine.states import State, next_step
+from jobs.store import leases
+from jobs.worker import sweep
 
 
 def due(rows: Rows, step: str, *, limit: int = 100, leave_out: tuple[sweep.Due, ...] = ()) -> list[str]:
@@ -52,7 +53,7 @@ def test_a_row_from_the_future_is_found_because_the_clock_was_set_back(rows: Row
 def test_a_row_from_the_future_is_found_again_after_a_worker_that_took_it_has_died(rows: Rows) -> None:
     job_id = rows.job(State.GENERATING, alarm_at=NOW + DAY, updated_at=NOW + DAY)
     with rows.database.write() as db:
-        assert store.claim(db, store.read_case(db, job_id), holder="A", hold_s=60, now=NOW)
+        assert leases.claim(db, leases.read_case(db, job_id), holder="A", hold_s=60, now=NOW)
     rows.now = NOW + 2 * MINUTE
     assert due(rows, "jobs.reconcile") == [job_id]
 

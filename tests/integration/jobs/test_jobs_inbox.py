@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rows import DAY, NOW, Rows
 
-from jobs import store
-from jobs.records import AttemptOutcome, Facts, Outcome, Standing
-from jobs.states import State
+from jobs.machine.rows import AttemptOutcome, Facts, Outcome, Standing
+from jobs.machine.states import State
+from jobs.store import leases
 
 
 def live(rows: Rows) -> str:
@@ -18,7 +18,7 @@ def live(rows: Rows) -> str:
 def read_all(rows: Rows, job_id: str) -> None:
     held = rows.held(job_id)
     outcome = Outcome(alarm_at=NOW + DAY, facts=Facts(read=tuple(x.id for x in held.case.unread)))
-    assert rows.write(lambda db: store.finish_step(db, held, outcome, now=NOW))
+    assert rows.write(lambda db: leases.finish_step(db, held, outcome, now=NOW))
 
 
 def test_a_first_readable_callback_is_kept_wakes_the_job_and_rings(rows: Rows) -> None:

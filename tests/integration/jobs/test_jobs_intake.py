@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 from rows import DAY, NOW, Rows
 
-from jobs import intake
 from jobs.errors import BadRequest, IdempotencyKeyReused
-from jobs.models import events, idempotency_keys, jobs
-from jobs.states import State
+from jobs.intake import orders
+from jobs.machine.states import State
+from jobs.store.tables import events, idempotency_keys, jobs
 
 
 def count(rows: Rows, table: sa.Table) -> int:
@@ -91,7 +91,7 @@ def test_a_request_that_no_configured_gateway_serves_is_refused(rows: Rows) -> N
 def test_a_notify_url_needs_notices_to_be_on(rows: Rows) -> None:
     silent = replace(rows.intake, settings=replace(rows.intake.settings, notice_secrets=()))
     with pytest.raises(BadRequest, match="RUSHES_NOTICE_SECRETS"):
-        intake.create({"prompt": "p", "notify_url": "https://127.0.0.1/hook"}, silent, api_key_id="key_1")
+        orders.create({"prompt": "p", "notify_url": "https://127.0.0.1/hook"}, silent, api_key_id="key_1")
 
 
 def test_a_notify_url_is_kept(rows: Rows) -> None:

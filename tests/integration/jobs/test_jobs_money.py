@@ -12,15 +12,17 @@ import sqlalchemy as sa
 from benches import Gateway, rung, worker
 from rows import ACCOUNT, DAY, MINUTE, NOW, SECOND, Rows
 
-from jobs import availability, costs, pauses, planning, spending, store, submission
-from jobs.database import Database
-from jobs.models import attempts, jobs
-from jobs.parts import Parts
-from jobs.pauses import Lane
+from jobs.machine.rows import AttemptOutcome, Facts, Pause, Standing
+from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.providers.registry import Terms
-from jobs.records import AttemptOutcome, Facts, Pause, Standing
-from jobs.states import State
+from jobs.reports import costs
+from jobs.steps import planning, submission
+from jobs.steps.resources import Parts
+from jobs.store import availability, key_pauses, leases, spending
+from jobs.store.database import Database
+from jobs.store.key_pauses import Lane
+from jobs.store.tables import attempts, jobs
 
 A, Z = AttemptOutcome, Standing
 TODAY = "2026-03-04"
@@ -39,7 +41,7 @@ def spent(rows: Rows, day: str = TODAY) -> float:
 
 
 def resting(rows: Rows, lane: Lane = "submit") -> Pause | None:
-    return rows.write(lambda db: pauses.resting(db, KEY, lane, now=rows.now))
+    return rows.write(lambda db: key_pauses.resting(db, KEY, lane, now=rows.now))
 
 
 def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
@@ -110,7 +112,7 @@ class TestDailyBudget:
         submission.submit(job_id, worker(rows, Gateway()))
 
         def bring(**changes: Any) -> None:
-            rows.write(lambda db: store.bring_facts(db, job_id, Facts({1: changes}), now=rows.now))
+            rows.write(lambda db: leases.bring_facts(db, job_id, Facts({1: changes}), now=rows.now))
 
         bring(outcome=A.FAILED, standing=Z.REFUNDED)
         assert spent(rows) == 0
@@ -121,7 +123,7 @@ class TestDailyBudget:
         job_id = rows.job()
         submission.submit(job_id, worker(rows, Gateway()))
         said = {"outcome": A.FINISHED, "standing": Z.CHARGED, "reported_credits": 0.5, "reported_usd": 0.5}
-        rows.write(lambda db: store.bring_facts(db, job_id, Facts({1: said}), now=rows.now))
+        rows.write(lambda db: leases.bring_facts(db, job_id, Facts({1: said}), now=rows.now))
         assert spent(rows) == 0.5
 
     def test_a_lost_answer_keeps_its_price_reserved(self, rows: Rows) -> None:
@@ -132,10 +134,10 @@ class TestDailyBudget:
         adopter, owner = rows.job(), rows.job(State.SUBMITTING)
         submission.submit(adopter, worker(rows, Gateway(lambda: Answered(502, {}, b"<html>"))))
         said = {"task_id": "t", "adopted": True, "outcome": A.FAILED, "standing": Z.REFUNDED}
-        rows.write(lambda db: store.bring_facts(db, adopter, Facts({1: said}), now=rows.now))
+        rows.write(lambda db: leases.bring_facts(db, adopter, Facts({1: said}), now=rows.now))
         assert spent(rows) == 0
         rows.attempt(owner, account=KEY.fingerprint)
-        rows.write(lambda db: store.bring_facts(db, owner, Facts({1: {"task_id": "t"}}), now=rows.now))
+        rows.write(lambda db: leases.bring_facts(db, owner, Facts({1: {"task_id": "t"}}), now=rows.now))
         assert rows.case(adopter).attempts[1].standing is Z.UNCERTAIN
         assert spent(rows) == PRICE
 
@@ -241,20 +243,20 @@ class TestPauses:
         for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
             asked = Pause(reason, seconds)
             with rows.database.write() as db:
-                pauses.rest(db, KEY, "submit", asked, now=rows.now)
+                key_pauses.rest(db, KEY, "submit", asked, now=rows.now)
             found = resting(rows)
             assert found is not None
             assert found.seconds == kept
 
     def test_a_rest_ends(self, rows: Rows) -> None:
-        rows.write(lambda db: pauses.rest(db, KEY, "submit", Pause("rate_limited", 10), now=rows.now))
+        rows.write(lambda db: key_pauses.rest(db, KEY, "submit", Pause("rate_limited", 10), now=rows.now))
         rows.now += 10 * SECOND
         assert resting(rows) is None
 
     def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
-        rows.write(lambda db: pauses.rest(db, KEY, "submit", Pause("unauthorized", 300), now=rows.now))
+        rows.write(lambda db: key_pauses.rest(db, KEY, "submit", Pause("unauthorized", 300), now=rows.now))
         new = Account("evolink", "https://gateway", "sk-2")
-        assert rows.write(lambda db: pauses.resting(db, new, "submit", now=rows.now)) is None
+        assert rows.write(lambda db: key_pauses.resting(db, new, "submit", now=rows.now)) is None
 
 
 class TestCosts:

@@ -15,16 +15,18 @@ import sqlalchemy as sa
 from benches import Bells, Gateway, rung, worker
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs import notices, steps, store, sweep
-from jobs.api_keys import create as create_key
-from jobs.decisions import decide
 from jobs.errors import UnknownNotice
-from jobs.gates import Gates
-from jobs.models import notice_tries
-from jobs.models import notices as table
-from jobs.parts import Parts
-from jobs.records import Facts, Move, Outcome
-from jobs.states import Event, State
+from jobs.intake.api_keys import create as create_key
+from jobs.machine.decisions import decide
+from jobs.machine.rows import Facts, Move, Outcome
+from jobs.machine.states import Event, State
+from jobs.steps.bulkheads import Gates
+from jobs.steps.resources import Parts
+from jobs.steps.step import ring_if_due
+from jobs.store import leases, notices
+from jobs.store.tables import notice_tries
+from jobs.store.tables import notices as table
+from jobs.worker import sweep
 from webhooks import delivery
 
 HOOK = "https://pipeline.example/hook?token=t"
@@ -63,7 +65,7 @@ def told_job(rows: Rows, *moves: Event, url: str = HOOK, **columns: Any) -> str:
 
 def finish(rows: Rows, job_id: str, outcome: Outcome) -> None:
     held = rows.held(job_id)
-    assert rows.write(lambda db: store.finish_step(db, held, outcome, now=rows.now))
+    assert rows.write(lambda db: leases.finish_step(db, held, outcome, now=rows.now))
 
 
 def rows_of(rows: Rows, job_id: str) -> list[Any]:
@@ -121,9 +123,9 @@ class TestWhatIsTold:
 
     def test_a_write_that_loses_tells_nothing(self, rows: Rows, job_id: str) -> None:
         held = rows.held(job_id)
-        rows.write(lambda db: store.bring_news(db, job_id, now=NOW))
+        rows.write(lambda db: leases.bring_news(db, job_id, now=NOW))
         late = Outcome(alarm_at=NOW, job={"overdue": True})
-        assert not rows.write(lambda db: store.finish_step(db, held, late, now=NOW))
+        assert not rows.write(lambda db: leases.finish_step(db, held, late, now=NOW))
         assert (rows.told(job_id), rows.case(job_id).job.notices) == ([], 0)
 
     def test_a_job_without_a_notify_url_tells_nobody(self, rows: Rows) -> None:
@@ -447,5 +449,5 @@ class TestReplay:
 def test_the_ring_for_an_overdue_job_is_for_its_notice_too(rows: Rows) -> None:
     job_id = rows.job(State.GENERATING, notify_url=HOOK, alarm_at=NOW + DAY)
     parts = worker(rows, Gateway(), ringer=Bells())
-    steps.ring_if_due(rows.case(job_id), parts, Outcome(alarm_at=NOW + DAY, job={"overdue": True}))
+    ring_if_due(rows.case(job_id), parts, Outcome(alarm_at=NOW + DAY, job={"overdue": True}))
     assert rung(parts) == [("webhooks.notify", job_id)]

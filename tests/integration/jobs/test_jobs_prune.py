@@ -10,11 +10,13 @@ import pytest
 import sqlalchemy as sa
 from rows import DAY, NOW, SECOND, Rows
 
-from jobs import account, audit, costs, prune, spending
-from jobs.models import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
-from jobs.prune import PRUNED, Pruned, Pruning
-from jobs.records import SUSPECTED, AttemptOutcome, Standing
-from jobs.states import State
+from jobs.machine.rows import SUSPECTED, AttemptOutcome, Standing
+from jobs.machine.states import State
+from jobs.reports import costs
+from jobs.store import spending
+from jobs.store.tables import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
+from jobs.upkeep import audit, balance, prune
+from jobs.upkeep.prune import PRUNED, Pruned, Pruning
 
 SENT = {"method": "POST", "path": "/v1/videos", "body": {"prompt": "A fox"}, "headers": {}}
 LONG_AGO = NOW - 181 * DAY
@@ -180,10 +182,10 @@ def test_costs_budgets_and_the_account_are_those_of_before(rows: Rows) -> None:
     def told() -> Any:
         with rows.database.read() as db:
             found = audit.last_states(db, job_ids)
-            wrong = [f for job_id in job_ids for f in account.check(rows.case(job_id), found.get(job_id))]
+            wrong = [f for job_id in job_ids for f in balance.check(rows.case(job_id), found.get(job_id))]
             return (
                 costs.sums(db, since=day, until=day),
-                account.count(db),
+                balance.count(db),
                 wrong,
                 spending.spent_usd(db, "evolink", day),
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from jobs import api_keys
-from jobs.database import Database, DatabaseUnavailable
-from jobs.models import api_keys as table
+from jobs.intake import api_keys
+from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.tables import api_keys as table
 
 
 def names(database: Database) -> set[str]:

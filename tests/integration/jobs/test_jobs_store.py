@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs import store
-from jobs.decisions import decide
 from jobs.errors import IllegalTransition, UnknownJob
-from jobs.models import attempts, events, jobs, notices
-from jobs.records import AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
-from jobs.states import Event, State
-from jobs.store import Held
+from jobs.machine.decisions import decide
+from jobs.machine.rows import AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
+from jobs.machine.states import Event, State
+from jobs.store import leases
+from jobs.store.leases import Held
+from jobs.store.tables import attempts, events, jobs, notices
 
 A = AttemptOutcome
 
@@ -32,15 +32,15 @@ def version(rows: Rows, job_id: str) -> int:
 
 def finish(rows: Rows, held: Held, outcome: Outcome | None = None, **more: Any) -> bool:
     done = outcome or Outcome(alarm_at=rows.now + MINUTE)
-    return rows.write(lambda db: store.finish_step(db, held, done, now=rows.now, **more))
+    return rows.write(lambda db: leases.finish_step(db, held, done, now=rows.now, **more))
 
 
 def bring(rows: Rows, job_id: str, changes: Mapping[str, Any], number: int = 1) -> None:
-    rows.write(lambda db: store.bring_facts(db, job_id, Facts({number: changes}), now=rows.now))
+    rows.write(lambda db: leases.bring_facts(db, job_id, Facts({number: changes}), now=rows.now))
 
 
 def news(rows: Rows, job_id: str) -> bool:
-    return rows.write(lambda db: store.bring_news(db, job_id, now=rows.now))
+    return rows.write(lambda db: leases.bring_news(db, job_id, now=rows.now))
 
 
 def test_an_unknown_job_cannot_be_read(rows: Rows) -> None:
@@ -89,14 +89,14 @@ class TestClaim:
         held = rows.held(job_id)
         rows.now += 90 * SECOND
         seen = rows.case(job_id)  # the hold has run out, and a push raises no version
-        assert rows.write(lambda db: store.push_hold(db, held, hold_s=90, now=rows.now))
+        assert rows.write(lambda db: leases.push_hold(db, held, hold_s=90, now=rows.now))
         assert rows.claim(job_id, "B", case=seen) is None
 
     def test_a_claim_may_move_the_job_in_the_same_breath(self, rows: Rows) -> None:
         job_id = rows.job()
         outcome = Outcome(alarm_at=NOW, moves=(Move(Event.CLAIM, 1),), job={"attempt": 1})
         held = rows.write(
-            lambda db: store.claim(db, store.read_case(db, job_id), holder="A", hold_s=90, now=NOW, outcome=outcome)
+            lambda db: leases.claim(db, leases.read_case(db, job_id), holder="A", hold_s=90, now=NOW, outcome=outcome)
         )
         assert held is not None
         assert held.job.state is State.SUBMITTING
@@ -106,18 +106,18 @@ class TestClaim:
 class TestDue:
     def test_a_job_is_due_when_its_alarm_has_rung_and_nobody_holds_it(self, rows: Rows) -> None:
         job = rows.case(rows.job()).job
-        assert store.is_due(job, now=NOW)
-        assert not store.is_due(replace(job, alarm_at=NOW + SECOND), now=NOW)
-        assert not store.is_due(replace(job, alarm_at=None), now=NOW)
-        assert not store.is_due(replace(job, holder="A", held_until=NOW + SECOND), now=NOW)
-        assert store.is_due(replace(job, holder="A", held_until=NOW), now=NOW)
+        assert leases.is_due(job, now=NOW)
+        assert not leases.is_due(replace(job, alarm_at=NOW + SECOND), now=NOW)
+        assert not leases.is_due(replace(job, alarm_at=None), now=NOW)
+        assert not leases.is_due(replace(job, holder="A", held_until=NOW + SECOND), now=NOW)
+        assert leases.is_due(replace(job, holder="A", held_until=NOW), now=NOW)
 
     def test_a_row_from_the_future_is_due_because_the_clock_was_set_back(self, rows: Rows) -> None:
         job = rows.case(rows.job()).job
         future = replace(job, updated_at=NOW + HOUR, alarm_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
-        assert store.is_due(future, now=NOW)
-        assert not store.is_due(replace(future, alarm_at=None), now=NOW)
-        assert not store.is_due(replace(future, updated_at=NOW + 2 * SECOND), now=NOW)
+        assert leases.is_due(future, now=NOW)
+        assert not leases.is_due(replace(future, alarm_at=None), now=NOW)
+        assert not leases.is_due(replace(future, updated_at=NOW + 2 * SECOND), now=NOW)
 
     def test_and_it_can_be_claimed(self, rows: Rows) -> None:
         job_id = rows.job(updated_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
@@ -144,7 +144,7 @@ class TestFinishStep:
         job_id = rows.job()
         held = rows.held(job_id)
         news(rows, job_id)
-        again = rows.write(lambda db: store.read_held(db, held))
+        again = rows.write(lambda db: leases.read_held(db, held))
         assert again is not None
         assert finish(rows, again)
 
@@ -169,7 +169,7 @@ class TestFinishStep:
         rows.held(job_id, "B")
         assert not finish(rows, zombie)
         assert not finish(rows, replace(zombie, case=rows.case(job_id)))  # even had it read the row afresh
-        assert rows.write(lambda db: store.read_held(db, zombie)) is None
+        assert rows.write(lambda db: leases.read_held(db, zombie)) is None
         job = rows.case(job_id).job
         assert (job.holder, job.held_until) == ("B", rows.now + 90 * SECOND)
 
@@ -216,7 +216,7 @@ class TestFinishStep:
         held = rows.held(job_id)
         (first,) = held.case.unread
         rows.callback(job_id, b"2")
-        again = rows.write(lambda db: store.read_held(db, held))
+        again = rows.write(lambda db: leases.read_held(db, held))
         assert again is not None
         assert finish(rows, again, Outcome(alarm_at=NOW, facts=Facts(read=(first.id,))))
         assert [x.read_at is None for x in rows.case(job_id).letters] == [False, True]
@@ -245,7 +245,7 @@ class TestHold:
         job_id = rows.job()
         held = rows.held(job_id)
         rows.now += MINUTE
-        assert rows.write(lambda db: store.push_hold(db, held, hold_s=90, now=rows.now))
+        assert rows.write(lambda db: leases.push_hold(db, held, hold_s=90, now=rows.now))
         job = rows.case(job_id).job
         assert (job.held_until, job.version) == (NOW + 150 * SECOND, 1)
         assert finish(rows, held)
@@ -255,7 +255,7 @@ class TestHold:
         zombie = rows.held(job_id)
         rows.now += 2 * MINUTE
         rows.held(job_id, "B")
-        assert not rows.write(lambda db: store.push_hold(db, zombie, hold_s=90, now=rows.now))
+        assert not rows.write(lambda db: leases.push_hold(db, zombie, hold_s=90, now=rows.now))
         assert rows.case(job_id).job.held_until == rows.now + 90 * SECOND
 
     def test_an_unheld_write_is_refused_while_somebody_holds(self, rows: Rows) -> None:
@@ -264,9 +264,9 @@ class TestHold:
         rows.held(job_id)
         outcome = Outcome(alarm_at=NOW, moves=(Move(Event.LOSE, 1),))
         seen = rows.case(job_id)
-        assert not rows.write(lambda db: store.move_unheld(db, seen, outcome, now=rows.now))
+        assert not rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
         rows.now += 90 * SECOND
-        assert rows.write(lambda db: store.move_unheld(db, seen, outcome, now=rows.now))
+        assert rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
         assert rows.case(job_id).job.state is State.UNCONFIRMED
         assert hold(rows, job_id) is None
 
@@ -275,7 +275,7 @@ class TestHold:
         seen = rows.case(job_id).job
 
         def postpone() -> bool:
-            return rows.write(lambda db: store.postpone(db, seen, until=NOW + HOUR, now=NOW, flagged="full"))
+            return rows.write(lambda db: leases.postpone(db, seen, until=NOW + HOUR, now=NOW, flagged="full"))
 
         rows.held(job_id)
         assert not postpone()
@@ -295,7 +295,7 @@ class TestMarkSending:
         return job_id
 
     def mark(self, rows: Rows, held: Held) -> bool:
-        return rows.write(lambda db: store.mark_sending(db, held, 1, hold_s=90, now=rows.now))
+        return rows.write(lambda db: leases.mark_sending(db, held, 1, hold_s=90, now=rows.now))
 
     def test_it_says_so_pushes_the_hold_and_raises_the_version(self, rows: Rows, job_id: str) -> None:
         held = rows.held(job_id)
@@ -313,7 +313,7 @@ class TestMarkSending:
         rows.now += 2 * MINUTE  # the hold has run out
         outcome = decide(seen, Facts(), now=rows.now, rules=rows.rules)
         assert [move.event for move in outcome.moves] == [Event.DEFER]
-        assert not rows.write(lambda db: store.move_unheld(db, seen, outcome, now=rows.now))
+        assert not rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
 
     def test_it_is_refused_once_the_hold_has_run_out(self, rows: Rows, job_id: str) -> None:
         held = rows.held(job_id)
@@ -417,7 +417,7 @@ class TestTaskIds:
     """No task id of an account is borne twice."""
 
     def settle(self, rows: Rows, case: Case, changes: dict[str, Any]) -> Facts:
-        return rows.write(lambda db: store.settle_task_ids(db, case, Facts({1: changes}), now=rows.now))
+        return rows.write(lambda db: leases.settle_task_ids(db, case, Facts({1: changes}), now=rows.now))
 
     def test_a_task_id_that_nobody_bears_stands(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
@@ -482,7 +482,7 @@ class TestNotices:
         held = rows.held(job_id)
         outcome = Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),), job={"error_code": "generation_failed"})
         with rows.database.engine.connect() as db:  # rolled back
-            assert store.finish_step(db, held, outcome, now=NOW)
+            assert leases.finish_step(db, held, outcome, now=NOW)
             found = db.execute(sa.select(notices)).mappings().all()
             assert [n["type"] for n in found] == ["job.failed"]
             db.rollback()
@@ -522,7 +522,7 @@ def test_an_unsent_attempt_is_written_once_more_under_its_number(rows: Rows) -> 
     rows.attempt(job_id, outcome=A.NOT_SENT, error_message="no route", sends=0)
     with rows.database.read() as db:
         row = dict(db.execute(sa.select(attempts)).mappings().one())
-    rows.write(lambda db: store.add_attempt(db, {**row, "outcome": A.OPEN, "error_message": None}))
+    rows.write(lambda db: leases.add_attempt(db, {**row, "outcome": A.OPEN, "error_message": None}))
     (only,) = rows.case(job_id).attempts.values()
     assert (only.outcome, only.error_message) == (A.OPEN, None)
 
@@ -532,7 +532,7 @@ def test_the_history_is_told_oldest_first(rows: Rows) -> None:
     with rows.database.write() as db:
         db.execute(sa.insert(events).values(job_id=job_id, at=NOW - DAY, event="later", attempt=0, detail={}))
     with rows.database.read() as db:
-        assert [line["event"] for line in store.history(db, job_id)] == ["created", "later"]
+        assert [line["event"] for line in leases.history(db, job_id)] == ["created", "later"]
 
 
 def test_a_half_hold_is_refused_by_the_table(rows: Rows) -> None:

@@ -8,10 +8,12 @@ import pytest
 from benches import Gateway, rung, worker
 from rows import MINUTE, Rows
 
-from jobs import steps, store, submission
+from jobs.machine.rows import AttemptOutcome, Facts
+from jobs.machine.states import State
 from jobs.providers.client import Answered, Lost, NotSent
-from jobs.records import AttemptOutcome, Facts
-from jobs.states import State
+from jobs.steps import submission
+from jobs.steps.step import conclude
+from jobs.store import leases
 
 
 @pytest.fixture
@@ -166,12 +168,12 @@ def test_news_of_a_lost_hold_does_not_free_the_one_that_took_it(rows: Rows, job_
     rows.now += 2 * MINUTE
     rows.held(job_id, "B:1")
     parts = worker(rows, Gateway())
-    assert steps.conclude(zombie, Facts(), parts) is None
+    assert conclude(zombie, Facts(), parts) is None
     job = rows.case(job_id).job
     assert (job.holder, job.alarm_at) == ("B:1", rows.now)
     assert rung(parts) == []  # held: its holder rings
-    assert not rows.write(lambda db: store.finish_step(db, zombie, _nothing(), now=rows.now))
+    assert not rows.write(lambda db: leases.finish_step(db, zombie, _nothing(), now=rows.now))
 
 
-def _nothing() -> store.Outcome:
-    return store.Outcome(alarm_at=None)
+def _nothing() -> leases.Outcome:
+    return leases.Outcome(alarm_at=None)

@@ -9,7 +9,7 @@ import pytest
 from fetching import Fetcher
 from misbehaving import Server, Talk
 
-from storage.probe import Prober
+from storage.proof.probe import Prober
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.fetch import FetchLimits, Spooled, fetch_to_spool
-from storage.guard import guarded_session
+from storage.outbound.guard import guarded_session
 
 LIMITS = FetchLimits(max_bytes=8 << 20, deadline_s=20, stall_bytes_per_s=1, stall_window_s=20, connect_s=2, read_s=10)
 SECRET = "topsecret"

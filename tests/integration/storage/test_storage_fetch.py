@@ -16,7 +16,6 @@ from fetching import LIMITS, SECRET, Fetcher, told
 from misbehaving import Server, answering, chunked, head, sending
 
 from storage import spool as spools
-from storage.boxes import check_boxes
 from storage.errors import (
     BadVideo,
     Cancelled,
@@ -24,6 +23,7 @@ from storage.errors import (
     LinkUnavailable,
     SpoolFull,
 )
+from storage.proof.boxes import check_boxes
 
 Serve = Callable[..., Server]
 HASTE = replace(LIMITS, deadline_s=0.8)

@@ -12,12 +12,12 @@ from fetching import LIMITS, SECRET, told
 from test_storage_redirects import Redirecting, guarded_fetch, info
 
 from storage.errors import LinkForbidden
-from storage.guard import guarded_session
+from storage.outbound.guard import guarded_session
 
 
 @pytest.fixture(autouse=True)
 def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.connections._open", lambda *_: pytest.fail("a connection was tried"))
+    monkeypatch.setattr("storage.outbound.connections._open", lambda *_: pytest.fail("a connection was tried"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name was looked up"))
 
 

@@ -16,10 +16,10 @@ import films
 import pytest
 from PIL import Image
 
-from storage import probe as probes
-from storage.boxes import check_boxes
 from storage.errors import BadVideo, StorageError
-from storage.probe import Prober, VideoFacts
+from storage.proof import probe as probes
+from storage.proof.boxes import check_boxes
+from storage.proof.probe import Prober, VideoFacts
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 

@@ -15,7 +15,7 @@ from misbehaving import Server, answering, head
 
 from storage.errors import LinkForbidden, LinkUnavailable
 from storage.fetch import Spooled, fetch_to_spool
-from storage.guard import guarded_session
+from storage.outbound.guard import guarded_session
 
 Serve = Callable[..., Server]
 
@@ -127,7 +127,7 @@ def test_a_name_is_forbidden_when_any_of_its_addresses_is_not_public(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **_: [info(each, port) for each in addresses])
-    monkeypatch.setattr("storage.connections._open", lambda *_: pytest.fail("a connection was tried"))
+    monkeypatch.setattr("storage.outbound.connections._open", lambda *_: pytest.fail("a connection was tried"))
     with guarded_session(allow_private=False) as session, pytest.raises(LinkForbidden, match="not a public address"):
         guarded_fetch(session, "https://films.example/a?Signature=topsecret", tmp_path)
 
@@ -148,7 +148,7 @@ def test_a_name_that_changes_its_mind_is_resolved_once_and_pinned(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr("storage.connections._open", refuse)
+    monkeypatch.setattr("storage.outbound.connections._open", refuse)
     with guarded_session(allow_private=False) as session, pytest.raises(LinkUnavailable, match="connection refused"):
         guarded_fetch(session, "http://films.example/a?Signature=topsecret", tmp_path)
     assert asked == ["films.example"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rushes.api.schemas import EventSchema, JobSchema, QuoteSchema
+from rushes.api.schemas.jobs import EventSchema, JobSchema, QuoteSchema
 from rushes_client import (
     Attempt,
     Cost,

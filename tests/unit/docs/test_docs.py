@@ -15,13 +15,13 @@ from typing import Any
 import click
 import pytest
 
-from jobs.error_codes import ERRORS, FLAGS, MISFITS, REASONS, WAITS
-from jobs.generation import JobRequest
+from jobs.machine.error_codes import ERRORS, FLAGS, MISFITS, REASONS, WAITS
 from jobs.providers.registry import PROVIDERS
-from jobs.request_schema import load_request
+from jobs.request.generation import JobRequest
+from jobs.request.schema import load_request
 from jobs.settings import load
-from rushes.api import problems
-from rushes.api.schemas import JobSchema
+from rushes.api.edge import problems
+from rushes.api.schemas.jobs import JobSchema
 from rushes.cli.root import COMMANDS, main
 
 ROOT = Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""jobs/error_codes.py holds every word that the code can say, and no other."""
+"""jobs/machine/error_codes.py holds every word that the code can say, and no other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from types import ModuleType
 import pytest
 
 import jobs
-from jobs import availability
-from jobs.error_codes import ERRORS, FINDINGS, FLAGS, IN_LINE, MISFITS, REASONS, WAITS, Meaning
+from jobs.machine.error_codes import ERRORS, FINDINGS, FLAGS, IN_LINE, MISFITS, REASONS, WAITS, Meaning
 from jobs.providers.capabilities import Why
 from jobs.providers.refusals import Rule
+from jobs.store import availability
 
 ROOT = Path(__file__).parents[3]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "jobs").rglob("*.py"))}
@@ -65,7 +65,7 @@ def said(kind: str, tree: ast.AST) -> Iterator[str]:
 def tables() -> Iterator[tuple[ModuleType, str, object]]:
     """Every table of a module of this room, by its name."""
     for found in pkgutil.walk_packages(jobs.__path__, "jobs."):
-        if ".migrations" not in found.name and found.name not in ("jobs.celery_app", "jobs.tasks"):
+        if ".migrations" not in found.name and found.name not in ("jobs.celery_app", "jobs.worker.tasks"):
             module = importlib.import_module(found.name)
             yield from ((module, name, table) for name, table in vars(module).items() if isinstance(table, dict))
 

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
-from rushes.api.schemas import JobSchema
+from rushes.api.schemas.jobs import JobSchema
 from webhooks import delivery
 
 PAGE = (Path(__file__).parents[3] / "docs" / "notices.md").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from types import ModuleType
 import click
 import pytest
 
-from rushes.cli import failures
 from rushes.cli.root import COMMANDS, main
+from rushes.cli.terminal import failures
 
 DOCS = Path(__file__).parents[3] / "docs"
 

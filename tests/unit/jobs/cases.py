@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.decisions import Rules
+from jobs.machine.decisions import Rules
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Letter, Standing
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Attempt, AttemptOutcome, Case, Job, Letter, Standing
 from jobs.settings import Settings, load
-from jobs.states import State
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=s) for s in (1, 60, 3_600, 86_400))

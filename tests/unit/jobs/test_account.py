@@ -5,9 +5,9 @@ import itertools
 import pytest
 from cases import NOW, accepted, attempt, case, failed, finished, job, lost, refused
 
-from jobs.account import POSSIBLE, Account, check
-from jobs.records import Attempt, AttemptOutcome, Case, Standing
-from jobs.states import ENDED, State
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.states import ENDED, State
+from jobs.upkeep.balance import POSSIBLE, Account, check
 
 LIVE = sorted(set(State) - ENDED)
 

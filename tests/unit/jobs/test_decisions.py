@@ -26,9 +26,9 @@ from cases import (
     settings,
 )
 
-from jobs.decisions import TROUBLES_FLAGGED, decide, may_resubmit
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Outcome, Pause, Standing
-from jobs.states import Event, State
+from jobs.machine.decisions import TROUBLES_FLAGGED, decide, may_resubmit
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Outcome, Pause, Standing
+from jobs.machine.states import Event, State
 
 A = AttemptOutcome
 WISH = {"cancel_requested_at": NOW - SECOND}

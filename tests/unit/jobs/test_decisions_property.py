@@ -9,9 +9,9 @@ from cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, case, job, letter, ru
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from jobs.decisions import decide
-from jobs.records import Attempt, AttemptOutcome, Case, Facts, Pause, Standing
-from jobs.states import ENDED, State, next_state
+from jobs.machine.decisions import decide
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Pause, Standing
+from jobs.machine.states import ENDED, State, next_state
 
 A = AttemptOutcome
 AGES = st.sampled_from([SECOND, MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 3 * DAY])

@@ -6,11 +6,11 @@ from typing import Any
 
 from cases import DAY, HOUR, MINUTE, NOW, SETTINGS, accepted, case, failed, finished, job, letter, lost, rules
 
-from jobs.decisions import decide
+from jobs.machine.decisions import decide
+from jobs.machine.rows import SUSPECTED, Attempt, AttemptOutcome, Case, Facts, Outcome, Standing
+from jobs.machine.schedule import resend_at
+from jobs.machine.states import Event, State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import SUSPECTED, Attempt, AttemptOutcome, Case, Facts, Outcome, Standing
-from jobs.schedule import resend_at
-from jobs.states import Event, State
 
 
 def suspected(number: int = 1, **changes: Any) -> Attempt:

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from jobs.gates import Gates
+from jobs.steps.bulkheads import Gates
 
 
 def entered(stack: contextlib.ExitStack, gates: Gates, gateway: str, kind: str, times: int) -> list[bool]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import input_life
-from jobs.generation import Generation, Media, Mode
+from jobs.request import input_links
+from jobs.request.generation import Generation, Media, Mode
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 UNIX = int(AT.timestamp())
@@ -30,7 +30,7 @@ UNIX = int(AT.timestamp())
     ],
 )
 def test_every_form_of_a_presigned_link_tells_its_end(query: str) -> None:
-    assert input_life.dies_at(f"https://host/path/video.mp4?{query}") == AT
+    assert input_links.dies_at(f"https://host/path/video.mp4?{query}") == AT
 
 
 @pytest.mark.parametrize(
@@ -48,27 +48,27 @@ def test_every_form_of_a_presigned_link_tells_its_end(query: str) -> None:
     ],
 )
 def test_a_link_that_does_not_say_so_is_taken_to_live(query: str) -> None:
-    assert input_life.dies_at(f"https://host/video.mp4?{query}") is None
+    assert input_links.dies_at(f"https://host/video.mp4?{query}") is None
 
 
 def test_what_boto3_signs_is_read() -> None:
     client = boto3.client("s3", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="s")
     for seconds in (60, 7 * 86_400):
         url = client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"}, ExpiresIn=seconds)
-        dies = input_life.dies_at(url)
+        dies = input_links.dies_at(url)
         assert dies is not None
         assert abs(dies - datetime.now(UTC) - timedelta(seconds=seconds)) < timedelta(seconds=30)
 
 
 @given(st.text(max_size=200))
 def test_no_query_makes_it_raise(query: str) -> None:
-    found = input_life.dies_at(f"https://host/?{query}")
+    found = input_links.dies_at(f"https://host/?{query}")
     assert found is None or found.tzinfo is not None
 
 
 def test_voices_inside_references_are_inputs_too() -> None:
     media = (Media("reference_image", "https://h/a", "https://h/voice"), Media("reference_video", "https://h/b"))
-    assert input_life.urls(Generation(Mode.REFERENCE, "p", media=media)) == [
+    assert input_links.urls(Generation(Mode.REFERENCE, "p", media=media)) == [
         ("media.0.url", "https://h/a"),
         ("media.0.reference_voice", "https://h/voice"),
         ("media.1.url", "https://h/b"),

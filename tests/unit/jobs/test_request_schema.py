@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadRequest
-from jobs.generation import Generation, Media, Mode
-from jobs.request_schema import LONGEST_PROMPT, load_request
+from jobs.request.generation import Generation, Media, Mode
+from jobs.request.schema import LONGEST_PROMPT, load_request
 
 FRAME = {"type": "first_frame", "url": "https://host/a.png"}
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from cases import accepted, attempt, failed, refused
 
-from jobs import routing
 from jobs.errors import BadRequest
-from jobs.generation import JobRequest, Mode
+from jobs.machine import routing
+from jobs.machine.routing import Candidate, Obstacle
+from jobs.machine.rows import AttemptOutcome
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Length
 from jobs.providers.registry import PROVIDERS
-from jobs.records import AttemptOutcome
-from jobs.request_schema import load_request
-from jobs.routing import Candidate, Obstacle
+from jobs.request.generation import JobRequest, Mode
+from jobs.request.schema import load_request
 
 
 def request(**fields: Any) -> JobRequest:

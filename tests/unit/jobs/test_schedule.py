@@ -5,10 +5,10 @@ from datetime import datetime
 import pytest
 from cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, case, job, lost, settings
 
-from jobs import schedule
+from jobs.machine import schedule
+from jobs.machine.rows import Attempt, Case
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.records import Attempt, Case
-from jobs.states import State
 
 DATES = {"lost_at": NOW, "created_at": NOW}
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from jobs.errors import IllegalTransition
-from jobs.states import ENDED, NEXT_STEP, TRANSITIONS, Event, State, mermaid, next_state, next_step
+from jobs.machine.states import ENDED, NEXT_STEP, TRANSITIONS, Event, State, mermaid, next_state, next_step
 
 PAIRS = list(itertools.product(State, Event))
 

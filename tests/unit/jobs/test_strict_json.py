@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobs.strict_json import BadJson, loads
+from jobs.request.strict_json import BadJson, loads
 
 
 @pytest.mark.parametrize(

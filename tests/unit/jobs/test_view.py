@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from cases import JOB_ID, NOW, SECOND, accepted, case, failed, finished, job, lost
 
-from jobs.records import Attempt, AttemptOutcome, Standing
-from jobs.states import State
-from jobs.view import job_view, paid_not_delivered
+from jobs.machine.job_json import job_view, paid_not_delivered
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
+from jobs.machine.states import State
 
 FACTS = {"bytes": 9, "sha256": "s", "duration_s": 5.0, "width": 1280, "height": 720, "fps": 24.0}
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from cases import SETTINGS
 
-from jobs import schema
-from jobs.database import Database
-from jobs.heartbeats import last_seen_s
-from jobs.watchdog import STUCK, Watchdog, limits_s
+from jobs.store import migrate
+from jobs.store.database import Database
+from jobs.store.heartbeats import last_seen_s
+from jobs.worker.watchdog import STUCK, Watchdog, limits_s
 
 LIMITS = {"jobs.submit": 180.0}
 
@@ -28,7 +28,7 @@ class Time:
 def database() -> Iterator[Database]:
     """In memory: a heartbeat is all that is written."""
     database = Database("sqlite:///:memory:")
-    schema.upgrade(database)
+    migrate.upgrade(database)
     yield database
     database.close()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import BadRequest
-from rushes.api import cursors
+from rushes.api.edge import cursors
 
 FILTERS = {"state": "failed", "limit": 20}
 OURS = cursors.write("2026-11-21T16:00:00+00:00", "ntc_1", of=FILTERS)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.gateways import describe
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
-from rushes import gateway_words
+from jobs.reports.providers import describe
+from rushes import provider_words
 
 
 @pytest.mark.parametrize(
@@ -20,19 +20,19 @@ from rushes import gateway_words
     ],
 )
 def test_dollars_have_cents_and_as_many_more_digits_as_they_need(usd: float | None, said: str | None) -> None:
-    assert gateway_words.dollars(usd) == said
+    assert provider_words.dollars(usd) == said
 
 
 @pytest.mark.parametrize(("unit", "said"), [("credit", "17 credits"), ("quota unit", "17 quota units"), ("¥", "17 ¥")])
 def test_credits_bear_their_unit(unit: str, said: str) -> None:
-    assert gateway_words.credits(17.0, unit) == said
+    assert provider_words.credits(17.0, unit) == said
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_fact_is_said_and_every_mode_says_the_same_things(name: str) -> None:
     told = describe(PROVIDERS[name])
-    assert all(gateway_words.facts(told).values())
-    modes = [gateway_words.ability(mode, told) for mode in told["modes"].values()]
+    assert all(provider_words.facts(told).values())
+    modes = [provider_words.ability(mode, told) for mode in told["modes"].values()]
     assert {tuple(mode) for mode in modes} == {tuple(modes[0])}
     assert all(said for mode in modes for said in mode.values())
 
@@ -40,26 +40,26 @@ def test_every_fact_is_said_and_every_mode_says_the_same_things(name: str) -> No
 def test_a_switch_says_whether_it_is_on() -> None:
     for words, said in ((frozenset[str](), "off"), (frozenset({"first_clip"}), "on")):
         told = describe(on_terms({"aivideoapi": Terms(words)})["aivideoapi"])
-        mode = gateway_words.ability(told["modes"]["image-to-video"], told)
+        mode = provider_words.ability(told["modes"]["image-to-video"], told)
         assert mode["media"].endswith(f"first_clip, if wanted with driving_audio (switch first_clip: {said})")
 
 
 def test_prices_over_modes_are_a_span() -> None:
-    assert gateway_words.price_span(describe(PROVIDERS["apiframe"]), "1080p") == "17–26 credits"
-    assert gateway_words.price_span(describe(PROVIDERS["evolink"]), "1080p") == "$0.144"
-    assert gateway_words.price_span(describe(PROVIDERS["gravitex"]), "1080p") is None
+    assert provider_words.price_span(describe(PROVIDERS["apiframe"]), "1080p") == "17–26 credits"
+    assert provider_words.price_span(describe(PROVIDERS["evolink"]), "1080p") == "$0.144"
+    assert provider_words.price_span(describe(PROVIDERS["gravitex"]), "1080p") is None
     named = on_terms({"gravitex": Terms(usd_per_s={"720p": 0.1, "image-to-video/720p": 0.3})})["gravitex"]
-    assert gateway_words.price_span(describe(named), "720p") == "$0.10–$0.30"
+    assert provider_words.price_span(describe(named), "720p") == "$0.10–$0.30"
 
 
 def test_what_a_gateway_would_change_in_silence_is_said() -> None:
     told = describe(PROVIDERS["evolink"])
-    assert gateway_words.ability(told["modes"]["text-to-video"], told)["prompt"] == (
+    assert provider_words.ability(told["modes"]["text-to-video"], told)["prompt"] == (
         "5000 characters; more would be cut in silence"
     )
     edit = describe(PROVIDERS["aivideoapi"])
-    assert gateway_words.ability(edit["modes"]["video-edit"], edit)["at most"] == (
+    assert provider_words.ability(edit["modes"]["video-edit"], edit)["at most"] == (
         "1 reference_image; more would be dropped in silence"
     )
     apiframe = describe(PROVIDERS["apiframe"])
-    assert "UTF-16" in gateway_words.ability(apiframe["modes"]["text-to-video"], apiframe)["prompt"]
+    assert "UTF-16" in provider_words.ability(apiframe["modes"]["text-to-video"], apiframe)["prompt"]

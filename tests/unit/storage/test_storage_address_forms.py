@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from storage.addresses import is_public
 from storage.errors import LinkForbidden
-from storage.guard import check_url
+from storage.outbound.addresses import is_public
+from storage.outbound.guard import check_url
 
 FORMS = [(kind, host) for kind, hosts in HOSTS.items() for host in hosts]
 

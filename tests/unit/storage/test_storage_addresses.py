@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from storage.addresses import is_public, literal_address
+from storage.outbound.addresses import is_public, literal_address
 
 INSIDE = """
 0.0.0.0 10.0.0.1 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.254 169.254.169.254 172.16.0.1 172.31.255.255

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from storage.boxes import check_boxes
 from storage.errors import BadVideo
+from storage.proof.boxes import check_boxes
 
 
 def box(kind: bytes, payload: bytes = b"", *, length: int | None = None) -> bytes:

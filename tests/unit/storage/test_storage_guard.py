@@ -2,7 +2,7 @@ import pytest
 
 from storage.download import as_https
 from storage.errors import LinkForbidden
-from storage.guard import check_url, guarded_session, masked
+from storage.outbound.guard import check_url, guarded_session, masked
 
 FORBIDDEN = [
     "http://films.example/a.mp4",

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, reject
 from hypothesis import strategies as st
 
 from jobs.errors import BadRequest
-from jobs.generation import LARGEST_SEED, RATIOS, Generation, Mode
-from jobs.request_schema import MEDIA, load_request
+from jobs.request.generation import LARGEST_SEED, RATIOS, Generation, Mode
+from jobs.request.schema import MEDIA, load_request
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 

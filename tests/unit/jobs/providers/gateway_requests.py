@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.generation import Generation, Mode
-from jobs.request_schema import load_request
+from jobs.request.generation import Generation, Mode
+from jobs.request.schema import load_request
 
 
 def item(kind: str, name: str, voice: str | None = None) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from jobs.generation import Generation
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Voices
+from jobs.request.generation import Generation
 from sandbox.fields import Invalid
 from sandbox.gateway import Refused
 from sandbox.gateways import GATEWAYS

@@ -25,14 +25,14 @@ from gateway_requests import (
 )
 from sandbox_orders import order_of
 
-from jobs import routing
-from jobs.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Mode
+from jobs.machine import routing
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Ability, MediaSet, Misfit, Voices, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
-from jobs.request_schema import LONGEST_PROMPT, MANY, MEDIA
+from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Mode
+from jobs.request.schema import LONGEST_PROMPT, MANY, MEDIA
 from sandbox.tasks import Order
 
 ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for mode, ability in p.abilities.items()]

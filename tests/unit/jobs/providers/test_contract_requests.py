@@ -10,12 +10,12 @@ import pytest
 from gateway_bodies import EVERY
 from gateway_requests import AUDIO, SPEAKING_GIRL, plain, reference, text
 
-from jobs.generation import Mode
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS
+from jobs.request.generation import Mode
 
 EVERY_ABILITY = pytest.mark.parametrize(
     ("provider", "mode"),

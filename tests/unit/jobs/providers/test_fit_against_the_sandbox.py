@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from sandbox_orders import order_of, unlike
 
 from jobs.errors import BadRequest
-from jobs.generation import Generation, Mode
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Voices, Why
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
-from jobs.request_schema import MEDIA, load_request
+from jobs.request.generation import Generation, Mode
+from jobs.request.schema import MEDIA, load_request
 from sandbox.tasks import Order
 
 CALLBACK = "https://rushes.example/webhooks/x"

@@ -12,10 +12,10 @@ from gateway_requests import BOY, GIRL, SPEAKING_BOY, SPEAKING_GIRL, plain, refe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.generation import RATIOS, RESOLUTIONS, Generation, Media, Mode
 from jobs.providers.base import Provider, Request
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
+from jobs.request.generation import RATIOS, RESOLUTIONS, Generation, Media, Mode
 
 
 def other_wishes(spec: Generation) -> Iterator[tuple[str, Generation]]:

@@ -12,7 +12,7 @@ from gateway_bodies import SAMPLES, samples
 from jobs.providers.base import Request
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
-from jobs.request_schema import load_request
+from jobs.request.schema import load_request
 
 WEBHOOK = "https://your-server.com/webhook"
 EXAMPLE = "https://example.com"

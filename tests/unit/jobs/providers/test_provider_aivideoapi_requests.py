@@ -26,12 +26,12 @@ from gateway_requests import (
     text,
 )
 
-from jobs.generation import Generation, Mode
 from jobs.providers.aivideoapi import AIVIDEOAPI
 from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
+from jobs.request.generation import Generation, Mode
 
 WITH_CLIPS = replace(AIVIDEOAPI, undocumented=frozenset({"first_clip"}))
 EVERYTHING = {"negative_prompt": "blur", "resolution": "720p", "seed": 0, "prompt_extend": False, "watermark": True}

@@ -25,12 +25,12 @@ from gateway_requests import (
     text,
 )
 
-from jobs.generation import Generation
 from jobs.providers.apiframe import APIFRAME
 from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import fit
 from jobs.providers.prices import Estimate, estimate
+from jobs.request.generation import Generation
 
 GENERATE, EDIT = "/v2/videos/generate", "/v2/videos/edit"
 EVERYWHERE = {"negative_prompt": "blur", "resolution": "720p", "seed": 0}

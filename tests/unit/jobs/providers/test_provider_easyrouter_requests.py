@@ -25,12 +25,12 @@ from gateway_requests import (
     text,
 )
 
-from jobs.generation import Generation
 from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.easyrouter import EASYROUTER
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
+from jobs.request.generation import Generation
 
 OPENED = replace(EASYROUTER, undocumented=frozenset({"last_frame", "first_clip", "reference_video"}))
 DEFAULTS = {"prompt": "p", "resolution": "1080P", "duration": 5}

@@ -27,12 +27,12 @@ from gateway_requests import (
     text,
 )
 
-from jobs.generation import Generation
 from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.evolink import EVOLINK
 from jobs.providers.fitting import fit
 from jobs.providers.prices import Estimate, estimate
+from jobs.request.generation import Generation
 
 EVERYTHING = {"negative_prompt": "blur", "resolution": "720p", "seed": 1, "prompt_extend": False}
 ITS_WORDS = {"prompt": "p", "negative_prompt": "blur", "quality": "720p", "seed": 1, "prompt_extend": False}

@@ -28,12 +28,12 @@ from gateway_requests import (
     text,
 )
 
-from jobs.generation import Generation, Mode
 from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.gravitex import GRAVITEX
 from jobs.providers.prices import Estimate, estimate
+from jobs.request.generation import Generation, Mode
 
 WITH_BOTH = replace(GRAVITEX, undocumented=frozenset({"clip_with_last_frame"}))
 T2V, I2V, R2V = "wan2.7-t2v-2026-04-25", "wan2.7-i2v-2026-04-25", "wan2.7-r2v"

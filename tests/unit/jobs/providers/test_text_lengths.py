@@ -9,11 +9,11 @@ import pytest
 from gateway_requests import plain
 from sandbox_orders import order_of, unlike
 
-from jobs.generation import Generation, Mode
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Text, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.registry import PROVIDERS
+from jobs.request.generation import Generation, Mode
 from sandbox.tasks import Order
 
 # What looks like one character -> its code points, its UTF-16 code units.

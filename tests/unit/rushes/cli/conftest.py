@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from fake_service import Service
 
 from rushes.cli import main
-from rushes.cli.api import Api
+from rushes.cli.service.api import Api
 
 Rushes = Callable[..., Result]
 
@@ -25,7 +25,7 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
         return Api("http://service", "rk_1", session=found, pause=lambda s: None)
 
     for module in ("attention", "callbacks", "costs", "jobs", "notices", "providers", "submit", "videos"):
-        monkeypatch.setattr(f"rushes.cli.{module}.connect", connected)
+        monkeypatch.setattr(f"rushes.cli.commands.{module}.connect", connected)
     return found
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import requests
 
-from rushes.cli import failures
-from rushes.cli.api import Api, connect
-from rushes.cli.failures import Failure
+from rushes.cli.service.api import Api, connect
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
 
 JOB = {"id": "job_1", "state": "queued", "updated_at": "1"}
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 from fake_service import Service
 
-from rushes.cli import batches
-from rushes.cli.failures import Failure
+from rushes.cli.ordering import batches
+from rushes.cli.terminal.failures import Failure
 
 Rushes = Callable[..., Result]
 FILM = b"a film"

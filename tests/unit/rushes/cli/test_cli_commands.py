@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rushes.cli import main
-from rushes.cli.failures import MEANINGS
 from rushes.cli.root import COMMANDS
+from rushes.cli.terminal.failures import MEANINGS
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_setting_that_up_got_from_outside_is_asked_for(folder: Path) -> None:
 def test_a_submit_that_nobody_answers_says_how_to_repeat_it_safely(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.cli.api.PATIENCE_S", 0)
+    monkeypatch.setattr("rushes.cli.service.api.PATIENCE_S", 0)
     monkeypatch.setenv("RUSHES_URL", "http://127.0.0.1:1")
     result = run("submit", "fox", "--idempotency-key", "k1")
     assert (result.exit_code, result.stdout) == (8, "")

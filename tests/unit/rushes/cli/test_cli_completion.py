@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from rushes.cli import main
-from rushes.cli.failures import MEANINGS
+from rushes.cli.terminal.failures import MEANINGS
 
 HEAVY = ("boto3", "celery", "flask", "requests", "rich", "sqlalchemy", "marshmallow")
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from rushes.cli import downloads, failures
-from rushes.cli.api import Api
-from rushes.cli.failures import Failure
+from rushes.cli.service import downloads
+from rushes.cli.service.api import Api
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
 
 FILM = bytes(range(256)) * 40
 JOB: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from fake_service import Service
 
-from rushes.cli import waiting
+from rushes.cli.service import waiting
 
 MONEY = {
     "standing": "charged",

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from fake_service import Service
 
-from rushes.cli import jobs
+from rushes.cli.commands import jobs
 
 Rushes = Callable[..., Result]
 

@@ -5,8 +5,8 @@ import sys
 import click
 import pytest
 
-from rushes.cli import output, progress
-from rushes.cli.progress import Bars
+from rushes.cli.terminal import output, progress
+from rushes.cli.terminal.progress import Bars
 
 
 def test_elsewhere_than_on_a_terminal_a_line_comes_now_and_then(

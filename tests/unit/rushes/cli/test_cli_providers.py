@@ -9,10 +9,10 @@ import pytest
 from click.testing import Result
 from fake_service import Service
 
-from jobs.gateways import describe
-from jobs.generation import Mode
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
-from rushes.cli.providers import state
+from jobs.reports.providers import describe
+from jobs.request.generation import Mode
+from rushes.cli.commands.providers import state
 
 READY: dict[str, Any] = {
     "obstacle": None,

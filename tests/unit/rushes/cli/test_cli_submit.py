@@ -9,8 +9,8 @@ import pytest
 from click.testing import Result
 from fake_service import Service
 
-from jobs.request_schema import MEDIA_TYPES, RequestSchema
-from rushes.cli.submit import command
+from jobs.request.schema import MEDIA_TYPES, RequestSchema
+from rushes.cli.commands.submit import command
 
 Rushes = Callable[..., Result]
 QUOTE: dict[str, Any] = {

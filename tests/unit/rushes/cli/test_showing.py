@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rushes.cli.showing import Stage, draw, print_table
-from rushes.cli.takes import Take
+from rushes.cli.demo.stage import Stage, draw, print_table
+from rushes.cli.demo.takes import Take
 
 JOB_ID = "job_01M7YX1G527B551X7E6KWGJE3R"
 KEY = f"videos/2026/11/21/{JOB_ID}.mp4"

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from rushes.cli import failures, waiting
-from rushes.cli.failures import Failure
+from rushes.cli.service import waiting
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
 
 
 def job(state: str, error: dict[str, Any] | None = None) -> dict[str, Any]:

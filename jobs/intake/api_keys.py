@@ -1,0 +1,102 @@
+"""API keys: shown once, kept as a digest, each with one scope.
+
+A key is 160 random bits, so a plain SHA-256 of it tells nothing, and finding one needs no compare of secrets: what the
+database compares are digests, and who could measure how far two of them agree would learn a digest, not a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+from ulid import ULID
+
+from jobs.store.database import Database
+from jobs.store.tables import api_keys
+
+PREFIX = "rk_"
+USE_WRITTEN_EVERY = timedelta(minutes=1)
+# Asked at every request; a statement that is built once is not analysed again each time.
+_LIVE = sa.select(api_keys.c.id, api_keys.c.scope).where(
+    api_keys.c.digest == sa.bindparam("digest"), api_keys.c.revoked_at.is_(None)
+)
+_NOTIFY_URL = sa.select(api_keys.c.notify_url).where(api_keys.c.id == sa.bindparam("id"))
+
+
+class Scope(StrEnum):
+    """What a key may do, from the least to the most; each holds those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    def covers(self, needed: Scope) -> bool:
+        order = list(Scope)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True)
+class LiveKey:
+    """A key that was not revoked."""
+
+    id: str
+    scope: Scope
+
+
+def create(
+    database: Database, name: str, scope: Scope = Scope.WRITE, *, notify_url: str | None = None
+) -> tuple[str, str]:
+    """A new key's id and the key itself, which is never seen again.
+
+    `notify_url`: where notices of its jobs go that name no other; the caller has checked it.
+    """
+    key_id, key = f"key_{ULID()}", PREFIX + secrets.token_hex(20)
+    with database.write() as db:
+        row = {"id": key_id, "name": name, "scope": scope.value, "digest": _digest(key), "notify_url": notify_url}
+        db.execute(sa.insert(api_keys).values(**row, created_at=database.clock(db)))
+    return key_id, key
+
+
+def find(db: Connection, key: str) -> LiveKey | None:
+    """The live key; None for any other. Asked anew for every request: a revoked key is refused at once."""
+    if not key.startswith(PREFIX):
+        return None
+    row = db.execute(_LIVE, {"digest": _digest(key)}).one_or_none()
+    return None if row is None else LiveKey(row.id, Scope(row.scope))
+
+
+def notify_url(db: Connection, key_id: str) -> str | None:
+    """Where notices of this key's jobs go; None where it names no place, or is no key of ours."""
+    return db.execute(_NOTIFY_URL, {"id": key_id}).scalar_one_or_none()
+
+
+def mark_used(database: Database, key_ids: Collection[str]) -> None:
+    """Write that these keys are in use, unless it was written within the last minute. Raises DatabaseUnavailable."""
+    with database.write() as db:
+        now = database.clock(db)
+        known = api_keys.c.last_used_at
+        stale = sa.or_(known.is_(None), known < now - USE_WRITTEN_EVERY)
+        db.execute(sa.update(api_keys).where(api_keys.c.id.in_(key_ids), stale).values(last_used_at=now))
+
+
+def revoke(database: Database, key_id: str) -> bool:
+    """False: no live key has this id."""
+    live = sa.and_(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+    with database.write() as db:
+        return db.execute(sa.update(api_keys).where(live).values(revoked_at=database.clock(db))).rowcount == 1
+
+
+def every(db: Connection) -> list[RowMapping]:
+    """All keys, oldest first, without their digests."""
+    columns = [c for c in api_keys.columns if c.name != "digest"]
+    return list(db.execute(sa.select(*columns).order_by(api_keys.c.created_at)).mappings())
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

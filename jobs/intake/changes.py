@@ -1,0 +1,128 @@
+"""What a client may wish of a job that it has: to be cancelled, or tried again. Neither ever risks money unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
+from jobs.intake.orders import Intake
+from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
+from jobs.machine.schedule import link_end
+from jobs.machine.states import Event, State
+from jobs.store import leases
+
+NOT_YET_ACCEPTED = frozenset({State.SUBMITTING, State.UNCONFIRMED})
+MAYBE_PAID = frozenset({Standing.HELD, Standing.CHARGED, Standing.UNCERTAIN})
+
+_Judge = Callable[[Case, datetime, Rules], Outcome | None]
+
+
+def cancel(job_id: str, intake: Intake) -> Case:
+    """Cancel a queued job; ask that one on its way to a gateway be cancelled if it turns out not to be accepted.
+
+    Asking again changes nothing. Raises UnknownJob, TooLate (no gateway can cancel), DatabaseUnavailable.
+    """
+    return _grant(job_id, _cancelled, intake)
+
+
+def retry(job_id: str, intake: Intake, *, accept_double_charge: bool = False) -> Case:
+    """Try a failed job again: its copying if that is what failed, else with a new order.
+
+    Raises UnknownJob, NotFailed, MayBePaid (say `accept_double_charge` to order all the same), NothingLeft,
+    DatabaseUnavailable.
+    """
+
+    def judge(case: Case, now: datetime, rules: Rules) -> Outcome:
+        return _retried(case, now, rules, accept_double_charge)
+
+    return _grant(job_id, judge, intake)
+
+
+def _grant(job_id: str, judge: _Judge, intake: Intake) -> Case:
+    """Judge the row as it stands, and write. A wish never touches a hold: the holder reads again, as with any news."""
+    while True:
+        with intake.database.write() as db:
+            case = leases.read_case(db, job_id)
+            if _written(db, case, judge, intake):
+                return leases.read_case(db, job_id)
+
+
+def _written(db: Connection, case: Case, judge: _Judge, intake: Intake) -> bool:
+    now = intake.database.clock(db)
+    outcome = judge(case, now, intake.rules)
+    return outcome is None or leases.write_wish(db, case, outcome, now=now)
+
+
+def _cancelled(case: Case, now: datetime, rules: Rules) -> Outcome | None:
+    job = case.job
+    if job.state is State.CANCELLED or job.cancel_requested_at:
+        return None
+    if job.state in NOT_YET_ACCEPTED:
+        said = Note("cancel_requested", job.attempt)
+        return Outcome(alarm_at=now, job={"cancel_requested_at": now}, facts=Facts(notes=(said,)))
+    running = next((a for a in case.attempts.values() if _lives(a)), None)
+    if job.state is not State.QUEUED or running is not None:
+        raise TooLate(_too_late(case, running or case.current))
+    wish = Turn(Move(Event.CANCEL, job.attempt), {"flagged": None, "overdue": False}, {})
+    return decide(case, Facts(), now=now, rules=rules, wish=wish)
+
+
+def _lives(attempt: Attempt) -> bool:
+    """Whether a gateway is known to make, or to have made, the video of this attempt."""
+    return attempt.outcome is AttemptOutcome.FINISHED or (attempt.is_open and attempt.task_id is not None)
+
+
+def _too_late(case: Case, paid: Attempt | None) -> str:
+    job = case.job
+    if job.state is State.FAILED:
+        return "The job has failed; there is nothing to cancel."
+    if paid is None:
+        return f"The job is {job.state}."
+    price = paid.reported_usd if paid.reported_usd is not None else paid.estimated_usd
+    cost = "" if price is None else f" for ${price:.2f}"
+    if job.state is State.ARCHIVED:
+        return f"The video is archived; {paid.provider} was paid{cost}."
+    return f"{paid.provider} has accepted the job{cost}, and no gateway can cancel; the video will be archived."
+
+
+def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool) -> Outcome:
+    job, current = case.job, case.current
+    if job.state is not State.FAILED:
+        raise NotFailed(f"The job is {job.state}; only a failed one can be tried again.")
+    fresh = {**no_error(), "progress": None, "overdue": False, "flagged": None, "cancel_requested_at": None}
+    if current and current.outcome is AttemptOutcome.UNDELIVERED and not accept_double_charge:
+        link_dies_at = link_end(current, rules.settings, rules.providers)
+        again = {"outcome": AttemptOutcome.FINISHED, "last_word": None, **no_error()}
+        job_again = {**fresh, "progress": 100, "link_dies_at": link_dies_at}
+        wish = turn_of(Event.RETRY_TRANSFER, current, job_again, again)
+        return decide(case, Facts(), now=now, rules=rules, wish=wish)
+    if not accept_double_charge:
+        _refuse_if_paid(case)
+    if not rules.remaining(case):
+        raise NothingLeft("Every gateway of the job's route has refused this request; change it and send a new job.")
+    limit = start_by(case, now, rules)
+    if limit <= now:
+        raise NothingLeft("Links to the job's inputs are dead by now; send a new job with fresh ones.")
+    wish = Turn(Move(Event.RETRY, job.attempt), {**fresh, "start_by": limit, "link_dies_at": None}, {})
+    # An order that a restored backup may have forgotten is one that may be paid; the client has accepted that.
+    doubted = {a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)}
+    return decide(case, Facts(doubted), now=now, rules=rules, wish=wish)
+
+
+def _is_forgotten(attempt: Attempt) -> bool:
+    return attempt.is_suspected and attempt.is_open
+
+
+def _refuse_if_paid(case: Case) -> None:
+    maybe = [a for a in case.attempts.values() if a.standing in MAYBE_PAID or _is_forgotten(a)]
+    if maybe:
+        told = ", ".join(f"attempt {a.number} at {a.provider} ({_doubt(a)})" for a in maybe)
+        raise MayBePaid(f"Money may have been taken: {told}. Send accept_double_charge: true to order once more.")
+
+
+def _doubt(attempt: Attempt) -> str:
+    return "it may have been made before a backup was put back" if _is_forgotten(attempt) else attempt.standing.value

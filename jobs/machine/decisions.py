@@ -1,0 +1,386 @@
+"""What the facts on a job's rows amount to. Pure: (case, facts, now) in, an outcome out.
+
+Every step first learns facts, and then asks here. So it does not matter who brought a fact (our own answer, a query, a
+worker that had lost its hold): the same facts always move a job the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.machine import schedule
+from jobs.machine.routing import ABOUT_REQUEST
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing, with_times
+from jobs.machine.states import ENDED, Event, State, next_state
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+
+TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
+
+S, E, A = State, Event, AttemptOutcome
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decisions rest on beside the rows. `remaining`: the gateways still open to a case, best first."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    remaining: Callable[[Case], list[str]]
+    jitter: Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One move, with what it writes on the job and on its current attempt."""
+
+    move: Move
+    job: Mapping[str, Any]
+    attempt: Mapping[str, Any]
+
+
+def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
+    """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
+    facts = _close_dead(case, facts, now, rules)
+    case = _with_facts(case, facts, now)
+    moves: list[Move] = []
+    if facts.video:
+        case = replace(case, job=replace(case.job, **facts.video))
+    changes: dict[str, Any] = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
+    notes = list(facts.notes)
+    while turn := wish or _JUDGES[case.job.state](case, now, rules):
+        wish = None
+        moves.append(turn.move)
+        changes |= {"attempt": turn.move.attempt, **turn.job}
+        if turn.attempt:
+            old = facts.attempts.get(turn.move.attempt, {})
+            facts = replace(facts, attempts={**facts.attempts, turn.move.attempt: {**old, **turn.attempt}})
+        job = replace(
+            case.job, state=next_state(case.job.state, turn.move.event), attempt=turn.move.attempt, **turn.job
+        )
+        case = _with_facts(replace(case, job=job), facts, now)
+    if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
+        changes["flagged"] = "troubled"
+    if _is_overdue(case, now, rules) and not case.job.overdue:
+        changes["overdue"] = True
+        notes.append(Note("overdue", case.job.attempt))
+    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    return Outcome(
+        alarm_at=_alarm(case, facts, now, rules),
+        moves=tuple(moves),
+        job=changes,
+        facts=replace(facts, notes=tuple(notes)),
+    )
+
+
+def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
+    attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
+    letters = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.letters)
+    return Case(case.job, attempts, letters)
+
+
+def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
+    """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
+    closed: dict[int, Mapping[str, Any]] = {}
+    for number, attempt in _with_facts(case, facts, now).attempts.items():
+        resting = number == case.job.attempt and case.job.state not in ENDED
+        if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
+            standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
+            closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
+    return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
+
+
+def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
+    if known := _known_elsewhere(case, rules):
+        return known
+    suspected = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
+    if suspected is not None:
+        uncertain = {"standing": Standing.UNCERTAIN}
+        return turn_of(E.RESTORE, suspected, {"flagged": None}, uncertain, detail=suspected.request)
+    if now < case.job.start_by:
+        return None
+    return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
+
+
+def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
+    """Another attempt that made the video, or is making it."""
+    running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
+    if running is None or _waiting_proof(case):
+        return _proof(case, rules)
+    return turn_of(E.RECALL, running, {**no_error(), "provider": running.provider, "flagged": None})
+
+
+def _is_unheeded(attempt: Attempt) -> bool:
+    """Whether an order is suspected and no decision rests on that yet."""
+    return attempt.is_suspected and attempt.standing is Standing.NONE
+
+
+def _never_heard_of(attempt: Attempt, case: Case) -> bool:
+    return _is_unheeded(attempt) and all(letter.attempt != attempt.number for letter in case.letters)
+
+
+def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    """A submit is over, by its answer or by its holder's death."""
+    attempt = _current(case)
+    if attempt.outcome is A.REFUSED:
+        return _refused(case, attempt, rules)
+    if attempt.outcome is A.NOT_SENT or attempt.sending_at is None:
+        return _not_sent(case, attempt)
+    if attempt.task_id is not None and attempt.is_open:
+        return _accepted(case, attempt, now)
+    lost: dict[str, Any] = {} if attempt.lost_at else {"lost_at": now}
+    if attempt.is_open:
+        lost["standing"] = Standing.UNCERTAIN
+    return turn_of(E.LOSE, attempt, attempt_changes=lost)
+
+
+def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    attempt = _current(case)
+    if attempt.outcome is A.REFUSED:
+        return _refused(case, attempt, rules)
+    if attempt.outcome is A.NOT_SENT:
+        return _not_sent(case, attempt)
+    if attempt.outcome is A.FINISHED:
+        return _finished(attempt, rules)
+    if attempt.outcome is A.FAILED:
+        return _failed_verdict(case, attempt, now, rules)
+    if attempt.task_id is not None:
+        return _accepted(case, attempt, now)
+    if attempt.is_suspected and (known := _known_elsewhere(case, rules)):
+        return known
+    if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
+        return _unknown_forever(attempt, now)
+    if may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
+        return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
+    return None
+
+
+def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    attempt = _current(case)
+    if attempt.outcome is A.FINISHED:
+        return _finished(attempt, rules)
+    if attempt.outcome is A.FAILED:
+        return _failed_verdict(case, attempt, now, rules)
+    if attempt.task_id is None:
+        return turn_of(E.GIVE_BACK, attempt, {"progress": None})
+    if now >= schedule.life_end(attempt, rules.settings, rules.providers):
+        return _unknown_forever(
+            attempt, now, "task_expired", "The gateway gave no last word while the task could exist."
+        )
+    return None
+
+
+def _archiving(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    attempt = _current(case)
+    if attempt.outcome is A.DELIVERED:
+        # Its task may have been given back to its true owner while it was copied: then a person must look.
+        flagged = None if attempt.task_id else "foreign_task"
+        job = {**no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
+        return turn_of(E.STORE, attempt, job)
+    if attempt.outcome is A.UNDELIVERED:
+        event = E.KEY_CONFLICT if attempt.error_code == "key_conflict" else E.EXPIRE
+        return turn_of(event, attempt, {**_error(attempt, retryable=True), "link_dies_at": None})
+    if attempt.is_open:
+        return turn_of(E.GIVE_BACK, attempt, {"progress": None, "link_dies_at": None})
+    return None
+
+
+def _failed(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    return _proof(case, rules)
+
+
+def _ended(case: Case, now: datetime, rules: Rules) -> Turn | None:
+    return None
+
+
+def _not_started(case: Case) -> dict[str, Any]:
+    job = case.job
+    limit = "before a link to its inputs would die" if job.start_by == job.inputs_until else "within its start_within_s"
+    waited = f" It was waiting: {job.waiting['reason']}." if job.waiting else ""
+    message = f"No gateway accepted the job {limit}.{waited}"
+    return {"error_code": "not_started", "error_message": message, "error_retryable": True, "error_said": None}
+
+
+_JUDGES: dict[State, Callable[[Case, datetime, Rules], Turn | None]] = {
+    S.QUEUED: _queued,
+    S.SUBMITTING: _submitting,
+    S.UNCONFIRMED: _unconfirmed,
+    S.GENERATING: _generating,
+    S.ARCHIVING: _archiving,
+    S.FAILED: _failed,
+    S.ARCHIVED: _ended,
+    S.CANCELLED: _ended,
+}
+
+
+def _accepted(case: Case, attempt: Attempt, now: datetime) -> Turn:
+    """A wish to cancel lapses here: no gateway can cancel, and what is paid for will be archived."""
+    lapsed = {"cancel_lapsed": True} if case.job.cancel_requested_at else {}
+    job = {**no_error(), "provider": attempt.provider, "cancel_requested_at": None, "flagged": None, "overdue": False}
+    changes = {"standing": Standing.HELD, **({} if attempt.accepted_at else {"accepted_at": now})}
+    return turn_of(E.ACCEPT, attempt, job, changes, {"task_id": attempt.task_id, **lapsed})
+
+
+def _finished(attempt: Attempt, rules: Rules) -> Turn:
+    job = {**no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
+    job["link_dies_at"] = schedule.link_end(attempt, rules.settings, rules.providers)
+    return turn_of(E.FINISH, attempt, job, detail={"by": attempt.news_by})
+
+
+def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> Turn:
+    detail = {"code": attempt.error_code, "message": attempt.error_message, "by": attempt.news_by}
+    if case.job.cancel_requested_at and case.job.state is S.UNCONFIRMED:
+        return turn_of(E.CANCEL, attempt, detail=detail)
+    bought = sum(a.accepted_at is not None for a in case.attempts.values())
+    # Whoever made an order that we have forgotten may have made the next one as well.
+    again = bool(attempt.error_retryable) and not attempt.is_suspected
+    again = again and bought < rules.settings.max_attempts and bool(rules.remaining(case))
+    if again or _waiting_proof(case):
+        return turn_of(
+            E.FAIL_RETRYABLE,
+            attempt,
+            {**no_error(), "progress": None, "start_by": start_by(case, now, rules)},
+            {},
+            detail,
+        )
+    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
+
+
+def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
+    detail = {"code": attempt.error_code, "message": attempt.error_message}
+    if case.job.cancel_requested_at:
+        return turn_of(E.CANCEL, attempt, detail=detail)
+    # A refusal that is about the key (no credit, too many requests) is no reason to fail a job: it waits.
+    if attempt.error_code not in ABOUT_REQUEST or rules.remaining(case) or _waiting_proof(case):
+        return turn_of(E.DEFER, attempt, {"flagged": _FLAGS.get(attempt.error_code or "")}, detail=detail)
+    return turn_of(E.REFUSE, attempt, _error(attempt, retryable=False), detail=detail)
+
+
+_FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
+
+
+def _not_sent(case: Case, attempt: Attempt) -> Turn:
+    event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
+    unsent = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
+    return turn_of(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
+
+
+def _unknown_forever(
+    attempt: Attempt,
+    now: datetime,
+    code: str = "submit_unconfirmed",
+    message: str = "The answer to the submit was lost.",
+) -> Turn:
+    expired = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
+    said = f"{message} It may have been charged."
+    error = {"error_code": code, "error_message": said, "error_retryable": True, "error_said": None}
+    return turn_of(E.EXPIRE, attempt, {**error, "flagged": "uncertain_money"}, expired)
+
+
+def _waiting_proof(case: Case) -> Attempt | None:
+    return next((a for a in case.attempts.values() if a.outcome is A.FINISHED), None)
+
+
+def _proof(case: Case, rules: Rules) -> Turn | None:
+    """An attempt that made the video after all: it is copied, and nothing more is bought."""
+    made = _waiting_proof(case)
+    if made is None:
+        return None
+    job = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
+    return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
+
+
+def may_resubmit(case: Case, rules: Rules) -> bool:
+    """Whether the client chose to risk paying twice and may risk it again: each lost submit counts as bought."""
+    risked = sum(a.sending_at is not None and a.outcome not in (A.REFUSED, A.NOT_SENT) for a in case.attempts.values())
+    chosen = case.job.on_unconfirmed == "resubmit" and not case.job.cancel_requested_at
+    return chosen and risked < rules.settings.max_attempts
+
+
+def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:
+    attempt = case.current
+    if case.job.state is not S.GENERATING or attempt is None or attempt.accepted_at is None:
+        return False
+    return now >= schedule.expected_end(case.job.mode, attempt.accepted_at, rules.settings)
+
+
+def _alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | None:
+    """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
+    job, attempt = case.job, case.current
+    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
+    elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
+    pause = now + timedelta(seconds=facts.pause.seconds) if facts.pause and not elsewhere else now
+    floor = max(trouble, pause)
+    if job.state in ENDED:
+        return _alarm_after_end(case, floor, now, rules)
+    if case.unread or attempt is None or job.state in (S.QUEUED, S.ARCHIVING):
+        return floor
+    if job.state is S.GENERATING:
+        return max(floor, schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter))
+    return max(floor, _alarm_unconfirmed(case, attempt, now, rules))
+
+
+def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime:
+    ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
+    if may_resubmit(case, rules):
+        ends.append(schedule.resubmit_at(attempt, rules.settings))
+    later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
+    resend = schedule.resend_at(case, now, rules.settings, rules.providers)
+    if resend and not case.job.cancel_requested_at:
+        ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
+    if case.candidates(attempt.number):
+        ends.append(later)
+    return min(ends)
+
+
+def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
+    """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
+    wanted: datetime | None = None
+    for attempt in (a for a in case.attempts.values() if a.is_open):
+        if case.unread:
+            return floor
+        end = schedule.life_end(attempt, rules.settings, rules.providers)
+        if attempt.task_id or case.candidates(attempt.number):
+            end = min(end, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s)))
+        wanted = end if wanted is None else min(wanted, end)
+    return wanted and max(floor, wanted)
+
+
+def _current(case: Case) -> Attempt:
+    attempt = case.current
+    if attempt is None:
+        raise LookupError(f"{case.job.id} is {case.job.state} without an attempt.")
+    return attempt
+
+
+def turn_of(
+    event: Event,
+    attempt: Attempt,
+    job: Mapping[str, Any] | None = None,
+    attempt_changes: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Turn:
+    return Turn(Move(event, attempt.number, detail or {}), job or {}, attempt_changes or {})
+
+
+def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
+    return {
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+        "error_retryable": retryable,
+        "error_said": attempt.error_said,
+    }
+
+
+def no_error() -> dict[str, Any]:
+    return {"error_code": None, "error_message": None, "error_retryable": None, "error_said": None}
+
+
+def start_by(case: Case, now: datetime, rules: Rules) -> datetime:
+    """A further attempt has as long to be accepted as the client gave the first, while its inputs can be fetched."""
+    asked = now + timedelta(seconds=case.job.request.get("start_within_s") or rules.settings.start_within_s)
+    return min(asked, case.job.inputs_until or asked)

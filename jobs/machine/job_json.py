@@ -1,0 +1,114 @@
+"""A job as its client sees it: in the API, in a notice, beside the video in the bucket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jobs.machine.error_codes import IN_LINE
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.states import ENDED, State
+
+NOT_LOOKED_AT = "no worker has looked at it yet"
+
+
+def job_view(case: Case, position: int | None = None) -> dict[str, Any]:
+    """The whole job as JSON values; times are ISO 8601 in UTC. `position`: its place in line."""
+    job, current = case.job, case.current
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "mode": job.mode,
+        "provider": job.provider,
+        "attempt": job.attempt,
+        "task_id": current.task_id if current else None,
+        "progress": job.progress,
+        "overdue": job.overdue,
+        "waiting": _waiting(case, position),
+        "needs_person": job.flagged,
+        "cancel_requested": job.cancel_requested_at is not None,
+        "error": _error(case),
+        "cost": _cost(case),
+        "attempts": [_attempt(case, attempt) for attempt in case.attempts.values()],
+        "video": _video(case),
+        "metadata": dict(job.metadata),
+        "created_at": iso(job.created_at),
+        "updated_at": iso(job.updated_at),
+        "ended_at": iso(job.ended_at),
+        "links": {
+            "self": f"/v1/jobs/{job.id}",
+            "events": f"/v1/jobs/{job.id}/events",
+            "video": f"/v1/jobs/{job.id}/video" if job.state is State.ARCHIVED else None,
+            "poster": f"/v1/jobs/{job.id}/poster" if job.state is State.ARCHIVED else None,
+        },
+    }
+
+
+def _error(case: Case) -> dict[str, Any] | None:
+    job = case.job
+    if job.error_code is None:
+        return None
+    return {
+        "code": job.error_code,
+        "message": job.error_message,
+        "retryable": job.error_retryable,
+        "provider_code": job.error_said,
+    }
+
+
+def _waiting(case: Case, position: int | None) -> dict[str, Any] | None:
+    """Why a queued job is not ordered yet, when it is looked at again, and by when a gateway must have accepted it."""
+    job = case.job
+    if job.state is not State.QUEUED:
+        return None
+    why = job.waiting or {"provider": None, "code": IN_LINE, "reason": NOT_LOOKED_AT}
+    return {**why, "until": iso(job.alarm_at), "position": position, "start_by": iso(job.start_by)}
+
+
+def _cost(case: Case) -> dict[str, Any] | None:
+    """The current attempt's money."""
+    return None if case.current is None else _money(case.current)
+
+
+def _money(attempt: Attempt) -> dict[str, Any]:
+    """Credits are the gateway's own; US dollars where a rate is known."""
+    return {
+        "standing": attempt.standing.value,
+        "estimated_credits": attempt.estimated_credits,
+        "estimated_usd": attempt.estimated_usd,
+        "estimate_exact": attempt.estimate_exact,
+        "reported_credits": attempt.reported_credits,
+        "reported_usd": attempt.reported_usd,
+    }
+
+
+def _attempt(case: Case, attempt: Attempt) -> dict[str, Any]:
+    """One order, with what became of it and of its money. A link is shown where a paid video was not delivered."""
+    return {
+        "number": attempt.number,
+        "provider": attempt.provider,
+        "task_id": attempt.task_id,
+        "outcome": attempt.outcome.value,
+        "cost": _money(attempt),
+        "link": attempt.link if paid_not_delivered(case.job.state, attempt) else None,
+        "created_at": iso(attempt.created_at),
+    }
+
+
+def paid_not_delivered(state: State, attempt: Attempt) -> bool:
+    """Whether a gateway made a video and charged it, and the job has ended without it."""
+    kept = attempt.outcome in (AttemptOutcome.FINISHED, AttemptOutcome.UNDELIVERED)
+    return state in ENDED and kept and attempt.standing is Standing.CHARGED
+
+
+def _video(case: Case) -> dict[str, Any] | None:
+    job = case.job
+    if job.state is not State.ARCHIVED:
+        return None
+    facts = {name: getattr(job, name) for name in ("bytes", "sha256", "duration_s", "width", "height", "fps")}
+    return {"bucket": job.bucket, "key": job.archive_key, **facts}
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time as clients see it, to the millisecond: 2026-11-21T16:00:00.000Z."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,225 @@
+"""The rows as values: what a step reads, and what it may write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from jobs.machine.states import Event, State
+
+# Stands in place of the request that an order was sent with, where nobody kept it: since when it may have been made.
+SUSPECTED = "suspected_since"
+
+
+class AttemptOutcome(StrEnum):
+    OPEN = "open"  # no last word on it yet
+    NOT_SENT = "not_sent"  # provably nothing left this machine; the same attempt is tried again
+    REFUSED = "refused"  # the gateway said no: nothing was taken
+    FAILED = "failed"  # the gateway's verdict
+    FINISHED = "finished"  # the gateway made the video; it was paid for
+    DELIVERED = "delivered"  # and it is in the bucket
+    UNDELIVERED = "undelivered"  # paid for, and its link is dead
+    EXPIRED = "expired"  # the window or its life is over without a word
+
+
+class Standing(StrEnum):
+    """Where an attempt's money is."""
+
+    NONE = "none"
+    HELD = "held"
+    CHARGED = "charged"
+    REFUNDED = "refunded"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of `jobs`; the names and meanings are the columns'."""
+
+    id: str
+    state: State
+    version: int
+    alarm_at: datetime | None
+    holder: str | None
+    held_until: datetime | None
+    mode: str
+    request: Mapping[str, Any]
+    provider: str | None
+    attempt: int
+    progress: int | None
+    overdue: bool
+    flagged: str | None
+    troubles: int
+    cancel_requested_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    error_retryable: bool | None
+    error_said: str | None
+    waiting: Mapping[str, Any] | None
+    on_unconfirmed: str
+    start_by: datetime
+    inputs_until: datetime | None
+    link_dies_at: datetime | None
+    archive_key: str
+    bucket: str | None
+    bytes: int | None
+    sha256: str | None
+    duration_s: float | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    notify_url: str | None
+    notices: int
+    metadata: Mapping[str, str]
+    api_key_id: str
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A row of `attempts`."""
+
+    job_id: str
+    number: int
+    provider: str
+    base_url: str
+    account: str
+    with_callback: bool
+    request: Mapping[str, Any]
+    outcome: AttemptOutcome
+    standing: Standing
+    task_id: str | None
+    adopted: bool
+    rejected_task_ids: list[str]
+    last_word: str | None
+    news_by: str | None
+    link: str | None
+    error_code: str | None
+    error_message: str | None
+    error_retryable: bool | None
+    error_said: str | None
+    day: str
+    estimated_credits: float | None
+    estimated_usd: float | None
+    estimate_exact: bool
+    reported_credits: float | None
+    reported_usd: float | None
+    reserved_micro_usd: int
+    created_at: datetime
+    sending_at: datetime | None
+    sends: int
+    lost_at: datetime | None
+    accepted_at: datetime | None
+    last_unfinished_at: datetime | None
+    finished_at: datetime | None
+    closed_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is AttemptOutcome.OPEN
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether it may have been made and is forgotten, because a backup was put back."""
+        return SUSPECTED in self.request
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A kept callback, without its body."""
+
+    id: int
+    attempt: int
+    readable: bool
+    task_id: str | None
+    received_at: datetime
+    read_at: datetime | None
+    provider: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a decision looks at: a job, its attempts by number, its letters in order of arrival."""
+
+    job: Job
+    attempts: Mapping[int, Attempt]
+    letters: tuple[Letter, ...]
+
+    @property
+    def current(self) -> Attempt | None:
+        return self.attempts.get(self.job.attempt)
+
+    @property
+    def unread(self) -> tuple[Letter, ...]:
+        return tuple(letter for letter in self.letters if letter.read_at is None)
+
+    def candidates(self, number: int) -> list[str]:
+        """Task ids that callbacks have named for an attempt and that nobody has rejected, oldest first, at most 3."""
+        attempt = self.attempts[number]
+        named = dict.fromkeys(x.task_id for x in self.letters if x.attempt == number and x.task_id)
+        return [t for t in named if t is not None and t not in attempt.rejected_task_ids][:3]
+
+
+def with_times(changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Changes of an attempt, with the times that they imply."""
+    values = dict(changes)
+    if values.get("task_id"):
+        values.setdefault("accepted_at", now)
+    if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):
+        values.setdefault("closed_at", now)
+    return values
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of history that moves nothing."""
+
+    event: str
+    attempt: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A line of history that moves the job."""
+
+    event: Event
+    attempt: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A gateway's key rests. `reason` is a code of refusal: rate_limited, insufficient_credits or unauthorized."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a step has learnt, in the words of the rows: changes by attempt number, letters read, lines of history."""
+
+    attempts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    read: tuple[int, ...] = ()
+    notes: tuple[Note, ...] = ()
+    progress: int | None = None
+    # The stored video's columns of the job's row, and the attempt that made it.
+    video: Mapping[str, Any] = field(default_factory=dict)
+    pause: Pause | None = None  # what the gateway asked for, or had better be given
+    trouble: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step writes: facts, moves in order, further columns, and when the job next wants attention."""
+
+    alarm_at: datetime | None
+    moves: tuple[Move, ...] = ()
+    job: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)

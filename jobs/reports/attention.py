@@ -1,0 +1,171 @@
+"""What needs a person: one list of everything that the service will not, or cannot, settle by itself.
+
+Reads only what an index leads to: live jobs, orders of the last weeks, unread callbacks, keys that rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine import schedule
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import ENDED, State
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+from jobs.store import spending
+from jobs.store.leases import attempt_of
+from jobs.store.tables import attempts, inbox, jobs, pauses
+
+LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
+LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
+DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
+DYING_SHARE = 4
+KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
+MOST = 1000  # of each reason; more would not be read, and a metric must not read a whole table
+LIVE = [state.value for state in State if state not in ENDED]
+OVER = [state.value for state in ENDED]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing for a person. `reason`: see error_codes.REASONS. `until`: when it settles itself, or is lost."""
+
+    reason: str
+    detail: str
+    job_id: str | None = None
+    provider: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What the list rests on beside the rows."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    now: datetime
+
+
+def items(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Everything, by reason, at most `MOST` of each; read as it is asked for."""
+    for read in (_keys, _dying, _unconfirmed, _undelivered, _uncertain, _forgotten, _flagged):
+        yield from read(db, looking)
+
+
+def counts(db: Connection, looking: Looking) -> Counter[str]:
+    """How many there are for each reason, as far as `items` goes."""
+    return Counter(item.reason for item in items(db, looking))
+
+
+def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Gateways' keys that rest for a reason that no waiting mends."""
+    resting = sa.select(pauses).where(pauses.c.until > looking.now, pauses.c.reason.in_(KEY_REASONS))
+    for row in db.execute(resting.order_by(pauses.c.provider)).mappings():
+        said = f"the key {row['account']} rests; it is tried again at {_at(row['until'])}"
+        reason = KEY_REASONS[row["reason"]]
+        yield Item(reason, said, provider=row["provider"], until=row["until"])
+
+
+def _dying(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Videos that could not be copied so far, and whose links die soon."""
+    troubled = sa.and_(jobs.c.state == State.ARCHIVING.value, jobs.c.troubles > 0)
+    for row in db.execute(_with_current(troubled).order_by(jobs.c.link_dies_at)).mappings():
+        until = row["link_dies_at"]
+        attempt = attempt_of(row)
+        life = timedelta(seconds=looking.settings.life_s or looking.providers[attempt.provider].link_life_s)
+        if until is not None and until - looking.now < max(DYING, life / DYING_SHARE):
+            said = f"copying has failed {row['troubles']} times in a row; the link dies at {_at(until)}"
+            yield Item("link_dying", said, row["job_id"], attempt.provider, attempt.finished_at, until)
+
+
+def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Orders whose answer was lost, while a callback may still tell."""
+    unconfirmed = _with_current(jobs.c.state == State.UNCONFIRMED.value).order_by(jobs.c.id)
+    for row in db.execute(unconfirmed).mappings():
+        attempt = attempt_of(row)
+        until = schedule.unconfirmed_end(attempt, looking.settings, looking.providers)
+        by = "a callback may tell" if attempt.with_callback else "no callback can tell, it is waited"
+        what = "it may have been ordered before the backup was put back" if attempt.is_suspected else "no answer came"
+        said = f"{what}; {by} until {_at(until)}"
+        yield Item("unconfirmed", said, row["job_id"], attempt.provider, attempt.lost_at, until)
+
+
+def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Videos that were paid for and not delivered, while their links may live."""
+    made = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
+    paid = sa.and_(jobs.c.state.in_(OVER), made, attempts.c.standing == Standing.CHARGED.value)
+    for row in db.execute(_orders_since(looking.now - LINK_LIVES, paid)).mappings():
+        attempt = attempt_of(row)
+        until = schedule.link_end(attempt, looking.settings, looking.providers)
+        if until > looking.now:
+            said = f"order {attempt.number} was paid, and the job is {row['state']}; its link dies at {_at(until)}"
+            yield Item("paid_not_delivered", said, row["job_id"], attempt.provider, attempt.finished_at, until)
+
+
+def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Orders of ended jobs of which nobody knows whether they were charged, and nobody will."""
+    lost = sa.and_(
+        jobs.c.state.in_(OVER),
+        attempts.c.standing == Standing.UNCERTAIN.value,
+        attempts.c.outcome != AttemptOutcome.OPEN.value,
+    )
+    for row in db.execute(_orders_since(looking.now - LOOKED_BACK, lost)).mappings():
+        attempt = attempt_of(row)
+        said = f"order {attempt.number} of {_at(attempt.created_at)} may have been charged"
+        yield Item("uncertain_money", said, row["job_id"], attempt.provider, attempt.created_at)
+
+
+def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Callbacks for jobs, or for orders, that this database does not know. Only we mint their addresses."""
+    order = sa.and_(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
+    rows = (
+        sa.select(inbox.c.job_id, inbox.c.attempt, inbox.c.provider, inbox.c.task_id, inbox.c.received_at)
+        .add_columns(jobs.c.id.label("known"))
+        .outerjoin(jobs, jobs.c.id == inbox.c.job_id)
+        .outerjoin(attempts, order)
+        .where(inbox.c.read_at.is_(None), attempts.c.number.is_(None))
+        .order_by(inbox.c.id)
+        .limit(MOST)
+    )
+    for row in db.execute(rows):
+        said = f"a callback of {_at(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
+        yield Item("unknown_attempt" if row.known else "unknown_job", said, row.job_id, row.provider, row.received_at)
+
+
+def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
+    recent = sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
+    # What is told of the order above needs no second line for its job.
+    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged != "uncertain_money")
+    columns = (jobs.c.id, jobs.c.state, jobs.c.flagged, jobs.c.provider, jobs.c.updated_at, jobs.c.troubles)
+    for wanted in (jobs.c.state.in_(LIVE), recent):
+        for row in db.execute(sa.select(*columns).where(wanted, flag).order_by(jobs.c.id).limit(MOST)):
+            troubles = f", {row.troubles} troubles in a row" if row.troubles else ""
+            yield Item(row.flagged, f"the job is {row.state}{troubles}", row.id, row.provider, row.updated_at)
+
+
+def _with_current(wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+    current = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
+    return _order().join(attempts, current).where(wanted).limit(MOST)
+
+
+def _orders_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+    own = attempts.c.job_id == jobs.c.id
+    days = attempts.c.day >= spending.day_of(since)
+    return _order().join(attempts, own).where(days, wanted).order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
+
+
+def _order() -> sa.Select[tuple[object, ...]]:
+    """An order's row, with what is wanted of its job's."""
+    return sa.select(attempts, jobs.c.state, jobs.c.troubles, jobs.c.link_dies_at).select_from(jobs)
+
+
+def _at(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,175 @@
+"""The gateways as people and programs look them up: what each one can do, by its tables, and how it stands just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from jobs.providers.base import Provider
+from jobs.providers.capabilities import Ability, Text
+from jobs.providers.client import Account
+from jobs.providers.prices import estimate
+from jobs.request.generation import Generation, Mode
+from jobs.settings import Settings
+from jobs.store import availability, key_pauses, spending, unknown_words
+from jobs.store.key_pauses import Lane
+
+
+def overview(
+    db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Every gateway there is; those that have a key with their standing."""
+    words = unknown_words.seen(db)
+    found = []
+    for name, provider in providers.items():
+        account = settings.accounts.get(name)
+        told = describe(provider)
+        if account is None:
+            found.append({**told, "configured": False, "standing": None})
+        else:
+            now_ = standing(db, provider, account, settings, words.get(name, {}), now=now)
+            found.append({**told, "base_url": account.base_url, "configured": True, "standing": now_})
+    return found
+
+
+def describe(provider: Provider) -> dict[str, Any]:
+    """What a gateway can do and what it costs, as JSON values. Pure.
+
+    What the operator has turned on and priced shows, where `provider` is on its operator's terms.
+    """
+    calls = provider.callbacks
+    return {
+        "name": provider.name,
+        "base_url": provider.base_url,
+        "credit": provider.credit,
+        "usd_per_credit": provider.usd_per_credit,
+        "callbacks": calls
+        and {
+            "https_only": calls.https_only,
+            "signed": calls.signed,
+            "tries": calls.tries,
+            "longest_url": calls.longest_url,
+        },
+        "idempotency": {"header": provider.idempotency_header, "life_s": provider.idempotency_life_s}
+        if provider.idempotency_header
+        else None,
+        "polling": {
+            "first_s": provider.polling.first_s,
+            "then_s": provider.polling.then_s,
+            "budget_per_s": provider.polling.budget_per_s,
+        },
+        "task_life_s": provider.task_life_s,
+        "link_life_s": provider.link_life_s,
+        "refunds_failures": provider.refunds_failures,
+        "switches": {
+            word: {"what": what, "on": word in provider.undocumented} for word, what in provider.switches.items()
+        },
+        "modes": {mode.value: _mode(mode, provider) for mode in Mode if mode in provider.abilities},
+    }
+
+
+def standing(
+    db: Connection,
+    provider: Provider,
+    account: Account,
+    settings: Settings,
+    words: Mapping[str, int],
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
+    hindered = availability.obstacle(db, account, _cheapest_usd(provider), settings, now=now)
+    return {
+        "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
+        "paused": {lane: _pause(db, account, lane, now) for lane in ("submit", "query")},
+        "in_flight": availability.in_flight(db, account),
+        "max_in_flight": settings.max_in_flight,
+        "budget": _budget(db, account, settings.terms[provider.name].daily_usd, now),
+        "unknown_words": dict(words),
+    }
+
+
+def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
+    ability = provider.abilities[mode]
+    length = ability.duration
+    return {
+        "model": ability.model,
+        "media": [
+            {
+                "needs": list(each.needs),
+                "may": list(each.may),
+                "undocumented": each.undocumented,
+                "on": provider.offers(each),
+            }
+            for each in ability.media
+        ],
+        "counts": [{"types": list(c.types), "most": c.most, "beyond": c.beyond.value} for c in ability.counts],
+        "duration": length
+        and {
+            "least": length.least,
+            "most": length.most,
+            "whole_input": length.whole_input,
+            "most_with": dict(length.most_with),
+        },
+        "prompt": _text(ability.prompt),
+        "negative_prompt": _text(ability.negative_prompt),
+        "ratios": list(ability.ratios),
+        "unasked_ratio": ability.unasked_ratio,
+        "resolutions": list(ability.resolutions),
+        "seed": {"least": ability.seed[0], "most": ability.seed[1]},
+        "prompt_extend": list(ability.prompt_extend),
+        "watermark": list(ability.watermark),
+        "audio_setting": list(ability.audio_setting),
+        "shot_type": list(ability.shot_type),
+        "voices": ability.voices.value,
+        "files": dict(ability.files),
+        "price_per_s": {resolution: _price(mode, resolution, provider) for resolution in ability.resolutions},
+        "input_is_billed": ability.input_is_billed,
+    }
+
+
+def _text(rule: Text) -> dict[str, Any]:
+    unit = "UTF-16 code units" if rule.utf16 else "characters"
+    return {"longest": rule.longest, "unit": unit, "required": rule.required, "beyond": rule.beyond.value}
+
+
+def _price(mode: Mode, resolution: str, provider: Provider) -> dict[str, float | None]:
+    """The estimate of a second without media."""
+    second = estimate(Generation(mode, None, resolution=resolution, duration=1), provider)
+    return {"credits": second.credits, "usd": second.usd}
+
+
+def _cheapest_usd(provider: Provider) -> float | None:
+    """The least that an order at this gateway can cost; None where no price is known."""
+    prices = [
+        estimate(Generation(mode, None, resolution=resolution, duration=_shortest(ability)), provider).usd
+        for mode, ability in provider.abilities.items()
+        for resolution in ability.resolutions
+    ]
+    return min((usd for usd in prices if usd is not None), default=None)
+
+
+def _shortest(ability: Ability) -> int:
+    return ability.duration.least if ability.duration else 0
+
+
+def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:
+    pause = key_pauses.resting(db, account, lane, now=now)
+    if pause is None:
+        return None
+    until = now + timedelta(seconds=pause.seconds)
+    return {"reason": pause.reason, "until": _iso(until), "seconds": round(pause.seconds)}
+
+
+def _budget(db: Connection, account: Account, daily_usd: float | None, now: datetime) -> dict[str, Any] | None:
+    if daily_usd is None:
+        return None
+    day = spending.day_of(now)
+    return {"daily_usd": daily_usd, "spent_usd": spending.spent_usd(db, account.provider, day), "day": day}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

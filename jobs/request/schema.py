@@ -1,0 +1,322 @@
+"""Reading a request: its shape, and what holds of it at every gateway. What one gateway cannot do is `fitting`'s."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from jobs.errors import BadRequest
+from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Media, Mode
+
+LONGEST_PROMPT = 5000  # characters; every gateway's limit
+METADATA_ENTRIES = 16
+METADATA_KEY_LENGTH = 64
+METADATA_VALUE_LENGTH = 512
+DAY_S = 86_400
+DEFAULT_DURATION_S = 5
+DEFAULT_RATIO = "16:9"
+BLANK = "Holds nothing but spaces; say what is to be seen."
+
+
+@dataclass(frozen=True)
+class MediaRule:
+    """What a mode takes: at most so many of each media type, and which types make it what it is (one of them at least).
+
+    These are the upstream model's own rules; gateways narrow them.
+    """
+
+    most: Mapping[str, int]
+    leads: tuple[str, ...] = ()
+
+
+MANY = 16
+MEDIA = {
+    Mode.TEXT: MediaRule({"driving_audio": 1}),
+    Mode.IMAGE: MediaRule(
+        {"first_frame": 1, "last_frame": 1, "first_clip": 1, "driving_audio": 1}, leads=("first_frame", "first_clip")
+    ),
+    Mode.REFERENCE: MediaRule(
+        {"reference_image": MANY, "reference_video": MANY, "reference_voice": 1, "first_frame": 1},
+        leads=("reference_image", "reference_video"),
+    ),
+    Mode.EDIT: MediaRule({"video": 1, "reference_image": MANY}, leads=("video",)),
+}
+MEDIA_TYPES = tuple(dict.fromkeys(kind for rule in MEDIA.values() for kind in rule.most))
+
+
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+class Text(fields.String):
+    """A string that every database and gateway can hold: no NUL, no lone surrogate."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if _NOT_TEXT.search(text):
+            raise ValidationError("Holds a NUL or half of a surrogate pair; send valid Unicode text.")
+        return text
+
+
+class _Url(Text):
+    """An http(s) URL with a host and no user name in it, at most 4096 characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        url = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+            good = good and parts.port != 0  # raises for one that is none
+        except ValueError:
+            good = False
+        # urlsplit strips and skips control characters and spaces; a gateway would be sent them.
+        if not good or len(url) > 4096 or " " in url or not url.isprintable():
+            raise ValidationError("Not a URL that can be used; send https://host/path without a user name.")
+        return url
+
+
+class Strict(Schema):
+    """Knows no other fields than its own, and helps whoever misspelt one."""
+
+    class Meta:
+        unknown = RAISE
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """Name the nearest field that exists beside each that does not."""
+        if isinstance(error.messages, dict) and isinstance(data, Mapping):
+            for name, said in error.messages.items():
+                if name not in self.fields and name in data and said == ["Unknown field."]:
+                    near = difflib.get_close_matches(str(name), self.fields, n=1)
+                    error.messages[name] = [f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."]
+
+
+class MediaSchema(Strict):
+    type = fields.String(
+        required=True,
+        validate=validate.OneOf(MEDIA_TYPES),
+        metadata={"description": "What the file is for, in the upstream model's words; each mode takes some of them."},
+    )
+    url = _Url(required=True, metadata={"description": "Where the gateway fetches it; presigned links must live on."})
+    reference_voice = _Url(
+        load_default=None,
+        metadata={"description": "How the person or thing in this reference_image or reference_video speaks."},
+    )
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> Media:
+        return Media(**data)
+
+
+class ProviderChoice(fields.Field[tuple[str, ...]]):
+    """`auto`, one name, or a list of names in order of preference. Which names exist is routing's business."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
+            raise ValidationError('Send "auto", a gateway\'s name, or a list of names in order of preference.')
+        if len(set(names)) != len(names):
+            raise ValidationError("A name occurs twice.")
+        if "auto" in names:
+            if len(names) > 1:
+                raise ValidationError('"auto" stands alone.')
+            return ()
+        return tuple(names)
+
+
+class RequestSchema(Strict):
+    """The body of `POST /v1/jobs` and the arguments of `rushes.generate`."""
+
+    mode = fields.Enum(
+        Mode, by_value=True, load_default=Mode.TEXT, metadata={"description": "What the video is made from."}
+    )
+    prompt = Text(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(min=1, max=LONGEST_PROMPT), validate.Regexp(r"\s*\S", error=BLANK)],
+        metadata={"description": "What is to be seen. Only video-edit may do without, at some gateways."},
+    )
+    negative_prompt = Text(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(min=1, max=LONGEST_PROMPT),
+        metadata={"description": "What is not to be seen. Most gateways take 500 characters."},
+    )
+    resolution = fields.String(
+        load_default="1080p",
+        validate=validate.OneOf(RESOLUTIONS),
+        metadata={"description": "The video's size; the price depends on it."},
+    )
+    ratio = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(RATIOS),
+        metadata={
+            "description": "The shape. 16:9 where nothing is said; a first frame or clip brings its own, and then ratio"
+            " is refused; an edited video keeps the input's, or what its gateway makes of it."
+        },
+    )
+    duration = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=0, max=15),
+        metadata={
+            "description": "Seconds. 5 where nothing is said, and in video-edit 0, the length of the input. Gateways"
+            " narrow the range."
+        },
+    )
+    seed = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=0, max=LARGEST_SEED),
+        metadata={"description": "The same seed and request give about the same video."},
+    )
+    prompt_extend = fields.Boolean(
+        load_default=True,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether the model may rewrite the prompt; not every gateway can switch it off."},
+    )
+    watermark = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether the video bears the model's mark; not every gateway can be asked for one."},
+    )
+    audio_setting = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(("auto", "origin")),
+        metadata={"description": "video-edit alone: origin keeps the input's sound, auto lets the model decide."},
+    )
+    shot_type = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(("single", "multi")),
+        metadata={"description": "One shot or several; few gateways can be asked."},
+    )
+    media = fields.List(
+        fields.Nested(MediaSchema),
+        load_default=list,
+        validate=validate.Length(max=MANY),
+        metadata={"description": "The files that go in. References keep their order: the prompt may count them."},
+    )
+    provider = ProviderChoice(
+        load_default=(),
+        metadata={"description": "auto (the cheapest that fits), a name, or a list of names in order of preference."},
+    )
+    notify_url = _Url(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Told of the job by signed POSTs; left out: the API key's own, null: nobody is told."},
+    )
+    metadata = fields.Dict(
+        keys=Text(validate=validate.Length(min=1, max=METADATA_KEY_LENGTH)),
+        values=Text(validate=validate.Length(max=METADATA_VALUE_LENGTH)),
+        load_default=dict,
+        validate=validate.Length(max=METADATA_ENTRIES),
+        metadata={"description": "Kept with the job and shown with it; no gateway sees it."},
+    )
+    on_unconfirmed = fields.String(
+        load_default="wait",
+        validate=validate.OneOf(("wait", "resubmit")),
+        metadata={"description": "When an order's answer is lost: wait for word of it, or risk paying twice."},
+    )
+    start_within_s = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(min=60, max=30 * DAY_S),
+        metadata={"description": "A job that no gateway has accepted by then fails. One day where nothing is said."},
+    )
+
+    @validates_schema(skip_on_field_errors=False)
+    def suits_its_mode(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if faults := _against_the_mode(data):
+            raise ValidationError(faults)
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> JobRequest:
+        # Said for everybody here, so that the same request means the same at every gateway.
+        mode = data["mode"]
+        if data["duration"] is None:
+            data["duration"] = 0 if mode is Mode.EDIT else DEFAULT_DURATION_S
+        framed = any(item.type == "first_frame" for item in data["media"])
+        if data["ratio"] is None and (mode is Mode.TEXT or (mode is Mode.REFERENCE and not framed)):
+            data["ratio"] = DEFAULT_RATIO
+        generation = Generation(media=tuple(data.pop("media")), **{name: data.pop(name) for name in _OF_THE_VIDEO})
+        return JobRequest(generation=generation, providers=data.pop("provider"), **data)
+
+
+_OF_THE_VIDEO = [field.name for field in fields_of(Generation) if field.name != "media"]
+_SCHEMA = RequestSchema()
+
+
+def load_request(body: Any) -> JobRequest:
+    """Read a client's request. Raises BadRequest that names each field and what is allowed."""
+    try:
+        request = _SCHEMA.load(body)
+    except ValidationError as e:
+        raise BadRequest(flatten(e.messages)) from e
+    assert isinstance(request, JobRequest)
+    return request
+
+
+def _against_the_mode(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What no gateway could make of a request in this mode, by field. Fields with faults of their own are not there."""
+    mode: Mode | None = data.get("mode")
+    if mode is None:
+        return {}
+    media: list[Any] = data.get("media", [None])
+    sound = all(isinstance(item, Media) for item in media)  # else some of it has faults of its own
+    kinds = [item.type for item in media] if sound else []
+    faults: dict[str, list[str]] = {}
+    if sound and (said := _media_against_the_mode(mode, media)):
+        faults["media"] = said
+    if data.get("prompt", "") is None and mode is not Mode.EDIT:
+        faults["prompt"] = ["Missing data for required field."]
+    framed = mode is Mode.IMAGE or (mode is Mode.REFERENCE and "first_frame" in kinds)
+    if data.get("ratio") is not None and framed:
+        faults["ratio"] = ["The video takes the shape of its first frame or clip; leave ratio out."]
+    if data.get("duration") in (0, 1) and not (data["duration"] == 0 and mode is Mode.EDIT):
+        faults["duration"] = ["At least 2 seconds; 0, the length of the input, is for video-edit alone."]
+    if data.get("audio_setting") is not None and mode is not Mode.EDIT:
+        faults["audio_setting"] = [f"It is about the sound of the edited video; only with {Mode.EDIT.value}."]
+    return faults
+
+
+def _media_against_the_mode(mode: Mode, media: list[Media]) -> list[str]:
+    rule, kinds = MEDIA[mode], [item.type for item in media]
+    faults = []
+    strange = [kind for kind in dict.fromkeys(kinds) if kind not in rule.most]
+    if strange:
+        others = ", ".join(m.value for m, r in MEDIA.items() if strange[0] in r.most)
+        taken = ", ".join(rule.most)
+        faults.append(f"{mode} takes no {', '.join(strange)}, but {taken}; {strange[0]} goes with {others}.")
+    for kind, most in rule.most.items():
+        if kinds.count(kind) > most:
+            faults.append(f"{kind} may occur {most} time{'s' * (most > 1)}.")
+    if rule.leads and not strange and not set(rule.leads) & set(kinds):
+        faults.append(f"{mode} wants {' or '.join(rule.leads)}.")
+    speaking = MEDIA[Mode.REFERENCE].leads if mode is Mode.REFERENCE else ()
+    if any(item.reference_voice and item.type not in speaking for item in media):
+        faults.append(f"reference_voice stands inside the references of {Mode.REFERENCE.value} alone.")
+    return faults
+
+
+def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """Marshmallow's nested messages as dotted paths: {"media": {0: {"url": [..]}}} becomes {"media.0.url": [..]}."""
+    if isinstance(messages, Mapping):
+        flat: dict[str, list[str]] = {}
+        for name, inner in messages.items():
+            part = "" if name in ("_schema", "key", "value") else str(name)
+            flat.update(flatten(inner, ".".join(p for p in (path, part) if p)))
+        return flat
+    return {path or "body": [str(m) for m in messages]}

@@ -1,0 +1,140 @@
+"""The kept callbacks: written by the receiver before it answers, read by the steps, replayed by people."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from jobs.errors import Settled, UnknownCallback, UnknownJob
+from jobs.machine.states import ENDED, State
+from jobs.store.leases import bring_news
+from jobs.store.tables import attempts, inbox, jobs
+
+CALLBACK_ID = re.compile(r"cbk_([1-9][0-9]{0,9})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback under a genuine token. `status`: the answer that it gets, now and whenever it comes again."""
+
+    provider: str
+    job_id: str
+    attempt: int
+    body: bytes
+    headers: Mapping[str, str]
+    readable: bool
+    task_id: str | None
+    status: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What came of keeping one. `state` is None for a job that this database does not know."""
+
+    status: int
+    state: State | None
+    ring: bool
+    kept: bool
+
+
+def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> Kept:
+    """Keep a callback and wake its job, in the caller's transaction. The same body is kept once."""
+    digest = hashlib.sha256(callback.body).hexdigest()
+    same_attempt = sa.and_(inbox.c.job_id == callback.job_id, inbox.c.attempt == callback.attempt)
+    state, is_open = _state(db, callback.job_id)
+    earlier = db.execute(
+        sa.select(inbox.c.status, inbox.c.read_at).where(same_attempt, inbox.c.digest == digest)
+    ).one_or_none()
+    if earlier is not None:
+        return Kept(earlier.status, state, ring=is_open and earlier.read_at is None, kept=True)
+    count = db.execute(sa.select(sa.func.count()).where(same_attempt)).scalar_one()
+    if count >= longest:
+        return Kept(200, state, ring=False, kept=False)
+    # An answer that asks for another try helps nobody once the job has ended or is not known here.
+    status = callback.status if state is not None and state not in ENDED else 200
+    db.execute(
+        sa.insert(inbox).values(
+            job_id=callback.job_id,
+            attempt=callback.attempt,
+            provider=callback.provider,
+            digest=digest,
+            body=callback.body,
+            headers=dict(callback.headers),
+            readable=callback.readable,
+            status=status,
+            task_id=callback.task_id,
+            received_at=now,
+        )
+    )
+    if not is_open and state is not None:
+        _wake_forgotten(db, callback.job_id, callback.attempt, now=now)
+    woken = bring_news(db, callback.job_id, now=now)
+    return Kept(status, state, ring=woken, kept=True)
+
+
+def page(
+    db: Connection, where: Sequence[sa.ColumnElement[bool]], *, before: int | None, limit: int
+) -> list[RowMapping]:
+    """The newest callbacks first, without headers and body; `before` a row's id."""
+    shown = [column for column in inbox.columns if column.name not in ("headers", "body")]
+    statement = sa.select(*shown).where(*where).order_by(inbox.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(inbox.c.id < _number(before))
+    return list(db.execute(statement).mappings())
+
+
+def find(db: Connection, callback_id: str) -> RowMapping:
+    """A callback with headers and body, by an id such as cbk_123. Raises UnknownCallback."""
+    named = CALLBACK_ID.fullmatch(callback_id)
+    if named is None:
+        raise UnknownCallback(f"No callback {callback_id!r}; ids look like cbk_123.")
+    row = db.execute(sa.select(inbox).where(inbox.c.id == _number(int(named[1])))).mappings().one_or_none()
+    if row is None:
+        raise UnknownCallback(f"No callback {callback_id}; it may have been pruned.")
+    return row
+
+
+def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
+    """Let a callback count as unread again, and wake its job as a new one would; the job's state.
+
+    Raises UnknownCallback, UnknownJob, Settled (the job has ended, and nothing of it is open): roll back then.
+    """
+    row = find(db, callback_id)
+    state, is_open = _state(db, row["job_id"])
+    if state is None:
+        raise UnknownJob(f"This database does not know the job of {callback_id}, {row['job_id']}.")
+    if not is_open:
+        _wake_forgotten(db, row["job_id"], row["attempt"], now=now)
+    db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
+    if not bring_news(db, row["job_id"], now=now):
+        raise Settled(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
+    return state
+
+
+def _number(number: int) -> sa.BindParameter[int]:
+    """Strangers' numbers may be larger than the column; PostgreSQL would not take such a one for an INTEGER."""
+    return sa.literal(number, sa.BigInteger)
+
+
+def _wake_forgotten(db: Connection, job_id: str, attempt: int, *, now: datetime) -> None:
+    """Wake an ended job if this order of it has no row.
+
+    Only we mint its token: the order was made, a backup that was put back has forgotten it, and somebody has to ask.
+    """
+    row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == attempt)
+    forgotten = sa.and_(jobs.c.id == job_id, ~sa.exists().where(row))
+    db.execute(sa.update(jobs).where(forgotten).values(alarm_at=now))
+
+
+def _state(db: Connection, job_id: str) -> tuple[State | None, bool]:
+    """The job's state, and whether news can still matter to it."""
+    row = db.execute(sa.select(jobs.c.state, jobs.c.alarm_at).where(jobs.c.id == job_id)).one_or_none()
+    if row is None:
+        return None, False
+    return State(row.state), row.alarm_at is not None

@@ -1,0 +1,23 @@
+"""Who was seen alive when. Being alive is judged by rows that were written, not by processes that exist."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.store.database import Database, upsert
+from jobs.store.tables import heartbeats
+
+
+def beat(database: Database, name: str, role: str) -> None:
+    """Say that somebody is alive: a process by its own name, the sweep by its role's."""
+    with database.write() as db:
+        row = {"name": name, "role": role, "seen_at": database.clock(db)}
+        db.execute(upsert(db, heartbeats).values(**row).on_conflict_do_update(index_elements=["name"], set_=row))
+
+
+def last_seen_s(db: Connection, database: Database) -> dict[str, float]:
+    """Seconds since each role was last seen."""
+    latest = sa.select(heartbeats.c.role, sa.func.max(heartbeats.c.seen_at).label("at")).group_by(heartbeats.c.role)
+    now = database.clock(db)
+    return {row.role: (now - row.at).total_seconds() for row in db.execute(latest)}

@@ -1,0 +1,55 @@
+"""The database's schema: brought up to date by `rushes db upgrade`, and checked at every start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from jobs.errors import JobsError
+from jobs.store.database import Database
+from jobs.store.tables import metadata
+
+UPGRADE_LOCK = 7_278_837  # any number that is ours: two releases at once must not both migrate
+
+
+class SchemaOutdated(JobsError):
+    """The database is not at the version of this code."""
+
+
+def upgrade(database: Database) -> None:
+    """Migrate to this code's version. Two at once wait for each other."""
+    with database.write() as db:
+        if not database.is_sqlite:
+            db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
+        command.upgrade(_config(db), "head")
+
+
+def check(database: Database) -> None:
+    """Raise SchemaOutdated unless the database is at this code's version."""
+    with database.read() as db:
+        found = MigrationContext.configure(db).get_current_revision()
+    wanted = ScriptDirectory.from_config(_config(None)).get_current_head()
+    if found != wanted:
+        raise SchemaOutdated(
+            f"The database is at {found or 'no version'}, this code at {wanted}: run `rushes db upgrade`."
+        )
+
+
+def differences(database: Database) -> list[object]:
+    """Where the migrated database and the models differ."""
+    with database.read() as db:
+        context = MigrationContext.configure(db, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def _config(db: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = db
+    return config

@@ -1,0 +1,293 @@
+"""The tables. Times are aware UTC; every quantity names its unit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from jobs.machine.states import State
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time to the microsecond. SQLite has no such type: there it is ISO text, which sorts as time does."""
+
+    impl = sa.String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.String(32))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} names no time zone; times are aware UTC.")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+JSON = sa.JSON(none_as_null=True)
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    # When the job next wants attention; NULL only once it has ended and no attempt of it is open.
+    sa.Column("alarm_at", Instant),
+    # Who works on it, and until when that may be believed.
+    sa.Column("holder", sa.String(120)),
+    sa.Column("held_until", Instant),
+    sa.Column("mode", sa.String(24), nullable=False),
+    sa.Column("request", JSON, nullable=False),
+    sa.Column("provider", sa.String(32)),
+    sa.Column("attempt", sa.Integer, nullable=False, default=0),  # the current one; 0 before the first
+    sa.Column("progress", sa.Integer),
+    sa.Column("overdue", sa.Boolean, nullable=False, default=False),
+    sa.Column("flagged", sa.String(64)),  # why a person should look; NULL: nobody needs to
+    sa.Column("troubles", sa.Integer, nullable=False, default=0),  # failures of our own in a row, for the backoff
+    sa.Column("cancel_requested_at", Instant),
+    sa.Column("error_code", sa.String(64)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("error_retryable", sa.Boolean),
+    sa.Column("error_said", sa.String(100)),  # the gateway's own code
+    sa.Column("waiting", JSON),  # {provider, code, reason}: why a queued job was not ordered when last looked at
+    sa.Column("on_unconfirmed", sa.String(16), nullable=False),
+    sa.Column("start_by", Instant, nullable=False),
+    sa.Column("inputs_until", Instant),  # accepted later than this, a gateway would find an input's link dead
+    sa.Column("link_dies_at", Instant),  # while archiving: the transfer with the least life left goes first
+    sa.Column("archive_key", sa.String(1024), nullable=False),  # fixed from the first day, whenever it is archived
+    sa.Column("bucket", sa.String(255)),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("duration_s", sa.Float),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    sa.Column("fps", sa.Float),
+    sa.Column("notify_url", sa.Text),
+    sa.Column("notices", sa.Integer, nullable=False, default=0),  # how many were written: the last sequence number
+    sa.Column("metadata", JSON, nullable=False),
+    sa.Column("api_key_id", sa.String(40), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.CheckConstraint("state IN ({})".format(", ".join(f"'{s.value}'" for s in State)), name="state"),
+    sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="hold"),
+    sa.Index(None, "state", "alarm_at"),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "state", "created_at", "id"),
+    *(
+        sa.Index(f"ix_jobs_{name}", "created_at", "id", sqlite_where=sa.text(few), postgresql_where=sa.text(few))
+        for name, few in (("flagged", "flagged IS NOT NULL"), ("overdue", "overdue"))
+    ),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("provider", sa.String(32), nullable=False),
+    sa.Column("base_url", sa.String(255), nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),  # the key's fingerprint
+    sa.Column("with_callback", sa.Boolean, nullable=False),
+    sa.Column("request", JSON, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("standing", sa.String(16), nullable=False),
+    sa.Column("task_id", sa.String(200)),
+    sa.Column("adopted", sa.Boolean, nullable=False, default=False),  # the task id came by callback, not by answer
+    sa.Column("rejected_task_ids", JSON, nullable=False),  # candidates that turned out to be somebody else's
+    sa.Column("last_word", sa.String(64)),  # what the gateway last said of it, so that history tells changes only
+    sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict came
+    sa.Column("link", sa.Text),
+    sa.Column("error_code", sa.String(64)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("error_retryable", sa.Boolean),
+    sa.Column("error_said", sa.String(100)),
+    sa.Column("day", sa.String(10), nullable=False),  # of the order, in UTC: whose budget and costs it counts to
+    sa.Column("estimated_credits", sa.Float),
+    sa.Column("estimated_usd", sa.Float),
+    sa.Column("estimate_exact", sa.Boolean, nullable=False),  # False: the most, as an input's length is not known
+    sa.Column("reported_credits", sa.Float),
+    sa.Column("reported_usd", sa.Float),
+    sa.Column("reserved_micro_usd", sa.BigInteger, nullable=False),  # what it takes of its day's spending
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("sending_at", Instant),  # set just before the first byte may leave; NULL: provably nothing was sent
+    sa.Column("sends", sa.Integer, nullable=False, default=0),
+    sa.Column("lost_at", Instant),
+    sa.Column("accepted_at", Instant),
+    sa.Column("last_unfinished_at", Instant),  # the last time the gateway said "not yet"
+    sa.Column("finished_at", Instant),
+    sa.Column("closed_at", Instant),
+    sa.UniqueConstraint("provider", "account", "task_id"),
+    sa.Index(
+        "ix_attempts_open",
+        "provider",
+        "account",
+        sqlite_where=sa.text("outcome = 'open'"),
+        postgresql_where=sa.text("outcome = 'open'"),
+    ),
+    sa.Index(None, "day"),
+)
+
+# The kept callbacks. No foreign key: a callback for a job that a restored database has forgotten is kept as well.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("job_id", sa.String(40), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("provider", sa.String(32), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("headers", JSON, nullable=False),
+    sa.Column("readable", sa.Boolean, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),  # what we answered, to be answered again
+    sa.Column("task_id", sa.String(200)),
+    sa.Column("signature", sa.String(16)),  # good, bad or none, as judged by the worker; NULL until then
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("read_at", Instant),
+    sa.UniqueConstraint("job_id", "attempt", "digest"),
+    sa.Index(
+        "ix_inbox_unread",
+        "job_id",
+        sqlite_where=sa.text("read_at IS NULL"),
+        postgresql_where=sa.text("read_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+# A job's history: every move, and every fact worth a line. A line without `to_state` moved nothing.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("from_state", sa.String(16)),
+    sa.Column("to_state", sa.String(16)),
+    sa.Column("detail", JSON, nullable=False),
+    sa.Index(None, "job_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("scope", sa.String(8), nullable=False),  # read, write or admin
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("notify_url", sa.Text),  # where notices of its jobs go that name no other
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("last_used_at", Instant),  # to the minute, as far as it could be written
+    sa.Column("revoked_at", Instant),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("api_key_id", sa.String(40), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+# What the pipeline is told: a row of its own, with an alarm and a hold of its own.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", JSON, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("alarm_at", Instant),
+    sa.Column("holder", sa.String(120)),
+    sa.Column("held_until", Instant),
+    sa.Column("tries", sa.Integer, nullable=False, default=0),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("delivered_at", Instant),
+    sa.UniqueConstraint("job_id", "sequence"),
+    sa.Index(None, "alarm_at"),
+    sa.Index(None, "created_at", "id"),
+)
+
+# What became of each POST of a notice: a status, or why there was none.
+notice_tries = sa.Table(
+    "notice_tries",
+    metadata,
+    sa.Column("notice_id", sa.String(40), sa.ForeignKey("notices.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # from 1
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Column("took_s", sa.Float, nullable=False),
+)
+
+# Who was seen alive when: the processes, and the sweep itself.
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
+)
+
+# Keys that rest, because a gateway asked for it or because asking on is pointless: until when, and why.
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("lane", sa.String(8), primary_key=True),  # submit or query
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+)
+
+# What a gateway's orders of a day come to, as far as prices are known. A claim reserves here before it orders.
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("micro_usd", sa.BigInteger, nullable=False),
+)
+
+# Status words that no table of ours has, and in how many tasks' histories they stand.
+unknown_words = sa.Table(
+    "unknown_words",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("word", sa.String(100), primary_key=True),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("last_at", Instant, nullable=False),
+)

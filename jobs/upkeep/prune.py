@@ -1,0 +1,193 @@
+"""Deletes what nobody needs any more: old callbacks, histories, notices and idempotency keys. Jobs and money stay.
+
+Only what is settled is touched: the job has ended, has no alarm and no holder, and no order of it is open. An order's
+row stays for good, without the request that it was sent with: costs and budgets are summed over it, and a retry must
+know of it, to ask before it pays twice. A history ends in one line that says so and names the job's state, so that an
+audit still balances.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine.rows import SUSPECTED, AttemptOutcome
+from jobs.machine.states import ENDED
+from jobs.settings import Settings
+from jobs.store.database import Database
+from jobs.store.tables import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
+
+PRUNED = "pruned"  # the line that stands for a history
+PAGE = 1000  # rows that are looked at together
+BATCH = 50  # jobs or rows of one transaction: SQLite has one writer, and steps wait for it
+LONGEST_D = 10_000  # older than any row, and no overflow
+ENDS = [state.value for state in ENDED]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """How many rows went. `requests`: orders whose request was emptied; `histories`: jobs."""
+
+    callbacks: int = 0
+    histories: int = 0
+    events: int = 0
+    requests: int = 0
+    notices: int = 0
+    idempotency_keys: int = 0
+
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+
+Act = Callable[[Connection, Sequence[Any]], Pruned]
+
+
+@dataclass
+class Pruning:
+    """One run. `dry` counts and deletes nothing; `pause` leaves the writer to others between two batches."""
+
+    database: Database
+    settings: Settings
+    dry: bool = False
+    pause: Callable[[float], None] = time.sleep
+
+    def run(self) -> Pruned:
+        """Delete what is old enough, oldest first. Safe to stop and to repeat. Raises DatabaseUnavailable."""
+        with self.database.read() as db:
+            now = self.database.clock(db)
+        settings = self.settings
+        letters = _before(now, settings.keep_callbacks_d)
+        history = _before(now, settings.keep_history_d)
+        keys = _before(now, settings.keep_idempotency_keys_d)
+        return (
+            self._each(_old_letters(self.database, letters), _forget_letters)
+            + self._each(_old_histories(self.database, history), partial(_forget_histories, before=history, now=now))
+            + self._each(_old_keys(self.database, keys), _forget_keys)
+        )
+
+    def _each(self, found: Iterator[Any], act: Act) -> Pruned:
+        done = Pruned()
+        while batch := list(islice(found, BATCH)):
+            began = time.monotonic()
+            with self.database.write() as db:
+                done += act(db, batch)
+                if self.dry:
+                    db.rollback()
+            self.pause(time.monotonic() - began)
+        return done
+
+
+def _before(now: datetime, days: float) -> datetime:
+    return now - timedelta(days=min(days, LONGEST_D))
+
+
+def _forget_letters(db: Connection, ids: Sequence[int]) -> Pruned:
+    """Callbacks of settled jobs. One that speaks of an unknown job or order stays: a person has to look."""
+    known = sa.exists().where(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
+    own = sa.select(inbox.c.id, inbox.c.job_id).where(inbox.c.id.in_(ids), known)
+    rows = db.execute(own).all()
+    settled = _settled(db, [row.job_id for row in rows])
+    chosen = [row.id for row in rows if row.job_id in settled]
+    return Pruned(callbacks=db.execute(sa.delete(inbox).where(inbox.c.id.in_(chosen))).rowcount)
+
+
+def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, now: datetime) -> Pruned:
+    """Events, requests of orders, and notices of jobs that were settled before `before`."""
+    settled = _settled(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
+    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(settled)))).rowcount
+    lines = [
+        {"job_id": job_id, "at": now, "event": PRUNED, "attempt": row.attempt, "to_state": row.state, "detail": {}}
+        for job_id, row in settled.items()
+    ]
+    if lines:
+        db.execute(sa.insert(events), lines)
+    told = sa.select(notices.c.id).where(notices.c.job_id.in_(list(settled)))
+    db.execute(sa.delete(notice_tries).where(notice_tries.c.notice_id.in_(told)))
+    notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(settled)))).rowcount
+    return Pruned(histories=len(settled), events=gone, requests=_empty_requests(db, list(settled)), notices=notes)
+
+
+def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
+    """Idempotency keys of jobs that have ended. A live job's key still keeps it from being bought twice."""
+    own = sa.tuple_(idempotency_keys.c.api_key_id, idempotency_keys.c.key).in_(keys)
+    ended = sa.exists().where(jobs.c.id == idempotency_keys.c.job_id, jobs.c.state.in_(ENDS))
+    return Pruned(idempotency_keys=db.execute(sa.delete(idempotency_keys).where(own, ended)).rowcount)
+
+
+def _empty_requests(db: Connection, job_ids: Sequence[str]) -> int:
+    orders = sa.select(attempts.c.job_id, attempts.c.number, attempts.c.request)
+    rows = db.execute(orders.where(attempts.c.job_id.in_(job_ids))).all()
+    # What stands for an order that nobody remembers is short, and tells steps that it is one.
+    full = [{"job": row.job_id, "order": row.number} for row in rows if row.request and SUSPECTED not in row.request]
+    if full:
+        row_ = sa.and_(attempts.c.job_id == sa.bindparam("job"), attempts.c.number == sa.bindparam("order"))
+        db.execute(sa.update(attempts).where(row_).values(request={}), full)
+    return len(full)
+
+
+def _settled(db: Connection, job_ids: Sequence[str], more: sa.ColumnElement[bool] | None = None) -> dict[str, Any]:
+    """Those of the jobs that nothing will move by itself, locked until the end of the transaction."""
+    is_open = sa.exists().where(attempts.c.job_id == jobs.c.id, attempts.c.outcome == AttemptOutcome.OPEN.value)
+    rests = sa.and_(jobs.c.state.in_(ENDS), jobs.c.alarm_at.is_(None), jobs.c.holder.is_(None), ~is_open)
+    chosen = sa.select(jobs.c.id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(job_ids), rests)
+    if more is not None:
+        chosen = chosen.where(more)
+    return {row.id: row for row in db.execute(chosen.with_for_update(skip_locked=True))}
+
+
+def _waiting_notice() -> sa.ColumnElement[bool]:
+    return sa.exists().where(notices.c.job_id == jobs.c.id, notices.c.alarm_at.is_not(None))
+
+
+def _old_letters(database: Database, before: datetime) -> Iterator[int]:
+    page = sa.select(inbox.c.id, inbox.c.received_at).order_by(inbox.c.id).limit(PAGE)
+    for row in _rows(database, lambda last: page.where(inbox.c.id > last.id) if last else page):
+        if row.received_at >= before:
+            return
+        yield row.id
+
+
+def _old_histories(database: Database, before: datetime) -> Iterator[str]:
+    """Jobs that ended before then, and have more of a history than the line that stands for one."""
+    page = sa.select(jobs.c.id, jobs.c.created_at, jobs.c.ended_at, _has_history()).order_by(jobs.c.id).limit(PAGE)
+    for row in _rows(database, lambda last: page.where(jobs.c.id > last.id) if last else page):
+        if row.created_at >= before:
+            return
+        if row.ended_at is not None and row.ended_at < before and row.has_history:
+            yield row.id
+
+
+def _has_history() -> sa.Label[bool]:
+    return sa.exists().where(events.c.job_id == jobs.c.id, events.c.event != PRUNED).label("has_history")
+
+
+def _old_keys(database: Database, before: datetime) -> Iterator[tuple[str, str]]:
+    own = sa.tuple_(idempotency_keys.c.api_key_id, idempotency_keys.c.key)
+    page = sa.select(idempotency_keys.c.api_key_id, idempotency_keys.c.key, idempotency_keys.c.created_at)
+    page = page.order_by(idempotency_keys.c.api_key_id, idempotency_keys.c.key).limit(PAGE)
+    for row in _rows(database, lambda last: page.where(own > sa.tuple_(*last[:2])) if last else page):
+        if row.created_at < before:
+            yield (row.api_key_id, row.key)
+
+
+def _rows(database: Database, page: Callable[[sa.Row[Any] | None], sa.Select[Any]]) -> Iterator[sa.Row[Any]]:
+    """All rows, a page at a time, each in a transaction of its own. `page`: the rows after the last one seen."""
+    last: sa.Row[Any] | None = None
+    while True:
+        with database.read() as db:
+            rows = db.execute(page(last)).all()
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        last = rows[-1]

@@ -1,0 +1,200 @@
+"""What an audit may put right without guessing. Nothing here deletes or overwrites a video, or says where money is.
+
+Each repair looks again under its own transaction, compares the version, and leaves a line in the job's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine.decisions import decide
+from jobs.machine.rows import AttemptOutcome, Case, Facts, Note, Outcome, Standing
+from jobs.machine.states import ENDED, State
+from jobs.steps import sidecar
+from jobs.steps.resources import Parts
+from jobs.steps.sidecar import BadSidecar
+from jobs.store import leases, spending
+from jobs.store.tables import attempts, events, jobs
+from jobs.store.tables import spending as days
+from jobs.upkeep.balance import Finding
+from storage.bucket import StoredVideo
+from storage.errors import BadVideo
+from storage.keys import VIDEO, poster_key, sidecar_key
+from storage.spool import Spool
+
+LARGEST_SIDECAR_BYTES = 4 << 20
+
+
+class _NeedsPerson(Exception):
+    """Nothing can be done without guessing; what was begun in the database is undone."""
+
+
+def repair(finding: Finding, parts: Parts) -> str | None:
+    """Put one finding right. What was done, for people; None: that needs a person."""
+    act = _REPAIRS.get(finding.code)
+    try:
+        return None if act is None else act(finding, parts)
+    except _NeedsPerson:
+        return None
+
+
+def _wake(finding: Finding, parts: Parts) -> str | None:
+    """Set the alarm of a job that lost it."""
+    with parts.database.write() as db:
+        now = parts.database.clock(db)
+        case = leases.read_case(db, str(finding.job_id))
+        if case.job.alarm_at is not None or case.job.holder is not None:
+            return "somebody has taken it up meanwhile"
+        woken = Outcome(alarm_at=now, facts=_said(case, finding))
+        return "its alarm is set" if leases.move_unheld(db, case, woken, now=now) else None
+
+
+def _count_again(finding: Finding, parts: Parts) -> str | None:
+    """What a day's orders come to, under the lock that claims take."""
+    provider, day = str(finding.provider), str(finding.day)
+    with parts.database.write() as db:
+        spending.open_day(db, provider, day)
+        row = sa.and_(days.c.provider == provider, days.c.day == day)
+        db.execute(sa.select(days.c.micro_usd).where(row).with_for_update())
+        of_day = sa.and_(attempts.c.provider == provider, attempts.c.day == day)
+        amount = sa.select(sa.func.coalesce(sa.func.sum(attempts.c.reserved_micro_usd), 0)).where(of_day)
+        db.execute(sa.update(days).where(row).values(micro_usd=int(db.execute(amount).scalar_one())))
+    return "it is counted again"
+
+
+def _adopt(finding: Finding, parts: Parts) -> str | None:
+    """Let a job take the video that stands at its key: the order that made it has finished."""
+    stored = parts.bucket.head(str(finding.key))
+    if stored is None:
+        return None
+    number, task_id = int(stored.metadata["rushes-attempt"]), stored.metadata.get("rushes-task") or None
+    with parts.database.write() as db:
+        now = parts.database.clock(db)
+        case = leases.read_case(db, str(finding.job_id))
+        if case.job.state is State.CANCELLED:
+            raise _NeedsPerson
+        known = case.attempts.get(number)
+        if known is None or (known.is_suspected and known.task_id is None):  # its gateway is a guess at best
+            order = _order_of(stored, number, parts)
+            if known:
+                spending.settle(db, case.job.id, number, {"standing": Standing.NONE})
+            leases.add_attempt(db, {**order, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None})
+            spending.open_day(db, order["provider"], order["day"])
+            case = leases.read_case(db, case.job.id)
+        made = case.attempts[number]
+        if made.task_id not in (None, task_id) or task_id in made.rejected_task_ids:
+            raise _NeedsPerson  # made from a task that turned out to be another order's
+        named = {"task_id": task_id, "adopted": True} if task_id and made.task_id is None else {}
+        done = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, **named}
+        facts = leases.settle_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
+        outcome = decide(case, facts, now=now, rules=parts.rules)
+        if "outcome" not in facts.attempts[number] or not leases.move_unheld(db, case, outcome, now=now):
+            raise _NeedsPerson
+    return "it will be adopted"
+
+
+def _order_of(stored: StoredVideo, number: int, parts: Parts) -> dict[str, Any]:
+    """The row of an order that the database does not know, as the sidecar has it. Raises _NeedsPerson."""
+    try:
+        _, orders = _rows(stored, parts)
+    except BadSidecar as e:
+        raise _NeedsPerson from e
+    order = {order["number"]: order for order in orders}[number]
+    account = parts.settings.accounts.get(order["provider"])
+    return {**order, "account": account.fingerprint if account else ""}
+
+
+def _rebuild(finding: Finding, parts: Parts) -> str | None:
+    """The rows of a job that the database does not know, from its video and sidecar."""
+    stored = parts.bucket.head(str(finding.key)) if str(finding.key).endswith(VIDEO) else None
+    if stored is None or stored.metadata.get("rushes-job") != finding.job_id:
+        return None
+    try:
+        job, orders = _rows(stored, parts)
+    except BadSidecar:
+        return None
+    with parts.database.write() as db:
+        if db.execute(sa.select(jobs.c.id).where(jobs.c.id == finding.job_id)).first():
+            return "it has come back meanwhile"
+        db.execute(sa.insert(jobs).values(**job))
+        for order in orders:
+            db.execute(sa.insert(attempts).values(**order))
+            spending.reserve(db, order["provider"], order["day"], order["reserved_micro_usd"], None)
+        line = {"job_id": job["id"], "at": job["updated_at"], "event": "rebuilt", "attempt": job["attempt"]}
+        db.execute(sa.insert(events).values(**line, to_state=State.ARCHIVED, detail={"key": stored.key}))
+    return "its job is built again"
+
+
+def _rows(stored: StoredVideo, parts: Parts) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Raises BadSidecar."""
+    key = sidecar_key(stored.key)
+    beside = parts.bucket.head(key)
+    if beside is None or beside.bytes > LARGEST_SIDECAR_BYTES:
+        raise BadSidecar("there is none, or it is too long")
+    body = b"".join(parts.bucket.open(key))
+    with parts.database.read() as db:
+        now = parts.database.clock(db)
+    return sidecar.rows(body, stored, bucket=parts.bucket.config.bucket, providers=parts.providers, now=now)
+
+
+def _write_sidecar(finding: Finding, parts: Parts) -> str | None:
+    def write(case: Case, stored: StoredVideo) -> None:
+        body = sidecar.write(case, stored.metadata)
+        parts.bucket.put_small(sidecar_key(stored.key), body, "application/json")
+
+    return _put_beside(finding, parts, write)
+
+
+def _make_poster(finding: Finding, parts: Parts) -> str | None:
+    def write(case: Case, stored: StoredVideo) -> None:
+        spool = Spool(parts.spool_dir, expected=stored.bytes)
+        try:
+            for piece in parts.bucket.open(stored.key):
+                spool.write(piece)
+            _, poster = parts.prober.probe(spool.finish().file)
+        finally:
+            spool.close()
+        parts.bucket.put_small(poster_key(stored.key), poster, "image/jpeg")
+
+    return _put_beside(finding, parts, write)
+
+
+def _put_beside(finding: Finding, parts: Parts, write: Callable[[Case, StoredVideo], None]) -> str | None:
+    """Write what is missing beside an archived video that is there and the job's own."""
+    with parts.database.read() as db:
+        case = leases.read_case(db, str(finding.job_id))
+    stored = parts.bucket.head(case.job.archive_key)
+    if stored is None or stored.metadata.get("rushes-job") != case.job.id or case.job.state not in ENDED:
+        return None
+    try:
+        write(case, stored)
+    except BadVideo:
+        return None
+    with parts.database.write() as db:
+        _leave_word(db, finding, parts)
+    return "it is written again"
+
+
+def _leave_word(db: Connection, finding: Finding, parts: Parts) -> None:
+    case = leases.read_case(db, str(finding.job_id))
+    same = Outcome(alarm_at=case.job.alarm_at, facts=_said(case, finding))
+    leases.move_unheld(db, case, same, now=parts.database.clock(db))
+
+
+def _said(case: Case, finding: Finding) -> Facts:
+    return Facts(notes=(Note("repaired", case.job.attempt, {"finding": finding.code}),))
+
+
+_REPAIRS: Mapping[str, Callable[[Finding, Parts], str | None]] = {
+    "live_without_alarm": _wake,
+    "open_attempt_without_alarm": _wake,
+    "spending_mismatch": _count_again,
+    "object_not_adopted": _adopt,
+    "object_without_job": _rebuild,
+    "missing_sidecar": _write_sidecar,
+    "missing_poster": _make_poster,
+}

@@ -1,0 +1,109 @@
+"""After a backup was put back: what may have been bought since is not bought again, and is waited for.
+
+Runs once, before any process has seen the database. Nothing here guesses: an order that may have been made gets a row
+of its own (`suspects.py`), and the decisions do the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.errors import JobsError
+from jobs.machine.decisions import decide
+from jobs.machine.rows import Case, Facts, Note
+from jobs.machine.states import State
+from jobs.steps import forgotten_orders
+from jobs.steps.planning import next_number
+from jobs.steps.resources import Parts
+from jobs.store import leases, spending
+from jobs.store.tables import heartbeats, jobs
+
+TOLERANCE = timedelta(minutes=1)  # a time that somebody wrote down may lack its seconds
+# What was told after the backup is forgotten; what is told from now on must outrank it by its sequence number.
+SEQUENCE_GAP = 1000
+PAGE = 500
+
+# States from which an order can follow; a job that is being copied has had its last one.
+ORDERING = (State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.GENERATING)
+LIVE = (*ORDERING, State.ARCHIVING)
+KNOWN_OF_SENT = ("base_url", "account", "with_callback", "day", "reserved_micro_usd")
+
+
+class NotRestored(JobsError):
+    """This database is not what it is said to be; nothing was changed. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The live jobs that were found, by state, and how many are unconfirmed now."""
+
+    live: dict[str, int]
+    unconfirmed: int
+
+
+def restored(parts: Parts, *, as_of: datetime) -> Restored:
+    """Treat the database as a backup that was taken at `as_of`, in one transaction. Raises NotRestored."""
+    live: Counter[str] = Counter()
+    unconfirmed, after = 0, ""
+    with parts.database.write() as db:
+        now = parts.database.clock(db)
+        _check(db, as_of, now)
+        while page := _page(db, after):
+            after = page[-1]
+            db.execute(_let_go(page, now))
+            for case in leases.read_cases(db, page):
+                live[case.job.state.value] += 1
+                if case.job.state in ORDERING:
+                    unconfirmed += _suspect(db, case, parts, as_of, now) is State.UNCONFIRMED
+    return Restored(dict(live), unconfirmed)
+
+
+def _check(db: Connection, as_of: datetime, now: datetime) -> None:
+    if as_of > now + TOLERANCE:
+        raise NotRestored(f"{as_of.isoformat()} is in the future; it is {now.isoformat(timespec='seconds')}.")
+    newest = db.execute(sa.select(sa.func.max(jobs.c.updated_at))).scalar_one_or_none()
+    if newest is not None and newest > as_of + TOLERANCE:
+        raise NotRestored(
+            f"A job was last written at {newest.isoformat(timespec='seconds')}, after the backup is said to have been"
+            " taken. Either it was taken later (give that time), or this has run already, or processes have worked on"
+            " the database since it was put back (put it back once more, with everything stopped)."
+        )
+    seen = db.execute(sa.select(heartbeats.c.name, heartbeats.c.seen_at).order_by(heartbeats.c.seen_at.desc())).first()
+    if seen is not None and seen.seen_at > as_of + TOLERANCE:
+        raise NotRestored(
+            f"{seen.name} was seen at {seen.seen_at.isoformat(timespec='seconds')}, after the backup is said to have"
+            " been taken: it has run on this database. Stop every process and put the backup back once more."
+        )
+
+
+def _page(db: Connection, after: str) -> list[str]:
+    live = sa.select(jobs.c.id).where(jobs.c.state.in_(LIVE), jobs.c.id > after).order_by(jobs.c.id).limit(PAGE)
+    return list(db.execute(live).scalars())
+
+
+def _let_go(page: list[str], now: datetime) -> sa.Update:
+    """Nobody works on these: whoever held them held another database's rows."""
+    free = {"holder": None, "held_until": None, "alarm_at": now, "version": jobs.c.version + 1}
+    return sa.update(jobs).where(jobs.c.id.in_(page)).values(**free, notices=jobs.c.notices + SEQUENCE_GAP)
+
+
+def _suspect(db: Connection, case: Case, parts: Parts, as_of: datetime, now: datetime) -> State:
+    """Write down the order that may have been made since, and decide. Where the job stands then."""
+    sent = case.current if case.job.state is State.SUBMITTING else None  # it was on its way, or about to be
+    number = sent.number if sent else next_number(case)
+    gateway = sent.provider if sent else forgotten_orders.guess(case, parts)
+    row = forgotten_orders.suspected_row(case, number, gateway, parts, since=case.job.updated_at, now=now)
+    if sent:
+        row |= {name: getattr(sent, name) for name in KNOWN_OF_SENT}
+    leases.add_attempt(db, row)
+    spending.open_day(db, gateway, row["day"])
+    case = leases.read_case(db, case.job.id)
+    said = Note("restored", number, {"as_of": as_of.isoformat(), "guess": gateway})
+    outcome = decide(case, Facts(notes=(said,)), now=now, rules=parts.rules)
+    assert leases.move_unheld(db, case, outcome, now=now), "nobody else can write in our transaction"
+    return leases.read_case(db, case.job.id).job.state

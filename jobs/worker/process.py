@@ -1,0 +1,91 @@
+"""One working process: its parts, built once, and what lives beside its steps."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import structlog
+from celery import Celery
+
+from jobs.intake.orders import Intake
+from jobs.ringer import CeleryRinger
+from jobs.settings import Settings
+from jobs.steps.resources import Parts
+from jobs.store import heartbeats
+from jobs.store.database import DatabaseUnavailable
+from jobs.worker import watchdog
+from jobs.worker.bootstrap import working_parts
+from jobs.worker.sweep import SWEPT, Sweeper
+from jobs.worker.watchdog import Watchdog
+
+SWEEP = "sweep"  # the role of the process that sweeps
+SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Working:
+    """What the tasks of a worker reach for."""
+
+    parts: Parts
+    intake: Intake
+    sweeper: Sweeper
+    watchdog: Watchdog
+
+
+_working: Working | None = None
+
+
+def start(settings: Settings, app: Celery, role: str) -> Working:
+    """Build this process's parts and start its watchdog; the sweep process also minds a missing beat."""
+    global _working
+    parts = working_parts(settings, CeleryRinger(app), role)
+    dog = Watchdog(
+        parts.database, parts.process, role, watchdog.limits_s(settings), interval_s=settings.sweep_interval_s
+    )
+    intake = Intake(settings, parts.providers, parts.database)
+    _working = Working(parts, intake, Sweeper(parts), dog)
+    dog.start()
+    if role == SWEEP:
+        threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
+    return _working
+
+
+def working() -> Working:
+    """This process's parts. Only a worker has them."""
+    if _working is None:
+        raise RuntimeError("This process is no worker; start one with the Procfile's commands.")
+    return _working
+
+
+def stop() -> None:
+    """Ask the steps that run to stop where they can: their jobs are due for others at once."""
+    if _working is not None:
+        _working.parts.stopping.set()
+        _working.watchdog.stop()
+
+
+def close() -> None:
+    """Let go of what outlives the threads."""
+    if _working is not None:
+        _working.parts.prober.close()
+        _working.parts.client.close()
+        _working.parts.database.close()
+
+
+def _mind_beat(process: Working) -> None:
+    parts = process.parts
+    interval_s = parts.settings.sweep_interval_s
+    while not parts.stopping.wait(interval_s):
+        try:
+            with parts.database.read() as db:
+                age_s = heartbeats.last_seen_s(db, parts.database).get(SWEPT)
+            if age_s is None or age_s > SWEEP_MISSING * interval_s:
+                log.warning("sweeping_without_beat", last_sweep_s=age_s)
+                process.sweeper.run(for_s=interval_s)
+        except DatabaseUnavailable as e:
+            log.warning("database_unavailable", step="jobs.sweep", reason=str(e))
+        except Exception:  # this thread outlives whatever a sweep may meet
+            log.exception("sweep_raised")

@@ -1,0 +1,67 @@
+"""Celery tasks: a name and one call. Their arguments are ids; what to do stands in the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Reject
+
+from jobs.errors import BadRequest, IdempotencyKeyReused
+from jobs.intake import orders
+from jobs.steps.step import ring_if_due
+from jobs.store.database import DatabaseUnavailable
+from jobs.worker import sweep
+from jobs.worker.process import working
+
+CELERY_CLIENT = "celery"  # as API key: whoever may write to the broker
+AWAY_PAUSE_S = 1
+
+
+@shared_task(name="jobs.submit")
+def submit(job_id: str) -> None:
+    _step("jobs.submit", job_id)
+
+
+@shared_task(name="jobs.lose")
+def lose(job_id: str) -> None:
+    _step("jobs.lose", job_id)
+
+
+@shared_task(name="jobs.reconcile")
+def reconcile(job_id: str) -> None:
+    _step("jobs.reconcile", job_id)
+
+
+@shared_task(name="jobs.transfer")
+def transfer(job_id: str) -> None:
+    _step("jobs.transfer", job_id)
+
+
+@shared_task(name="jobs.sweep")
+def look() -> None:
+    process = working()
+    process.sweeper.run(for_s=process.parts.settings.sweep_interval_s)
+
+
+@shared_task(name="rushes.generate", bind=True, acks_late=True, ignore_result=False)
+def generate(self: Task, **request: Any) -> str | dict[str, Any]:
+    """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
+    process = working()
+    try:
+        case, _ = orders.create(request, process.intake, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
+    except BadRequest as e:
+        return {"status": 422, "code": "invalid_request", "title": "The request is not valid.", "errors": e.fields}
+    except IdempotencyKeyReused as e:
+        return {"status": 422, "code": "idempotency_key_reused", "title": str(e)}
+    except DatabaseUnavailable as e:
+        process.parts.pause(AWAY_PAUSE_S)
+        raise Reject(e, requeue=True) from e
+    ring_if_due(case, process.parts)
+    return case.job.id
+
+
+def _step(name: str, job_id: str) -> None:
+    process = working()
+    with process.watchdog.watching(name):
+        sweep.guarded(name, job_id, process.parts, sweep.RUN[name])

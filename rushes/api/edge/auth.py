@@ -1,0 +1,80 @@
+"""Who is calling, and what they may do: `Authorization: Bearer rk_…`, checked before any body is read.
+
+The pages for people also take the key as HTTP Basic, so that a browser can ask for it. Nothing else does: a browser
+sends what it has kept by itself, whoever's page makes the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from flask import Flask, g, request
+from flask_smorest import abort
+
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
+from jobs.intake.key_uses import KeyUses
+from jobs.store.database import Database
+from rushes.api.edge.limits import KeyLimits
+
+# Blueprints that need no key: health, and the receiver, whose paths hold a token. All that is added later needs one.
+OPEN = frozenset({"health", "webhooks"})
+# Endpoints that a browser shows, by blueprint: the reference, and the document that it reads.
+FOR_BROWSERS = frozenset({"docs", "api-docs"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+refuse: Callable[..., NoReturn] = abort  # which has no types
+NO_KEY = "Send Authorization: Bearer rk_…; `rushes keys create NAME` makes a key."
+ASK_BROWSER = {"WWW-Authenticate": 'Basic realm="Rushes: an API key as password", charset="UTF-8"'}
+
+
+def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) -> None:
+    """Ask for a key on every route but the open ones, count its requests, and ask for the scope of the method."""
+
+    @app.before_request
+    def check_key() -> None:
+        if _is_open():
+            return
+        challenge = ASK_BROWSER if request.blueprint in FOR_BROWSERS else {}
+        key = _basic_key() if challenge else None
+        key = key or _bearer_key()
+        if key is None:
+            refuse(401, message=NO_KEY, headers=challenge)
+        with database.read() as db:
+            found = api_keys.find(db, key)
+        if found is None:
+            refuse(401, message="This key is unknown or revoked.", headers=challenge)
+        limits.take(found.id)
+        needed = Scope.READ if request.method in READING else Scope.WRITE
+        if request.url_rule is not None and not found.scope.covers(needed):
+            refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
+        g.api_key_id = found.id
+        uses.note(found.id)
+
+
+def _bearer_key() -> str | None:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _basic_key() -> str | None:
+    """The key as password or as user name: browsers and curl differ in which of the two may be left empty."""
+    sent = request.authorization
+    if sent is None or sent.type != "basic":
+        return None
+    return next((text for text in (sent.password, sent.username) if text and text.startswith(api_keys.PREFIX)), None)
+
+
+def _is_open() -> bool:
+    if request.url_rule is None:  # nothing is served there; a gateway that calls back in a wrong way may know it
+        return request.path.startswith("/webhooks/")
+    return request.blueprint in OPEN
+
+
+def _forbidden(has: Scope, needed: Scope) -> str:
+    hint = f"`rushes keys create NAME --scope {needed}` makes one that may"
+    return f"This needs a key of scope {needed}; this one has scope {has}. {hint}."
+
+
+def _challenge(needed: Scope) -> dict[str, str]:
+    return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'}  # RFC 6750, section 3.1

@@ -1,0 +1,176 @@
+"""A gateway as the API shows it; the values are made by jobs/reports/providers.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields
+
+from rushes.api.schemas.jobs import Answer
+
+
+def _about(description: str) -> dict[str, Any]:
+    return {"metadata": {"description": description}}
+
+
+def _words(description: str) -> fields.List[str]:
+    return fields.List(fields.String(), **_about(description))
+
+
+class MediaSetSchema(Answer):
+    needs = _words("Media types that must all be there.")
+    may = _words("Media types that may be there beside them.")
+    undocumented = fields.String(
+        allow_none=True, **_about("The word that turns the set on in RUSHES_<GATEWAY>_UNDOCUMENTED; null: documented.")
+    )
+    on = fields.Boolean(**_about("Whether requests with these media go to this gateway here."))
+
+
+class CountSchema(Answer):
+    types = _words("Media types that are counted together.")
+    most = fields.Integer()
+    beyond = fields.String(**_about("What would become of more: limit (refused) or altered (dropped in silence)."))
+
+
+class DurationSchema(Answer):
+    least = fields.Integer(**_about("Seconds."))
+    most = fields.Integer(**_about("Seconds."))
+    whole_input = fields.Boolean(**_about("Whether 0, the length of the edited video, can be asked for as well."))
+    most_with = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), **_about("Narrower where a media type is present.")
+    )
+
+
+class TextSchema(Answer):
+    longest = fields.Integer()
+    unit = fields.String(**_about("What is counted: characters, or UTF-16 code units."))
+    required = fields.Boolean()
+    beyond = fields.String(**_about("What would become of more: limit (refused) or altered (cut in silence)."))
+
+
+class SeedSchema(Answer):
+    least = fields.Integer()
+    most = fields.Integer()
+
+
+class PriceSchema(Answer):
+    credits = fields.Float(allow_none=True, **_about("A second in the gateway's own unit; null: not published."))
+    usd = fields.Float(
+        allow_none=True,
+        **_about("A second, by the operator's price, else the credits' rate; null: unknown."),
+    )
+
+
+class AbilitySchema(Answer):
+    model = fields.String()
+    media = fields.List(fields.Nested(MediaSetSchema), **_about("Sets of media types that may stand together."))
+    counts = fields.List(fields.Nested(CountSchema))
+    duration = fields.Nested(
+        DurationSchema, allow_none=True, **_about("null: the video is always as long as its input.")
+    )
+    prompt = fields.Nested(TextSchema)
+    negative_prompt = fields.Nested(TextSchema)
+    ratios = _words("Shapes that can be asked for; none: the video takes the shape of its media.")
+    unasked_ratio = fields.String(**_about("The shape where none is asked for."))
+    resolutions = fields.List(fields.String())
+    seed = fields.Nested(SeedSchema)
+    prompt_extend = fields.List(fields.Boolean(), **_about("What can be said; only true: it cannot be switched off."))
+    watermark = fields.List(fields.Boolean(), **_about("What can be said; only false: there is none to be had."))
+    audio_setting = fields.List(fields.String())
+    shot_type = fields.List(fields.String())
+    voices = fields.String(
+        **_about("none, one (the main character's), in_order (of the first references), each (inside every reference).")
+    )
+    files = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        **_about("By media type: what the gateway takes, and checks."),
+    )
+    price_per_s = fields.Dict(keys=fields.String(), values=fields.Nested(PriceSchema), **_about("By resolution."))
+    input_is_billed = fields.Boolean(**_about("Whether the seconds of input videos are billed beside the output's."))
+
+
+class CallbacksSchema(Answer):
+    https_only = fields.Boolean()
+    signed = fields.Boolean()
+    tries = fields.String()
+    longest_url = fields.Integer()
+
+
+class IdempotencySchema(Answer):
+    header = fields.String()
+    life_s = fields.Float()
+
+
+class PollingSchema(Answer):
+    first_s = fields.Float(**_about("From acceptance to the first query."))
+    then_s = fields.Float(**_about("Between later queries."))
+    budget_per_s = fields.Float(**_about("Queries a second, per key."))
+
+
+class SwitchSchema(Answer):
+    what = fields.String(**_about("The model and media that it allows."))
+    on = fields.Boolean()
+
+
+class ObstacleSchema(Answer):
+    code = fields.String()
+    reason = fields.String()
+    seconds = fields.Integer(**_about("For so long it had better not be looked at again."))
+
+
+class PauseSchema(Answer):
+    reason = fields.String()
+    until = fields.String()
+    seconds = fields.Integer()
+
+
+class PausesSchema(Answer):
+    submit = fields.Nested(PauseSchema, allow_none=True)
+    query = fields.Nested(PauseSchema, allow_none=True)
+
+
+class BudgetSchema(Answer):
+    daily_usd = fields.Float()
+    spent_usd = fields.Float(**_about("Ordered today: reserved, charged or uncertain."))
+    day = fields.String(**_about("Today, in UTC."))
+
+
+class StandingSchema(Answer):
+    obstacle = fields.Nested(
+        ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
+    )
+    paused = fields.Nested(PausesSchema, **_about("How long the key rests, by what it is used for; null: it does not."))
+    in_flight = fields.Integer(**_about("Tasks that the key has there, without a last word."))
+    max_in_flight = fields.Integer()
+    budget = fields.Nested(BudgetSchema, allow_none=True, **_about("null: no daily budget is set."))
+    unknown_words = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        **_about("Status words that are not in our table, and how often they were met."),
+    )
+
+
+class ProviderSchema(Answer):
+    name = fields.String()
+    base_url = fields.String()
+    configured = fields.Boolean(**_about("Whether it has an API key here, and so is used."))
+    credit = fields.String(**_about("What the gateway's unit of money is called."))
+    usd_per_credit = fields.Float(allow_none=True)
+    callbacks = fields.Nested(CallbacksSchema, allow_none=True, **_about("null: it is only ever asked."))
+    idempotency = fields.Nested(IdempotencySchema, allow_none=True)
+    polling = fields.Nested(PollingSchema)
+    task_life_s = fields.Float()
+    link_life_s = fields.Float()
+    refunds_failures = fields.Boolean(**_about("false: a failed task's money is uncertain."))
+    switches = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(SwitchSchema),
+        **_about("What its pages do not promise and RUSHES_<GATEWAY>_UNDOCUMENTED turns on, by word."),
+    )
+    modes = fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema), **_about("The modes it serves."))
+    standing = fields.Nested(StandingSchema, allow_none=True, **_about("null: it has no API key here."))
+
+
+class ProviderListSchema(Answer):
+    data = fields.List(fields.Nested(ProviderSchema))

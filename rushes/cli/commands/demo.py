@@ -1,0 +1,94 @@
+"""`rushes demo`: the whole service in a temporary folder, one video from each gateway's stand-in, and the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+
+import click
+
+from rushes.cli import machine, options
+from rushes.cli.demo import stage
+from rushes.cli.demo.takes import Performance
+from rushes.cli.terminal import failures, output
+from rushes.cli.terminal.failures import Failure
+from rushes.local import stack
+from rushes.local.plan import Flags
+from rushes.local.ports import free_ports
+from rushes.local.supervisor import Ended
+
+SPEED = 10  # a generation takes 3 s
+QUICK = {"RUSHES_POLL_INTERVAL_S": "1", "RUSHES_SWEEP_INTERVAL_S": "1"}
+LINES_TOLD = 20
+
+
+@click.command()
+@click.option("--keep-data", is_flag=True, help="Keep the data folder, and say where it is.")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where the videos and posters are saved.",
+)
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table into an SVG file.")
+@options.as_json
+def command(keep_data: bool, folder: Path, picture: Path | None, as_json: bool) -> None:
+    """See the whole service at work on this machine, in a minute, without any key.
+
+    Starts a database, a broker, a bucket, the five gateways' stand-ins and every process of the service; asks each
+    gateway for a video; waits until all are archived; saves them; stops everything. Touches no installation of yours.
+    """
+    began = time.monotonic()
+    data_dir = Path(tempfile.mkdtemp(prefix="rushes-demo-"))
+    try:
+        performance = _perform(data_dir, folder)
+    finally:
+        if keep_data:
+            output.note(f"the data folder is {data_dir}")
+        else:
+            shutil.rmtree(data_dir, ignore_errors=True)
+    takes = performance.takes
+    if as_json:
+        output.as_json([take.as_json() for take in takes])
+    else:
+        stage.print_table(takes)
+    if picture:
+        stage.draw(takes, picture)
+    if troubles := [f"{take.provider} ({take.job['id']}): {take.trouble}" for take in takes if take.trouble]:
+        raise Failure("\n".join(troubles), hint="with --keep-data the log stays in demo.log of the data folder")
+    output.note(f"{len(takes)} videos in {folder}, {time.monotonic() - began:.0f} s in all")
+
+
+def _perform(data_dir: Path, folder: Path) -> Performance:
+    """Everything between the start and the stop of the service."""
+    # A real gateway's key, database or bucket in the environment has no place in a demo.
+    environ = {n: v for n, v in os.environ.items() if not n.startswith(("RUSHES_", "AWS_"))} | QUICK
+    latest: deque[str] = deque(maxlen=LINES_TOLD)
+    with stage.Stage() as shown, (data_dir / "demo.log").open("w", encoding="utf-8") as log:
+
+        def keep(name: str, line: str) -> None:
+            latest.append(f"{name:<9} | {line}")
+            log.write(f"{name:<9} | {line}\n")
+
+        flags = Flags(free_ports(1)[0], sandbox=True, speed=SPEED)
+        try:
+            with machine.told(), stack.running(data_dir, flags, environ, on_line=keep, say=shown.say) as service:
+                performance = Performance(service, folder)
+                shown.say("asking five gateways for a video each …")
+                performance.submit()
+                shown.say("making and archiving …")
+                performance.follow(lambda: shown.show(performance.takes))
+                shown.say("saving …")
+                performance.save(lambda: shown.show(performance.takes))
+                shown.say("stopping …")
+        except Ended as end:
+            if end.asked:
+                raise Failure(end.why, failures.INTERRUPTED) from end
+            raise Failure("\n".join([end.why, *latest])) from end
+    return performance

@@ -1,0 +1,164 @@
+"""`rushes jobs`: what became of requests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.cli import options
+from rushes.cli.ordering.several import Several
+from rushes.cli.service import listing, waiting
+from rushes.cli.service.api import connect
+from rushes.cli.terminal import output
+from rushes.provider_words import dollars
+
+
+@click.group()
+def command() -> None:
+    """Jobs of the service at RUSHES_URL."""
+
+
+@command.command("list")
+@click.option("--state", multiple=True, help="Only jobs in this state; repeatable.")
+@click.option("--overdue", is_flag=True, help="Only jobs past their expected time.")
+@click.option("--needs-person", is_flag=True, help="Only jobs that somebody should look at.")
+@listing.filters
+@options.data_dir
+@options.as_json
+def list_(
+    state: tuple[str, ...], overdue: bool, needs_person: bool, data_dir: Path, as_json: bool, **chosen: Any
+) -> None:
+    """The newest jobs first, a page at a time."""
+    names = ("id", "state", "provider", "attempt", "created_at")
+
+    def row(job: dict[str, Any]) -> list[Any]:
+        return [job[name] for name in names]
+
+    chosen |= {"overdue": "true" if overdue else None, "needs_person": "true" if needs_person else None}
+    head = [*names[:-1], "created"]
+    listing.show(connect(data_dir), head, row, as_json=as_json, state=list(state) or None, **chosen)
+
+
+@command.command()
+@options.row_id("job", "job_01K…")
+@options.data_dir
+@options.as_json
+def show(row_id: str, data_dir: Path, as_json: bool) -> None:
+    """One job, and its history."""
+    api = connect(data_dir)
+    job = api.get(f"/v1/jobs/{row_id}")
+    events = api.get(f"/v1/jobs/{row_id}/events")["data"]
+    if as_json:
+        output.as_json({**job, "events": events})
+        return
+    output.table(["job", ""], [[name, value] for name, value in _facts(job)])
+    if job["attempts"]:
+        output.table(
+            ["order", "gateway", "outcome", "money", "US$", "task"], [*map(_order, job["attempts"])], right=["US$"]
+        )
+    names = ("at", "event", "attempt", "from_state", "to_state")
+    output.table([*names[:-2], "from", "to"], [[event[name] for name in names] for event in events])
+
+
+@command.command()
+@options.job_ids
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after this long; exit status 6.")
+@options.data_dir
+@options.as_json
+def watch(job_ids: list[str], timeout: float | None, data_dir: Path, as_json: bool) -> None:
+    """Follow jobs to their ends. With --json: a line for each change."""
+
+    def shown(job: dict[str, Any]) -> None:
+        if as_json:
+            output.as_json(job, line=True)
+        else:
+            waiting.note(job)
+
+    ended, several = waiting.follow(connect(data_dir), *job_ids, timeout_s=timeout, show=shown), Several()
+    for job in ended.values():
+        with several.one(job["id"]):
+            waiting.judge(job)
+    several.end()
+
+
+@command.command()
+@options.job_ids
+@options.data_dir
+@options.as_json
+def cancel(job_ids: list[str], data_dir: Path, as_json: bool) -> None:
+    """Cancel jobs that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
+    api, several = connect(data_dir), Several()
+    for job_id in job_ids:
+        with several.one(job_id):
+            job = api.post(f"/v1/jobs/{job_id}/cancel")
+            _tell(job, "cancelled" if job["state"] == "cancelled" else "cancelled if no gateway accepts it", as_json)
+    several.end()
+
+
+@command.command()
+@options.job_ids
+@click.option(
+    "--accept-double-charge", is_flag=True, help="Order once more even where an earlier order may have been paid."
+)
+@click.option("--yes", is_flag=True, help="With --accept-double-charge: do not ask back.")
+@options.data_dir
+@options.as_json
+def retry(job_ids: list[str], accept_double_charge: bool, yes: bool, data_dir: Path, as_json: bool) -> None:
+    """Try failed jobs again: the copying if that is what failed, else with a new order."""
+    if yes and not accept_double_charge:
+        raise click.UsageError("--yes answers what --accept-double-charge asks; add it, or leave --yes out.")
+    if accept_double_charge and not yes and at_terminal():
+        click.confirm(f"{output.counted(len(job_ids), 'video')} may be paid twice. Order?", abort=True, err=True)
+    api, several = connect(data_dir), Several()
+    for job_id in job_ids:
+        with several.one(job_id):
+            _tell(api.retry(job_id, accept_double_charge=accept_double_charge), "tried again", as_json)
+    several.end()
+
+
+def at_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _tell(job: dict[str, Any], done: str, as_json: bool) -> None:
+    if as_json:
+        output.as_json(job, line=True)
+    else:
+        output.note(f"{job['id']}  {done}")
+
+
+def _facts(job: dict[str, Any]) -> list[tuple[str, Any]]:
+    """A job's fields in one list, inner ones under dotted names; what is empty is left out, orders stand apart."""
+    facts: list[tuple[str, Any]] = []
+    for name, value in job.items():
+        if name == "waiting" and value:
+            facts.append((name, _waiting(value)))
+        elif isinstance(value, dict):
+            facts += [(f"{name}.{inner}", v) for inner, v in value.items() if v is not None]
+        elif value is not None and name != "attempts":
+            facts.append((name, value))
+    return facts
+
+
+def _waiting(why: dict[str, Any]) -> str:
+    """Why a job waits, in a sentence. An older service tells neither place nor limit."""
+    said = f"{why['reason']} ({why['code']})"
+    if why.get("position"):
+        said += f", number {why['position']} in line"
+    if why["until"]:
+        said += f"; looked at again at {why['until']}"
+    return f"{said}; fails unless accepted by {why['start_by']}" if why.get("start_by") else said
+
+
+def _order(attempt: dict[str, Any]) -> list[Any]:
+    """An order's line. A link shows where a paid video was not delivered."""
+    cost = attempt["cost"]
+    reported, expected = dollars(cost["reported_usd"]), dollars(cost["estimated_usd"])
+    about = "" if cost["estimate_exact"] else "at most "
+    usd = reported or (f"{about}{expected}, expected" if expected else None)
+    outcome = f"{attempt['outcome']}: {attempt['link']}" if attempt["link"] else attempt["outcome"]
+    return [attempt["number"], attempt["provider"], outcome, cost["standing"], usd, attempt["task_id"]]

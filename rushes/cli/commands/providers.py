@@ -1,0 +1,119 @@
+"""`rushes providers`: what the gateways can do, what they cost, and how they stand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from rushes import provider_words
+from rushes.cli import options
+from rushes.cli.service.api import connect
+from rushes.cli.terminal import output
+from rushes.cli.terminal.output import Colored
+from rushes.provider_words import dollars
+
+PRICES = ("720p/s", "1080p/s", "in flight")  # the columns of numbers
+NAMES_WIDTH = 23
+RESTS = ("rate_limited", "insufficient_credits", "unauthorized")
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.data_dir
+@options.as_json
+def command(name: str | None, data_dir: Path, as_json: bool) -> None:
+    """The gateways: who is used, for what, at what price, and what keeps one from taking orders just now.
+
+    With NAME: everything about one of them, mode by mode.
+    """
+    told = connect(data_dir).get(f"/v1/providers/{quote(name, safe='')}" if name else "/v1/providers")
+    if as_json:
+        output.as_json(told)
+    elif name:
+        _whole(told)
+    else:
+        head, right = ["gateway", "key", "modes", "720p/s", "1080p/s", "in flight", "state"], PRICES
+        output.table(head, [_line(gateway) for gateway in told["data"]], right=right)
+
+
+def state(gateway: dict[str, Any]) -> Colored:
+    """Whether it takes orders now, and if not, why not."""
+    standing = gateway["standing"]
+    if standing is None:
+        return Colored("no key", "dim")
+    found, queries, budget = standing["obstacle"], standing["paused"]["query"], standing["budget"]
+    if found and found["code"] in RESTS:
+        said = Colored(f"rests {_span(found['seconds'])}: {found['code']}", "yellow")
+    elif found:
+        said = Colored({"over_budget": "budget spent"}.get(found["code"], found["code"]), "yellow")
+    elif queries:
+        said = Colored(f"ready; queries rest {_span(queries['seconds'])}", "yellow")
+    else:
+        left = f"; {_cents(budget['daily_usd'] - budget['spent_usd'])} left" if budget else ""
+        said = Colored(f"ready{left}", "green")
+    if standing["unknown_words"]:
+        return Colored(f"{said}; unknown words", "yellow")
+    return said
+
+
+def _line(gateway: dict[str, Any]) -> list[Any]:
+    standing = gateway["standing"]
+    return [
+        Colored(gateway["name"], "cyan" if gateway["configured"] else "dim"),
+        "yes" if gateway["configured"] else None,
+        provider_words.modes(gateway),
+        provider_words.price_span(gateway, "720p"),
+        provider_words.price_span(gateway, "1080p"),
+        f"{standing['in_flight']} / {standing['max_in_flight']}" if standing else None,
+        state(gateway),
+    ]
+
+
+def _whole(gateway: dict[str, Any]) -> None:
+    """First what holds in every mode, then what each mode has of its own."""
+    told = {mode: provider_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
+    first = next(iter(told.values()))
+    common = {name for name, said in first.items() if all(about[name] == said for about in told.values())}
+    parts: dict[str, list[tuple[str, str]]] = {gateway["name"]: _standing(gateway)}
+    parts["in every mode"] = [*provider_words.facts(gateway).items(), *_switches(gateway)]
+    parts["in every mode"] += [(name, first[name]) for name in first if name in common and first[name] != "–"]
+    for mode, about in told.items():
+        parts[mode] = [(name, said) for name, said in about.items() if name not in common and said != "–"]
+    for title, rows in parts.items():
+        if sys.stdout.isatty():
+            output.table([title, ""], rows, widths=(NAMES_WIDTH,))
+        else:
+            output.table([], [(title, *row) for row in rows])
+
+
+def _standing(gateway: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [("base URL", gateway["base_url"]), ("state", state(gateway))]
+    standing = gateway["standing"]
+    if standing is None:
+        return facts
+    facts.append(("in flight", f"{standing['in_flight']} of at most {standing['max_in_flight']}"))
+    if found := standing["obstacle"]:
+        facts.append(("hindered", f"{found['reason']}; looked at again in {_span(found['seconds'])}"))
+    if budget := standing["budget"]:
+        spent, daily = _cents(budget["spent_usd"]), _cents(budget["daily_usd"])
+        facts.append(("budget", f"{spent} of {daily} spent on {budget['day']} (UTC)"))
+    for word, times in standing["unknown_words"].items():
+        facts.append(("unknown word", Colored(f"{word}, met {times} time{'s' * (times > 1)}", "yellow")))
+    return facts
+
+
+def _switches(gateway: dict[str, Any]) -> list[tuple[str, str]]:
+    switches = gateway["switches"].items()
+    return [(f"switch {word}", f"{'on' if it['on'] else 'off'}; {it['what']}") for word, it in switches]
+
+
+def _cents(usd: float) -> str:
+    return str(dollars(round(usd, 2)))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

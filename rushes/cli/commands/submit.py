@@ -1,0 +1,173 @@
+"""`rushes submit`: ask for a video, for many, or for what they would cost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobs.request import strict_json
+from rushes.cli import options
+from rushes.cli.ordering import batches, orders, quoting
+from rushes.cli.ordering.orders import Ending
+from rushes.cli.service.api import Api, connect
+from rushes.cli.terminal import failures, output
+from rushes.cli.terminal.failures import Failure
+
+WITHOUT_PROMPT = "video-edit"  # the one mode that may do without
+
+
+def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not batches.is_key(value):
+        raise click.BadParameter(f"{value!r} {batches.WANTED}")
+    return value
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option("--provider", "providers", multiple=True, help="A gateway; several stand in order of preference.")
+@click.option(
+    "--mode", help="text-to-video unless something else is said; image-to-video, reference-to-video, video-edit."
+)
+@click.option(
+    "--media",
+    multiple=True,
+    metavar="TYPE=URL",
+    callback=options.pairs,
+    help="A file that goes in: first_frame, last_frame, first_clip, driving_audio, reference_image, reference_video,"
+    " reference_voice or video. Repeatable; the order counts.",
+)
+@click.option("--resolution", help="720p or 1080p.")
+@click.option("--ratio", help="16:9, 9:16, 1:1, 4:3 or 3:4.")
+@click.option("--duration", type=int, help="Seconds; 0 in video-edit: the length of the input.")
+@click.option("--seed", type=int, help="The same seed and request give about the same video.")
+@click.option("--negative-prompt", help="What must not be seen.")
+@click.option("--audio-setting", help="In video-edit: origin keeps the input's sound, auto does not have to.")
+@click.option("--shot-type", help="single or multi.")
+@click.option("--prompt-extend/--no-prompt-extend", default=None, help="Whether the model may rewrite the prompt.")
+@click.option("--watermark/--no-watermark", default=None, help="Whether the video bears the model's mark.")
+@click.option("--notify-url", help="Told about the job's end, by a signed POST.")
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", callback=options.pairs, help="Kept with the job; repeatable."
+)
+@click.option(
+    "--request",
+    "single",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A whole request as JSON; - is stdin. Whatever is said beside it is stronger.",
+)
+@click.option(
+    "--file",
+    "many",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Many requests, a JSON object a line; - is stdin. What a line leaves out is as said beside it. A line may have"
+    " an idempotency_key.",
+)
+@click.option(
+    "--batch",
+    metavar="NAME",
+    help="With --file: the name of this run. The same file under the same name is asked for once, however often.",
+)
+@click.option(
+    "--idempotency-key", callback=_key, help="The same key and request give the same job. One is made up otherwise."
+)
+@click.option("--dry-run", is_flag=True, help="Buy nothing: say where it would go, at what price, and why.")
+@click.option("--wait", is_flag=True, help="Stay until the job has ended; exit status 5 if without a video.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="With --wait: give up after this long.")
+@click.option(
+    "--download",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Wait, and save each video there as ID.mp4, checked by its SHA-256.",
+)
+@options.data_dir
+@options.as_json
+def command(
+    prompt: str | None,
+    providers: tuple[str, ...],
+    media: list[tuple[str, str]],
+    metadata: list[tuple[str, str]],
+    single: str | None,
+    many: str | None,
+    batch: str | None,
+    idempotency_key: str | None,
+    dry_run: bool,
+    wait: bool,
+    timeout: float | None,
+    folder: Path | None,
+    data_dir: Path,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Ask for a video of PROMPT; `-` reads it from stdin. Prints the job's id.
+
+    Repeats by itself while the service cannot be reached, always under one idempotency key: no video is bought twice.
+
+    With --file, asks for many. A line that is no JSON object is told before anything is sent; one that the service
+    refuses is told with its number, and the others go on. --json prints a line for each job, with its `line`.
+    """
+    wait = wait or folder is not None
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is about waiting; add --wait.")
+    if dry_run and wait:
+        raise click.UsageError("--dry-run buys nothing, so there is nothing to wait for.")
+    ending = Ending(wait, timeout, folder, as_json)
+    said = {name: value for name, value in asked.items() if value is not None}
+    if providers:
+        said["provider"] = providers[0] if len(providers) == 1 else list(providers)
+    if media:
+        said["media"] = [{"type": kind, "url": url} for kind, url in media]
+    if metadata:
+        said["metadata"] = dict(metadata)
+    if many is not None:
+        if prompt is not None or single is not None or idempotency_key is not None:
+            raise click.UsageError("--file brings prompts and keys; leave PROMPT, --request and --idempotency-key out.")
+        lines = batches.read(many, batch, said)
+        api = connect(data_dir)
+        if dry_run:
+            orders.quote_all(api, lines, as_json=as_json)
+        else:
+            orders.order_all(api, lines, ending, again=batch is not None)
+        return
+    if batch is not None:
+        raise click.UsageError("--batch is about many requests; add --file.")
+    request = {**_read(single, prompt), **said}
+    if prompt is not None:
+        request["prompt"] = sys.stdin.read().strip() if prompt == "-" else prompt
+    if "prompt" not in request and request.get("mode") != WITHOUT_PROMPT:
+        raise click.UsageError(f"PROMPT is missing; only --mode {WITHOUT_PROMPT} may do without.")
+    api = connect(data_dir)
+    if dry_run:
+        _quote(api, request, as_json)
+    else:
+        orders.order(api, request, idempotency_key or batches.fresh_key(), ending)
+
+
+def _quote(api: Api, request: dict[str, Any], as_json: bool) -> None:
+    quote = api.quote(request)
+    if as_json:
+        output.as_json(quote)
+    else:
+        quoting.show(quote)
+
+
+def _read(file: str | None, prompt: str | None) -> dict[str, Any]:
+    """The request in a file; without one, an empty request."""
+    if file is None:
+        return {}
+    if file == prompt == "-":
+        raise click.UsageError("PROMPT and --request cannot both be read from stdin.")
+    with click.open_file(file, "rb") as opened:
+        raw = opened.read()
+    try:
+        request = strict_json.loads(raw)
+    except strict_json.BadJson as error:
+        raise Failure(f"{file}: {error}", failures.USAGE) from error
+    if not isinstance(request, dict):
+        raise Failure(f"{file}: a request is a JSON object; many of them are --file's", failures.USAGE)
+    return request

@@ -1,0 +1,89 @@
+"""`rushes up`: the whole service on this machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from rushes.cli import machine, options
+from rushes.cli.terminal import failures, output
+from rushes.cli.terminal.failures import Failure
+from rushes.local import stack
+from rushes.local.folder import FolderError
+from rushes.local.plan import Flags, real_providers
+from rushes.local.stack import PortTaken, Running
+from rushes.local.supervisor import Ended
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@options.data_dir
+@click.option("--sandbox", is_flag=True, help="Let the sandbox stand in for every gateway that has no API key.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="Divide the sandbox's durations by this.")
+@options.as_json
+def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_json: bool) -> None:
+    """Run the whole service on this machine: database, broker, bucket, web and workers, in one data folder.
+
+    A gateway is used once its key is set (RUSHES_EVOLINK_API_KEY and so on). A database, broker or bucket that the
+    environment names (RUSHES_DATABASE_URL, RUSHES_REDIS_URL, RUSHES_S3_BUCKET) is used instead of a local one. The log
+    goes to stderr. SIGTERM and Ctrl-C stop everything in good order.
+    """
+    if speed and not sandbox:
+        raise click.UsageError("--speed is about the sandbox; add --sandbox.")
+    if not sandbox and not real_providers(os.environ):
+        hint = "set RUSHES_EVOLINK_API_KEY or another gateway's key, or add --sandbox to try it without one"
+        raise Failure("no gateway has an API key, so nobody could make a video", failures.USAGE, hint=hint)
+    flags = Flags(port, sandbox, speed or 1.0)
+    try:
+        with (
+            machine.told(),
+            stack.running(data_dir, flags, os.environ, on_line=output.ProcessLog(), say=_say) as service,
+        ):
+            _announce(service, as_json)
+            service.supervisor.wait()
+    except Ended as end:
+        _say(end.why)
+        if not end.asked:
+            raise Failure(end.why) from end
+    except PortTaken as error:
+        raise Failure(str(error), hint="choose another with --port") from error
+    except FolderError as error:
+        raise Failure(str(error)) from error
+
+
+def _say(text: str) -> None:
+    output.note(output.paint(f"{'rushes':<9} | {text}", bold=True))
+
+
+def _announce(service: Running, as_json: bool) -> None:
+    planned, key = service.plan, service.api_key
+    callback_key = next(iter(service.settings.callback_keys))
+    if as_json:
+        facts = {"url": service.url, "api_key": key.key if key.fresh else None, "callback_key": callback_key}
+        output.as_json({**facts, "real": list(planned.real), "simulated": list(planned.simulated)}, line=True)
+        return
+    lines = [f"Rushes is up at {service.url}"]
+    if key.fresh:
+        lines.append(f"API key            {key.key}   (shown once; the command line finds it in {planned.data_dir})")
+    lines.append(f"callback key       {callback_key}")
+    lines.append(f"gateways           {', '.join(planned.real) or 'none'}")
+    if planned.simulated:
+        lines.append(f"stand-ins          {', '.join(planned.simulated)}")
+    if service.settings.public_url is None:
+        lines.append("callbacks          none: RUSHES_PUBLIC_URL is not set, so gateways are asked instead")
+    shown = key.key if key.fresh else "$RUSHES_API_KEY"
+    body = '{"prompt": "A red fox in snow", "resolution": "720p", "duration": 2}'
+    lines += [
+        "",
+        'submit with        rushes submit "A red fox in snow" --resolution 720p --duration 2 --wait',
+        f"or with            curl {service.url}/v1/jobs -H 'Authorization: Bearer {shown}' \\",
+        f"                     -H 'Content-Type: application/json' -d '{body}'",
+    ]
+    click.echo("\n".join(["", *lines, ""]))
+    if service.settings.allow_private_addresses:
+        warning = "PRIVATE ADDRESSES ARE ALLOWED: links may lead into this network. For development only."
+        output.note(output.paint(f"warning: {warning}", fg="red", bold=True))
+    sys.stdout.flush()

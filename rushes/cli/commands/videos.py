@@ -1,0 +1,79 @@
+"""`rushes videos`: what is archived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.cli import options
+from rushes.cli.ordering.several import Several
+from rushes.cli.service import downloads, listing
+from rushes.cli.service.api import connect
+from rushes.cli.terminal import output
+from rushes.cli.terminal.progress import Bars
+
+
+@click.group()
+def command() -> None:
+    """Archived videos of the service at RUSHES_URL."""
+
+
+@command.command("list")
+@listing.filters
+@options.data_dir
+@options.as_json
+def list_(data_dir: Path, as_json: bool, **chosen: Any) -> None:
+    """The newest videos first, a page at a time. With --json: their jobs."""
+
+    def row(job: dict[str, Any]) -> list[Any]:
+        video = job["video"]
+        size = f"{video['width']}×{video['height']}"
+        return [job["id"], f"{video['duration_s']:g}", size, video["bytes"], f"s3://{video['bucket']}/{video['key']}"]
+
+    head, right = ["job", "seconds", "size", "bytes", "where"], ["seconds", "bytes"]
+    listing.show(connect(data_dir), head, row, right=right, as_json=as_json, state="archived", **chosen)
+
+
+@command.command()
+@options.row_id("job", "job_01K…")
+@click.option("--poster", is_flag=True, help="Of its first frame, a JPEG, instead.")
+@options.data_dir
+@options.as_json
+def link(row_id: str, poster: bool, data_dir: Path, as_json: bool) -> None:
+    """Print a link to a job's video that anyone may use for an hour."""
+    found = connect(data_dir).link(f"/v1/jobs/{row_id}/{'poster' if poster else 'video'}")
+    if as_json:
+        output.as_json({"id": row_id, "url": found})
+    else:
+        output.plain(found)
+
+
+@command.command()
+@options.job_ids
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("."),
+    show_default=True,
+    help="Where they are saved, as ID.mp4.",
+)
+@options.data_dir
+@options.as_json
+def download(job_ids: list[str], folder: Path, data_dir: Path, as_json: bool) -> None:
+    """Save videos, each checked by its SHA-256. Prints their paths.
+
+    A download that was broken off goes on where it stopped; a video that is there already is not fetched again.
+    """
+    api, several = connect(data_dir), Several()
+    with Bars() as bars:
+        for job_id in job_ids:
+            with several.one(job_id):
+                path = downloads.bring(api, api.get(f"/v1/jobs/{job_id}"), folder, bars)
+                if as_json:
+                    output.as_json({"id": job_id, "file": str(path)}, line=True)
+                else:
+                    output.plain(str(path))
+    several.end()

@@ -1,0 +1,94 @@
+"""Many requests in one file: a JSON object a line, each with an idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from jobs.request import strict_json
+from rushes.cli.terminal import failures
+from rushes.cli.terminal.failures import Failure
+
+KEY = "idempotency_key"
+KEYS_LIKE = re.compile(r"[!-~]{1,255}")
+WANTED = "should be 1 to 255 visible ASCII characters"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request, and where it stands in its file, from 1."""
+
+    number: int
+    request: dict[str, Any]
+    key: str
+
+
+def fresh_key() -> str:
+    """A key that nobody has used."""
+    return f"cli-{secrets.token_hex(16)}"
+
+
+def is_key(text: object) -> bool:
+    """Whether a request may bear it. The service would take spaces inside; at the ends HTTP drops them."""
+    return isinstance(text, str) and KEYS_LIKE.fullmatch(text) is not None
+
+
+def read(file: str, batch: str | None, defaults: Mapping[str, Any]) -> list[Line]:
+    """The requests of a JSON Lines file; `-` is stdin, and empty lines count but say nothing.
+
+    `defaults` stand for what a line leaves out. A line's own `idempotency_key` comes first. With `batch`, the others'
+    keys follow from that name and the line's text, so that the same command asks for the same jobs, and one for a file
+    that has grown only for the new ones. Raises Failure that tells every bad line.
+    """
+    with click.open_file(file, "rb") as opened:
+        raws = [raw.strip() for raw in opened.read().splitlines()]
+    lines, faults = list[Line](), list[str]()
+    numbers, texts = dict[str, int](), Counter[bytes]()
+    for number, raw in enumerate(raws, 1):
+        if not raw:
+            continue
+        texts[raw] += 1
+        try:
+            request = _request(raw)
+            key = request.pop(KEY, None) or _key(batch, raw, texts[raw])
+        except ValueError as error:
+            faults.append(f"line {number}: {error}")
+            continue
+        if (first := numbers.setdefault(key, number)) != number:
+            faults.append(f"line {number}: its {KEY} is that of line {first}")
+        lines.append(Line(number, {**defaults, **request}, key))
+    if faults:
+        hint = 'nothing was sent; each line should be a JSON object such as {"prompt": "A red fox in snow"}'
+        raise Failure("\n".join(faults), failures.USAGE, hint=hint)
+    if not lines:
+        raise Failure(f"{file} has no requests", failures.USAGE, hint="write a JSON object on each line")
+    return lines
+
+
+def _request(raw: bytes) -> dict[str, Any]:
+    """Raises ValueError."""
+    try:
+        request = strict_json.loads(raw)
+    except strict_json.BadJson as error:
+        raise ValueError(error) from error
+    if not isinstance(request, dict):
+        raise ValueError(f"a request is a JSON object, not {raw[:40].decode(errors='replace')}")
+    key = request.get(KEY)
+    if key is not None and not is_key(key):
+        raise ValueError(f"{KEY} {WANTED}")
+    return request
+
+
+def _key(batch: str | None, raw: bytes, time: int) -> str:
+    """`time`: how often this text has come so far; a file may ask for the same twice."""
+    if batch is None:
+        return fresh_key()
+    parts = (batch.encode(), str(time).encode(), raw)
+    return f"cli-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:32]}"

@@ -1,0 +1,74 @@
+"""How a dry run reads: where the order would go, at what price, and why the others not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rushes.cli.terminal import output
+from rushes.cli.terminal.output import Colored
+from rushes.provider_words import dollars
+
+
+def show(quote: dict[str, Any]) -> None:
+    """The answer in a line, and a row for every gateway that was considered."""
+    if sys.stdout.isatty():
+        click.echo(_answer(quote))
+    else:  # rows alone are data
+        output.note(_answer(quote))
+    rows = [[each["provider"], _price(each), _verdict(each, quote)] for each in quote["considered"]]
+    output.table(["gateway", "price", "why"], rows, right=("price",))
+
+
+def show_all(quotes: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """A row for each line of a file, by its number, and the sum."""
+    rows = [[number, quote["provider"], _price(quote["price"] or {}), _waits(quote)] for number, quote in quotes]
+    output.table(["line", "gateway", "price", "waits for"], rows, right=("line", "price"))
+    prices = [quote["price"] or {} for _, quote in quotes]
+    known = [price for price in prices if price.get("usd") is not None]
+    about = "" if all(price["exact"] for price in known) else "at most "
+    said = f"{output.counted(len(quotes), 'request')}, {about}{dollars(sum(price['usd'] for price in known))}"
+    if unknown := len(prices) - len(known):
+        said += f", and {unknown} without a price in US$"
+    output.note(said)
+
+
+def _waits(quote: dict[str, Any]) -> str | None:
+    return quote["waits"]["reason"] if quote["waits"] else None
+
+
+def _answer(quote: dict[str, Any]) -> str:
+    chosen, price, waits = quote["provider"], quote["price"], quote["waits"]
+    if chosen is None:
+        reason = f"{waits['reason']}; looked at again in {waits['seconds']:.0f} s" if waits else "no gateway is free"
+        return f"it would wait: {reason}"
+    if not price or _price(price) is None:
+        return f"it would go to {chosen}, at a price that is not known"
+    about = "" if price["exact"] else "at most "
+    return f"it would go to {chosen}, for {about}{_price(price)} ({price['seconds']:g} s)"
+
+
+def _price(each: dict[str, Any]) -> str | None:
+    if each.get("usd") is None and each.get("credits") is not None:
+        return f"{each['credits']:,.10g} credits"
+    return dollars(each.get("usd"))
+
+
+def _verdict(each: dict[str, Any], quote: dict[str, Any]) -> Colored:
+    if misfits := each.get("misfits"):
+        return Colored("; ".join(map(_misfit, misfits)), "dim")
+    if found := each.get("obstacle"):
+        return Colored(found["reason"], "yellow")
+    if each["provider"] == quote["provider"]:
+        return Colored("chosen", "green")
+    return Colored("fits; comes after it" if quote["provider"] else "fits", "")
+
+
+def _misfit(misfit: dict[str, Any]) -> str:
+    if misfit["given"] is None:
+        return f"{misfit['field']} is missing: it wants {misfit['allowed']}"
+    given = str(misfit["given"]).lower() if isinstance(misfit["given"], bool) else misfit["given"]
+    return f"{misfit['field']} {given}: it allows {misfit['allowed']}"

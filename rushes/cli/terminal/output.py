@@ -1,0 +1,138 @@
+"""What commands print: data on stdout, everything else on stderr; JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import IO, Any
+
+import click
+
+from rushes.cli.terminal.failures import Failure
+
+_out_of_the_way: Callable[[], AbstractContextManager[object]] = nullcontext
+# Eight that can be read on light and on dark ground.
+COLORS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_magenta")
+
+
+def as_json(data: Any, *, line: bool = False) -> None:
+    """One JSON value on stdout; with `line` on a single line."""
+    plain(json.dumps(data, ensure_ascii=False, indent=None if line else 2))
+
+
+def plain(text: str) -> None:
+    """A line of data on stdout."""
+    with _out_of_the_way():
+        click.echo(text)
+        sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Something for people, on stderr."""
+    with _out_of_the_way():
+        click.echo(text, err=True)
+
+
+@contextmanager
+def moving(out_of_the_way: Callable[[], AbstractContextManager[object]]) -> Iterator[None]:
+    """While something moves on the terminal: how to take it away for a line that is to stay."""
+    global _out_of_the_way
+    before, _out_of_the_way = _out_of_the_way, out_of_the_way
+    try:
+        yield
+    finally:
+        _out_of_the_way = before
+
+
+def failure(found: Failure) -> None:
+    """A failure's message and hint, on stderr."""
+    for line in str(found).splitlines() or ["failed"]:
+        note(f"{paint('error:', fg='red', bold=True)} {line}")
+    if found.hint:
+        note(f"{paint('hint:', fg='cyan')} {found.hint}")
+
+
+def counted(number: int, word: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def size(number: float) -> str:
+    """Bytes as people read them: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:,.1f} GB"
+
+
+def paint(text: str, **style: Any) -> str:
+    """The text in color, unless NO_COLOR or a dumb terminal forbids it; click drops the color where no terminal is."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, **style)
+
+
+class Colored(str):
+    """A table's cell with a style of rich's: `yellow`, `dim`."""
+
+    style: str
+
+    def __new__(cls, text: str, style: str) -> Colored:
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
+
+
+def table(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[str] = (), widths: Sequence[int] = ()
+) -> None:
+    """A table on a terminal; tab-separated lines, without a header, elsewhere.
+
+    `right`: the columns that are set to the right. `widths`: of the first columns, at least so wide.
+    """
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join("" if cell is None else str(cell) for cell in row))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    for place, name in enumerate(names):
+        width = widths[place] if place < len(widths) else None
+        shown.add_column(name, justify="right" if name in right else "left", min_width=width)
+    for row in rows:
+        shown.add_row(*(Text("–" if c is None else str(c), getattr(c, "style", "")) for c in row))
+    Console().print(shown)
+
+
+class ProcessLog:
+    """Lines of many processes in one stream, each with its process's name in a color of its own."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._colors: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._width = 9
+
+    def __call__(self, name: str, line: str) -> None:
+        color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])
+        with self._lock:
+            click.echo(f"{paint(f'{name:<{self._width}} |', fg=color)} {line}", file=self._stream)
+
+
+def page(told: Mapping[str, Any], columns: Mapping[str, str], *, json_wanted: bool) -> None:
+    """One page of a list: as JSON, or a table of the fields that `columns` names by their heads."""
+    if json_wanted:
+        as_json(told)
+        return
+    table(list(columns), [[each[name] for name in columns.values()] for each in told["data"]])
+    if told["has_more"]:
+        note(f"there are more: --cursor {told['next_cursor']}")

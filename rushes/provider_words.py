@@ -1,0 +1,157 @@
+"""A gateway's view (jobs/reports/providers.py) in words, for terminals and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.request.generation import RATIOS, Mode
+
+View = Mapping[str, Any]
+
+_VOICES = {
+    "none": "–",
+    "one": "one, the main character's",
+    "in_order": "of the first references, in their order",
+    "each": "one inside each reference",
+}
+
+
+def dollars(usd: float | None) -> str | None:
+    """An amount with cents, and with as many more digits as it has; None stays None."""
+    if usd is None:
+        return None
+    whole, _, part = f"{usd:,.6f}".partition(".")
+    return f"${whole}.{part[:2]}{part[2:].rstrip('0')}"
+
+
+def credits(amount: float, unit: str) -> str:
+    """An amount in a gateway's own unit."""
+    return f"{amount:,.10g} {unit}{'s' if unit.isalpha() or ' ' in unit else ''}"
+
+
+def facts(gateway: View) -> dict[str, str]:
+    """What holds of a gateway in every mode."""
+    calls, idempotency, polling = gateway["callbacks"], gateway["idempotency"], gateway["polling"]
+    return {
+        "callbacks": "none" if calls is None else _callbacks(calls),
+        "idempotency key": "none"
+        if idempotency is None
+        else f"{idempotency['header']}, used for {_hours(idempotency['life_s'])}",
+        "queries": f"first after {polling['first_s']:g} s, then every {polling['then_s']:g} s;"
+        f" at most {polling['budget_per_s']:g} a second and key",
+        "a task lives": _hours(gateway["task_life_s"]),
+        "a link lives": _hours(gateway["link_life_s"]),
+        "unit of money": _unit(gateway),
+        "money of a failed task": "comes back" if gateway["refunds_failures"] else "uncertain",
+    }
+
+
+def modes(gateway: View) -> str:
+    """The modes it serves, in few words."""
+    lacking = [mode for mode in Mode if mode.value not in gateway["modes"]]
+    if not lacking:
+        return "all"
+    if len(lacking) == 1:
+        return f"all but {_short(lacking[0])}"
+    return ", ".join(_short(mode) for mode in Mode if mode not in lacking)
+
+
+def price_span(gateway: View, resolution: str) -> str | None:
+    """What a second costs, over all modes: in US dollars where known, else in credits; None: not published."""
+    prices = [mode["price_per_s"].get(resolution, {}) for mode in gateway["modes"].values()]
+    usd = sorted({price["usd"] for price in prices if price.get("usd") is not None})
+    if usd:
+        return "–".join(str(dollars(amount)) for amount in dict.fromkeys((usd[0], usd[-1])))
+    units = sorted({price["credits"] for price in prices if price.get("credits") is not None})
+    if not units:
+        return None
+    least = f"{units[0]:,.10g}–" if len(units) > 1 else ""
+    return least + credits(units[-1], gateway["credit"])
+
+
+def ability(mode: View, gateway: View) -> dict[str, str]:
+    """What a gateway takes and makes in one mode."""
+    length, counts, ratios, seed = mode["duration"], mode["counts"], mode["ratios"], mode["seed"]
+    return {
+        "model": mode["model"],
+        "media": "; or ".join(map(_media, mode["media"])),
+        "at most": "; ".join(map(_count, counts)) or "–",
+        "voices": _VOICES[mode["voices"]],
+        "duration": "as the input" if length is None else _duration(length),
+        "prompt": _text(mode["prompt"]) + ("" if mode["prompt"]["required"] else "; may be left out"),
+        "negative_prompt": _text(mode["negative_prompt"]),
+        "ratio": _ratio(ratios, mode["unasked_ratio"]),
+        "seed": f"{seed['least']} to {seed['most']}",
+        "prompt_extend": "on or off" if len(mode["prompt_extend"]) > 1 else "always on",
+        "watermark": "off or on" if len(mode["watermark"]) > 1 else "none to be had",
+        "audio_setting": ", ".join(mode["audio_setting"]) or "–",
+        "shot_type": ", ".join(mode["shot_type"]) or "–",
+        **{f"{size}, per second": _price(price, gateway) for size, price in mode["price_per_s"].items()},
+        "input videos are billed": "yes" if mode["input_is_billed"] else "no",
+        "files": "; ".join(f"{kind}: {what.replace('; ', ', ')}" for kind, what in mode["files"].items()) or "–",
+    }
+
+
+def _short(mode: Mode) -> str:
+    return mode.value.removesuffix("-to-video").removeprefix("video-")
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:g} h"
+
+
+def _unit(gateway: View) -> str:
+    if gateway["usd_per_credit"] == 1:
+        return "the US dollar"
+    worth = dollars(gateway["usd_per_credit"])
+    return f"{gateway['credit']}, {f'worth {worth}' if worth else 'its worth is not published'}"
+
+
+def _callbacks(calls: View) -> str:
+    kind = "https only" if calls["https_only"] else "http or https"
+    return f"{kind}, {'signed' if calls['signed'] else 'not signed'}; tries: {calls['tries'].replace(': ', ', ', 1)}"
+
+
+def _media(each: View) -> str:
+    needs, may = " with ".join(each["needs"]), ", ".join(each["may"])
+    if needs:
+        words = f"{needs}, if wanted with {may}" if may else needs
+    else:
+        words = "none" if not may else f"any of {may}" if len(each["may"]) > 1 else f"{may} if wanted"
+    if each["undocumented"]:
+        words += f" (switch {each['undocumented']}: {'on' if each['on'] else 'off'})"
+    return words
+
+
+def _count(count: View) -> str:
+    more = "; more would be dropped in silence" if count["beyond"] == "altered" else ""
+    return f"{count['most']} {' and '.join(count['types'])}{more}"
+
+
+def _duration(length: View) -> str:
+    words = f"{'0 or ' if length['whole_input'] else ''}{length['least']} to {length['most']} s"
+    narrower = [f"to {most} s with a {kind}" for kind, most in length["most_with"].items()]
+    return "; ".join([words, *narrower])
+
+
+def _text(rule: View) -> str:
+    cut = "; more would be cut in silence" if rule["beyond"] == "altered" else ""
+    return f"{rule['longest']} {rule['unit']}{cut}"
+
+
+def _ratio(ratios: list[str], unasked: str) -> str:
+    if not ratios:
+        return "as the media"
+    named = "any" if set(ratios) == set(RATIOS) else ", ".join(ratios)
+    return f"{named}; unasked: {unasked}"
+
+
+def _price(price: View, gateway: View) -> str:
+    if price["credits"] is None and price["usd"] is None:
+        return "not published"
+    own = None if price["credits"] is None else credits(price["credits"], gateway["credit"])
+    if price["usd"] is None:
+        return str(own)
+    plain = own is None or gateway["usd_per_credit"] == 1
+    return str(dollars(price["usd"])) if plain else f"{dollars(price['usd'])} ({own})"

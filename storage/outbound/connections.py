@@ -1,0 +1,162 @@
+"""Connections that go only where they may, and that another thread can cut.
+
+The check sits where the connection is made: the name is resolved once, every answer is judged, and the socket is
+connected to an answer that was judged, so a name that changes its mind in between (DNS rebinding) finds nobody asking
+again. The name itself stays with urllib3, for Host, SNI and the certificate. requests-hardened pins in the adapter
+instead, where it sees only the first answer; its ranges and its session are used, its adapter is not.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.timeout import Timeout
+
+from storage.errors import LinkForbidden
+from storage.outbound.addresses import is_public
+
+# A name with a hundred dead addresses must not cost a hundred connect timeouts.
+MAX_ADDRESSES_TRIED = 3
+
+_watched = threading.local()
+
+
+class Switch:
+    """Cuts every connection opened under it, from any thread.
+
+    A socket's own timeout counts from the last byte, so a peer that drips one byte at a time (in the TLS handshake, the
+    headers, the body) is never late. Shutting the connection down is what ends such a read at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self.is_cut = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Connections that this thread opens inside the block belong to the switch; they are let go at its end."""
+        _watched.switch = self
+        try:
+            yield
+        finally:
+            _watched.switch = None
+            with self._lock:
+                for held in self._sockets:
+                    held.close()
+                self._sockets.clear()
+
+    def hold(self, connection: socket.socket) -> None:
+        # A duplicate: TLS takes the original's descriptor away, and a closed number may soon be someone else's.
+        with self._lock:
+            self._sockets.append(connection.dup())
+        if self.is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        with self._lock:
+            self.is_cut = True
+            for held in self._sockets:
+                try:
+                    held.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue  # the peer was faster
+
+
+class GuardedAdapter(HTTPAdapter):
+    """One fresh connection per request, https only, public addresses only; `allow_private` lifts both limits.
+
+    Connections are not kept: a link is used once, and a kept connection that the server has meanwhile closed would be
+    a failure of our own making, since nothing here is sent twice.
+    """
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block=block, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = (
+            {"http": _OpenHTTPPool, "https": _OpenHTTPSPool} if self._allow_private else {"https": _GuardedHTTPSPool}
+        )
+
+
+def _connect(connection: HTTPConnection, *, allow_private: bool) -> socket.socket:
+    try:
+        answers = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+        raise NameResolutionError(connection.host, connection, reason) from error
+    if not allow_private:
+        for *_, sockaddr in answers:
+            # All, not only the one that would be used: a private address beside a public one is no accident.
+            if not is_public(ip_address(str(sockaddr[0]).partition("%")[0])):
+                raise LinkForbidden(f"{connection.host} leads to {sockaddr[0]}, which is not a public address")
+    last: OSError = socket.gaierror("no address")
+    for family, kind, protocol, _, sockaddr in answers[:MAX_ADDRESSES_TRIED]:
+        try:
+            return _open(connection, family, kind, protocol, sockaddr)
+        except OSError as error:
+            last = error
+    if isinstance(last, TimeoutError):
+        raise ConnectTimeoutError(connection, "no connection in time") from last
+    raise NewConnectionError(connection, str(last)) from last
+
+
+def _open(connection: HTTPConnection, family: int, kind: int, protocol: int, sockaddr: Any) -> socket.socket:
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.settimeout(Timeout.resolve_default_timeout(connection.timeout))
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        switch: Switch | None = getattr(_watched, "switch", None)
+        if switch:
+            switch.hold(opened)
+        opened.connect(sockaddr)
+        if switch and switch.is_cut:  # a cut between the two lines above would have met no connection
+            raise ConnectionAbortedError
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+class _GuardedHTTPS(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, allow_private=False)
+
+
+class _OpenHTTPS(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, allow_private=True)
+
+
+class _OpenHTTP(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, allow_private=True)
+
+
+class _OneRequest(HTTPConnectionPool):
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.close()
+        super()._put_conn(None)
+
+
+class _GuardedHTTPSPool(_OneRequest, HTTPSConnectionPool):
+    ConnectionCls = _GuardedHTTPS
+
+
+class _OpenHTTPSPool(_OneRequest, HTTPSConnectionPool):
+    ConnectionCls = _OpenHTTPS
+
+
+class _OpenHTTPPool(_OneRequest):
+    ConnectionCls = _OpenHTTP

@@ -1,0 +1,102 @@
+"""What we let a foreign link make us do. `check_url` judges the text; the session judges the addresses behind it."""
+
+import re
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import quote
+
+import requests
+from requests_hardened import Config, HTTPSession
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+
+from storage.errors import LinkForbidden
+from storage.outbound.addresses import is_public, literal_address
+from storage.outbound.connections import GuardedAdapter
+
+MAX_URL_CHARS = 4096
+HTTPS_PORT = 443
+CONNECT_S, READ_S = 5, 20
+MASK = "?…"
+# What urllib3 leaves of an honest host; beyond it are percent signs, zones and whatever else one reader of URLs takes
+# for a part of a name and the next one for its end.
+HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
+# No top-level domain is a number, so a host that ends in one is an address, or passes for one somewhere.
+ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.*", re.IGNORECASE)
+
+
+def check_url(url: str, *, allow_private: bool) -> None:
+    """Raise LinkForbidden unless the link's text is one that we may follow. Looks nothing up.
+
+    https on port 443, a host, no user name, at most 4,096 characters, and no address that is not public, in whatever
+    notation. With `allow_private` (development) plain http, any port and any address pass. A name is judged later,
+    when a guarded session resolves it.
+    """
+    if len(url) > MAX_URL_CHARS:
+        raise LinkForbidden(f"{masked(url)} is {len(url)} characters long; {MAX_URL_CHARS} is the most")
+    if any(char <= " " or char in '\\\x7f"<>' for char in url):
+        # Readers of URLs disagree about these, and disagreement is how a guard is walked around.
+        raise LinkForbidden(f"{masked(url)} holds a space, a control character, a quote or a backslash")
+    parts = _parsed(url)
+    if parts is None or not parts.host:
+        raise LinkForbidden(f"{masked(url)} names no host")
+    if parts.scheme not in (("https", "http") if allow_private else ("https",)):
+        raise LinkForbidden(f"{masked(url)}: {parts.scheme or 'no scheme'} is not https")
+    if "@" in url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]:
+        raise LinkForbidden(f"{masked(url)} holds a user name")
+    if allow_private:
+        return
+    if parts.port not in (None, HTTPS_PORT):
+        raise LinkForbidden(f"{masked(url)}: port {parts.port} is not {HTTPS_PORT}")
+    if not HOST.fullmatch(parts.host):
+        raise LinkForbidden(f"{masked(url)} names a host in characters that no host has")
+    address = literal_address(parts.host)
+    if address is not None and not is_public(address):
+        raise LinkForbidden(f"{masked(url)}: {address} is not a public address")
+    if address is None and ENDS_IN_NUMBER.fullmatch(parts.host):
+        raise LinkForbidden(f"{masked(url)} names a host that ends in a number and is no address")
+    if parts.host.rstrip(".").rpartition(".")[2] == "localhost":
+        raise LinkForbidden(f"{masked(url)} is this machine")
+
+
+def guarded_session(*, allow_private: bool) -> requests.Session:
+    """A session for links that others chose: no redirects, retries, proxies, netrc or cookies, and always a timeout.
+
+    Every address a name resolves to must be public, and the connection goes to one that was judged; raises
+    LinkForbidden out of the request otherwise. `allow_private` (development) admits plain http and any address.
+    """
+    session: requests.Session = HTTPSession(
+        Config(
+            ip_filter_enable=False,  # our adapter judges instead, with that library's ranges and more
+            ip_filter_allow_loopback_ips=False,
+            never_redirect=True,
+            default_timeout=(CONNECT_S, READ_S),
+        )
+    )
+    # requests reads where a redirect leads even if nobody follows it, and raises a ValueError for what it cannot read.
+    session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["Connection"] = "close"
+    adapter = GuardedAdapter(allow_private=allow_private)
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    if allow_private:
+        session.mount("http://", adapter)
+    return session
+
+
+def masked(url: str) -> str:
+    """The link without what opens it (query, fragment, user name), fit for messages and logs."""
+    parts = _parsed(url)
+    if parts is None or not parts.host:
+        return "a link that cannot be read"
+    port = f":{parts.port}" if parts.port else ""
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")[:200]
+    return f"{parts.scheme or ''}://{parts.host}{port}{path}{MASK if '?' in url else ''}"
+
+
+def _parsed(url: str) -> Url | None:
+    try:
+        return parse_url(url[: 2 * MAX_URL_CHARS])
+    except (LocationParseError, ValueError):
+        return None  # not chained: its text quotes the link
