@@ -32,7 +32,7 @@ from jobs.reports import queue_position
 from jobs.reports.providers import describe
 from jobs.request.generation import Generation, Mode
 from jobs.settings import NUMBERS, STALL_BYTES_PER_S, load
-from jobs.steps import planning, query_budget, reconciliation, submission
+from jobs.steps import answers, planning, query_budget, submission
 from jobs.steps.step import FENCE
 from jobs.store import availability, key_pauses, migrate, notices
 from jobs.store.database import Database
@@ -177,7 +177,7 @@ def fixed_numbers() -> str:
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
-        ["clock difference tolerated when a task's age is judged", _s(reconciliation.CLOCK_TOLERANCE.total_seconds())],
+        ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
         ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],

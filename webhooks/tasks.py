@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from jobs.worker.dispatch import guarded
 from jobs.worker.process import working
-from jobs.worker.sweep import NOTIFY, guarded
+from jobs.worker.sweep import NOTIFY
 from webhooks import delivery
 
 

@@ -10,10 +10,11 @@ from sqlalchemy.engine import Connection
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
 from jobs.intake.orders import Intake
 from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
+from jobs.machine.outcome import Facts, Move, Note, Outcome
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.schedule import link_end
 from jobs.machine.states import Event, State
-from jobs.store import leases
+from jobs.store import cases, leases
 
 NOT_YET_ACCEPTED = frozenset({State.SUBMITTING, State.UNCONFIRMED})
 MAYBE_PAID = frozenset({Standing.HELD, Standing.CHARGED, Standing.UNCERTAIN})
@@ -46,9 +47,9 @@ def _grant(job_id: str, judge: _Judge, intake: Intake) -> Case:
     """Judge the row as it stands, and write. A wish never touches a hold: the holder reads again, as with any news."""
     while True:
         with intake.database.write() as db:
-            case = leases.read_case(db, job_id)
+            case = cases.read_case(db, job_id)
             if _written(db, case, judge, intake):
-                return leases.read_case(db, job_id)
+                return cases.read_case(db, job_id)
 
 
 def _written(db: Connection, case: Case, judge: _Judge, intake: Intake) -> bool:

@@ -28,7 +28,7 @@ from jobs.request import input_links
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import Settings
-from jobs.store import availability, leases
+from jobs.store import availability, cases
 from jobs.store.database import Database
 from jobs.store.tables import events, idempotency_keys
 from storage.errors import LinkForbidden
@@ -143,7 +143,7 @@ def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str |
         with intake.database.read() as db:
             earlier = _earlier(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
-                return leases.read_case(db, earlier), True
+                return cases.read_case(db, earlier), True
     request = check(body, intake)
     try:
         return _keep(body, request, digest, intake, api_key_id, idempotency_key)
@@ -158,12 +158,12 @@ def _keep(
         if idempotency_key is not None:
             earlier = _earlier(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
-                return leases.read_case(db, earlier), True
+                return cases.read_case(db, earlier), True
         now = intake.database.clock(db)
         row = _row(body, request, intake.settings, api_key_id, now)
         if "notify_url" not in body and intake.settings.notice_secrets:  # null says that nobody is to be told
             row["notify_url"] = api_keys.notify_url(db, api_key_id)
-        case = leases.add_job(db, row)
+        case = cases.add_job(db, row)
         created = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
         db.execute(_NEW_EVENT, {**created, "detail": {"api_key": api_key_id}})
         if idempotency_key is not None:

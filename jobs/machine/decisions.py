@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.machine import schedule
+from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing, with_times
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing, with_times
 from jobs.machine.states import ENDED, Event, State, next_state
 from jobs.providers.base import Provider
 from jobs.settings import Settings

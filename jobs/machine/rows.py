@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from jobs.machine.states import Event, State
+from jobs.machine.states import State
 
 # Stands in place of the request that an order was sent with, where nobody kept it: since when it may have been made.
 SUSPECTED = "suspected_since"
@@ -173,53 +173,3 @@ def with_times(changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):
         values.setdefault("closed_at", now)
     return values
-
-
-@dataclass(frozen=True)
-class Note:
-    """A line of history that moves nothing."""
-
-    event: str
-    attempt: int
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Move:
-    """A line of history that moves the job."""
-
-    event: Event
-    attempt: int
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Pause:
-    """A gateway's key rests. `reason` is a code of refusal: rate_limited, insufficient_credits or unauthorized."""
-
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a step has learnt, in the words of the rows: changes by attempt number, letters read, lines of history."""
-
-    attempts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    read: tuple[int, ...] = ()
-    notes: tuple[Note, ...] = ()
-    progress: int | None = None
-    # The stored video's columns of the job's row, and the attempt that made it.
-    video: Mapping[str, Any] = field(default_factory=dict)
-    pause: Pause | None = None  # what the gateway asked for, or had better be given
-    trouble: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a step writes: facts, moves in order, further columns, and when the job next wants attention."""
-
-    alarm_at: datetime | None
-    moves: tuple[Move, ...] = ()
-    job: Mapping[str, Any] = field(default_factory=dict)
-    facts: Facts = field(default_factory=Facts)

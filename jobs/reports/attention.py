@@ -19,7 +19,7 @@ from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import spending
-from jobs.store.leases import attempt_of
+from jobs.store.attempt_rows import attempt_of
 from jobs.store.tables import attempts, inbox, jobs, pauses
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs

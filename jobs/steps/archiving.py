@@ -10,13 +10,14 @@ from typing import Any
 import structlog
 
 from jobs.machine import schedule
-from jobs.machine.rows import AttemptOutcome, Case, Facts, Note, Standing
+from jobs.machine.outcome import Facts, Note
+from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.steps import reconciliation, sidecar
 from jobs.steps.resources import Parts
 from jobs.steps.step import conclude, due_case, holding
-from jobs.store import leases
+from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Held
 from storage.bucket import StoredVideo
@@ -80,7 +81,7 @@ class _Keeper:
 def transfer(job_id: str, parts: Parts) -> None:
     """Copy a due archiving job's video. For a job that a callback calls finished: ask first, then copy at once."""
     with parts.database.read() as db:
-        state = leases.read_case(db, job_id).job.state
+        state = cases.read_case(db, job_id).job.state
     if state in ASKS_FIRST:
         case = due_case(job_id, "jobs.reconcile", parts)
         hold_s = parts.settings.transfer_hold_s

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from jobs.errors import BadRequest
-from jobs.machine.rows import SUSPECTED, AttemptOutcome, Case, Facts, Letter, Note, Outcome, Standing
+from jobs.machine.outcome import Facts, Note, Outcome
+from jobs.machine.rows import SUSPECTED, AttemptOutcome, Case, Letter, Standing
 from jobs.providers.base import Provider
 from jobs.providers.prices import Estimate, estimate
 from jobs.request.schema import load_request
 from jobs.settings import Settings
 from jobs.steps.resources import Parts
-from jobs.store import leases, spending
+from jobs.store import attempt_rows, cases, leases, spending
 from jobs.store.tables import attempts
 
 UNKNOWN_KEY = ""  # the fingerprint of a key that is not configured here
@@ -44,9 +45,9 @@ def recognise(case: Case, parts: Parts) -> Case | None:
             if number in case.attempts:  # what was reserved at the gateway that was guessed goes back
                 spending.settle(db, case.job.id, number, {"standing": Standing.NONE})
             row = suspected_row(case, number, letter.provider, parts, since=case.job.created_at, now=now)
-            leases.add_attempt(db, row)
+            attempt_rows.add_attempt(db, row)
             spending.open_day(db, row["provider"], row["day"])
-        return leases.read_case(db, case.job.id)
+        return cases.read_case(db, case.job.id)
 
 
 def suspected_row(

@@ -10,10 +10,11 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from jobs.machine.decisions import decide
-from jobs.machine.rows import Case, Facts, Note, Outcome
+from jobs.machine.outcome import Facts, Note, Outcome
+from jobs.machine.rows import Case
 from jobs.machine.states import State, next_state, next_step
 from jobs.steps.resources import Parts
-from jobs.store import leases
+from jobs.store import cases, due, late_facts, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Held
 
@@ -65,7 +66,7 @@ def fence(job_id: str, parts: Parts) -> None:
     """A row that makes a step raise before anything is claimed is set aside for an hour, so that others go on."""
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        job = leases.read_case(db, job_id).job
+        job = cases.read_case(db, job_id).job
         leases.postpone(db, job, until=now + FENCE, now=now, flagged="raises")
 
 
@@ -78,14 +79,14 @@ def _conclude_once(
         ours = leases.read_held(db, held)
         if ours is None:
             log.info("hold_lost", job=held.job.id)
-            leases.bring_facts(db, held.job.id, facts, now=now)
-            return leases.read_case(db, held.job.id), None, False
-        settled = leases.settle_task_ids(db, ours.case, facts, now=now)
+            late_facts.bring_facts(db, held.job.id, facts, now=now)
+            return cases.read_case(db, held.job.id), None, False
+        settled = late_facts.settle_task_ids(db, ours.case, facts, now=now)
         outcome = decide(ours.case, settled, now=now, rules=parts.rules)
         kept = keep_for is not None and end_state(ours.case, outcome) is keep_for
         if not leases.finish_step(db, ours, outcome, now=now, keep_hold=kept):
             return None
-        return leases.read_case(db, held.job.id), outcome, kept
+        return cases.read_case(db, held.job.id), outcome, kept
 
 
 def end_state(case: Case, outcome: Outcome) -> State:
@@ -102,7 +103,7 @@ def ring_if_due(case: Case, parts: Parts, outcome: Outcome | None = None) -> Non
         parts.ringer.ring("webhooks.notify", case.job.id)
     with parts.database.read() as db:
         now = parts.database.clock(db)
-    if leases.is_due(case.job, now=now):
+    if due.is_due(case.job, now=now):
         parts.ringer.ring(next_step(case.job.state, unread=bool(case.unread)), case.job.id)
 
 
@@ -113,9 +114,9 @@ def due_case(job_id: str, step: str, parts: Parts) -> Case | None:
     what is due. A row that is due for another step is rung for there.
     """
     with parts.database.read() as db:
-        case = leases.read_case(db, job_id)
+        case = cases.read_case(db, job_id)
         now = parts.database.clock(db)
-    if not leases.is_due(case.job, now=now):
+    if not due.is_due(case.job, now=now):
         return None
     wanted = next_step(case.job.state, unread=bool(case.unread))
     if wanted == step:
@@ -131,5 +132,5 @@ def move_unheld(case: Case, facts: Facts, parts: Parts) -> None:
         outcome = decide(case, facts, now=now, rules=parts.rules)
         if not leases.move_unheld(db, case, outcome, now=now):
             return
-        case = leases.read_case(db, case.job.id)
+        case = cases.read_case(db, case.job.id)
     ring_if_due(case, parts, outcome)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy.engine import Connection
 
-from jobs.errors import BadReport
 from jobs.machine import schedule
 from jobs.machine.decisions import decide
+from jobs.machine.outcome import Facts, Move, Note, Outcome, Pause
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Move, Note, Outcome, Pause, Standing
+from jobs.machine.rows import Attempt, Case
 from jobs.machine.states import Event, State
-from jobs.providers.base import Failure, Provider, Request
-from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
+from jobs.providers.base import Provider, Request
+from jobs.providers.client import Account, Answered, Lost, NotSent
+from jobs.steps.answers import read_answer
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Parts
 from jobs.steps.step import conclude, due_case, holding, move_unheld
-from jobs.store import availability, key_pauses, leases, spending
+from jobs.store import attempt_rows, availability, cases, due, key_pauses, leases, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.key_pauses import Lane
 from jobs.store.leases import Held
@@ -99,51 +98,6 @@ def resend(held: Held, parts: Parts) -> Facts:
     return Facts(notes=(Note("resent", attempt.number, {"sends": attempt.sends + 1}),))
 
 
-def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: Answered | NotSent | Lost) -> Facts:
-    """What a submit's answer says. Anything that is neither acceptance nor a documented refusal is lost."""
-    number = attempt.number
-    if isinstance(answer, NotSent):
-        unsent = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
-        return Facts({number: {**unsent, "error_message": answer.reason}}, trouble=True)
-    if isinstance(answer, Lost):
-        return _lost(number, {"reason": answer.reason})
-    try:
-        body = json_body(answer.body)
-        acceptance = provider.read_acceptance(answer.status, body)
-    except BadReport:
-        body = _json_or_none(answer)
-    else:
-        return Facts({number: {"task_id": acceptance.task_id}})
-    said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
-    refusal = provider.read_refusal(answer.status, answer.headers, body)
-    if refusal is None:
-        return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
-    failure = refusal.failure
-    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
-    pause = None if refusal.pause_s is None else Pause(failure.code, refusal.pause_s)
-    return Facts({number: refused}, notes=(Note("refused", number, said),), pause=pause)
-
-
-def error_columns(failure: Failure) -> dict[str, Any]:
-    return {
-        "error_code": failure.code,
-        "error_message": failure.message,
-        "error_retryable": failure.retryable,
-        "error_said": failure.said,
-    }
-
-
-def _lost(number: int, detail: Mapping[str, Any]) -> Facts:
-    return Facts({number: {"standing": Standing.UNCERTAIN}}, notes=(Note("answer_lost", number, detail),))
-
-
-def _json_or_none(answer: Answered) -> Any:
-    try:
-        return json_body(answer.body)
-    except BadReport:
-        return None
-
-
 def _postpone(case: Case, wait: Wait, parts: Parts) -> None:
     found = wait.obstacle
     log.info("submit_postponed", job=case.job.id, reason=found.reason, seconds=round(found.wait_s, 1))
@@ -165,7 +119,7 @@ def _claim(order: Plan, parts: Parts) -> Held | None:
     try:
         with parts.database.write() as db:
             now = parts.database.clock(db)
-            if not leases.is_due(job, now=now):
+            if not due.is_due(job, now=now):
                 return None
             outcome = Outcome(
                 alarm_at=job.alarm_at,
@@ -177,12 +131,12 @@ def _claim(order: Plan, parts: Parts) -> Held | None:
             if leases.claim(db, order.case, holder=holder, hold_s=hold_s, now=now, outcome=outcome) is None:
                 return None
             _reserve(db, order, now, parts)
-            leases.add_attempt(db, attempt_row(order, now))
-            return Held(leases.read_case(db, job.id), holder)
+            attempt_rows.add_attempt(db, attempt_row(order, now))
+            return Held(cases.read_case(db, job.id), holder)
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.
         with parts.database.read() as db:
-            case = leases.read_case(db, job.id)
+            case = cases.read_case(db, job.id)
         return Held(case, holder) if case.job.holder == holder else None
 
 

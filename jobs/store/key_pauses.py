@@ -12,7 +12,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import Pause
+from jobs.machine.outcome import Pause
 from jobs.providers.client import Account
 from jobs.store.database import upsert
 from jobs.store.tables import pauses

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import Note
+from jobs.machine.outcome import Note
 from jobs.store.database import upsert
 from jobs.store.tables import unknown_words
 

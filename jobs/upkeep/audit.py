@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine.rows import AttemptOutcome, Case
 from jobs.machine.states import State
 from jobs.steps.resources import Parts
-from jobs.store import leases
+from jobs.store import cases
 from jobs.store.tables import events, jobs
 from jobs.upkeep import balance
 from jobs.upkeep.balance import Account, Finding
@@ -87,18 +87,18 @@ def _rows(parts: Parts, report: Report, deep: bool, say: Callable[[str], None]) 
             with parts.database.snapshot() as db:
                 page = sa.select(jobs.c.id).where(jobs.c.id > after).order_by(jobs.c.id).limit(PAGE)
                 ids = list(db.execute(page).scalars())
-                cases, told = leases.read_cases(db, ids), last_states(db, ids)
+                found, told = cases.read_cases(db, ids), last_states(db, ids)
             if not ids:
                 return
             after = ids[-1]
             report.jobs += len(ids)
-            for case in cases:
+            for case in found:
                 yield from balance.check(case, told.get(case.job.id))
-            archived = [case for case in cases if case.job.state is State.ARCHIVED]
+            archived = [case for case in found if case.job.state is State.ARCHIVED]
             here = [case for case in archived if case.job.bucket == parts.bucket.config.bucket]
             report.unchecked += len(archived) - len(here)
-            for found in pool.map(lambda case: list(_video(case, parts, deep)), here):
-                yield from found
+            for faults in pool.map(lambda case: list(_video(case, parts, deep)), here):
+                yield from faults
             for case in here:
                 yield from _beside(case, folders)
             say(f"{report.jobs} of {report.account.accepted} jobs")
@@ -195,7 +195,7 @@ def _unadopted(stored: StoredVideo | None, job_id: str, state: str, parts: Parts
     if stored is None:
         return
     with parts.database.read() as db:  # it may have moved on since
-        case = leases.read_case(db, job_id)
+        case = cases.read_case(db, job_id)
     job = case.job
     if stored.key != job.archive_key or job.state in (State.ARCHIVED, State.ARCHIVING) or _waits(case):
         return

@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.decisions import decide
-from jobs.machine.rows import AttemptOutcome, Case, Facts, Note, Outcome, Standing
+from jobs.machine.outcome import Facts, Note, Outcome
+from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
 from jobs.steps import sidecar
 from jobs.steps.resources import Parts
 from jobs.steps.sidecar import BadSidecar
-from jobs.store import leases, spending
+from jobs.store import attempt_rows, cases, late_facts, leases, spending
 from jobs.store.tables import attempts, events, jobs
 from jobs.store.tables import spending as days
 from jobs.upkeep.balance import Finding
@@ -46,7 +47,7 @@ def _wake(finding: Finding, parts: Parts) -> str | None:
     """Set the alarm of a job that lost it."""
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        case = leases.read_case(db, str(finding.job_id))
+        case = cases.read_case(db, str(finding.job_id))
         if case.job.alarm_at is not None or case.job.holder is not None:
             return "somebody has taken it up meanwhile"
         woken = Outcome(alarm_at=now, facts=_said(case, finding))
@@ -74,7 +75,7 @@ def _adopt(finding: Finding, parts: Parts) -> str | None:
     number, task_id = int(stored.metadata["rushes-attempt"]), stored.metadata.get("rushes-task") or None
     with parts.database.write() as db:
         now = parts.database.clock(db)
-        case = leases.read_case(db, str(finding.job_id))
+        case = cases.read_case(db, str(finding.job_id))
         if case.job.state is State.CANCELLED:
             raise _NeedsPerson
         known = case.attempts.get(number)
@@ -82,15 +83,17 @@ def _adopt(finding: Finding, parts: Parts) -> str | None:
             order = _order_of(stored, number, parts)
             if known:
                 spending.settle(db, case.job.id, number, {"standing": Standing.NONE})
-            leases.add_attempt(db, {**order, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None})
+            attempt_rows.add_attempt(
+                db, {**order, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
+            )
             spending.open_day(db, order["provider"], order["day"])
-            case = leases.read_case(db, case.job.id)
+            case = cases.read_case(db, case.job.id)
         made = case.attempts[number]
         if made.task_id not in (None, task_id) or task_id in made.rejected_task_ids:
             raise _NeedsPerson  # made from a task that turned out to be another order's
         named = {"task_id": task_id, "adopted": True} if task_id and made.task_id is None else {}
         done = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, **named}
-        facts = leases.settle_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
+        facts = late_facts.settle_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
         outcome = decide(case, facts, now=now, rules=parts.rules)
         if "outcome" not in facts.attempts[number] or not leases.move_unheld(db, case, outcome, now=now):
             raise _NeedsPerson
@@ -166,7 +169,7 @@ def _make_poster(finding: Finding, parts: Parts) -> str | None:
 def _put_beside(finding: Finding, parts: Parts, write: Callable[[Case, StoredVideo], None]) -> str | None:
     """Write what is missing beside an archived video that is there and the job's own."""
     with parts.database.read() as db:
-        case = leases.read_case(db, str(finding.job_id))
+        case = cases.read_case(db, str(finding.job_id))
     stored = parts.bucket.head(case.job.archive_key)
     if stored is None or stored.metadata.get("rushes-job") != case.job.id or case.job.state not in ENDED:
         return None
@@ -180,7 +183,7 @@ def _put_beside(finding: Finding, parts: Parts, write: Callable[[Case, StoredVid
 
 
 def _leave_word(db: Connection, finding: Finding, parts: Parts) -> None:
-    case = leases.read_case(db, str(finding.job_id))
+    case = cases.read_case(db, str(finding.job_id))
     same = Outcome(alarm_at=case.job.alarm_at, facts=_said(case, finding))
     leases.move_unheld(db, case, same, now=parts.database.clock(db))
 

@@ -15,12 +15,13 @@ from sqlalchemy.engine import Connection
 
 from jobs.errors import JobsError
 from jobs.machine.decisions import decide
-from jobs.machine.rows import Case, Facts, Note
+from jobs.machine.outcome import Facts, Note
+from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.steps import forgotten_orders
 from jobs.steps.planning import next_number
 from jobs.steps.resources import Parts
-from jobs.store import leases, spending
+from jobs.store import attempt_rows, cases, leases, spending
 from jobs.store.tables import heartbeats, jobs
 
 TOLERANCE = timedelta(minutes=1)  # a time that somebody wrote down may lack its seconds
@@ -56,7 +57,7 @@ def restored(parts: Parts, *, as_of: datetime) -> Restored:
         while page := _page(db, after):
             after = page[-1]
             db.execute(_let_go(page, now))
-            for case in leases.read_cases(db, page):
+            for case in cases.read_cases(db, page):
                 live[case.job.state.value] += 1
                 if case.job.state in ORDERING:
                     unconfirmed += _suspect(db, case, parts, as_of, now) is State.UNCONFIRMED
@@ -100,10 +101,10 @@ def _suspect(db: Connection, case: Case, parts: Parts, as_of: datetime, now: dat
     row = forgotten_orders.suspected_row(case, number, gateway, parts, since=case.job.updated_at, now=now)
     if sent:
         row |= {name: getattr(sent, name) for name in KNOWN_OF_SENT}
-    leases.add_attempt(db, row)
+    attempt_rows.add_attempt(db, row)
     spending.open_day(db, gateway, row["day"])
-    case = leases.read_case(db, case.job.id)
+    case = cases.read_case(db, case.job.id)
     said = Note("restored", number, {"as_of": as_of.isoformat(), "guess": gateway})
     outcome = decide(case, Facts(notes=(said,)), now=now, rules=parts.rules)
     assert leases.move_unheld(db, case, outcome, now=now), "nobody else can write in our transaction"
-    return leases.read_case(db, case.job.id).job.state
+    return cases.read_case(db, case.job.id).job.state

@@ -11,7 +11,7 @@ from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import orders
 from jobs.steps.step import ring_if_due
 from jobs.store.database import DatabaseUnavailable
-from jobs.worker import sweep
+from jobs.worker import dispatch
 from jobs.worker.process import working
 
 CELERY_CLIENT = "celery"  # as API key: whoever may write to the broker
@@ -64,4 +64,4 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
 def _step(name: str, job_id: str) -> None:
     process = working()
     with process.watchdog.watching(name):
-        sweep.guarded(name, job_id, process.parts, sweep.RUN[name])
+        dispatch.guarded(name, job_id, process.parts, dispatch.RUN[name])

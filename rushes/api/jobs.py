@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from jobs.reports import listing, queue_position
 from jobs.reports.listing import Filters, Place
 from jobs.request.schema import RequestSchema
 from jobs.ringer import Ringer
-from jobs.store import leases
+from jobs.store import cases, history
 from jobs.store.database import Database
 from rushes.api.edge import cursors, long_polls
 from rushes.api.edge.answers import answer, page
@@ -32,6 +31,7 @@ from rushes.api.edge.parser import StrictBlueprint, read_json
 from rushes.api.edge.problems import MEDIA_TYPE, NotArchived, ProblemSchema
 from rushes.api.schemas.jobs import EventListSchema, JobListSchema, JobSchema, QuoteSchema
 from rushes.api.schemas.parameters import (
+    JOB_ID,
     ListQuerySchema,
     QuoteQuerySchema,
     RetrySchema,
@@ -41,7 +41,6 @@ from rushes.api.schemas.parameters import (
 from storage.bucket import Bucket
 from storage.keys import VIDEO, poster_key
 
-JOB_ID = re.compile(r"job_[0-9A-Z]{26}")
 LINK_LIFE_S = 3600
 WAIT_AGAIN_S = 1  # until a wait may be tried again that found too many others
 
@@ -99,7 +98,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         with api.database.read() as db:
             places = listing.page(db, _filters(query), after=after, limit=query["limit"] + 1)
             shown, more = places[: query["limit"]], places[query["limit"] :]
-            found = [job_view(case) for case in leases.read_shown(db, [place.id for place in shown])]
+            found = [job_view(case) for case in cases.read_shown(db, [place.id for place in shown])]
         last = shown[-1] if more else None
         return page(found, last and cursors.write(last.created_at.isoformat(), last.id, of=query))
 
@@ -133,7 +132,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         """A job's history, oldest first."""
         with api.database.read() as db:
             _case(db, job_id)
-            lines = leases.history(db, job_id)
+            lines = history.of_job(db, job_id)
         shown = ("event", "attempt", "from_state", "to_state", "detail")
         return answer({"data": [{"at": iso(line["at"]), **{k: line[k] for k in shown}} for line in lines]})
 
@@ -243,7 +242,7 @@ def _known(job_id: str) -> str:
 
 def _case(db: Connection, job_id: str) -> Case:
     """A job without its letters. Raises UnknownJob."""
-    found = leases.read_shown(db, [_known(job_id)])
+    found = cases.read_shown(db, [_known(job_id)])
     if not found:
         raise UnknownJob(f"No job {job_id}.")
     return found[0]

@@ -17,7 +17,7 @@ from canaries import canary
 from jobs.intake import api_keys
 from jobs.machine.rows import Case
 from jobs.machine.states import ENDED
-from jobs.store import leases
+from jobs.store import cases, history
 from jobs.store.database import Database
 from rushes.local import procfile
 from rushes.local.ports import free_ports
@@ -69,11 +69,11 @@ class Service:
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
-            return leases.read_case(db, job_id)
+            return cases.read_case(db, job_id)
 
     def history(self, job_id: str) -> list[str]:
         with self.database.read() as db:
-            return [line["event"] for line in leases.history(db, job_id)]
+            return [line["event"] for line in history.of_job(db, job_id)]
 
     def until_ended(self, *job_ids: str, within_s: float = 60) -> list[Case]:
         def ended() -> bool:

@@ -15,7 +15,7 @@ import requests
 
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, TRANSITIONS, Event, State
-from jobs.store import leases
+from jobs.store import cases, history
 from storage.keys import poster_key, sidecar_key
 
 if TYPE_CHECKING:
@@ -94,18 +94,18 @@ class OrderBook:
 
     def case(self, job_id: str) -> Case:
         with self._plant.database.read() as db:
-            return leases.read_case(db, job_id)
+            return cases.read_case(db, job_id)
 
     def cases(self, job_ids: Iterable[str]) -> list[Case]:
         with self._plant.database.read() as db:
-            return leases.read_cases(db, list(job_ids))
+            return cases.read_cases(db, list(job_ids))
 
     def state(self, job_id: str) -> State:
         return self.case(job_id).job.state
 
     def history(self, job_id: str) -> list[str]:
         with self._plant.database.read() as db:
-            return [line["event"] for line in leases.history(db, job_id)]
+            return [line["event"] for line in history.of_job(db, job_id)]
 
     def sold(self, job_id: str) -> list[dict[str, Any]]:
         """The tasks that gateways have made of a job's order."""
@@ -221,7 +221,7 @@ class OrderBook:
     def _no_path(self, job_id: str, state: State) -> list[str]:
         """What keeps a history from being a path through the table of moves to the present state."""
         with self._plant.database.read() as db:
-            lines = [line for line in leases.history(db, job_id) if line["to_state"] is not None]
+            lines = [line for line in history.of_job(db, job_id) if line["to_state"] is not None]
         at, wrongs = State.QUEUED, []
         for line in lines:
             legal = TRANSITIONS[at].get(Event(line["event"])) if line["event"] in set(Event) else None

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from jobs.machine.decisions import Rules, decide
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Job, Letter, Standing
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Letter, Standing
 from jobs.machine.states import State, next_state
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load

@@ -103,12 +103,12 @@ def unread(world: World) -> bool:
 
 
 def held(world: World, m: Mechanism) -> bool:
-    """jobs.store: `held_until > now`. With one column for both, the alarm is the lease."""
+    """jobs.store.leases: `held_until > now`. With one column for both, the alarm is the lease."""
     return bool(world.holder) and not world.over if m.alarm_and_hold_apart else world.alarm != "now"
 
 
 def due(world: World, m: Mechanism) -> bool:
-    """jobs.store.is_due, jobs.sweep.due."""
+    """jobs.store.due."""
     return world.alarm == "now" and not held(world, m)
 
 
@@ -141,7 +141,7 @@ def _gateway(w: World, m: Mechanism) -> Iterator[Step]:
 
 
 def _keep_letter(w: World, n: int, m: Mechanism) -> World:
-    """jobs.inbox.keep: kept once, as news; the same again rings once more if the first is unread."""
+    """jobs.store.callbacks.keep: kept once, as news; the same again rings once more if the first is unread."""
     t = w.tries[n - 1]
     if not t.letter:
         w = _news(w._replace(tries=_with(w.tries, n, t._replace(letter="new"))))
@@ -149,7 +149,7 @@ def _keep_letter(w: World, n: int, m: Mechanism) -> World:
 
 
 def _news(w: World) -> World:
-    """jobs.store.bring_news: alarm to now, version + 1, where the alarm is not NULL; never the hold."""
+    """jobs.store.leases.bring_news: alarm to now, version + 1, where the alarm is not NULL; never the hold."""
     return w if w.alarm == "none" else _moved(w._replace(alarm="now"))
 
 
@@ -220,21 +220,21 @@ def _begin(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _hold(w: World, i: int, name: str, m: Mechanism) -> World:
-    """jobs.store.claim: our hold, version + 1; the alarm stays (one column for both: it becomes the lease)."""
+    """jobs.store.leases.claim: our hold, version + 1; the alarm stays (one column for both: it becomes the lease)."""
     bad = f"{name} took the hold of {w.holder}, which had not run out" if w.holder and not w.over else w.bad
     alarm = w.alarm if m.alarm_and_hold_apart else "later"
     return _moved(w._replace(holder=name, over=False, alarm=alarm, bad=bad), i)
 
 
 def _unheld(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
-    """jobs.steps.move_unheld: version and no hold compared; then ring_if_due."""
+    """jobs.steps.step.move_unheld: version and no hold compared; then ring_if_due."""
     bad = f"the hold of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
     moved = _moved(_apply(w, verdict)._replace(holder="", over=False, bad=bad))
     return _put(_ring_if_due(moved, m), i, Worker())
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """jobs.submission._post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the hold)."""
+    """submission._post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the hold)."""
     me, n = w.workers[i], _number(w.workers[i])
     slept = w.holder != name or w.over
     if slept or m.workers_fail:
@@ -258,7 +258,7 @@ def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _ask(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """jobs.reconcile._round: inquiries and learn. Letters are read that were there at the claim."""
+    """jobs.steps.reconciliation._round: inquiries and learn. Letters are read that were there at the claim."""
     me = w.workers[i]
     news = me.facts.read
     words = []
@@ -275,7 +275,7 @@ def _ask(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _copy(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """jobs.archiving._copy: HEAD, fetch and proof, push of the hold, one conditional PUT."""
+    """jobs.steps.archiving._copy: HEAD, fetch and proof, push of the hold, one conditional PUT."""
     me, n = w.workers[i], _number(w.workers[i])
     if w.stored:
         yield Step(f"{name} finds the object", "", _put(w, i, _learnt(me, (w.stored, "stored"))))
@@ -298,7 +298,7 @@ def _copy(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
-    """jobs.steps._conclude_once: decide on the row as it stands and write, or bring the facts as news.
+    """jobs.steps.step._conclude_once: decide on the row as it stands and write, or bring the facts as news.
 
     With the version compared, a write that would come too late is given up and decided again: reading and writing act
     as one step. Without, they are two, and anything may happen in between.
@@ -314,7 +314,7 @@ def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
 
 
 def _write(w: World, i: int, name: str, plan: Judgement, m: Mechanism) -> Step:
-    """jobs.store.finish_step: lets go of the hold, sets the alarm; then jobs.steps.ring_if_due."""
+    """jobs.store.leases.finish_step: lets go of the hold, sets the alarm; then jobs.steps.step.ring_if_due."""
     me = w.workers[i]
     if m.frees_own_hold_only and w.holder != name:
         return Step(f"{name} finds its hold gone", "", _put(w, i, me._replace(doing="conclude", plan=None)))
@@ -338,7 +338,7 @@ def _rows(w: World) -> tuple[tuple[object, ...], ...]:
 
 
 def _apply(w: World, plan: Judgement) -> World:
-    """jobs.store._write: the columns that the plan names, and no others."""
+    """jobs.store.leases._write: the columns that the plan names, and no others."""
     tries = w.tries
     for n, changes in plan.changes:
         tries = _with(tries, n, tries[n - 1]._replace(**dict(changes)))
@@ -352,7 +352,7 @@ def _apply(w: World, plan: Judgement) -> World:
 
 
 def _bring_facts(w: World, facts: Facts) -> World:
-    """jobs.store.bring_facts: a closed attempt keeps its word, but for a new task id and for a finished video."""
+    """late_facts.bring_facts: a closed attempt keeps its word, but for a new task id and for a finished video."""
     for n, word in facts.words:
         t, changes = w.tries[n - 1], dict(what_it_says(word))
         if t.outcome == A.OPEN:

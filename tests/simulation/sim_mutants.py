@@ -15,8 +15,8 @@ from jobs.machine import decisions
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import reconciliation, submission
-from jobs.store import leases, tables
+from jobs.steps import answers
+from jobs.store import cases, leases, tables
 from jobs.store.leases import Held
 
 
@@ -40,7 +40,7 @@ def _claim_without_version() -> dict[str, Any]:
 
 def _last_write_without_reading_again() -> dict[str, Any]:
     def stale(db: Any, held: Held) -> Held | None:
-        holder = leases.read_case(db, held.job.id).job.holder
+        holder = cases.read_case(db, held.job.id).job.holder
         return Held(_as_it_stands(db, held.case), held.holder) if holder == held.holder else None
 
     return {"jobs.store.leases.read_held": stale}
@@ -50,7 +50,7 @@ def _hold_ignored() -> dict[str, Any]:
     def is_due(job: Any, *, now: Any) -> bool:
         return job.alarm_at is not None and job.alarm_at <= now
 
-    return {"jobs.store.leases._unheld": lambda now: sa.true(), "jobs.store.leases.is_due": is_due}
+    return {"jobs.store.due.unheld": lambda now: sa.true(), "jobs.store.due.is_due": is_due}
 
 
 def _mark_without_hold() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _mark_without_hold() -> dict[str, Any]:
 
 
 def _lost_counts_as_unsent() -> dict[str, Any]:
-    real = submission.read_answer
+    real = answers.read_answer
 
     def read(provider: Any, account: Any, attempt: Any, answer: Any) -> Any:
         answer = NotSent(answer.reason) if isinstance(answer, Lost) else answer
@@ -85,7 +85,7 @@ def _dead_submit_counts_as_unsent() -> dict[str, Any]:
 
 
 def _news_goes_to_the_current_attempt() -> dict[str, Any]:
-    real = reconciliation.learn
+    real = answers.learn
 
     def learn(case: Any, *more: Any) -> Any:
         facts = real(case, *more)
@@ -98,7 +98,7 @@ def _news_goes_to_the_current_attempt() -> dict[str, Any]:
 
 
 def _not_found_is_a_verdict() -> dict[str, Any]:
-    real = reconciliation.read_reply
+    real = answers.read_reply
 
     def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
         reply = real(inquiry, provider, account, answer)
@@ -147,13 +147,13 @@ PROTECTIONS: dict[str, Lack] = {
         _news_goes_to_the_current_attempt, ("submit_unanswered", "task_slow", "callback_late", "callback_twice")
     ),
     "what is learnt without a hold is brought as news": Lack(
-        _one("jobs.store.leases.bring_facts", _nothing), ("worker_sleeps", "answer_late")
+        _one("jobs.store.late_facts.bring_facts", _nothing), ("worker_sleeps", "answer_late")
     ),
     "an adopted task is no older than its order": Lack(
-        _one("jobs.steps.reconciliation._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
+        _one("jobs.steps.answers._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
     "no task id is borne twice": Lack(
-        _one("jobs.store.leases.settle_task_ids", lambda db, case, facts, *, now: facts),
+        _one("jobs.store.late_facts.settle_task_ids", lambda db, case, facts, *, now: facts),
         ("submit_unanswered", "callback_of_another"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),

@@ -26,10 +26,11 @@ from jobs.settings import Settings, load
 from jobs.steps.bulkheads import Gates
 from jobs.steps.query_budget import Pacing
 from jobs.steps.resources import Parts
-from jobs.store.leases import CLOCK_SET_BACK
+from jobs.store.due import CLOCK_SET_BACK
 from jobs.upkeep import restore
-from jobs.worker import sweep
-from jobs.worker.sweep import NOTIFY, RUN, Sweeper
+from jobs.worker import dispatch
+from jobs.worker.dispatch import RUN
+from jobs.worker.sweep import NOTIFY, Sweeper
 from webhooks import delivery
 from webhooks.receiver import Receiver, blueprint
 
@@ -272,7 +273,7 @@ class Service:
         """One step in one process, as its task runs it."""
         parts = self.parts(process)
         work = delivery.notify if step == NOTIFY else RUN[step]
-        self.world.start(process, f"{step} {job_id[-2:]}", lambda: sweep.guarded(step, job_id, parts, work))
+        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(step, job_id, parts, work))
 
     def _hear(self, task: str, job_id: str) -> None:
         """A doorbell arrives at a process of its role."""
@@ -329,7 +330,7 @@ class Service:
         in_place = self.ringer.is_away() and world.fate.chance(0.1)
         work: Callable[[], Any] = sweeper.once
         if in_place:
-            work = lambda: sweep.run_in_place(parts, delivery.notify)  # noqa: E731
+            work = lambda: dispatch.run_in_place(parts, delivery.notify)  # noqa: E731
         world.start(process, "sweep --once" if in_place else "sweep", work)
 
     def call_back(self, url: str, body: bytes, headers: Mapping[str, str], delay: float, tries: int = 0) -> None:

@@ -7,9 +7,8 @@ from marshmallow import ValidationError, fields, validate
 from jobs.providers.registry import PROVIDERS
 from jobs.request.schema import Strict
 from jobs.store.notices import MEANINGS, NoticeState
-from rushes.api.jobs import JOB_ID
 from rushes.api.schemas.jobs import Answer
-from rushes.api.schemas.parameters import Moment, PageSchema
+from rushes.api.schemas.parameters import JOB_ID, Moment, PageSchema
 
 UNKNOWN_WORD = "Knows no {input}; choose from {choices}."
 

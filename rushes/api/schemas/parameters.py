@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,13 @@ from marshmallow import ValidationError, fields, pre_load, validate
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import Mode
-from jobs.request.schema import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, Strict, Text
+from jobs.request.schema import (
+    METADATA_ENTRIES,
+    METADATA_KEY_LENGTH,
+    METADATA_VALUE_LENGTH,
+    Strict,
+    Text,
+)
 from rushes.api.edge.long_polls import LONGEST_WAIT_S
 
 LONGEST_LIST = 100
@@ -144,3 +151,6 @@ class RetrySchema(Strict):
         falsy={False},
         metadata={"description": "Order once more even where an earlier order may have been paid."},
     )
+
+
+JOB_ID = re.compile(r"job_[0-9A-Z]{26}")

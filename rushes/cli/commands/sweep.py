@@ -10,7 +10,7 @@ from jobs import logs
 from jobs.broker import ringing_app
 from jobs.ringer import CeleryRinger
 from jobs.worker.bootstrap import working_parts
-from jobs.worker.sweep import run_in_place
+from jobs.worker.dispatch import run_in_place
 from rushes.cli import machine, options
 from rushes.cli.terminal import output
 from webhooks import delivery

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
 
-from jobs.machine.rows import Pause
+from jobs.machine.outcome import Pause
 from jobs.providers.client import Account
 from jobs.providers.prices import LONGEST_INPUT_S
 from jobs.store import key_pauses, spending, tables

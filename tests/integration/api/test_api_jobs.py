@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 
 from jobs.intake import api_keys
 from jobs.settings import Settings
-from jobs.store import leases, tables
+from jobs.store import cases, tables
 from jobs.store.database import Database
 from rushes.app import create_app
 from storage.bucket import Bucket
@@ -228,7 +228,7 @@ def test_the_video_is_409_until_it_is_archived_and_then_a_link_that_works(
     early = api.get(f"/v1/jobs/{job_id}/video")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
-        key = leases.read_case(db, job_id).job.archive_key
+        key = cases.read_case(db, job_id).job.archive_key
         db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(key, b"film", "video/mp4")
     answer = api.get(f"/v1/jobs/{job_id}/video")
@@ -246,7 +246,7 @@ def test_the_poster_is_409_until_its_video_is_archived_and_then_a_link_that_work
     early = api.get(f"/v1/jobs/{job_id}/poster")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
-        key = leases.read_case(db, job_id).job.archive_key
+        key = cases.read_case(db, job_id).job.archive_key
         db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(poster_key(key), b"picture", "image/jpeg")
     links = api.get(f"/v1/jobs/{job_id}").get_json()["links"]

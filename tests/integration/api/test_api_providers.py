@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from api_orders import ACCOUNT, Orders
 from flask.testing import FlaskClient
 
-from jobs.machine.rows import Pause
+from jobs.machine.outcome import Pause
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import Mode

@@ -199,7 +199,7 @@ def test_at_most_half_of_the_servers_threads_may_wait() -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_change_before_the_wait_began_is_not_missed(database: Database, api: FlaskClient, job_id: str) -> None:
-    from jobs.store.leases import read_case
+    from jobs.store.cases import read_case
 
     with database.read() as db:
         before = seen(read_case(db, job_id).job)

@@ -21,11 +21,12 @@ from workshop import RUN, ReceiverServer, Workshop
 from jobs import callback_urls, logs
 from jobs.intake import api_keys, orders
 from jobs.intake.orders import Intake
-from jobs.machine.rows import AttemptOutcome, Facts, Standing
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.steps import archiving, reconciliation
-from jobs.store import heartbeats, leases, tables
+from jobs.steps import answers, archiving, reconciliation
+from jobs.store import heartbeats, late_facts, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from rushes.app import create_app
 from webhooks import delivery
@@ -92,7 +93,7 @@ def test_a_late_refusal_does_not_close_an_attempt_that_a_resend_got_accepted(wor
     change(workshop, tables.attempts, job_id, sends=2)
     refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, "error_code": "rate_limited"}
     with workshop.database.write() as db:  # what the first sender, thawed after its hold ran out, brings
-        leases.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
+        late_facts.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
     workshop.until(job_id, State.ARCHIVED, within_s=4)
 
 
@@ -229,7 +230,7 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
 
     def put(case: Any, *args: Any) -> Any:
         with workshop.database.write() as db:  # the true owner's own POST answers now
-            leases._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
+            late_facts._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
         return real(case, *args)
 
     monkeypatch.setattr(archiving, "_put", put)
@@ -255,11 +256,11 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     workshop.until(job_id, State.ARCHIVING)
     case = workshop.case(job_id)
     made = case.attempts[1]
-    report = reconciliation._inquire(reconciliation.Inquiry(made, str(made.task_id), False), workshop.parts)
+    report = reconciliation._inquire(answers.Inquiry(made, str(made.task_id), False), workshop.parts)
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)
-    said = reconciliation._verdict(running, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
+    said = answers._verdict(running, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
     assert said["finished_at"] is None or said["finished_at"] >= case.attempts[1].created_at
 
 

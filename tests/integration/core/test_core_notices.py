@@ -15,7 +15,7 @@ from workshop import Workshop
 
 from jobs.machine.states import State
 from jobs.store import tables
-from jobs.worker import sweep
+from jobs.worker import dispatch
 from webhooks import delivery
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -153,6 +153,6 @@ def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbo
 
 def test_the_sweep_finds_a_due_notice(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
     archived(notifying, pipeline)
-    assert sweep.run_in_place(notifying.parts, delivery.notify) == 1
+    assert dispatch.run_in_place(notifying.parts, delivery.notify) == 1
     assert len(pipeline.seen) == 1
-    assert sweep.run_in_place(notifying.parts, delivery.notify) == 0
+    assert dispatch.run_in_place(notifying.parts, delivery.notify) == 0

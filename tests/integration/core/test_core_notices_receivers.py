@@ -18,7 +18,7 @@ from workshop import Workshop
 from jobs.intake import changes
 from jobs.steps.bulkheads import Gates
 from jobs.store import tables
-from jobs.worker import sweep
+from jobs.worker import dispatch
 from webhooks import delivery
 
 SLOTS = 8
@@ -103,7 +103,9 @@ def test_a_receiver_that_never_answers_keeps_nobody_elses_notices_waiting(
     with ThreadPoolExecutor(SLOTS) as threads:  # as the notify process has them
 
         def arrived(receiver: Receiver, wanted: int) -> bool:
-            sweep.run_in_place(parts, lambda job_id, parts: sent.append(threads.submit(delivery.notify, job_id, parts)))
+            dispatch.run_in_place(
+                parts, lambda job_id, parts: sent.append(threads.submit(delivery.notify, job_id, parts))
+            )
             return len(receiver.heard) == wanted
 
         sent: list[Future[None]] = []

@@ -16,7 +16,7 @@ from jobs.intake import orders
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.store import leases, tables
+from jobs.store import history, tables
 
 # By published price a second at 720p; apiframe and gravitex publish none in dollars.
 CHEAPEST_FIRST = ["evolink", "easyrouter", "aivideoapi", "apiframe", "gravitex"]
@@ -33,7 +33,7 @@ def accepted(sandbox: Any) -> dict[str, int]:
 def routed(workshop: Workshop, job_id: str) -> list[dict[str, Any]]:
     """The decisions in a job's history."""
     with workshop.database.read() as db:
-        return [line["detail"] for line in leases.history(db, job_id) if line["event"] == "routed"]
+        return [line["detail"] for line in history.of_job(db, job_id) if line["event"] == "routed"]
 
 
 def test_auto_goes_to_the_cheapest_and_history_has_the_whole_decision(workshop: Workshop, sandbox: Any) -> None:
@@ -163,7 +163,7 @@ class TestKeysAndAddresses:
         def told() -> list[Any]:
             workshop.sweep()
             with workshop.database.read() as db:
-                return [line["detail"] for line in leases.history(db, job_id) if line["event"] == "gateway_said"]
+                return [line["detail"] for line in history.of_job(db, job_id) if line["event"] == "gateway_said"]
 
         [detail] = workshop.await_(told, "the history tells of the missing key", job_id=job_id)
         assert detail["hint"] == "set RUSHES_EVOLINK_API_KEY_PREVIOUS"

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from workshop import RUN, Workshop
 
-from jobs.machine.rows import AttemptOutcome, Facts, Standing
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.steps import archiving, submission
 from jobs.steps.step import conclude
-from jobs.store import leases, tables
+from jobs.store import cases, history, leases, tables
 from jobs.store.leases import Held
 from storage.fetch import Spooled
 
@@ -119,7 +120,7 @@ def test_a_gateways_garbage_moves_nothing_and_stands_in_the_history(
     workshop.await_(lambda: workshop.sweep() and "gateway_said" in workshop.history(job_id), "garbage", job_id=job_id)
     assert workshop.state(job_id) is State.GENERATING
     with workshop.database.read() as db:
-        [line] = [e for e in leases.history(db, job_id) if e["event"] == "gateway_said"]
+        [line] = [e for e in history.of_job(db, job_id) if e["event"] == "gateway_said"]
     assert line["detail"]["body"]
     workshop.until(job_id, State.ARCHIVED)
 
@@ -224,7 +225,7 @@ def test_a_zombies_late_write_does_not_free_anothers_hold(workshop: Workshop, sa
 def _claim(workshop: Workshop, job_id: str) -> Held:
     with workshop.database.write() as db:
         now = workshop.database.clock(db)
-        held = leases.claim(db, leases.read_case(db, job_id), holder=workshop.parts.holder(), hold_s=30, now=now)
+        held = leases.claim(db, cases.read_case(db, job_id), holder=workshop.parts.holder(), hold_s=30, now=now)
     assert held is not None
     return held
 

@@ -23,9 +23,9 @@ from jobs.steps import archiving, reconciliation, submission
 from jobs.steps.bulkheads import Gates
 from jobs.steps.query_budget import Pacing
 from jobs.steps.resources import Parts
-from jobs.store import leases
+from jobs.store import cases, history
 from jobs.store.database import Database
-from jobs.worker import sweep
+from jobs.worker import dispatch
 from storage.bucket import Bucket
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
@@ -124,18 +124,18 @@ class Workshop:
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
-            return leases.read_case(db, job_id)
+            return cases.read_case(db, job_id)
 
     def state(self, job_id: str) -> State:
         return self.case(job_id).job.state
 
     def history(self, job_id: str) -> list[str]:
         with self.database.read() as db:
-            return [line["event"] for line in leases.history(db, job_id)]
+            return [line["event"] for line in history.of_job(db, job_id)]
 
     def sweep(self) -> int:
         """One round of the sweep, in place; a test sends its notices itself."""
-        return sweep.run_in_place(self.parts, lambda job_id, parts: None)
+        return dispatch.run_in_place(self.parts, lambda job_id, parts: None)
 
     def until(self, job_id: str, *states: State, within_s: float = 20) -> Case:
         """Sweep until the job is in one of these states."""

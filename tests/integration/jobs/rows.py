@@ -16,7 +16,7 @@ from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
-from jobs.store import leases, spending
+from jobs.store import cases, leases, spending
 from jobs.store.callbacks import Callback, Kept, keep
 from jobs.store.database import Database
 from jobs.store.leases import Held
@@ -91,7 +91,7 @@ class Rows:
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
-            return leases.read_case(db, job_id)
+            return cases.read_case(db, job_id)
 
     def claim(self, job_id: str, holder: str = "A", *, case: Case | None = None, hold_s: float = 90) -> Held | None:
         seen = case or self.case(job_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rows import DAY, NOW, Rows
 
-from jobs.machine.rows import AttemptOutcome, Facts, Outcome, Standing
+from jobs.machine.outcome import Facts, Outcome
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.store import leases
 

@@ -12,14 +12,15 @@ import sqlalchemy as sa
 from benches import Gateway, rung, worker
 from rows import ACCOUNT, DAY, MINUTE, NOW, SECOND, Rows
 
-from jobs.machine.rows import AttemptOutcome, Facts, Pause, Standing
+from jobs.machine.outcome import Facts, Pause
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
 from jobs.steps.resources import Parts
-from jobs.store import availability, key_pauses, leases, spending
+from jobs.store import availability, key_pauses, late_facts, spending
 from jobs.store.database import Database
 from jobs.store.key_pauses import Lane
 from jobs.store.tables import attempts, jobs
@@ -112,7 +113,7 @@ class TestDailyBudget:
         submission.submit(job_id, worker(rows, Gateway()))
 
         def bring(**changes: Any) -> None:
-            rows.write(lambda db: leases.bring_facts(db, job_id, Facts({1: changes}), now=rows.now))
+            rows.write(lambda db: late_facts.bring_facts(db, job_id, Facts({1: changes}), now=rows.now))
 
         bring(outcome=A.FAILED, standing=Z.REFUNDED)
         assert spent(rows) == 0
@@ -123,7 +124,7 @@ class TestDailyBudget:
         job_id = rows.job()
         submission.submit(job_id, worker(rows, Gateway()))
         said = {"outcome": A.FINISHED, "standing": Z.CHARGED, "reported_credits": 0.5, "reported_usd": 0.5}
-        rows.write(lambda db: leases.bring_facts(db, job_id, Facts({1: said}), now=rows.now))
+        rows.write(lambda db: late_facts.bring_facts(db, job_id, Facts({1: said}), now=rows.now))
         assert spent(rows) == 0.5
 
     def test_a_lost_answer_keeps_its_price_reserved(self, rows: Rows) -> None:
@@ -134,10 +135,10 @@ class TestDailyBudget:
         adopter, owner = rows.job(), rows.job(State.SUBMITTING)
         submission.submit(adopter, worker(rows, Gateway(lambda: Answered(502, {}, b"<html>"))))
         said = {"task_id": "t", "adopted": True, "outcome": A.FAILED, "standing": Z.REFUNDED}
-        rows.write(lambda db: leases.bring_facts(db, adopter, Facts({1: said}), now=rows.now))
+        rows.write(lambda db: late_facts.bring_facts(db, adopter, Facts({1: said}), now=rows.now))
         assert spent(rows) == 0
         rows.attempt(owner, account=KEY.fingerprint)
-        rows.write(lambda db: leases.bring_facts(db, owner, Facts({1: {"task_id": "t"}}), now=rows.now))
+        rows.write(lambda db: late_facts.bring_facts(db, owner, Facts({1: {"task_id": "t"}}), now=rows.now))
         assert rows.case(adopter).attempts[1].standing is Z.UNCERTAIN
         assert spent(rows) == PRICE
 

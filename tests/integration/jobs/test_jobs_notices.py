@@ -18,15 +18,14 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 from jobs.errors import UnknownNotice
 from jobs.intake.api_keys import create as create_key
 from jobs.machine.decisions import decide
-from jobs.machine.rows import Facts, Move, Outcome
+from jobs.machine.outcome import Facts, Move, Outcome
 from jobs.machine.states import Event, State
 from jobs.steps.bulkheads import Gates
 from jobs.steps.resources import Parts
 from jobs.steps.step import ring_if_due
-from jobs.store import leases, notices
+from jobs.store import due, leases, notices
 from jobs.store.tables import notice_tries
 from jobs.store.tables import notices as table
-from jobs.worker import sweep
 from webhooks import delivery
 
 HOOK = "https://pipeline.example/hook?token=t"
@@ -225,7 +224,7 @@ class TestOrder:
 
     def due(self, rows: Rows, limit: int = 10) -> list[str]:
         with rows.database.read() as db:
-            return [row.id for row in sweep.due_notices(db, limit=limit, now=rows.now)]
+            return [row.id for row in due.due_notices(db, limit=limit, now=rows.now)]
 
     def test_the_sweep_names_each_job_once_the_oldest_alarm_first(self, rows: Rows) -> None:
         late = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE)

@@ -13,9 +13,10 @@ from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.errors import IllegalTransition, UnknownJob
 from jobs.machine.decisions import decide
-from jobs.machine.rows import AttemptOutcome, Case, Facts, Move, Note, Outcome, Standing
+from jobs.machine.outcome import Facts, Move, Note, Outcome
+from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State
-from jobs.store import leases
+from jobs.store import attempt_rows, cases, due, history, late_facts, leases
 from jobs.store.leases import Held
 from jobs.store.tables import attempts, events, jobs, notices
 
@@ -36,7 +37,7 @@ def finish(rows: Rows, held: Held, outcome: Outcome | None = None, **more: Any) 
 
 
 def bring(rows: Rows, job_id: str, changes: Mapping[str, Any], number: int = 1) -> None:
-    rows.write(lambda db: leases.bring_facts(db, job_id, Facts({number: changes}), now=rows.now))
+    rows.write(lambda db: late_facts.bring_facts(db, job_id, Facts({number: changes}), now=rows.now))
 
 
 def news(rows: Rows, job_id: str) -> bool:
@@ -96,7 +97,7 @@ class TestClaim:
         job_id = rows.job()
         outcome = Outcome(alarm_at=NOW, moves=(Move(Event.CLAIM, 1),), job={"attempt": 1})
         held = rows.write(
-            lambda db: leases.claim(db, leases.read_case(db, job_id), holder="A", hold_s=90, now=NOW, outcome=outcome)
+            lambda db: leases.claim(db, cases.read_case(db, job_id), holder="A", hold_s=90, now=NOW, outcome=outcome)
         )
         assert held is not None
         assert held.job.state is State.SUBMITTING
@@ -106,18 +107,18 @@ class TestClaim:
 class TestDue:
     def test_a_job_is_due_when_its_alarm_has_rung_and_nobody_holds_it(self, rows: Rows) -> None:
         job = rows.case(rows.job()).job
-        assert leases.is_due(job, now=NOW)
-        assert not leases.is_due(replace(job, alarm_at=NOW + SECOND), now=NOW)
-        assert not leases.is_due(replace(job, alarm_at=None), now=NOW)
-        assert not leases.is_due(replace(job, holder="A", held_until=NOW + SECOND), now=NOW)
-        assert leases.is_due(replace(job, holder="A", held_until=NOW), now=NOW)
+        assert due.is_due(job, now=NOW)
+        assert not due.is_due(replace(job, alarm_at=NOW + SECOND), now=NOW)
+        assert not due.is_due(replace(job, alarm_at=None), now=NOW)
+        assert not due.is_due(replace(job, holder="A", held_until=NOW + SECOND), now=NOW)
+        assert due.is_due(replace(job, holder="A", held_until=NOW), now=NOW)
 
     def test_a_row_from_the_future_is_due_because_the_clock_was_set_back(self, rows: Rows) -> None:
         job = rows.case(rows.job()).job
         future = replace(job, updated_at=NOW + HOUR, alarm_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
-        assert leases.is_due(future, now=NOW)
-        assert not leases.is_due(replace(future, alarm_at=None), now=NOW)
-        assert not leases.is_due(replace(future, updated_at=NOW + 2 * SECOND), now=NOW)
+        assert due.is_due(future, now=NOW)
+        assert not due.is_due(replace(future, alarm_at=None), now=NOW)
+        assert not due.is_due(replace(future, updated_at=NOW + 2 * SECOND), now=NOW)
 
     def test_and_it_can_be_claimed(self, rows: Rows) -> None:
         job_id = rows.job(updated_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
@@ -417,7 +418,7 @@ class TestTaskIds:
     """No task id of an account is borne twice."""
 
     def settle(self, rows: Rows, case: Case, changes: dict[str, Any]) -> Facts:
-        return rows.write(lambda db: leases.settle_task_ids(db, case, Facts({1: changes}), now=rows.now))
+        return rows.write(lambda db: late_facts.settle_task_ids(db, case, Facts({1: changes}), now=rows.now))
 
     def test_a_task_id_that_nobody_bears_stands(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
@@ -522,7 +523,7 @@ def test_an_unsent_attempt_is_written_once_more_under_its_number(rows: Rows) -> 
     rows.attempt(job_id, outcome=A.NOT_SENT, error_message="no route", sends=0)
     with rows.database.read() as db:
         row = dict(db.execute(sa.select(attempts)).mappings().one())
-    rows.write(lambda db: leases.add_attempt(db, {**row, "outcome": A.OPEN, "error_message": None}))
+    rows.write(lambda db: attempt_rows.add_attempt(db, {**row, "outcome": A.OPEN, "error_message": None}))
     (only,) = rows.case(job_id).attempts.values()
     assert (only.outcome, only.error_message) == (A.OPEN, None)
 
@@ -532,7 +533,7 @@ def test_the_history_is_told_oldest_first(rows: Rows) -> None:
     with rows.database.write() as db:
         db.execute(sa.insert(events).values(job_id=job_id, at=NOW - DAY, event="later", attempt=0, detail={}))
     with rows.database.read() as db:
-        assert [line["event"] for line in leases.history(db, job_id)] == ["created", "later"]
+        assert [line["event"] for line in history.of_job(db, job_id)] == ["created", "later"]
 
 
 def test_a_half_hold_is_refused_by_the_table(rows: Rows) -> None:

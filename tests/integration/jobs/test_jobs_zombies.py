@@ -8,7 +8,8 @@ import pytest
 from benches import Gateway, rung, worker
 from rows import MINUTE, Rows
 
-from jobs.machine.rows import AttemptOutcome, Facts
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
 from jobs.providers.client import Answered, Lost, NotSent
 from jobs.steps import submission

@@ -27,7 +27,8 @@ from cases import (
 )
 
 from jobs.machine.decisions import TROUBLES_FLAGGED, decide, may_resubmit
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Outcome, Pause, Standing
+from jobs.machine.outcome import Facts, Outcome, Pause
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State
 
 A = AttemptOutcome

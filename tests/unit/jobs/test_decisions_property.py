@@ -10,7 +10,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jobs.machine.decisions import decide
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Facts, Pause, Standing
+from jobs.machine.outcome import Facts, Pause
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State, next_state
 
 A = AttemptOutcome

@@ -7,7 +7,8 @@ from typing import Any
 from cases import DAY, HOUR, MINUTE, NOW, SETTINGS, accepted, case, failed, finished, job, letter, lost, rules
 
 from jobs.machine.decisions import decide
-from jobs.machine.rows import SUSPECTED, Attempt, AttemptOutcome, Case, Facts, Outcome, Standing
+from jobs.machine.outcome import Facts, Outcome
+from jobs.machine.rows import SUSPECTED, Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.schedule import resend_at
 from jobs.machine.states import Event, State
 from jobs.providers.registry import PROVIDERS

@@ -1,0 +1,60 @@
+"""What a step learns, and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jobs.machine.states import Event
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of history that moves nothing."""
+
+    event: str
+    attempt: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A line of history that moves the job."""
+
+    event: Event
+    attempt: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A gateway's key rests. `reason` is a code of refusal: rate_limited, insufficient_credits or unauthorized."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a step has learnt, in the words of the rows: changes by attempt number, letters read, lines of history."""
+
+    attempts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    read: tuple[int, ...] = ()
+    notes: tuple[Note, ...] = ()
+    progress: int | None = None
+    # The stored video's columns of the job's row, and the attempt that made it.
+    video: Mapping[str, Any] = field(default_factory=dict)
+    pause: Pause | None = None  # what the gateway asked for, or had better be given
+    trouble: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step writes: facts, moves in order, further columns, and when the job next wants attention."""
+
+    alarm_at: datetime | None
+    moves: tuple[Move, ...] = ()
+    job: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)

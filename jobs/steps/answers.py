@@ -1,0 +1,195 @@
+"""What gateways answered, to an order or to a query, as facts on the attempts' rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.errors import BadReport
+from jobs.machine.outcome import Facts, Note, Pause
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.providers.base import Failure, Provider, Report, ReportState
+from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
+from jobs.request.generation import Mode
+from jobs.store import unknown_words
+
+CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
+KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """One query that a case asks for. `candidate`: a task id that only a callback has named so far."""
+
+    attempt: Attempt
+    task_id: str
+    candidate: bool
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of an inquiry: a report, or the reason why there is none.
+
+    `final`: asking again changes nothing. `asked`: False where the budget did not reach so far this time.
+    """
+
+    inquiry: Inquiry
+    report: Report | None
+    word: str | None  # a short name of what was said, to tell changes by
+    detail: Mapping[str, Any]
+    final: bool = True
+    asked: bool = True
+
+
+def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], now: datetime) -> Facts:
+    """What a round of replies says about the attempts; pure."""
+    unread = {letter.attempt for letter in case.unread}
+    waiting = {reply.inquiry.attempt.number for reply in replies if not reply.final}
+    changes: dict[int, dict[str, Any]] = {}
+    notes: list[Note] = []
+    progress = None
+    for reply in replies:
+        attempt = reply.inquiry.attempt
+        number = attempt.number
+        said = changes.setdefault(number, {})
+        report = reply.report
+        if report is not None and reply.inquiry.candidate:
+            if "task_id" in said:
+                continue
+            if reason := _misfit(report, reply.inquiry, case, providers[attempt.provider]):
+                said["rejected_task_ids"] = [
+                    *said.get("rejected_task_ids", attempt.rejected_task_ids),
+                    reply.inquiry.task_id,
+                ]
+                notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
+                continue
+            said |= {"task_id": reply.inquiry.task_id, "adopted": True}
+            said |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
+            notes.append(Note("task_adopted", number, {"task_id": reply.inquiry.task_id}))
+        if report is not None:
+            by = "callback" if number in unread else "poll"
+            said |= _verdict(attempt, report, providers[attempt.provider], by, now)
+            if number == case.job.attempt:
+                progress = report.progress
+        if reply.word != attempt.last_word:
+            said["last_word"] = reply.word
+            if reply.detail:
+                notes.append(Note("gateway_said", number, {"word": reply.word, **reply.detail}))
+                if report is not None and not report.word_known:
+                    strange = {"provider": attempt.provider, "word": report.word}
+                    notes.append(Note(unknown_words.EVENT, number, strange))
+    read = tuple(letter.id for letter in case.unread if letter.attempt not in waiting)
+    unanswered = {reply.inquiry.attempt.number for reply in replies if reply.asked and not reply.final}
+    trouble = bool(unanswered & (unread | {case.job.attempt}))
+    return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
+
+
+def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now: datetime) -> dict[str, Any]:
+    """The changes that a report makes on its attempt's row."""
+    if report.state is ReportState.FINISHED and report.link is not None:
+        if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
+            return {"link": report.link}
+        finished = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
+        money = _money(report, provider)
+        return {**finished, **money, "link": report.link, "finished_at": _believable(report, attempt, now)}
+    if report.state is ReportState.FAILED and report.failure is not None:
+        if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
+            return {}
+        # A gateway that refunds failures and yet tells a cost contradicts itself: a person must look.
+        kept = report.cost is not None and report.cost > 0
+        standing = Standing.REFUNDED if provider.refunds_failures and not kept else Standing.UNCERTAIN
+        failed = {"outcome": AttemptOutcome.FAILED, "standing": standing, "news_by": by, **_money(report, provider)}
+        return {**failed, **error_columns(report.failure)}
+    return {"last_unfinished_at": now} if attempt.is_open else {}
+
+
+def _money(report: Report, provider: Provider) -> dict[str, Any]:
+    """What the gateway says that it took; nothing where it does not say."""
+    if report.cost is None:
+        return {}
+    return {"reported_credits": report.cost, "reported_usd": provider.in_usd(report.cost)}
+
+
+def _believable(report: Report, attempt: Attempt, now: datetime) -> datetime | None:
+    """When the gateway finished, by its own clock; None if that was before the task or is in the future."""
+    at = report.finished_at
+    return at if at is not None and attempt.created_at - CLOCK_TOLERANCE <= at <= now else None
+
+
+def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider) -> str | None:
+    """Why a task that a callback named cannot be this attempt's; None when nothing speaks against it."""
+    if report.created_at is not None and report.created_at < inquiry.attempt.created_at - CLOCK_TOLERANCE:
+        return "the task is older than the attempt"
+    ability = provider.abilities.get(Mode(case.job.mode))
+    model = ability.model if ability else None
+    if report.model is not None and model is not None and report.model.lower() != model.lower():
+        return f"the task's model is {report.model}, not {model}"
+    return None
+
+
+def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: Answered | NotSent | Lost) -> Reply:
+    """A query's answer in our words; pure. Garbage moves nothing and stands in the history, cut and masked."""
+    if not isinstance(answer, Answered):
+        return Reply(inquiry, None, "unreachable", {"reason": answer.reason}, final=False)
+    raw = {"status": answer.status, "body": answer_for_history(answer, account=account)}
+    if answer.status >= 300:
+        final = answer.status < 500 and answer.status not in KEY_TROUBLES
+        return Reply(inquiry, None, f"http_{answer.status}", raw, final)
+    try:
+        report = provider.read_report(json_body(answer.body))
+    except BadReport as e:
+        return Reply(inquiry, None, "unreadable", {"reason": str(e)[:500], **raw}, final=False)
+    if report.task_id is not None and report.task_id != inquiry.task_id:
+        return Reply(inquiry, None, "another_task", raw, final=False)
+    if not report.word_known:
+        return Reply(inquiry, report, f"unknown:{report.word}"[:64], raw)
+    if report.state is ReportState.FINISHED and report.link is None:
+        return Reply(inquiry, report, "finished_without_link", raw)
+    return Reply(inquiry, report, report.state.value, {})
+
+
+def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: Answered | NotSent | Lost) -> Facts:
+    """What a submit's answer says. Anything that is neither acceptance nor a documented refusal is lost."""
+    number = attempt.number
+    if isinstance(answer, NotSent):
+        unsent = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
+        return Facts({number: {**unsent, "error_message": answer.reason}}, trouble=True)
+    if isinstance(answer, Lost):
+        return _lost(number, {"reason": answer.reason})
+    try:
+        body = json_body(answer.body)
+        acceptance = provider.read_acceptance(answer.status, body)
+    except BadReport:
+        body = _json_or_none(answer)
+    else:
+        return Facts({number: {"task_id": acceptance.task_id}})
+    said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
+    refusal = provider.read_refusal(answer.status, answer.headers, body)
+    if refusal is None:
+        return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
+    failure = refusal.failure
+    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
+    pause = None if refusal.pause_s is None else Pause(failure.code, refusal.pause_s)
+    return Facts({number: refused}, notes=(Note("refused", number, said),), pause=pause)
+
+
+def error_columns(failure: Failure) -> dict[str, Any]:
+    return {
+        "error_code": failure.code,
+        "error_message": failure.message,
+        "error_retryable": failure.retryable,
+        "error_said": failure.said,
+    }
+
+
+def _lost(number: int, detail: Mapping[str, Any]) -> Facts:
+    return Facts({number: {"standing": Standing.UNCERTAIN}}, notes=(Note("answer_lost", number, detail),))
+
+
+def _json_or_none(answer: Answered) -> Any:
+    try:
+        return json_body(answer.body)
+    except BadReport:
+        return None

@@ -1,0 +1,35 @@
+"""The rows of `attempts`: made, changed and read in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing, with_times
+from jobs.store import spending
+from jobs.store.tables import attempts
+
+
+def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
+    """A new attempt, or the same one once more when it was provably not sent."""
+    row = sa.and_(attempts.c.job_id == values["job_id"], attempts.c.number == values["number"])
+    if not db.execute(sa.update(attempts).where(row).values(**values)).rowcount:
+        db.execute(sa.insert(attempts).values(**values))
+
+
+def change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[str, Any], now: datetime) -> None:
+    """Write changes with the times that they imply, and settle the day's spending with them."""
+    values = with_times(spending.settle(db, job_id, number, changes), now)
+    if values:
+        row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
+        db.execute(sa.update(attempts).where(row).values(**values))
+
+
+def attempt_of(row: RowMapping) -> Attempt:
+    """An attempt's row as a value; further columns are left out."""
+    values = {name: row[name] for name in Attempt.__dataclass_fields__}
+    return Attempt(**{**values, "outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])})

@@ -1,0 +1,66 @@
+"""Jobs with their attempts and callbacks, as steps and views read them; and the row of a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from jobs.errors import UnknownJob
+from jobs.machine.rows import Attempt, Case, Job, Letter
+from jobs.machine.states import State
+from jobs.store.attempt_rows import attempt_of
+from jobs.store.tables import attempts, inbox, jobs
+
+# Reading a case is what every step does most; a statement that is built once is not analysed again each time.
+_NEW_JOB = sa.insert(jobs)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
+_ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
+_LETTERS = (
+    sa.select(inbox.c.job_id, *[inbox.c[name] for name in Letter.__dataclass_fields__])
+    .where(inbox.c.job_id.in_(_IDS))
+    .order_by(inbox.c.id)
+)
+
+
+def read_case(db: Connection, job_id: str) -> Case:
+    """A job with its attempts and letters. Raises UnknownJob."""
+    found = read_cases(db, [job_id])
+    if not found:
+        raise UnknownJob(f"No job {job_id}.")
+    return found[0]
+
+
+def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
+    """The jobs of these ids that there are, in this order, with their attempts and letters."""
+    cases = read_shown(db, job_ids)
+    letters: dict[str, list[Letter]] = {case.job.id: [] for case in cases}
+    for job_id, *values in db.execute(_LETTERS, {"ids": list(job_ids)}):
+        if job_id in letters:  # the inbox also keeps those of jobs that are not here
+            letters[job_id].append(Letter(*values))
+    return [replace(case, letters=tuple(letters[case.job.id])) for case in cases]
+
+
+def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
+    """As `read_cases`, for views: without the letters, which no view shows."""
+    chosen = {"ids": list(job_ids)}
+    rows = {row["id"]: row for row in db.execute(_JOBS, chosen).mappings()}
+    tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}
+    for row in db.execute(_ATTEMPTS, chosen).mappings():
+        tries[row["job_id"]][row["number"]] = attempt_of(row)
+    return [Case(_job(rows[job_id]), tries[job_id], ()) for job_id in job_ids if job_id in rows]
+
+
+def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
+    """A new job, of which nothing else is known yet. Columns that are left out are NULL."""
+    row = {**dict.fromkeys(Job.__dataclass_fields__), **values}
+    db.execute(_NEW_JOB, row)
+    return Case(Job(**row), {}, ())
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(**{**row, "state": State(row["state"])})

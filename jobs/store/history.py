@@ -1,0 +1,43 @@
+"""A job's history: a line for every move, and for every fact worth one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from jobs.machine.outcome import Move, Note
+from jobs.machine.states import State
+from jobs.store import unknown_words
+from jobs.store.tables import events
+
+
+def of_job(db: Connection, job_id: str) -> list[RowMapping]:
+    """Every line of a job's history, oldest first."""
+    return list(db.execute(sa.select(events).where(events.c.job_id == job_id).order_by(events.c.id)).mappings())
+
+
+def write_notes(db: Connection, job_id: str, notes: Iterable[Note], now: datetime) -> None:
+    """Write lines that move nothing; unknown status words among them are counted."""
+    notes = tuple(notes)
+    if notes:
+        db.execute(sa.insert(events), [line(job_id, note, now) for note in notes])
+        unknown_words.count(db, notes, now=now)
+
+
+def line(
+    job_id: str, said: Note | Move, now: datetime, before: State | None = None, after: State | None = None
+) -> dict[str, Any]:
+    """The row of one line."""
+    return {
+        "job_id": job_id,
+        "at": now,
+        "event": str(said.event),
+        "attempt": said.attempt,
+        "from_state": before,
+        "to_state": after,
+        "detail": dict(said.detail),
+    }

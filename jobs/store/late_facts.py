@@ -1,0 +1,119 @@
+"""What was learnt without a hold, and to whom a task id belongs that two attempts claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine.outcome import Facts, Note
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.states import State
+from jobs.store.attempt_rows import attempt_of, change_attempt
+from jobs.store.cases import read_case
+from jobs.store.history import write_notes
+from jobs.store.leases import bring_news
+from jobs.store.tables import attempts, jobs
+
+OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
+WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED})
+
+
+def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> None:
+    """Write what was learnt without a hold on the attempts' rows, and bring it as news.
+
+    A closed attempt keeps its last word, with three exceptions: a task id that it does not have yet opens it again
+    (there is somebody to ask now), a finished video outweighs a failure, and one that a slow PUT has stored after all
+    is there to be found.
+    """
+    # What is written here rests on what is read here, and no version guards it.
+    db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    case = read_case(db, job_id)
+    facts = settle_task_ids(db, case, facts, now=now)
+    notes = list(facts.notes)
+    for number, changes in facts.attempts.items():
+        attempt, task_id = case.attempts[number], changes.get("task_id")
+        if attempt.is_open:
+            # "Not sent" and "refused" are said of one POST; another may have gone out since, under the same key.
+            unsaid = changes.get("outcome") in OF_ONE_POST and (attempt.sends > 1 or attempt.task_id)
+            if not unsaid:
+                change_attempt(db, job_id, number, changes, now)
+        elif task_id and task_id != attempt.task_id:
+            notes.append(Note("late_answer", number, {"task_id": task_id}))
+            if attempt.outcome is AttemptOutcome.DELIVERED:
+                db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(flagged="foreign_task"))
+                continue
+            again = {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None, "adopted": False}
+            change_attempt(db, job_id, number, {**changes, **again}, now)
+            _wake_ended(db, job_id, now)
+        elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.outcome in WITHOUT_VIDEO:
+            change_attempt(db, job_id, number, changes, now)
+            _wake_ended(db, job_id, now)
+        elif changes.get("outcome") is AttemptOutcome.DELIVERED and attempt.outcome is AttemptOutcome.UNDELIVERED:
+            change_attempt(db, job_id, number, {"outcome": AttemptOutcome.FINISHED}, now)
+            _wake_ended(db, job_id, now)
+    write_notes(db, job_id, notes, now)
+    bring_news(db, job_id, now=now)
+
+
+def settle_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
+    """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess."""
+    settled = dict(facts.attempts)
+    notes = list(facts.notes)
+    for number, changes in facts.attempts.items():
+        task_id = changes.get("task_id")
+        bearer = _bearer_of(db, case.attempts[number], task_id) if task_id else None
+        if task_id is None or bearer is None:
+            continue
+        if bearer.adopted and not changes.get("adopted"):
+            _take_back(db, bearer, task_id, now=now)
+            continue
+        rejected = [*case.attempts[number].rejected_task_ids, task_id]
+        settled[number] = {"rejected_task_ids": rejected, "lost_at": case.attempts[number].lost_at or now}
+        notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
+    return replace(facts, attempts=settled, notes=tuple(notes))
+
+
+def _bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
+    """The other attempt that bears this task id of the same account, if there is one."""
+    found = db.execute(
+        sa.select(attempts).where(
+            attempts.c.provider == attempt.provider,
+            attempts.c.account == attempt.account,
+            attempts.c.task_id == task_id,
+            sa.or_(attempts.c.job_id != attempt.job_id, attempts.c.number != attempt.number),
+        )
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else attempt_of(row)
+
+
+def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime) -> None:
+    """An adopted task id turns out to be the answer to another attempt's submit: its adopter gives it up.
+
+    Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
+    """
+    given_up = {
+        "task_id": None,
+        "adopted": False,
+        "rejected_task_ids": [*adopter.rejected_task_ids, task_id],
+        "outcome": AttemptOutcome.OPEN,
+        "standing": Standing.UNCERTAIN,
+        "accepted_at": None,
+        "finished_at": None,
+        "link": None,
+        "closed_at": None,
+    }
+    change_attempt(db, adopter.job_id, adopter.number, given_up, now)
+    write_notes(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)
+    settled = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
+    db.execute(sa.update(jobs).where(settled).values(flagged="foreign_task"))
+    _wake_ended(db, adopter.job_id, now)
+    bring_news(db, adopter.job_id, now=now)
+
+
+def _wake_ended(db: Connection, job_id: str, now: datetime) -> None:
+    """An ended job that was settled has something to look at again."""
+    db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
