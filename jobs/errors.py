@@ -29,7 +29,7 @@ class UnknownCallback(JobsError):
     """No kept callback has this id."""
 
 
-class Settled(JobsError):
+class NothingOpen(JobsError):
     """A job has ended, and nothing of it is open: no news can matter to it."""
 
 

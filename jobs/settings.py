@@ -21,14 +21,14 @@ from jobs.request.generation import RESOLUTIONS, Mode
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
-    "SUBMIT_HOLD_S": (90, "how long a submitting worker is believed to be alive; more than the deadline"),
+    "SUBMIT_LEASE_S": (90, "how long a submitting worker is believed to be alive; more than the deadline"),
     "QUERY_DEADLINE_S": (20, "whole time that a query may take"),
-    "QUERY_HOLD_S": (45, "how long a querying worker is believed to be alive; more than the deadline"),
+    "QUERY_LEASE_S": (45, "how long a querying worker is believed to be alive; more than the deadline"),
     "TRANSFER_DEADLINE_S": (900, "whole time that a download may take"),
     "TRANSFER_STALL_S": (30, "a download slower than 64 KiB/s over this time is given up"),
-    "TRANSFER_HOLD_S": (90, "how long a transferring worker is believed to be alive; pushed every third of it"),
+    "TRANSFER_LEASE_S": (90, "how long a transferring worker is believed to be alive; renewed every third of it"),
     "NOTICE_DEADLINE_S": (15, "whole time that a notice may take"),
-    "NOTICE_HOLD_S": (30, "how long a notifying worker is believed to be alive; more than the deadline"),
+    "NOTICE_LEASE_S": (30, "how long a notifying worker is believed to be alive; more than the deadline"),
     "SWEEP_INTERVAL_S": (10, "how often what is due is looked for"),
     "POLL_INTERVAL_S": (0, "seconds between queries of a running task; 0: each gateway's own advice"),
     "OVERDUE_POLL_S": (60, "seconds between queries of an overdue task"),
@@ -60,10 +60,13 @@ INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER
                       "API_REQUESTS_PER_MIN", "MAX_BODY_BYTES", "MAX_INBOX_ROWS", "MAX_VIDEO_BYTES"})  # fmt: skip
 MAY_BE_ZERO = frozenset({"POLL_INTERVAL_S", "LIFE_S"})
 LONGER_THAN = [
-    ("SUBMIT_HOLD_S", "SUBMIT_DEADLINE_S"),
-    ("QUERY_HOLD_S", "QUERY_DEADLINE_S"),
-    ("NOTICE_HOLD_S", "NOTICE_DEADLINE_S"),
+    ("SUBMIT_LEASE_S", "SUBMIT_DEADLINE_S"),
+    ("QUERY_LEASE_S", "QUERY_DEADLINE_S"),
+    ("NOTICE_LEASE_S", "NOTICE_DEADLINE_S"),
 ]
+GOING = {
+    f"{step}_LEASE_S": f"{step}_HOLD_S" for step in ("SUBMIT", "QUERY", "TRANSFER", "NOTICE")
+}  # new name → old one
 STALL_BYTES_PER_S = 64 * 1024
 LONGEST_URL = 255
 
@@ -91,14 +94,14 @@ class Settings:
     terms: Mapping[str, Terms]  # by provider, every one of them
     allow_private_addresses: bool
     submit_deadline_s: float
-    submit_hold_s: float
+    submit_lease_s: float
     query_deadline_s: float
-    query_hold_s: float
+    query_lease_s: float
     transfer_deadline_s: float
     transfer_stall_s: float
-    transfer_hold_s: float
+    transfer_lease_s: float
     notice_deadline_s: float
-    notice_hold_s: float
+    notice_lease_s: float
     sweep_interval_s: float
     poll_interval_s: float
     overdue_poll_s: float
@@ -188,7 +191,7 @@ class _Reader:
 
     def number(self, name: str) -> float | int:
         default, _ = NUMBERS[name]
-        raw = self.text(f"RUSHES_{name}")
+        raw = self._under_either_name(f"RUSHES_{name}", f"RUSHES_{GOING[name]}" if name in GOING else None)
         kind: Callable[[str], float] = int if name in INTEGERS else float
         try:
             value = default if raw is None else kind(raw)
@@ -199,6 +202,13 @@ class _Reader:
             self.fault(f"RUSHES_{name} is {raw!r}, not a number {least}; example: RUSHES_{name}={default:.15g}")
             value = default
         return int(value) if name in INTEGERS else float(value)
+
+    def _under_either_name(self, name: str, going: str | None) -> str | None:
+        """A variable that may still be set under the name that it had before."""
+        value, old = self.text(name), self.text(going) if going else None
+        if value is not None and old is not None:
+            self.fault(f"{name} and {going}, its old name, are both set; keep {name}.")
+        return old if value is None else value
 
     def amount(self, name: str, example: str) -> float | None:
         """A sum of money in US dollars; None where nothing is set."""

@@ -7,7 +7,7 @@ from flask import Flask
 from jobs.broker import ringing_app
 from jobs.errors import BadSettings
 from jobs.intake.key_uses import KeyUses
-from jobs.intake.orders import Intake
+from jobs.intake.new_jobs import Intake
 from jobs.logs import configure, hide
 from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread

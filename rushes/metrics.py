@@ -88,7 +88,7 @@ def _families(
 
 def _oldest_alarm(db: Connection, state: State, now: datetime) -> datetime | None:
     """The alarm that rang first, of the jobs in a state that nobody holds. One look into the index."""
-    free = sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)
+    free = sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)
     rung = sa.select(jobs.c.alarm_at).where(jobs.c.state == state.value, jobs.c.alarm_at <= now, free)
     found: datetime | None = db.execute(rung.order_by(jobs.c.alarm_at).limit(1)).scalar_one_or_none()
     return found

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.store.notices import is_due
 from jobs.store.tables import Instant, notice_tries, notices
 from jobs.worker.sweep import NOTIFY
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class _HeldNotice:
+class _LeasedNotice:
     """A notice that we may send, as it was when we took it, and since when."""
 
     row: RowMapping
@@ -41,31 +41,31 @@ class _HeldNotice:
     at: datetime
 
 
-def notify(job_id: str, parts: Parts) -> None:
+def notify(job_id: str, resources: Resources) -> None:
     """Send a job's due notices in the order of their sequence numbers, until one fails.
 
     A failed one waits for its next time, and keeps back none of those after it: they are rung for once more, behind
     what others wait for. A receiver that keeps its share of this process's threads busy gets its notices later.
     """
     for _ in range(AT_A_TIME):
-        url = _next_url(job_id, parts)
+        url = _next_url(job_id, resources)
         if url is None:
             return
-        with parts.gates.enter(_receiver(url), "notice") as come_back_in:
+        with resources.bulkheads.enter(_receiver(url), "notice") as come_back_in:
             if come_back_in:
-                _put_off(job_id, come_back_in, parts)
+                _put_off(job_id, come_back_in, resources)
                 return
-            held = _claim_next(job_id, parts)
-            if held is None:
+            lease = _claim_next(job_id, resources)
+            if lease is None:
                 return
-            if not _deliver(held, parts):
+            if not _deliver(lease, resources):
                 break
-    parts.ringer.ring(NOTIFY, job_id)
+    resources.ringer.ring(NOTIFY, job_id)
 
 
-def _next_url(job_id: str, parts: Parts) -> str | None:
-    with parts.database.read() as db:
-        row = db.execute(_next_due(job_id, parts.database.clock(db))).mappings().one_or_none()
+def _next_url(job_id: str, resources: Resources) -> str | None:
+    with resources.database.read() as db:
+        row = db.execute(_next_due(job_id, resources.database.clock(db))).mappings().one_or_none()
     return None if row is None else str(row["url"])
 
 
@@ -77,10 +77,10 @@ def _receiver(url: str) -> str:
         return url
 
 
-def _put_off(job_id: str, seconds: float, parts: Parts) -> None:
+def _put_off(job_id: str, seconds: float, resources: Resources) -> None:
     """All that is due of the job, so that it still goes out in order."""
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         later = {"alarm_at": now + timedelta(seconds=seconds), "version": notices.c.version + 1}
         db.execute(sa.update(notices).where(notices.c.job_id == job_id, is_due(now)).values(**later))
 
@@ -90,45 +90,45 @@ def _next_due(job_id: str, now: datetime) -> sa.Select[Any]:
     return due.order_by(notices.c.sequence).limit(1)
 
 
-def _claim_next(job_id: str, parts: Parts) -> _HeldNotice | None:
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+def _claim_next(job_id: str, resources: Resources) -> _LeasedNotice | None:
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         row = db.execute(_next_due(job_id, now)).mappings().one_or_none()
         if row is None:
             return None
-        holder = parts.holder()
-        hold = {"holder": holder, "held_until": now + timedelta(seconds=parts.settings.notice_hold_s)}
+        holder = resources.new_lease_holder()
+        taken = {"lease_holder": holder, "leased_until": now + timedelta(seconds=resources.settings.notice_lease_s)}
         same = sa.and_(notices.c.id == row["id"], notices.c.version == row["version"])
-        if not db.execute(sa.update(notices).where(same).values(**hold, version=row["version"] + 1)).rowcount:
+        if not db.execute(sa.update(notices).where(same).values(**taken, version=row["version"] + 1)).rowcount:
             return None
-        return _HeldNotice(row, holder, now)
+        return _LeasedNotice(row, holder, now)
 
 
-def _deliver(held: _HeldNotice, parts: Parts) -> bool:
+def _deliver(lease: _LeasedNotice, resources: Resources) -> bool:
     """One try, kept with the notice. False: it failed."""
-    began = parts.monotonic()
+    began = resources.monotonic()
     try:
-        status = _send(held.row, parts)
+        status = _send(lease.row, resources)
     except WebhooksError as e:
         error = e
     except Exception as e:  # a notice that cannot be sent at all must not be tried every half minute for ever
-        log.exception("notice_raised", job=held.row["job_id"])
+        log.exception("notice_raised", job=lease.row["job_id"])
         error = NoticeUndelivered(type(e).__name__)
     else:
-        _delivered(held, status, parts.monotonic() - began, parts)
+        _delivered(lease, status, resources.monotonic() - began, resources)
         return True
-    _undelivered(held, error, parts.monotonic() - began, parts)
+    _undelivered(lease, error, resources.monotonic() - began, resources)
     return False
 
 
-def _send(row: RowMapping, parts: Parts) -> int:
+def _send(row: RowMapping, resources: Resources) -> int:
     """One POST. Raises NoticeRefused, NoticeUndelivered."""
-    if not parts.settings.notice_secrets:
+    if not resources.settings.notice_secrets:
         raise NoticeUndelivered("nothing to sign it with: set RUSHES_NOTICE_SECRETS")
     body = json.dumps(row["body"], ensure_ascii=False, separators=(",", ":"))
-    with parts.database.read() as db:
-        now = parts.database.clock(db)
-    signatures = [Webhook(secret).sign(row["id"], now, body) for secret in parts.settings.notice_secrets]
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    signatures = [Webhook(secret).sign(row["id"], now, body) for secret in resources.settings.notice_secrets]
     headers = {
         "content-type": "application/json",
         "user-agent": "Rushes",
@@ -136,15 +136,15 @@ def _send(row: RowMapping, parts: Parts) -> int:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-    deadline_s = parts.settings.notice_deadline_s
+    deadline_s = resources.settings.notice_deadline_s
     switch = Switch()
     timer = threading.Timer(deadline_s, switch.cut)  # a socket's own timeout never ends an answer that drips
     timer.start()
     try:
-        check_url(row["url"], allow_private=parts.settings.allow_private_addresses)
+        check_url(row["url"], allow_private=resources.settings.allow_private_addresses)
         with (
             switch.watching(),
-            parts.session.post(
+            resources.session.post(
                 row["url"],
                 data=body.encode(),
                 headers=headers,
@@ -163,42 +163,42 @@ def _send(row: RowMapping, parts: Parts) -> int:
     return status
 
 
-def _delivered(held: _HeldNotice, status: int, took_s: float, parts: Parts) -> None:
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Resources) -> None:
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         delivered = {"last_status": status, "last_error": None, "delivered_at": now}
-        _finish(db, held, delivered, alarm_at=None)
-        _keep_try(db, held, took_s, status=status, error=None)
+        _finish(db, lease, delivered, alarm_at=None)
+        _keep_try(db, lease, took_s, status=status, error=None)
 
 
-def _undelivered(held: _HeldNotice, error: WebhooksError, took_s: float, parts: Parts) -> None:
-    tries = held.row["tries"]
+def _undelivered(lease: _LeasedNotice, error: WebhooksError, took_s: float, resources: Resources) -> None:
+    tries = lease.row["tries"]
     status = error.status if isinstance(error, NoticeRefused) else None
-    log.warning("notice_undelivered", job=held.row["job_id"], url=masked(held.row["url"]), reason=str(error))
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+    log.warning("notice_undelivered", job=lease.row["job_id"], url=masked(lease.row["url"]), reason=str(error))
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         alarm_at: datetime | None = None
         if tries < len(TIMETABLE) and status != GONE:
-            pause_s = parts.jitter(TIMETABLE[tries] * parts.settings.notice_unit_s)
+            pause_s = resources.jitter(TIMETABLE[tries] * resources.settings.notice_unit_s)
             alarm_at = now + timedelta(seconds=pause_s)
-        _finish(db, held, {"last_status": status, "last_error": str(error)}, alarm_at=alarm_at)
-        _keep_try(db, held, took_s, status=status, error=None if status else str(error))
+        _finish(db, lease, {"last_status": status, "last_error": str(error)}, alarm_at=alarm_at)
+        _keep_try(db, lease, took_s, status=status, error=None if status else str(error))
 
 
-def _finish(db: Connection, held: _HeldNotice, values: dict[str, Any], *, alarm_at: datetime | None) -> None:
-    """Let go of the hold, if it is ours still. A replay that came meanwhile keeps its alarm."""
-    ours = sa.and_(notices.c.id == held.row["id"], notices.c.holder == held.holder)
-    unmoved = notices.c.version == held.row["version"] + 1
+def _finish(db: Connection, lease: _LeasedNotice, values: dict[str, Any], *, alarm_at: datetime | None) -> None:
+    """Let go of the lease, if it is ours still. A replay that came meanwhile keeps its alarm."""
+    ours = sa.and_(notices.c.id == lease.row["id"], notices.c.lease_holder == lease.holder)
+    unmoved = notices.c.version == lease.row["version"] + 1
     values |= {"alarm_at": sa.case((unmoved, sa.literal(alarm_at, Instant)), else_=notices.c.alarm_at)}
-    free = {"holder": None, "held_until": None, "version": notices.c.version + 1, "tries": notices.c.tries + 1}
+    free = {"lease_holder": None, "leased_until": None, "version": notices.c.version + 1, "tries": notices.c.tries + 1}
     db.execute(sa.update(notices).where(ours).values(**values, **free))
 
 
-def _keep_try(db: Connection, held: _HeldNotice, took_s: float, *, status: int | None, error: str | None) -> None:
-    """A try under a hold that was lost meanwhile happened all the same."""
-    notice_id = held.row["id"]
+def _keep_try(db: Connection, lease: _LeasedNotice, took_s: float, *, status: int | None, error: str | None) -> None:
+    """A try under a lease that was lost meanwhile happened all the same."""
+    notice_id = lease.row["id"]
     db.execute(sa.select(notices.c.id).where(notices.c.id == notice_id).with_for_update())  # one number to each
     before = sa.select(sa.func.count()).where(notice_tries.c.notice_id == notice_id)
     number = db.execute(before).scalar_one() + 1
-    told = {"at": held.at, "status": status, "error": error, "took_s": round(took_s, 3)}
+    told = {"at": lease.at, "status": status, "error": error, "took_s": round(took_s, 3)}
     db.execute(sa.insert(notice_tries).values(notice_id=notice_id, number=number, **told))

@@ -14,4 +14,4 @@ from webhooks import delivery
 def notify(job_id: str) -> None:
     process = working()
     with process.watchdog.watching(NOTIFY):
-        guarded(NOTIFY, job_id, process.parts, delivery.notify)
+        guarded(NOTIFY, job_id, process.resources, delivery.notify)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
-from jobs.intake.orders import Intake
+from jobs.intake.new_jobs import Intake
 from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
@@ -44,7 +44,7 @@ def retry(job_id: str, intake: Intake, *, accept_double_charge: bool = False) ->
 
 
 def _grant(job_id: str, judge: _Judge, intake: Intake) -> Case:
-    """Judge the row as it stands, and write. A wish never touches a hold: the holder reads again, as with any news."""
+    """Judge the row as it stands, and write. A wish never touches a lease: the holder reads again, as with any news."""
     while True:
         with intake.database.write() as db:
             case = cases.read_case(db, job_id)
@@ -115,7 +115,7 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
 
 
 def _is_forgotten(attempt: Attempt) -> bool:
-    return attempt.is_suspected and attempt.is_open
+    return attempt.is_forgotten and attempt.is_open
 
 
 def _refuse_if_paid(case: Case) -> None:

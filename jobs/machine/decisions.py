@@ -1,7 +1,7 @@
 """What the facts on a job's rows amount to. Pure: (case, facts, now) in, an outcome out.
 
 Every step first learns facts, and then asks here. So it does not matter who brought a fact (our own answer, a query, a
-worker that had lost its hold): the same facts always move a job the same way.
+worker that had lost its lease): the same facts always move a job the same way.
 """
 
 from __future__ import annotations
@@ -79,16 +79,16 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
 
 def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
-    letters = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.letters)
-    return Case(case.job, attempts, letters)
+    callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
+    return Case(case.job, attempts, callbacks)
 
 
 def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
     closed: dict[int, Mapping[str, Any]] = {}
     for number, attempt in _with_facts(case, facts, now).attempts.items():
-        resting = number == case.job.attempt and case.job.state not in ENDED
-        if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
+        cooling = number == case.job.attempt and case.job.state not in ENDED
+        if attempt.is_open and not cooling and now >= schedule.life_end(attempt, rules.settings, rules.providers):
             standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
             closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
     return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
@@ -98,10 +98,11 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
     if known := _known_elsewhere(case, rules):
         return known
-    suspected = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
-    if suspected is not None:
+    forgotten = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
+    if forgotten is not None:
         uncertain = {"standing": Standing.UNCERTAIN}
-        return turn_of(E.RESTORE, suspected, {"flagged": None}, uncertain, detail=suspected.request)
+        since = {"suspected_since": forgotten.created_at.isoformat()}
+        return turn_of(E.RESTORE, forgotten, {"flagged": None}, uncertain, detail=since)
     if now < case.job.start_by:
         return None
     return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
@@ -116,12 +117,12 @@ def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
 
 
 def _is_unheeded(attempt: Attempt) -> bool:
-    """Whether an order is suspected and no decision rests on that yet."""
-    return attempt.is_suspected and attempt.standing is Standing.NONE
+    """Whether an attempt may have been made and no decision rests on that yet."""
+    return attempt.is_forgotten and attempt.standing is Standing.NONE
 
 
 def _never_heard_of(attempt: Attempt, case: Case) -> bool:
-    return _is_unheeded(attempt) and all(letter.attempt != attempt.number for letter in case.letters)
+    return _is_unheeded(attempt) and all(callback.attempt != attempt.number for callback in case.callbacks)
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -151,7 +152,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is not None:
         return _accepted(case, attempt, now)
-    if attempt.is_suspected and (known := _known_elsewhere(case, rules)):
+    if attempt.is_forgotten and (known := _known_elsewhere(case, rules)):
         return known
     if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
         return _unknown_forever(attempt, now)
@@ -238,7 +239,7 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
         return turn_of(E.CANCEL, attempt, detail=detail)
     bought = sum(a.accepted_at is not None for a in case.attempts.values())
     # Whoever made an order that we have forgotten may have made the next one as well.
-    again = bool(attempt.error_retryable) and not attempt.is_suspected
+    again = bool(attempt.error_retryable) and not attempt.is_forgotten
     again = again and bought < rules.settings.max_attempts and bool(rules.remaining(case))
     if again or _waiting_proof(case):
         return turn_of(
@@ -314,8 +315,8 @@ def _alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | 
     job, attempt = case.job, case.current
     trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
-    pause = now + timedelta(seconds=facts.pause.seconds) if facts.pause and not elsewhere else now
-    floor = max(trouble, pause)
+    cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
+    floor = max(trouble, cooled)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, now, rules)
     if case.unread or attempt is None or job.state in (S.QUEUED, S.ARCHIVING):

@@ -12,7 +12,7 @@ from jobs.machine.states import ENDED, State
 NOT_LOOKED_AT = "no worker has looked at it yet"
 
 
-def job_view(case: Case, position: int | None = None) -> dict[str, Any]:
+def job_json(case: Case, position: int | None = None) -> dict[str, Any]:
     """The whole job as JSON values; times are ISO 8601 in UTC. `position`: its place in line."""
     job, current = case.job, case.current
     return {

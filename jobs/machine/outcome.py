@@ -29,7 +29,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Pause:
+class Cooldown:
     """A gateway's key rests. `reason` is a code of refusal: rate_limited, insufficient_credits or unauthorized."""
 
     reason: str
@@ -38,7 +38,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a step has learnt, in the words of the rows: changes by attempt number, letters read, lines of history."""
+    """What a step has learnt, in the words of the rows: changes by attempt number, callbacks read, lines of history."""
 
     attempts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     read: tuple[int, ...] = ()
@@ -46,7 +46,7 @@ class Facts:
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.
     video: Mapping[str, Any] = field(default_factory=dict)
-    pause: Pause | None = None  # what the gateway asked for, or had better be given
+    cooldown: Cooldown | None = None  # what the gateway asked for, or had better be given
     trouble: bool = False
 
 

@@ -10,9 +10,6 @@ from typing import Any
 
 from jobs.machine.states import State
 
-# Stands in place of the request that an order was sent with, where nobody kept it: since when it may have been made.
-SUSPECTED = "suspected_since"
-
 
 class AttemptOutcome(StrEnum):
     OPEN = "open"  # no last word on it yet
@@ -23,6 +20,14 @@ class AttemptOutcome(StrEnum):
     DELIVERED = "delivered"  # and it is in the bucket
     UNDELIVERED = "undelivered"  # paid for, and its link is dead
     EXPIRED = "expired"  # the window or its life is over without a word
+
+
+class Origin(StrEnum):
+    """How we know of an attempt."""
+
+    ORDERED = "ordered"  # we sent it, or were about to
+    FORGOTTEN = "forgotten"  # a backup was put back: it may have been made since
+    CALLED_BACK = "called_back"  # a callback under our own token names it, and no row did
 
 
 class Standing(StrEnum):
@@ -43,8 +48,8 @@ class Job:
     state: State
     version: int
     alarm_at: datetime | None
-    holder: str | None
-    held_until: datetime | None
+    lease_holder: str | None
+    leased_until: datetime | None
     mode: str
     request: Mapping[str, Any]
     provider: str | None
@@ -86,6 +91,7 @@ class Attempt:
 
     job_id: str
     number: int
+    origin: Origin
     provider: str
     base_url: str
     account: str
@@ -124,13 +130,13 @@ class Attempt:
         return self.outcome is AttemptOutcome.OPEN
 
     @property
-    def is_suspected(self) -> bool:
-        """Whether it may have been made and is forgotten, because a backup was put back."""
-        return SUSPECTED in self.request
+    def is_forgotten(self) -> bool:
+        """Whether a backup that was put back had forgotten it. Then `created_at` is the earliest that it may be."""
+        return self.origin is not Origin.ORDERED
 
 
 @dataclass(frozen=True)
-class Letter:
+class KeptCallback:
     """A kept callback, without its body."""
 
     id: int
@@ -144,24 +150,24 @@ class Letter:
 
 @dataclass(frozen=True)
 class Case:
-    """All that a decision looks at: a job, its attempts by number, its letters in order of arrival."""
+    """All that a decision looks at: a job, its attempts by number, its callbacks in order of arrival."""
 
     job: Job
     attempts: Mapping[int, Attempt]
-    letters: tuple[Letter, ...]
+    callbacks: tuple[KeptCallback, ...]
 
     @property
     def current(self) -> Attempt | None:
         return self.attempts.get(self.job.attempt)
 
     @property
-    def unread(self) -> tuple[Letter, ...]:
-        return tuple(letter for letter in self.letters if letter.read_at is None)
+    def unread(self) -> tuple[KeptCallback, ...]:
+        return tuple(callback for callback in self.callbacks if callback.read_at is None)
 
     def candidates(self, number: int) -> list[str]:
         """Task ids that callbacks have named for an attempt and that nobody has rejected, oldest first, at most 3."""
         attempt = self.attempts[number]
-        named = dict.fromkeys(x.task_id for x in self.letters if x.attempt == number and x.task_id)
+        named = dict.fromkeys(x.task_id for x in self.callbacks if x.attempt == number and x.task_id)
         return [t for t in named if t is not None and t not in attempt.rejected_task_ids][:3]
 
 

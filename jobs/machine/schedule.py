@@ -83,7 +83,7 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:
         return None
     # Had this one been refused, another order would have followed; sent now, it would be a second.
-    if any(a.is_suspected and a.is_open for a in case.attempts.values()):
+    if any(a.is_forgotten and a.is_open for a in case.attempts.values()):
         return None
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)

@@ -33,7 +33,7 @@ from jobs.providers.capabilities import Ability, Callbacks, Count, Length, Media
 from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal
 from jobs.request.generation import LARGEST_SEED, Generation, Mode
 
-# "Each character/letter counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
+# "Each character/callback counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
 PROMPT = Text(5000, required=True, beyond=Why.ALTERED)
 NEGATIVE_PROMPT = Text(500, beyond=Why.ALTERED)
 # https://evolink.ai/en/blog/wan-2-7-api-guide, in dollars. `usage.credits_reserved` is another unit, never told.

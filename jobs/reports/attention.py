@@ -20,7 +20,7 @@ from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import spending
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, inbox, jobs, pauses
+from jobs.store.tables import attempts, cooldowns, inbox, jobs
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
@@ -66,8 +66,8 @@ def counts(db: Connection, looking: Looking) -> Counter[str]:
 
 def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
     """Gateways' keys that rest for a reason that no waiting mends."""
-    resting = sa.select(pauses).where(pauses.c.until > looking.now, pauses.c.reason.in_(KEY_REASONS))
-    for row in db.execute(resting.order_by(pauses.c.provider)).mappings():
+    cooling = sa.select(cooldowns).where(cooldowns.c.until > looking.now, cooldowns.c.reason.in_(KEY_REASONS))
+    for row in db.execute(cooling.order_by(cooldowns.c.provider)).mappings():
         said = f"the key {row['account']} rests; it is tried again at {_at(row['until'])}"
         reason = KEY_REASONS[row["reason"]]
         yield Item(reason, said, provider=row["provider"], until=row["until"])
@@ -92,7 +92,7 @@ def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
         attempt = attempt_of(row)
         until = schedule.unconfirmed_end(attempt, looking.settings, looking.providers)
         by = "a callback may tell" if attempt.with_callback else "no callback can tell, it is waited"
-        what = "it may have been ordered before the backup was put back" if attempt.is_suspected else "no answer came"
+        what = "it may have been ordered before the backup was put back" if attempt.is_forgotten else "no answer came"
         said = f"{what}; {by} until {_at(until)}"
         yield Item("unconfirmed", said, row["job_id"], attempt.provider, attempt.lost_at, until)
 

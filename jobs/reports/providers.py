@@ -14,8 +14,8 @@ from jobs.providers.client import Account
 from jobs.providers.prices import estimate
 from jobs.request.generation import Generation, Mode
 from jobs.settings import Settings
-from jobs.store import availability, key_pauses, spending, unknown_words
-from jobs.store.key_pauses import Lane
+from jobs.store import availability, cooldowns, spending, unknown_words
+from jobs.store.cooldowns import Lane
 
 
 def overview(
@@ -157,7 +157,7 @@ def _shortest(ability: Ability) -> int:
 
 
 def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:
-    pause = key_pauses.resting(db, account, lane, now=now)
+    pause = cooldowns.left(db, account, lane, now=now)
     if pause is None:
         return None
     until = now + timedelta(seconds=pause.seconds)

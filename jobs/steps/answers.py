@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadReport
-from jobs.machine.outcome import Facts, Note, Pause
+from jobs.machine.outcome import Cooldown, Facts, Note
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
@@ -45,7 +45,7 @@ class Reply:
 
 def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], now: datetime) -> Facts:
     """What a round of replies says about the attempts; pure."""
-    unread = {letter.attempt for letter in case.unread}
+    unread = {callback.attempt for callback in case.unread}
     waiting = {reply.inquiry.attempt.number for reply in replies if not reply.final}
     changes: dict[int, dict[str, Any]] = {}
     notes: list[Note] = []
@@ -80,7 +80,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                 if report is not None and not report.word_known:
                     strange = {"provider": attempt.provider, "word": report.word}
                     notes.append(Note(unknown_words.EVENT, number, strange))
-    read = tuple(letter.id for letter in case.unread if letter.attempt not in waiting)
+    read = tuple(callback.id for callback in case.unread if callback.attempt not in waiting)
     unanswered = {reply.inquiry.attempt.number for reply in replies if reply.asked and not reply.final}
     trouble = bool(unanswered & (unread | {case.job.attempt}))
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
@@ -171,8 +171,8 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
         return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
     failure = refusal.failure
     refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
-    pause = None if refusal.pause_s is None else Pause(failure.code, refusal.pause_s)
-    return Facts({number: refused}, notes=(Note("refused", number, said),), pause=pause)
+    cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)
+    return Facts({number: refused}, notes=(Note("refused", number, said),), cooldown=cooldown)
 
 
 def error_columns(failure: Failure) -> dict[str, Any]:

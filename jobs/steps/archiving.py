@@ -15,11 +15,11 @@ from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.steps import reconciliation, sidecar
-from jobs.steps.resources import Parts
-from jobs.steps.step import conclude, due_case, holding
+from jobs.steps.resources import Resources
+from jobs.steps.step import conclude, due_case, under_lease
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
-from jobs.store.leases import Held
+from jobs.store.leases import Lease
 from storage.bucket import StoredVideo
 from storage.errors import (
     BadVideo,
@@ -57,97 +57,99 @@ class _Proven:
 
 
 class _Keeper:
-    """Pushes our hold every third of its length, from inside the work. Raises Cancelled when the work must stop."""
+    """Pushes our lease every third of its length, from inside the work. Raises Cancelled when the work must stop."""
 
-    def __init__(self, held: Held, parts: Parts):
-        self._held, self._parts = held, parts
-        self._hold_s = parts.settings.transfer_hold_s
-        self._pushed = parts.monotonic()
+    def __init__(self, lease: Lease, resources: Resources):
+        self._held, self._parts = lease, resources
+        self._lease_s = resources.settings.transfer_lease_s
+        self._pushed = resources.monotonic()
 
     def keep_going(self) -> None:
         if self._parts.stopping.is_set():
             raise Cancelled("this process is told to stop")
-        if self._parts.monotonic() - self._pushed >= self._hold_s / 3:
+        if self._parts.monotonic() - self._pushed >= self._lease_s / 3:
             self.push()
 
     def push(self) -> None:
         database = self._parts.database
         with database.write() as db:
-            if not leases.push_hold(db, self._held, hold_s=self._hold_s, now=database.clock(db)):
-                raise Cancelled("the hold was lost")
+            if not leases.renew_lease(db, self._held, lease_s=self._lease_s, now=database.clock(db)):
+                raise Cancelled("the lease was lost")
         self._pushed = self._parts.monotonic()
 
 
-def transfer(job_id: str, parts: Parts) -> None:
+def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video. For a job that a callback calls finished: ask first, then copy at once."""
-    with parts.database.read() as db:
+    with resources.database.read() as db:
         state = cases.read_case(db, job_id).job.state
     if state in ASKS_FIRST:
-        case = due_case(job_id, "jobs.reconcile", parts)
-        hold_s = parts.settings.transfer_hold_s
-        held = None if case is None else reconciliation.ask(case, parts, hold_s=hold_s, keep_for=State.ARCHIVING)
+        case = due_case(job_id, "jobs.reconcile", resources)
+        lease_s = resources.settings.transfer_lease_s
+        lease = None if case is None else reconciliation.ask(case, resources, lease_s=lease_s, keep_for=State.ARCHIVING)
     else:
-        held = _claim(due_case(job_id, "jobs.transfer", parts), parts)
-    if held is not None:
-        with holding(held, parts):
-            conclude(held, _copy(held, parts), parts)
+        lease = _claim(due_case(job_id, "jobs.transfer", resources), resources)
+    if lease is not None:
+        with under_lease(lease, resources):
+            conclude(lease, _copy(lease, resources), resources)
 
 
-def _claim(case: Case | None, parts: Parts) -> Held | None:
+def _claim(case: Case | None, resources: Resources) -> Lease | None:
     if case is None:
         return None
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
-        return leases.claim(db, case, holder=parts.holder(), hold_s=parts.settings.transfer_hold_s, now=now)
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
+        return leases.claim(
+            db, case, holder=resources.new_lease_holder(), lease_s=resources.settings.transfer_lease_s, now=now
+        )
 
 
-def _copy(held: Held, parts: Parts) -> Facts:
+def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
-    case, keeper = held.case, _Keeper(held, parts)
-    unread = tuple(letter.id for letter in case.unread if letter.attempt == case.job.attempt)
+    case, keeper = lease.case, _Keeper(lease, resources)
+    unread = tuple(callback.id for callback in case.unread if callback.attempt == case.job.attempt)
     try:
-        stored = parts.bucket.head(case.job.archive_key)
+        stored = resources.bucket.head(case.job.archive_key)
         if stored is not None:
-            return _adopt(case, stored, parts)
-        with _proven(held, parts, keeper.keep_going) as proven:
-            keeper.push()  # without our hold nothing may be put
-            facts = _put(case, proven, parts, keeper.keep_going)
+            return _adopt(case, stored, resources)
+        with _proven(lease, resources, keeper.keep_going) as proven:
+            keeper.push()  # without our lease nothing may be put
+            facts = _put(case, proven, resources, keeper.keep_going)
         return replace(facts, read=unread)
     except ObjectExists:
-        return _met_object(case, parts)
+        return _met_object(case, resources)
     except Cancelled as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
         return Facts()
     except (StorageError, DatabaseUnavailable) as e:
         log.warning("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
-        return _trouble(case, e, parts)
+        return _trouble(case, e, resources)
 
 
 @contextmanager
-def _proven(held: Held, parts: Parts, keep_going: Callable[[], None]) -> Iterator[_Proven]:
+def _proven(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Iterator[_Proven]:
     """The job's bytes in the spool, proven; the spool is closed at the end."""
-    with _fetch(held, parts, keep_going) as spooled:
+    with _fetch(lease, resources, keep_going) as spooled:
         check_boxes(spooled.file, spooled.bytes)
-        yield _Proven(spooled, *parts.prober.probe(spooled.file))
+        yield _Proven(spooled, *resources.prober.probe(spooled.file))
 
 
-def _fetch(held: Held, parts: Parts, keep_going: Callable[[], None]) -> Spooled:
+def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
     """The link's bytes; a link that is dead is asked for anew, once."""
-    settings = parts.settings
+    settings = resources.settings
     limits = FetchLimits(
         max_bytes=settings.max_video_bytes,
         deadline_s=settings.transfer_deadline_s,
         stall_bytes_per_s=STALL_BYTES_PER_S,
         stall_window_s=settings.transfer_stall_s,
     )
-    attempt = held.case.current
+    attempt = lease.case.current
     assert attempt is not None
     for link in (attempt.link, None):
         try:
-            return parts.fetch(
-                parts.session,
-                link or reconciliation.fresh_link(attempt, parts),
-                folder=parts.spool_dir,
+            return resources.fetch(
+                resources.session,
+                link or reconciliation.fresh_link(attempt, resources),
+                folder=resources.spool_dir,
                 limits=limits,
                 allow_private=settings.allow_private_addresses,
                 keep_going=keep_going,
@@ -158,7 +160,7 @@ def _fetch(held: Held, parts: Parts, keep_going: Callable[[], None]) -> Spooled:
     raise AssertionError("the loop returns or raises")
 
 
-def _put(case: Case, proven: _Proven, parts: Parts, keep_going: Callable[[], None]) -> Facts:
+def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:
     """Poster and sidecar first: once the video is visible, everything is."""
     job, key = case.job, case.job.archive_key
     metadata = {
@@ -170,23 +172,23 @@ def _put(case: Case, proven: _Proven, parts: Parts, keep_going: Callable[[], Non
         "rushes-size": f"{proven.video.width}x{proven.video.height}",
         "rushes-fps": f"{proven.video.fps:.3f}",
     }
-    parts.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
-    parts.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
+    resources.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
+    resources.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
     keep_going()
-    parts.bucket.put_video(key, proven.spooled, metadata, keep_going)
-    return _stored(case, StoredVideo(key, proven.spooled.bytes, metadata), parts)
+    resources.bucket.put_video(key, proven.spooled, metadata, keep_going)
+    return _stored(case, StoredVideo(key, proven.spooled.bytes, metadata), resources)
 
 
-def _met_object(case: Case, parts: Parts) -> Facts:
+def _met_object(case: Case, resources: Resources) -> Facts:
     """Somebody put an object first: ours, by a try whose answer was lost or by another worker, or a stranger's."""
     try:
-        stored = parts.bucket.head(case.job.archive_key)
+        stored = resources.bucket.head(case.job.archive_key)
     except BucketUnavailable as e:
-        return _trouble(case, e, parts)
-    return Facts(trouble=True) if stored is None else _adopt(case, stored, parts)
+        return _trouble(case, e, resources)
+    return Facts(trouble=True) if stored is None else _adopt(case, stored, resources)
 
 
-def _adopt(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
+def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     """An object at our key. One that bears our job id was proven before it was visible."""
     if stored.metadata.get("rushes-job") != case.job.id or _is_of_another_task(case, stored):
         conflict = {
@@ -195,7 +197,7 @@ def _adopt(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
             "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
         }
         return Facts({case.job.attempt: conflict})
-    return _stored(case, stored, parts)
+    return _stored(case, stored, resources)
 
 
 def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
@@ -204,10 +206,10 @@ def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
     return attempt is not None and stored.metadata.get("rushes-task", "") != (attempt.task_id or "")
 
 
-def _stored(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
+def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     """The row's facts, from the object's own metadata; the row takes the object's attempt."""
     number = int(stored.metadata["rushes-attempt"])
-    video = {"bucket": parts.bucket.config.bucket, **sidecar.video_columns(stored)}
+    video = {"bucket": resources.bucket.config.bucket, **sidecar.video_columns(stored)}
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
@@ -215,7 +217,7 @@ def _stored(case: Case, stored: StoredVideo, parts: Parts) -> Facts:
     )
 
 
-def _trouble(case: Case, error: Exception, parts: Parts) -> Facts:
+def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     """Try again later; once the link must be dead and HEAD has found nothing, the transfer has failed."""
     attempt = case.current
     assert attempt is not None
@@ -223,9 +225,9 @@ def _trouble(case: Case, error: Exception, parts: Parts) -> Facts:
     word = f"transfer:{type(error).__name__}"
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
     changes: dict[str, Any] = {"last_word": word}
-    with parts.database.read() as db:
-        now = parts.database.clock(db)
-    if now >= schedule.link_end(attempt, parts.settings, parts.providers) and _is_absent(case, parts):
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    if now >= schedule.link_end(attempt, resources.settings, resources.providers) and _is_absent(case, resources):
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
@@ -234,8 +236,8 @@ def _trouble(case: Case, error: Exception, parts: Parts) -> Facts:
     return Facts({attempt.number: changes}, notes=notes, trouble=True)
 
 
-def _is_absent(case: Case, parts: Parts) -> bool:
+def _is_absent(case: Case, resources: Resources) -> bool:
     try:
-        return parts.bucket.head(case.job.archive_key) is None
+        return resources.bucket.head(case.job.archive_key) is None
     except BucketUnavailable:
         return False

@@ -17,7 +17,7 @@ LATEST_S: dict[Kind, float] = {"submit": 30, "query": 30, "notice": 600}
 COME_BACK_PER_S = 20  # more would keep a worker busy with turning jobs away
 
 
-class Gates:
+class Bulkheads:
     """At most a quarter of the slots per peer and kind; submits leave a quarter of all slots to queries.
 
     A peer is a gateway, or the host of those who are sent notices.

@@ -10,14 +10,13 @@ from jobs import callback_urls
 from jobs.errors import BadRequest
 from jobs.machine import routing
 from jobs.machine.routing import Candidate, Decision, Obstacle
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Origin
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
 from jobs.providers.prices import Estimate
 from jobs.request.schema import load_request
-from jobs.steps.resources import Parts
-from jobs.store import availability, spending
-from jobs.store.tables import attempts
+from jobs.steps.resources import Resources
+from jobs.store import attempt_rows, availability, spending
 
 RESOLVE_WITHIN_S = 5
 
@@ -44,29 +43,29 @@ class Wait:
     flagged: str | None = None
 
 
-def plan(case: Case, parts: Parts) -> Plan | Wait:
+def plan(case: Case, resources: Resources) -> Plan | Wait:
     """Route, pauses, room and name look-up: everything that may take time comes before the claim."""
     request = load_request(case.job.request)
     try:
-        found = parts.candidates(request)
+        found = resources.candidates(request)
         names = routing.remaining(routing.route(found), case.attempts.values())
     except BadRequest:
         names = []
     if not names:
-        gone = Obstacle("no_gateway", "no gateway of its route is configured", parts.settings.overdue_poll_s)
+        gone = Obstacle("no_gateway", "no gateway of its route is configured", resources.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")
-    decision = routing.decide(found, names, lambda candidate: _obstacle(candidate, parts))
+    decision = routing.decide(found, names, lambda candidate: _obstacle(candidate, resources))
     chosen = decision.chosen
     if chosen is None or chosen.estimate is None:
         first = min(decision.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
-        return Wait(replace(first, wait_s=parts.jitter(first.wait_s)))
-    provider, number = parts.providers[chosen.name], next_number(case)
-    url = _callback_url(provider, case.job.id, number, parts)
+        return Wait(replace(first, wait_s=resources.jitter(first.wait_s)))
+    provider, number = resources.providers[chosen.name], next_number(case)
+    url = _callback_url(provider, case.job.id, number, resources)
     return Plan(
         case,
         number,
         provider,
-        parts.settings.accounts[chosen.name],
+        resources.settings.accounts[chosen.name],
         provider.submit_request(request.generation, url),
         decision,
         chosen.estimate,
@@ -74,13 +73,13 @@ def plan(case: Case, parts: Parts) -> Plan | Wait:
     )
 
 
-def _obstacle(candidate: Candidate, parts: Parts) -> Obstacle | None:
-    account = parts.settings.accounts[candidate.name]
+def _obstacle(candidate: Candidate, resources: Resources) -> Obstacle | None:
+    account = resources.settings.accounts[candidate.name]
     usd = candidate.estimate.usd if candidate.estimate else None
-    with parts.database.read() as db:
-        found = availability.obstacle(db, account, usd, parts.settings, now=parts.database.clock(db))
-    if found is None and (reason := parts.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
-        return Obstacle("unreachable", f"{candidate.name}: {reason}", parts.settings.retry_first_s, candidate.name)
+    with resources.database.read() as db:
+        found = availability.obstacle(db, account, usd, resources.settings, now=resources.database.clock(db))
+    if found is None and (reason := resources.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
+        return Obstacle("unreachable", f"{candidate.name}: {reason}", resources.settings.retry_first_s, candidate.name)
     return found
 
 
@@ -92,39 +91,34 @@ def next_number(case: Case) -> int:
     return max(case.attempts, default=0) + 1
 
 
-def _callback_url(provider: Provider, job_id: str, number: int, parts: Parts) -> str | None:
-    settings = parts.settings
+def _callback_url(provider: Provider, job_id: str, number: int, resources: Resources) -> str | None:
+    settings = resources.settings
     if provider.callbacks is None or settings.public_url is None:
         return None
     url = callback_urls.mint(settings.public_url, settings.callback_keys, provider.name, job_id, number)
     return url if len(url) <= provider.callbacks.longest_url else None
 
 
-def attempt_row(order: Plan, now: datetime) -> dict[str, Any]:
-    """The row of a planned order's attempt, with nothing left over from one that was not sent."""
-    fresh = {column.name: None for column in attempts.columns if column.nullable}
-    return fresh | {
-        "job_id": order.case.job.id,
-        "number": order.number,
-        "provider": order.provider.name,
-        "base_url": order.account.base_url,
-        "account": order.account.fingerprint,
-        "with_callback": order.with_callback,
-        "request": {
-            "method": order.request.method,
-            "path": order.request.path,
-            "body": order.request.body,
-            "headers": dict(order.request.headers),
+def attempt_row(planned: Plan, now: datetime) -> dict[str, Any]:
+    """The row of a planned attempt."""
+    request, price = planned.request, planned.estimate
+    return attempt_rows.new_row(
+        planned.case.job.id,
+        planned.number,
+        planned.provider.name,
+        Origin.ORDERED,
+        base_url=planned.account.base_url,
+        account=planned.account.fingerprint,
+        with_callback=planned.with_callback,
+        created_at=now,
+        request={
+            "method": request.method,
+            "path": request.path,
+            "body": request.body,
+            "headers": dict(request.headers),
         },
-        "outcome": AttemptOutcome.OPEN,
-        "standing": Standing.NONE,
-        "adopted": False,
-        "rejected_task_ids": [],
-        "sends": 0,
-        "day": spending.day_of(now),
-        "estimated_credits": order.estimate.credits,
-        "estimated_usd": order.estimate.usd,
-        "estimate_exact": order.estimate.exact,
-        "reserved_micro_usd": spending.micro(order.estimate.usd),
-        "created_at": now,
-    }
+        estimated_credits=price.credits,
+        estimated_usd=price.usd,
+        estimate_exact=price.exact,
+        reserved_micro_usd=spending.micro(price.usd),
+    )

@@ -25,7 +25,7 @@ ROUTINE_SHARE = 0.75  # of the budget; news, fresh links and unconfirmed submits
 log = structlog.get_logger()
 
 
-class Pacing:
+class QueryBudget:
     """Budgets of queries per gateway key."""
 
     def __init__(self, redis_url: str, *, monotonic: Callable[[], float] = time.monotonic):

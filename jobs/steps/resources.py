@@ -22,8 +22,8 @@ from jobs.providers.client import ProviderClient
 from jobs.request.generation import JobRequest
 from jobs.ringer import Ringer
 from jobs.settings import Settings
-from jobs.steps.bulkheads import Gates
-from jobs.steps.query_budget import Pacing
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.query_budget import QueryBudget
 from jobs.store.database import Database
 from storage.bucket import Bucket
 from storage.fetch import FetchLimits, Spooled, fetch_to_spool
@@ -46,15 +46,15 @@ class Fetch(Protocol):
 
 
 @dataclass
-class Parts:
+class Resources:
     """Everything outside a step: settings, database, gateways, bucket, doorbell, chance and time."""
 
     settings: Settings
     providers: Mapping[str, Provider]
     database: Database
     client: ProviderClient
-    pacing: Pacing
-    gates: Gates
+    query_budget: QueryBudget
+    bulkheads: Bulkheads
     ringer: Ringer
     session: requests.Session
     bucket: Bucket
@@ -71,8 +71,8 @@ class Parts:
     def rules(self) -> Rules:
         return Rules(self.settings, self.providers, self.remaining, self.jitter)
 
-    def holder(self) -> str:
-        """A name for one hold: no two holds ever share it."""
+    def new_lease_holder(self) -> str:
+        """A name for the holder of one lease: no two leases ever share it."""
         return f"{self.process}:{ULID()}"
 
     def candidates(self, request: JobRequest) -> list[Candidate]:

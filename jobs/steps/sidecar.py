@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from jobs.machine.job_json import job_view
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.job_json import job_json
+from jobs.machine.rows import AttemptOutcome, Case, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
-from jobs.store import spending
+from jobs.store import attempt_rows, spending
 from jobs.store.spending import FREE
-from jobs.store.tables import attempts, jobs
+from jobs.store.tables import jobs
 from storage.bucket import StoredVideo
 
 REBUILT = "rebuilt"  # in place of the API key that ordered, which no sidecar names
@@ -26,7 +26,7 @@ class BadSidecar(Exception):
 def write(case: Case, metadata: Mapping[str, str]) -> bytes:
     """What a sidecar says of a job whose video bears this metadata."""
     request = {name: value for name, value in case.job.request.items() if name != "notify_url"}
-    view = {name: value for name, value in job_view(case).items() if name not in ("links", "video")}
+    view = {name: value for name, value in job_json(case).items() if name not in ("links", "video")}
     return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
 
@@ -110,26 +110,22 @@ def _order(
         outcome, standing = AttemptOutcome.DELIVERED, Standing.CHARGED
     reported = cost["reported_usd"]
     usd = cost["estimated_usd"] if reported is None else reported
-    row: dict[str, Any] = {column.name: None for column in attempts.columns if column.nullable}
-    return row | {
-        "job_id": said["id"],
-        "number": number,
-        "provider": order["provider"],
-        "base_url": providers[order["provider"]].base_url,
-        "account": "",  # no sidecar names a key
-        "with_callback": False,
-        "request": {},
-        "outcome": outcome,
-        "standing": standing,
-        "task_id": (stored.metadata.get("rushes-task") or None) if number == made else order["task_id"],
-        "adopted": False,
-        "rejected_task_ids": [],
-        "day": spending.day_of(created_at),
+    return attempt_rows.new_row(
+        said["id"],
+        number,
+        order["provider"],
+        Origin.ORDERED,
+        base_url=providers[order["provider"]].base_url,
+        account="",  # no sidecar names a key
+        with_callback=False,
+        created_at=created_at,
+        outcome=outcome,
+        standing=standing,
+        task_id=(stored.metadata.get("rushes-task") or None) if number == made else order["task_id"],
         **{name: cost[name] for name in ("estimated_credits", "estimated_usd", "estimate_exact")},
         **{name: cost[name] for name in ("reported_credits", "reported_usd")},
-        "reserved_micro_usd": 0 if standing in FREE else spending.micro(usd),
-        "created_at": created_at,
-        "sending_at": created_at,
-        "sends": 1,
-        "accepted_at": created_at if order["task_id"] else None,
-    }
+        reserved_micro_usd=0 if standing in FREE else spending.micro(usd),
+        sending_at=created_at,
+        sends=1,
+        accepted_at=created_at if order["task_id"] else None,
+    )

@@ -9,9 +9,33 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine.rows import Attempt, AttemptOutcome, Standing, with_times
+from jobs.machine.rows import Attempt, AttemptOutcome, Origin, Standing, with_times
 from jobs.store import spending
 from jobs.store.tables import attempts
+
+
+def new_row(
+    job_id: str,
+    number: int,
+    provider: str,
+    origin: Origin,
+    *,
+    base_url: str,
+    account: str,
+    with_callback: bool,
+    created_at: datetime,
+    **known: Any,
+) -> dict[str, Any]:
+    """The row of an attempt of which nothing but this is known yet; `known` are further columns.
+
+    Every column is named, so that nothing is left over where the row of an attempt that was not sent is used again.
+    """
+    row: dict[str, Any] = {column.name: None for column in attempts.columns if column.nullable}
+    row |= {"job_id": job_id, "number": number, "provider": provider, "origin": origin, "created_at": created_at}
+    row |= {"base_url": base_url, "account": account, "with_callback": with_callback, "request": {}}
+    row |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.NONE, "adopted": False, "rejected_task_ids": []}
+    row |= {"sends": 0, "day": spending.day_of(created_at), "estimate_exact": False, "reserved_micro_usd": 0}
+    return row | known
 
 
 def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
@@ -23,7 +47,7 @@ def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
 
 def change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[str, Any], now: datetime) -> None:
     """Write changes with the times that they imply, and settle the day's spending with them."""
-    values = with_times(spending.settle(db, job_id, number, changes), now)
+    values = with_times(spending.adjust(db, job_id, number, changes), now)
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))
@@ -32,4 +56,5 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[st
 def attempt_of(row: RowMapping) -> Attempt:
     """An attempt's row as a value; further columns are left out."""
     values = {name: row[name] for name in Attempt.__dataclass_fields__}
-    return Attempt(**{**values, "outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])})
+    values |= {"outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])}
+    return Attempt(**{**values, "origin": Origin(row["origin"])})

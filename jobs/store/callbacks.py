@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.errors import Settled, UnknownCallback, UnknownJob
+from jobs.errors import NothingOpen, UnknownCallback, UnknownJob
 from jobs.machine.states import ENDED, State
 from jobs.store.leases import bring_news
 from jobs.store.tables import attempts, inbox, jobs
@@ -103,7 +103,7 @@ def find(db: Connection, callback_id: str) -> RowMapping:
 def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
     """Let a callback count as unread again, and wake its job as a new one would; the job's state.
 
-    Raises UnknownCallback, UnknownJob, Settled (the job has ended, and nothing of it is open): roll back then.
+    Raises UnknownCallback, UnknownJob, NothingOpen (the job has ended, and nothing of it is open): roll back then.
     """
     row = find(db, callback_id)
     state, is_open = _state(db, row["job_id"])
@@ -113,7 +113,7 @@ def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
         _wake_forgotten(db, row["job_id"], row["attempt"], now=now)
     db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
     if not bring_news(db, row["job_id"], now=now):
-        raise Settled(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
+        raise NothingOpen(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
     return state
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.errors import UnknownJob
-from jobs.machine.rows import Attempt, Case, Job, Letter
+from jobs.machine.rows import Attempt, Case, Job, KeptCallback
 from jobs.machine.states import State
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.tables import attempts, inbox, jobs
@@ -20,15 +20,15 @@ _NEW_JOB = sa.insert(jobs)
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
 _ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
-_LETTERS = (
-    sa.select(inbox.c.job_id, *[inbox.c[name] for name in Letter.__dataclass_fields__])
+_CALLBACKS = (
+    sa.select(inbox.c.job_id, *[inbox.c[name] for name in KeptCallback.__dataclass_fields__])
     .where(inbox.c.job_id.in_(_IDS))
     .order_by(inbox.c.id)
 )
 
 
 def read_case(db: Connection, job_id: str) -> Case:
-    """A job with its attempts and letters. Raises UnknownJob."""
+    """A job with its attempts and callbacks. Raises UnknownJob."""
     found = read_cases(db, [job_id])
     if not found:
         raise UnknownJob(f"No job {job_id}.")
@@ -36,17 +36,17 @@ def read_case(db: Connection, job_id: str) -> Case:
 
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
-    """The jobs of these ids that there are, in this order, with their attempts and letters."""
+    """The jobs of these ids that there are, in this order, with their attempts and callbacks."""
     cases = read_shown(db, job_ids)
-    letters: dict[str, list[Letter]] = {case.job.id: [] for case in cases}
-    for job_id, *values in db.execute(_LETTERS, {"ids": list(job_ids)}):
-        if job_id in letters:  # the inbox also keeps those of jobs that are not here
-            letters[job_id].append(Letter(*values))
-    return [replace(case, letters=tuple(letters[case.job.id])) for case in cases]
+    callbacks: dict[str, list[KeptCallback]] = {case.job.id: [] for case in cases}
+    for job_id, *values in db.execute(_CALLBACKS, {"ids": list(job_ids)}):
+        if job_id in callbacks:  # the inbox also keeps those of jobs that are not here
+            callbacks[job_id].append(KeptCallback(*values))
+    return [replace(case, callbacks=tuple(callbacks[case.job.id])) for case in cases]
 
 
 def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
-    """As `read_cases`, for views: without the letters, which no view shows."""
+    """As `read_cases`, for views: without the callbacks, which no view shows."""
     chosen = {"ids": list(job_ids)}
     rows = {row["id"]: row for row in db.execute(_JOBS, chosen).mappings()}
     tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}

@@ -25,11 +25,11 @@ def is_due(job: Job, *, now: datetime) -> bool:
         return False
     if job.updated_at > now + CLOCK_SET_BACK:
         return True
-    return job.alarm_at <= now and (job.held_until is None or job.held_until <= now)
+    return job.alarm_at <= now and (job.leased_until is None or job.leased_until <= now)
 
 
-def unheld(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(jobs.c.holder.is_(None), jobs.c.held_until <= now, jobs.c.updated_at > now + CLOCK_SET_BACK)
+def unleased(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > now + CLOCK_SET_BACK)
 
 
 unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
@@ -81,7 +81,7 @@ def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
 def _due(step: str, leaves_out: bool) -> sa.Select[Any]:
     now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
     ripe = sa.or_(
-        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.held_until.is_(None), jobs.c.held_until <= now)),
+        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)),
         sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > ahead),
     )
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)

@@ -1,4 +1,4 @@
-"""What was learnt without a hold, and to whom a task id belongs that two attempts claim."""
+"""What was learnt without a lease, and to whom a task id belongs that two attempts claim."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED})
 
 
 def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> None:
-    """Write what was learnt without a hold on the attempts' rows, and bring it as news.
+    """Write what was learnt without a lease on the attempts' rows, and bring it as news.
 
     A closed attempt keeps its last word, with three exceptions: a task id that it does not have yet opens it again
     (there is somebody to ask now), a finished video outweighs a failure, and one that a slow PUT has stored after all
@@ -31,7 +31,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     # What is written here rests on what is read here, and no version guards it.
     db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
     case = read_case(db, job_id)
-    facts = settle_task_ids(db, case, facts, now=now)
+    facts = resolve_task_ids(db, case, facts, now=now)
     notes = list(facts.notes)
     for number, changes in facts.attempts.items():
         attempt, task_id = case.attempts[number], changes.get("task_id")
@@ -58,9 +58,9 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     bring_news(db, job_id, now=now)
 
 
-def settle_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
+def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
     """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess."""
-    settled = dict(facts.attempts)
+    resolved = dict(facts.attempts)
     notes = list(facts.notes)
     for number, changes in facts.attempts.items():
         task_id = changes.get("task_id")
@@ -71,9 +71,9 @@ def settle_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) 
             _take_back(db, bearer, task_id, now=now)
             continue
         rejected = [*case.attempts[number].rejected_task_ids, task_id]
-        settled[number] = {"rejected_task_ids": rejected, "lost_at": case.attempts[number].lost_at or now}
+        resolved[number] = {"rejected_task_ids": rejected, "lost_at": case.attempts[number].lost_at or now}
         notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
-    return replace(facts, attempts=settled, notes=tuple(notes))
+    return replace(facts, attempts=resolved, notes=tuple(notes))
 
 
 def _bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
@@ -108,8 +108,8 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
     }
     change_attempt(db, adopter.job_id, adopter.number, given_up, now)
     write_notes(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)
-    settled = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
-    db.execute(sa.update(jobs).where(settled).values(flagged="foreign_task"))
+    archived = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
+    db.execute(sa.update(jobs).where(archived).values(flagged="foreign_task"))
     _wake_ended(db, adopter.job_id, now)
     bring_news(db, adopter.job_id, now=now)
 

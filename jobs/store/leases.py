@@ -1,7 +1,7 @@
 """Guarded writes. The caller opens the transaction, commits, and then rings.
 
 Every claim, every step's write and every piece of news adds one to `version`. A write that rests on what was read
-compares it; only the holder's own write lets go of the hold; news never touches a hold.
+compares it; only the holder's own write lets go of the lease; news never touches a lease.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from jobs.store.tables import attempts, events, inbox, jobs
 
 
 @dataclass(frozen=True)
-class Held:
-    """Our hold on a job, and the case as it was when we took it."""
+class Lease:
+    """Our lease of a job, and the case as it was when we took it."""
 
     case: Case
     holder: str
@@ -36,54 +36,54 @@ class Held:
         return self.case.job
 
 
-def read_held(db: Connection, held: Held) -> Held | None:
-    """The case as it is now; None when the hold is no longer ours."""
-    case = read_case(db, held.job.id)
-    return Held(case, held.holder) if case.job.holder == held.holder else None
+def reread(db: Connection, lease: Lease) -> Lease | None:
+    """The case as it is now; None when the lease is no longer ours."""
+    case = read_case(db, lease.job.id)
+    return Lease(case, lease.holder) if case.job.lease_holder == lease.holder else None
 
 
 def claim(
-    db: Connection, case: Case, *, holder: str, hold_s: float, now: datetime, outcome: Outcome | None = None
-) -> Held | None:
-    """Take the hold of a job nobody holds, as it stands in `case`; None when somebody was faster.
+    db: Connection, case: Case, *, holder: str, lease_s: float, now: datetime, outcome: Outcome | None = None
+) -> Lease | None:
+    """Take the lease of a job that nobody has one of, as it stands in `case`; None when somebody was faster.
 
-    The alarm stays where it is: should we die, the job is due again once the hold has run out. With `outcome`, the
+    The alarm stays where it is: should we die, the job is due again once the lease has run out. With `outcome`, the
     moves of a first step are written in the same breath.
     """
     outcome = outcome or Outcome(alarm_at=case.job.alarm_at)
     if outcome.alarm_at is not None and outcome.alarm_at > now:
         # Due only because the clock was set back. Our write looks new, so whoever comes after us would wait for it.
         outcome = replace(outcome, alarm_at=now)
-    hold = {"holder": holder, "held_until": now + timedelta(seconds=hold_s)}
-    if not _write(db, case, outcome, hold, now, due.unheld(now)):
+    taken = {"lease_holder": holder, "leased_until": now + timedelta(seconds=lease_s)}
+    if not _write(db, case, outcome, taken, now, due.unleased(now)):
         return None
-    return Held(read_case(db, case.job.id), holder)
+    return Lease(read_case(db, case.job.id), holder)
 
 
-def finish_step(db: Connection, held: Held, outcome: Outcome, *, now: datetime, keep_hold: bool = False) -> bool:
-    """Write what the step came to, let go of our hold, set the next alarm. False: news came, or the hold is lost."""
-    hold = {} if keep_hold else {"holder": None, "held_until": None}
-    return _write(db, held.case, outcome, hold, now, jobs.c.holder == held.holder)
+def finish_step(db: Connection, lease: Lease, outcome: Outcome, *, now: datetime, keep_lease: bool = False) -> bool:
+    """Write what the step came to, let go of our lease, set the next alarm. False: news came, or the lease is lost."""
+    taken = {} if keep_lease else {"lease_holder": None, "leased_until": None}
+    return _write(db, lease.case, outcome, taken, now, jobs.c.lease_holder == lease.holder)
 
 
-def move_unheld(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
-    """A write that needs no hold, because nothing outside the database is touched. False: the row has moved."""
-    return _write(db, case, outcome, {"holder": None, "held_until": None}, now, due.unheld(now))
+def move_unleased(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
+    """A write that needs no lease, because nothing outside the database is touched. False: the row has moved."""
+    return _write(db, case, outcome, {"lease_holder": None, "leased_until": None}, now, due.unleased(now))
 
 
 def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
-    """What a client wishes of its job, as it stands in `case`. Leaves the hold alone. False: the row has moved."""
+    """What a client wishes of its job, as it stands in `case`. Leaves the lease alone. False: the row has moved."""
     return _write(db, case, outcome, {}, now, sa.true())
 
 
-def push_hold(db: Connection, held: Held, *, hold_s: float, now: datetime) -> bool:
-    """Keep a hold that is ours. Leaves `version`: it is no news. False: it is no longer ours, stop."""
-    statement = sa.update(jobs).where(jobs.c.id == held.job.id, jobs.c.holder == held.holder)
-    return db.execute(statement.values(held_until=now + timedelta(seconds=hold_s))).rowcount == 1
+def renew_lease(db: Connection, lease: Lease, *, lease_s: float, now: datetime) -> bool:
+    """Keep a lease that is ours. Leaves `version`: it is no news. False: it is no longer ours, stop."""
+    statement = sa.update(jobs).where(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder)
+    return db.execute(statement.values(leased_until=now + timedelta(seconds=lease_s))).rowcount == 1
 
 
 def bring_news(db: Connection, job_id: str, *, now: datetime) -> bool:
-    """Alarm to now, version + 1, where the alarm is not NULL. Never touches the hold. False: nobody to tell."""
+    """Alarm to now, version + 1, where the alarm is not NULL. Never touches the lease. False: nobody to tell."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_not(None))
     return db.execute(statement.values(alarm_at=now, updated_at=now, version=jobs.c.version + 1)).rowcount == 1
 
@@ -101,7 +101,7 @@ def postpone(
 
     `waiting` says why ({provider, code, reason}); history has a line where that is another reason than before.
     """
-    statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, due.unheld(now))
+    statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, due.unleased(now))
     values: dict[str, Any] = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
     values |= {"flagged": flagged or job.flagged, "waiting": waiting}
     if db.execute(statement.values(**values)).rowcount != 1:
@@ -112,24 +112,24 @@ def postpone(
     return True
 
 
-def mark_sending(db: Connection, held: Held, number: int, *, hold_s: float, now: datetime) -> bool:
+def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, now: datetime) -> bool:
     """Say that a byte may leave from here on.
 
-    False: nothing may be sent, as the hold is no longer ours or the client wishes to cancel.
+    False: nothing may be sent, as the lease is no longer ours or the client wishes to cancel.
 
     Raises `version`: whoever has read that nothing was sent must read again.
     """
-    mine = sa.and_(jobs.c.id == held.job.id, jobs.c.holder == held.holder, jobs.c.held_until > now)
+    mine = sa.and_(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder, jobs.c.leased_until > now)
     ours = sa.update(jobs).where(mine, jobs.c.cancel_requested_at.is_(None))
-    pushed = {"held_until": now + timedelta(seconds=hold_s), "version": jobs.c.version + 1, "updated_at": now}
+    pushed = {"leased_until": now + timedelta(seconds=lease_s), "version": jobs.c.version + 1, "updated_at": now}
     if not db.execute(ours.values(**pushed)).rowcount:
         return False
-    row = sa.update(attempts).where(attempts.c.job_id == held.job.id, attempts.c.number == number)
+    row = sa.update(attempts).where(attempts.c.job_id == lease.job.id, attempts.c.number == number)
     return db.execute(row.values(sending_at=now, sends=attempts.c.sends + 1)).rowcount == 1
 
 
 def _write(
-    db: Connection, case: Case, outcome: Outcome, hold: Mapping[str, Any], now: datetime, guard: sa.ColumnElement[bool]
+    db: Connection, case: Case, outcome: Outcome, lease: Mapping[str, Any], now: datetime, guard: sa.ColumnElement[bool]
 ) -> bool:
     """The one place that writes a job's state: guarded by version, with its history, facts and notices."""
     job, facts = case.job, outcome.facts
@@ -139,7 +139,7 @@ def _write(
         target = next_state(state, move.event)
         lines.append(line(job.id, move, now, state, target))
         state = target
-    values: dict[str, Any] = {**outcome.job, **hold, "alarm_at": outcome.alarm_at, "updated_at": now}
+    values: dict[str, Any] = {**outcome.job, **lease, "alarm_at": outcome.alarm_at, "updated_at": now}
     values |= {"state": state, "version": job.version + 1}
     if facts.progress is not None:
         values["progress"] = facts.progress

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from ulid import ULID
 
 from jobs.errors import UnknownNotice
-from jobs.machine.job_json import iso, job_view
+from jobs.machine.job_json import iso, job_json
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
 from jobs.store.database import Database
@@ -70,7 +70,7 @@ def write(db: Connection, case: Case, kinds: Sequence[str], *, now: datetime) ->
     """
     job = case.job
     for sequence, kind in enumerate(kinds, job.notices - len(kinds) + 1):
-        body = {"type": kind, "timestamp": iso(now), "sequence": sequence, "data": job_view(case)}
+        body = {"type": kind, "timestamp": iso(now), "sequence": sequence, "data": job_json(case)}
         db.execute(
             sa.insert(notices).values(
                 id=f"ntc_{ULID()}",
@@ -89,9 +89,9 @@ def write(db: Connection, case: Case, kinds: Sequence[str], *, now: datetime) ->
 def is_due(now: datetime) -> sa.ColumnElement[bool]:
     """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
     sent = notices.alias()
-    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.held_until > now)
+    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now)
     # Said of the row itself as well: that is what PostgreSQL looks at again where it had to wait for another's write.
-    free = sa.or_(notices.c.held_until.is_(None), notices.c.held_until <= now)
+    free = sa.or_(notices.c.leased_until.is_(None), notices.c.leased_until <= now)
     return sa.and_(notices.c.alarm_at <= now, free, ~sa.exists().where(of_the_job))
 
 
@@ -152,7 +152,7 @@ def replay_failed(database: Database, *, job_id: str | None = None, since: datet
 
 
 def _anew(now: datetime) -> sa.Update:
-    """Never touches a hold: whoever sends it just now finds another version, and leaves the alarm."""
+    """Never touches a lease: whoever sends it just now finds another version, and leaves the alarm."""
     return sa.update(notices).values(alarm_at=now, tries=0, version=notices.c.version + 1)
 
 

@@ -53,7 +53,7 @@ def open_day(db: Connection, provider: str, day: str) -> None:
     db.execute(upsert(db, spending).values(provider=provider, day=day, micro_usd=0).on_conflict_do_nothing())
 
 
-def settle(db: Connection, job_id: str, number: int, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+def adjust(db: Connection, job_id: str, number: int, changes: Mapping[str, Any]) -> Mapping[str, Any]:
     """The changes of an attempt, and with a new standing what it then takes of its day."""
     if "standing" not in changes:
         return changes

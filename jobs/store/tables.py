@@ -57,8 +57,8 @@ jobs = sa.Table(
     # When the job next wants attention; NULL only once it has ended and no attempt of it is open.
     sa.Column("alarm_at", Instant),
     # Who works on it, and until when that may be believed.
-    sa.Column("holder", sa.String(120)),
-    sa.Column("held_until", Instant),
+    sa.Column("lease_holder", sa.String(120)),
+    sa.Column("leased_until", Instant),
     sa.Column("mode", sa.String(24), nullable=False),
     sa.Column("request", JSON, nullable=False),
     sa.Column("provider", sa.String(32)),
@@ -93,7 +93,8 @@ jobs = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),
     sa.CheckConstraint("state IN ({})".format(", ".join(f"'{s.value}'" for s in State)), name="state"),
-    sa.CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="hold"),
+    # Named in 0001, before the word was lease; SQLite renames no constraint.
+    sa.CheckConstraint("(lease_holder IS NULL) = (leased_until IS NULL)", name="hold"),
     sa.Index(None, "state", "alarm_at"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
@@ -108,6 +109,9 @@ attempts = sa.Table(
     metadata,
     sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column(
+        "origin", sa.String(16), nullable=False, server_default="ordered"
+    ),  # ordered, forgotten (by a backup), or called_back
     sa.Column("provider", sa.String(32), nullable=False),
     sa.Column("base_url", sa.String(255), nullable=False),
     sa.Column("account", sa.String(64), nullable=False),  # the key's fingerprint
@@ -217,7 +221,7 @@ idempotency_keys = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
 )
 
-# What the pipeline is told: a row of its own, with an alarm and a hold of its own.
+# What the pipeline is told: a row of its own, with an alarm and a lease of its own.
 notices = sa.Table(
     "notices",
     metadata,
@@ -229,8 +233,8 @@ notices = sa.Table(
     sa.Column("body", JSON, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("alarm_at", Instant),
-    sa.Column("holder", sa.String(120)),
-    sa.Column("held_until", Instant),
+    sa.Column("lease_holder", sa.String(120)),
+    sa.Column("leased_until", Instant),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("last_status", sa.Integer),
     sa.Column("last_error", sa.Text),
@@ -263,8 +267,8 @@ heartbeats = sa.Table(
 )
 
 # Keys that rest, because a gateway asked for it or because asking on is pointless: until when, and why.
-pauses = sa.Table(
-    "pauses",
+cooldowns = sa.Table(
+    "cooldowns",
     metadata,
     sa.Column("provider", sa.String(32), primary_key=True),
     sa.Column("account", sa.String(64), primary_key=True),

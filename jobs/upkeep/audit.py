@@ -19,11 +19,11 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import AttemptOutcome, Case
 from jobs.machine.states import State
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.store import cases
 from jobs.store.tables import events, jobs
 from jobs.upkeep import balance
-from jobs.upkeep.balance import Account, Finding
+from jobs.upkeep.balance import Balance, Finding
 from storage.bucket import StoredVideo
 from storage.keys import VIDEO, job_of, poster_key, sidecar_key
 
@@ -45,7 +45,7 @@ def leave(finding: Finding) -> None:
 class Report:
     """What an audit has found. `unchecked`: videos that are in another bucket than this one."""
 
-    account: Account
+    balance: Balance
     jobs: int = 0
     objects: int = 0
     unchecked: int = 0
@@ -59,13 +59,13 @@ class Report:
 
 
 def audit(
-    parts: Parts, *, deep: bool = False, repair: Repair = leave, say: Callable[[str], None] = lambda _: None
+    resources: Resources, *, deep: bool = False, repair: Repair = leave, say: Callable[[str], None] = lambda _: None
 ) -> Report:
     """Look at everything. Raises DatabaseUnavailable, BucketUnavailable. `say` hears how far it is."""
-    with parts.database.snapshot() as db:
+    with resources.database.snapshot() as db:
         counted, findings = balance.count(db)
     report = Report(counted)
-    for finding in chain(findings, _rows(parts, report, deep, say), _objects(parts, report, say)):
+    for finding in chain(findings, _rows(resources, report, deep, say), _objects(resources, report, say)):
         _take(report, finding, repair)
     return report
 
@@ -78,13 +78,13 @@ def _take(report: Report, finding: Finding, repair: Repair) -> None:
         report.findings.append((finding, done))
 
 
-def _rows(parts: Parts, report: Report, deep: bool, say: Callable[[str], None]) -> Iterator[Finding]:
+def _rows(resources: Resources, report: Report, deep: bool, say: Callable[[str], None]) -> Iterator[Finding]:
     """Every job's rows, and the objects of those that are archived."""
-    folders = _Folders(parts)
+    folders = _Folders(resources)
     after = ""
     with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
         while True:
-            with parts.database.snapshot() as db:
+            with resources.database.snapshot() as db:
                 page = sa.select(jobs.c.id).where(jobs.c.id > after).order_by(jobs.c.id).limit(PAGE)
                 ids = list(db.execute(page).scalars())
                 found, told = cases.read_cases(db, ids), last_states(db, ids)
@@ -95,13 +95,13 @@ def _rows(parts: Parts, report: Report, deep: bool, say: Callable[[str], None]) 
             for case in found:
                 yield from balance.check(case, told.get(case.job.id))
             archived = [case for case in found if case.job.state is State.ARCHIVED]
-            here = [case for case in archived if case.job.bucket == parts.bucket.config.bucket]
+            here = [case for case in archived if case.job.bucket == resources.bucket.config.bucket]
             report.unchecked += len(archived) - len(here)
-            for faults in pool.map(lambda case: list(_video(case, parts, deep)), here):
+            for faults in pool.map(lambda case: list(_video(case, resources, deep)), here):
                 yield from faults
             for case in here:
                 yield from _beside(case, folders)
-            say(f"{report.jobs} of {report.account.accepted} jobs")
+            say(f"{report.jobs} of {report.balance.accepted} jobs")
 
 
 def last_states(db: Connection, ids: list[str]) -> dict[str, str]:
@@ -112,10 +112,10 @@ def last_states(db: Connection, ids: list[str]) -> dict[str, str]:
     return {row.job_id: row.to_state for row in rows}
 
 
-def _video(case: Case, parts: Parts, deep: bool) -> Iterator[Finding]:
+def _video(case: Case, resources: Resources, deep: bool) -> Iterator[Finding]:
     """An archived job's video: there, ours, whole."""
     job = case.job
-    stored = parts.bucket.head_with_checksum(job.archive_key)
+    stored = resources.bucket.head_with_checksum(job.archive_key)
 
     def found(finding: str, detail: str) -> Finding:
         return Finding(finding, detail, job.id, job.archive_key)
@@ -131,14 +131,14 @@ def _video(case: Case, parts: Parts, deep: bool) -> Iterator[Finding]:
         return
     sums = {stored.sha256, stored.metadata.get("rushes-sha256")} - {None}
     if deep:
-        sums.add(_sha256(parts, job.archive_key))
+        sums.add(_sha256(resources, job.archive_key))
     if wrong := sums - {job.sha256}:
         yield found("wrong_checksum", f"{', '.join(sorted(map(str, wrong)))}, {job.sha256} on the job")
 
 
-def _sha256(parts: Parts, key: str) -> str:
+def _sha256(resources: Resources, key: str) -> str:
     digest = hashlib.sha256()
-    for piece in parts.bucket.open(key):
+    for piece in resources.bucket.open(key):
         digest.update(piece)
     return digest.hexdigest()
 
@@ -155,8 +155,8 @@ def _beside(case: Case, folders: _Folders) -> Iterator[Finding]:
 class _Folders:
     """Which objects stand in a folder. Jobs come in the order of their days, so the last few folders are enough."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._bucket = parts.bucket
+    def __init__(self, resources: Resources) -> None:
+        self._bucket = resources.bucket
         self._known: dict[str, set[str]] = {}
 
     def holds(self, key: str) -> bool:
@@ -168,33 +168,33 @@ class _Folders:
         return key in self._known[folder] or self._bucket.head(key) is not None
 
 
-def _objects(parts: Parts, report: Report, say: Callable[[str], None]) -> Iterator[Finding]:
+def _objects(resources: Resources, report: Report, say: Callable[[str], None]) -> Iterator[Finding]:
     """Every object of the bucket, and whether its job knows of it."""
-    prefix = parts.bucket.config.prefix
-    listed = parts.bucket.listing(f"{prefix}videos/")
+    prefix = resources.bucket.config.prefix
+    listed = resources.bucket.listing(f"{prefix}videos/")
     while page := list(islice(listed, PAGE)):
         ours = {item.key: job_id for item in page if (job_id := job_of(prefix, item.key)) is not None}
         report.objects += len(ours)
-        with parts.database.read() as db:
+        with resources.database.read() as db:
             found = jobs.c.id.in_(set(ours.values()))
             states = {row.id: row.state for row in db.execute(sa.select(jobs.c.id, jobs.c.state).where(found))}
-        yield from _strays(ours, states, parts)
+        yield from _strays(ours, states, resources)
         say(f"{report.objects} objects")
 
 
-def _strays(ours: Mapping[str, str], states: Mapping[str, Any], parts: Parts) -> Iterator[Finding]:
+def _strays(ours: Mapping[str, str], states: Mapping[str, Any], resources: Resources) -> Iterator[Finding]:
     for key, job_id in ours.items():
         if job_id not in states:
-            if key.endswith(VIDEO) or not parts.bucket.head(key.rpartition(".")[0] + VIDEO):
+            if key.endswith(VIDEO) or not resources.bucket.head(key.rpartition(".")[0] + VIDEO):
                 yield Finding("object_without_job", "the database does not know its job", job_id, key)
         elif key.endswith(VIDEO) and states[job_id] not in (State.ARCHIVED, State.ARCHIVING):
-            yield from _unadopted(parts.bucket.head(key), job_id, states[job_id], parts)
+            yield from _unadopted(resources.bucket.head(key), job_id, states[job_id], resources)
 
 
-def _unadopted(stored: StoredVideo | None, job_id: str, state: str, parts: Parts) -> Iterator[Finding]:
+def _unadopted(stored: StoredVideo | None, job_id: str, state: str, resources: Resources) -> Iterator[Finding]:
     if stored is None:
         return
-    with parts.database.read() as db:  # it may have moved on since
+    with resources.database.read() as db:  # it may have moved on since
         case = cases.read_case(db, job_id)
     job = case.job
     if stored.key != job.archive_key or job.state in (State.ARCHIVED, State.ARCHIVING) or _waits(case):

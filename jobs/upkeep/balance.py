@@ -43,7 +43,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Account:
+class Balance:
     """How many jobs stand where, at one moment."""
 
     states: Mapping[State, int]
@@ -58,21 +58,21 @@ class Account:
         return sum(count for state, count in self.states.items() if state not in ENDED)
 
 
-def count(db: Connection) -> tuple[Account, list[Finding]]:
+def count(db: Connection) -> tuple[Balance, list[Finding]]:
     """The account of the moment that a snapshot sees, and the days whose sums differ from their orders'."""
     states = {
         State(state): n for state, n in db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state))
     }
     open_states = [state.value for state in State if state not in ENDED]
-    unwatched = sa.and_(jobs.c.state.in_(open_states), jobs.c.alarm_at.is_(None), jobs.c.holder.is_(None))
+    unwatched = sa.and_(jobs.c.state.in_(open_states), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None))
     left_alone = db.execute(sa.select(sa.func.count()).where(unwatched)).scalar_one()
-    return Account(states, left_alone), list(_days(db))
+    return Balance(states, left_alone), list(_days(db))
 
 
 def check(case: Case, told: str | None) -> Iterator[Finding]:
     """What is wrong with a job's rows. `told`: the state that its history ends in. Pure."""
     job = case.job
-    if job.state not in ENDED and job.alarm_at is None and job.holder is None:
+    if job.state not in ENDED and job.alarm_at is None and job.lease_holder is None:
         yield Finding("live_without_alarm", f"{job.state}, with neither alarm nor holder", job.id)
     open_ones = [a.number for a in case.attempts.values() if a.is_open]
     if job.state in ENDED and open_ones and job.alarm_at is None:

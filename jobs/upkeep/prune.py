@@ -1,6 +1,6 @@
 """Deletes what nobody needs any more: old callbacks, histories, notices and idempotency keys. Jobs and money stay.
 
-Only what is settled is touched: the job has ended, has no alarm and no holder, and no order of it is open. An order's
+Only what is resting is touched: the job has ended, has no alarm and no holder, and no order of it is open. An order's
 row stays for good, without the request that it was sent with: costs and budgets are summed over it, and a retry must
 know of it, to ask before it pays twice. A history ends in one line that says so and names the job's state, so that an
 audit still balances.
@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import SUSPECTED, AttemptOutcome
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import ENDED
 from jobs.settings import Settings
 from jobs.store.database import Database
@@ -67,11 +67,11 @@ class Pruning:
         with self.database.read() as db:
             now = self.database.clock(db)
         settings = self.settings
-        letters = _before(now, settings.keep_callbacks_d)
+        callbacks = _before(now, settings.keep_callbacks_d)
         history = _before(now, settings.keep_history_d)
         keys = _before(now, settings.keep_idempotency_keys_d)
         return (
-            self._each(_old_letters(self.database, letters), _forget_letters)
+            self._each(_old_callbacks(self.database, callbacks), _forget_callbacks)
             + self._each(_old_histories(self.database, history), partial(_forget_histories, before=history, now=now))
             + self._each(_old_keys(self.database, keys), _forget_keys)
         )
@@ -92,30 +92,30 @@ def _before(now: datetime, days: float) -> datetime:
     return now - timedelta(days=min(days, LONGEST_D))
 
 
-def _forget_letters(db: Connection, ids: Sequence[int]) -> Pruned:
-    """Callbacks of settled jobs. One that speaks of an unknown job or order stays: a person has to look."""
+def _forget_callbacks(db: Connection, ids: Sequence[int]) -> Pruned:
+    """Callbacks of resting jobs. One that speaks of an unknown job or order stays: a person has to look."""
     known = sa.exists().where(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
     own = sa.select(inbox.c.id, inbox.c.job_id).where(inbox.c.id.in_(ids), known)
     rows = db.execute(own).all()
-    settled = _settled(db, [row.job_id for row in rows])
-    chosen = [row.id for row in rows if row.job_id in settled]
+    cooling = _at_rest(db, [row.job_id for row in rows])
+    chosen = [row.id for row in rows if row.job_id in cooling]
     return Pruned(callbacks=db.execute(sa.delete(inbox).where(inbox.c.id.in_(chosen))).rowcount)
 
 
 def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, now: datetime) -> Pruned:
-    """Events, requests of orders, and notices of jobs that were settled before `before`."""
-    settled = _settled(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
-    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(settled)))).rowcount
+    """Events, requests of orders, and notices of jobs that were resting before `before`."""
+    cooling = _at_rest(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
+    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(cooling)))).rowcount
     lines = [
         {"job_id": job_id, "at": now, "event": PRUNED, "attempt": row.attempt, "to_state": row.state, "detail": {}}
-        for job_id, row in settled.items()
+        for job_id, row in cooling.items()
     ]
     if lines:
         db.execute(sa.insert(events), lines)
-    told = sa.select(notices.c.id).where(notices.c.job_id.in_(list(settled)))
+    told = sa.select(notices.c.id).where(notices.c.job_id.in_(list(cooling)))
     db.execute(sa.delete(notice_tries).where(notice_tries.c.notice_id.in_(told)))
-    notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(settled)))).rowcount
-    return Pruned(histories=len(settled), events=gone, requests=_empty_requests(db, list(settled)), notices=notes)
+    notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(cooling)))).rowcount
+    return Pruned(histories=len(cooling), events=gone, requests=_empty_requests(db, list(cooling)), notices=notes)
 
 
 def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
@@ -128,18 +128,17 @@ def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
 def _empty_requests(db: Connection, job_ids: Sequence[str]) -> int:
     orders = sa.select(attempts.c.job_id, attempts.c.number, attempts.c.request)
     rows = db.execute(orders.where(attempts.c.job_id.in_(job_ids))).all()
-    # What stands for an order that nobody remembers is short, and tells steps that it is one.
-    full = [{"job": row.job_id, "order": row.number} for row in rows if row.request and SUSPECTED not in row.request]
+    full = [{"job": row.job_id, "order": row.number} for row in rows if row.request]
     if full:
         row_ = sa.and_(attempts.c.job_id == sa.bindparam("job"), attempts.c.number == sa.bindparam("order"))
         db.execute(sa.update(attempts).where(row_).values(request={}), full)
     return len(full)
 
 
-def _settled(db: Connection, job_ids: Sequence[str], more: sa.ColumnElement[bool] | None = None) -> dict[str, Any]:
+def _at_rest(db: Connection, job_ids: Sequence[str], more: sa.ColumnElement[bool] | None = None) -> dict[str, Any]:
     """Those of the jobs that nothing will move by itself, locked until the end of the transaction."""
     is_open = sa.exists().where(attempts.c.job_id == jobs.c.id, attempts.c.outcome == AttemptOutcome.OPEN.value)
-    rests = sa.and_(jobs.c.state.in_(ENDS), jobs.c.alarm_at.is_(None), jobs.c.holder.is_(None), ~is_open)
+    rests = sa.and_(jobs.c.state.in_(ENDS), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None), ~is_open)
     chosen = sa.select(jobs.c.id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(job_ids), rests)
     if more is not None:
         chosen = chosen.where(more)
@@ -150,7 +149,7 @@ def _waiting_notice() -> sa.ColumnElement[bool]:
     return sa.exists().where(notices.c.job_id == jobs.c.id, notices.c.alarm_at.is_not(None))
 
 
-def _old_letters(database: Database, before: datetime) -> Iterator[int]:
+def _old_callbacks(database: Database, before: datetime) -> Iterator[int]:
     page = sa.select(inbox.c.id, inbox.c.received_at).order_by(inbox.c.id).limit(PAGE)
     for row in _rows(database, lambda last: page.where(inbox.c.id > last.id) if last else page):
         if row.received_at >= before:

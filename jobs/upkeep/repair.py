@@ -16,7 +16,7 @@ from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
 from jobs.steps import sidecar
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.steps.sidecar import BadSidecar
 from jobs.store import attempt_rows, cases, late_facts, leases, spending
 from jobs.store.tables import attempts, events, jobs
@@ -34,30 +34,30 @@ class _NeedsPerson(Exception):
     """Nothing can be done without guessing; what was begun in the database is undone."""
 
 
-def repair(finding: Finding, parts: Parts) -> str | None:
+def repair(finding: Finding, resources: Resources) -> str | None:
     """Put one finding right. What was done, for people; None: that needs a person."""
     act = _REPAIRS.get(finding.code)
     try:
-        return None if act is None else act(finding, parts)
+        return None if act is None else act(finding, resources)
     except _NeedsPerson:
         return None
 
 
-def _wake(finding: Finding, parts: Parts) -> str | None:
+def _wake(finding: Finding, resources: Resources) -> str | None:
     """Set the alarm of a job that lost it."""
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         case = cases.read_case(db, str(finding.job_id))
-        if case.job.alarm_at is not None or case.job.holder is not None:
+        if case.job.alarm_at is not None or case.job.lease_holder is not None:
             return "somebody has taken it up meanwhile"
         woken = Outcome(alarm_at=now, facts=_said(case, finding))
-        return "its alarm is set" if leases.move_unheld(db, case, woken, now=now) else None
+        return "its alarm is set" if leases.move_unleased(db, case, woken, now=now) else None
 
 
-def _count_again(finding: Finding, parts: Parts) -> str | None:
+def _count_again(finding: Finding, resources: Resources) -> str | None:
     """What a day's orders come to, under the lock that claims take."""
     provider, day = str(finding.provider), str(finding.day)
-    with parts.database.write() as db:
+    with resources.database.write() as db:
         spending.open_day(db, provider, day)
         row = sa.and_(days.c.provider == provider, days.c.day == day)
         db.execute(sa.select(days.c.micro_usd).where(row).with_for_update())
@@ -67,22 +67,22 @@ def _count_again(finding: Finding, parts: Parts) -> str | None:
     return "it is counted again"
 
 
-def _adopt(finding: Finding, parts: Parts) -> str | None:
+def _adopt(finding: Finding, resources: Resources) -> str | None:
     """Let a job take the video that stands at its key: the order that made it has finished."""
-    stored = parts.bucket.head(str(finding.key))
+    stored = resources.bucket.head(str(finding.key))
     if stored is None:
         return None
     number, task_id = int(stored.metadata["rushes-attempt"]), stored.metadata.get("rushes-task") or None
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         case = cases.read_case(db, str(finding.job_id))
         if case.job.state is State.CANCELLED:
             raise _NeedsPerson
         known = case.attempts.get(number)
-        if known is None or (known.is_suspected and known.task_id is None):  # its gateway is a guess at best
-            order = _order_of(stored, number, parts)
+        if known is None or (known.is_forgotten and known.task_id is None):  # its gateway is a guess at best
+            order = _order_of(stored, number, resources)
             if known:
-                spending.settle(db, case.job.id, number, {"standing": Standing.NONE})
+                spending.adjust(db, case.job.id, number, {"standing": Standing.NONE})
             attempt_rows.add_attempt(
                 db, {**order, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
             )
@@ -93,34 +93,34 @@ def _adopt(finding: Finding, parts: Parts) -> str | None:
             raise _NeedsPerson  # made from a task that turned out to be another order's
         named = {"task_id": task_id, "adopted": True} if task_id and made.task_id is None else {}
         done = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, **named}
-        facts = late_facts.settle_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
-        outcome = decide(case, facts, now=now, rules=parts.rules)
-        if "outcome" not in facts.attempts[number] or not leases.move_unheld(db, case, outcome, now=now):
+        facts = late_facts.resolve_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
+        outcome = decide(case, facts, now=now, rules=resources.rules)
+        if "outcome" not in facts.attempts[number] or not leases.move_unleased(db, case, outcome, now=now):
             raise _NeedsPerson
     return "it will be adopted"
 
 
-def _order_of(stored: StoredVideo, number: int, parts: Parts) -> dict[str, Any]:
+def _order_of(stored: StoredVideo, number: int, resources: Resources) -> dict[str, Any]:
     """The row of an order that the database does not know, as the sidecar has it. Raises _NeedsPerson."""
     try:
-        _, orders = _rows(stored, parts)
+        _, orders = _rows(stored, resources)
     except BadSidecar as e:
         raise _NeedsPerson from e
     order = {order["number"]: order for order in orders}[number]
-    account = parts.settings.accounts.get(order["provider"])
+    account = resources.settings.accounts.get(order["provider"])
     return {**order, "account": account.fingerprint if account else ""}
 
 
-def _rebuild(finding: Finding, parts: Parts) -> str | None:
+def _rebuild(finding: Finding, resources: Resources) -> str | None:
     """The rows of a job that the database does not know, from its video and sidecar."""
-    stored = parts.bucket.head(str(finding.key)) if str(finding.key).endswith(VIDEO) else None
+    stored = resources.bucket.head(str(finding.key)) if str(finding.key).endswith(VIDEO) else None
     if stored is None or stored.metadata.get("rushes-job") != finding.job_id:
         return None
     try:
-        job, orders = _rows(stored, parts)
+        job, orders = _rows(stored, resources)
     except BadSidecar:
         return None
-    with parts.database.write() as db:
+    with resources.database.write() as db:
         if db.execute(sa.select(jobs.c.id).where(jobs.c.id == finding.job_id)).first():
             return "it has come back meanwhile"
         db.execute(sa.insert(jobs).values(**job))
@@ -132,67 +132,67 @@ def _rebuild(finding: Finding, parts: Parts) -> str | None:
     return "its job is built again"
 
 
-def _rows(stored: StoredVideo, parts: Parts) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _rows(stored: StoredVideo, resources: Resources) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Raises BadSidecar."""
     key = sidecar_key(stored.key)
-    beside = parts.bucket.head(key)
+    beside = resources.bucket.head(key)
     if beside is None or beside.bytes > LARGEST_SIDECAR_BYTES:
         raise BadSidecar("there is none, or it is too long")
-    body = b"".join(parts.bucket.open(key))
-    with parts.database.read() as db:
-        now = parts.database.clock(db)
-    return sidecar.rows(body, stored, bucket=parts.bucket.config.bucket, providers=parts.providers, now=now)
+    body = b"".join(resources.bucket.open(key))
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    return sidecar.rows(body, stored, bucket=resources.bucket.config.bucket, providers=resources.providers, now=now)
 
 
-def _write_sidecar(finding: Finding, parts: Parts) -> str | None:
+def _write_sidecar(finding: Finding, resources: Resources) -> str | None:
     def write(case: Case, stored: StoredVideo) -> None:
         body = sidecar.write(case, stored.metadata)
-        parts.bucket.put_small(sidecar_key(stored.key), body, "application/json")
+        resources.bucket.put_small(sidecar_key(stored.key), body, "application/json")
 
-    return _put_beside(finding, parts, write)
+    return _put_beside(finding, resources, write)
 
 
-def _make_poster(finding: Finding, parts: Parts) -> str | None:
+def _make_poster(finding: Finding, resources: Resources) -> str | None:
     def write(case: Case, stored: StoredVideo) -> None:
-        spool = Spool(parts.spool_dir, expected=stored.bytes)
+        spool = Spool(resources.spool_dir, expected=stored.bytes)
         try:
-            for piece in parts.bucket.open(stored.key):
+            for piece in resources.bucket.open(stored.key):
                 spool.write(piece)
-            _, poster = parts.prober.probe(spool.finish().file)
+            _, poster = resources.prober.probe(spool.finish().file)
         finally:
             spool.close()
-        parts.bucket.put_small(poster_key(stored.key), poster, "image/jpeg")
+        resources.bucket.put_small(poster_key(stored.key), poster, "image/jpeg")
 
-    return _put_beside(finding, parts, write)
+    return _put_beside(finding, resources, write)
 
 
-def _put_beside(finding: Finding, parts: Parts, write: Callable[[Case, StoredVideo], None]) -> str | None:
+def _put_beside(finding: Finding, resources: Resources, write: Callable[[Case, StoredVideo], None]) -> str | None:
     """Write what is missing beside an archived video that is there and the job's own."""
-    with parts.database.read() as db:
+    with resources.database.read() as db:
         case = cases.read_case(db, str(finding.job_id))
-    stored = parts.bucket.head(case.job.archive_key)
+    stored = resources.bucket.head(case.job.archive_key)
     if stored is None or stored.metadata.get("rushes-job") != case.job.id or case.job.state not in ENDED:
         return None
     try:
         write(case, stored)
     except BadVideo:
         return None
-    with parts.database.write() as db:
-        _leave_word(db, finding, parts)
+    with resources.database.write() as db:
+        _leave_word(db, finding, resources)
     return "it is written again"
 
 
-def _leave_word(db: Connection, finding: Finding, parts: Parts) -> None:
+def _leave_word(db: Connection, finding: Finding, resources: Resources) -> None:
     case = cases.read_case(db, str(finding.job_id))
     same = Outcome(alarm_at=case.job.alarm_at, facts=_said(case, finding))
-    leases.move_unheld(db, case, same, now=parts.database.clock(db))
+    leases.move_unleased(db, case, same, now=resources.database.clock(db))
 
 
 def _said(case: Case, finding: Finding) -> Facts:
     return Facts(notes=(Note("repaired", case.job.attempt, {"finding": finding.code}),))
 
 
-_REPAIRS: Mapping[str, Callable[[Finding, Parts], str | None]] = {
+_REPAIRS: Mapping[str, Callable[[Finding, Resources], str | None]] = {
     "live_without_alarm": _wake,
     "open_attempt_without_alarm": _wake,
     "spending_mismatch": _count_again,

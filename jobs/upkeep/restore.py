@@ -16,11 +16,11 @@ from sqlalchemy.engine import Connection
 from jobs.errors import JobsError
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Case
+from jobs.machine.rows import Case, Origin
 from jobs.machine.states import State
-from jobs.steps import forgotten_orders
+from jobs.steps import forgotten_attempts
 from jobs.steps.planning import next_number
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, cases, leases, spending
 from jobs.store.tables import heartbeats, jobs
 
@@ -47,12 +47,12 @@ class Restored:
     unconfirmed: int
 
 
-def restored(parts: Parts, *, as_of: datetime) -> Restored:
+def restored(resources: Resources, *, as_of: datetime) -> Restored:
     """Treat the database as a backup that was taken at `as_of`, in one transaction. Raises NotRestored."""
     live: Counter[str] = Counter()
     unconfirmed, after = 0, ""
-    with parts.database.write() as db:
-        now = parts.database.clock(db)
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
         _check(db, as_of, now)
         while page := _page(db, after):
             after = page[-1]
@@ -60,7 +60,7 @@ def restored(parts: Parts, *, as_of: datetime) -> Restored:
             for case in cases.read_cases(db, page):
                 live[case.job.state.value] += 1
                 if case.job.state in ORDERING:
-                    unconfirmed += _suspect(db, case, parts, as_of, now) is State.UNCONFIRMED
+                    unconfirmed += _suspect(db, case, resources, as_of, now) is State.UNCONFIRMED
     return Restored(dict(live), unconfirmed)
 
 
@@ -89,22 +89,23 @@ def _page(db: Connection, after: str) -> list[str]:
 
 def _let_go(page: list[str], now: datetime) -> sa.Update:
     """Nobody works on these: whoever held them held another database's rows."""
-    free = {"holder": None, "held_until": None, "alarm_at": now, "version": jobs.c.version + 1}
+    free = {"lease_holder": None, "leased_until": None, "alarm_at": now, "version": jobs.c.version + 1}
     return sa.update(jobs).where(jobs.c.id.in_(page)).values(**free, notices=jobs.c.notices + SEQUENCE_GAP)
 
 
-def _suspect(db: Connection, case: Case, parts: Parts, as_of: datetime, now: datetime) -> State:
+def _suspect(db: Connection, case: Case, resources: Resources, as_of: datetime, now: datetime) -> State:
     """Write down the order that may have been made since, and decide. Where the job stands then."""
     sent = case.current if case.job.state is State.SUBMITTING else None  # it was on its way, or about to be
     number = sent.number if sent else next_number(case)
-    gateway = sent.provider if sent else forgotten_orders.guess(case, parts)
-    row = forgotten_orders.suspected_row(case, number, gateway, parts, since=case.job.updated_at, now=now)
+    gateway = sent.provider if sent else forgotten_attempts.guess(case, resources)
+    since = case.job.updated_at
+    row = forgotten_attempts.forgotten_row(case, number, gateway, Origin.FORGOTTEN, resources, since=since, now=now)
     if sent:
         row |= {name: getattr(sent, name) for name in KNOWN_OF_SENT}
     attempt_rows.add_attempt(db, row)
     spending.open_day(db, gateway, row["day"])
     case = cases.read_case(db, case.job.id)
     said = Note("restored", number, {"as_of": as_of.isoformat(), "guess": gateway})
-    outcome = decide(case, Facts(notes=(said,)), now=now, rules=parts.rules)
-    assert leases.move_unheld(db, case, outcome, now=now), "nobody else can write in our transaction"
+    outcome = decide(case, Facts(notes=(said,)), now=now, rules=resources.rules)
+    assert leases.move_unleased(db, case, outcome, now=now), "nobody else can write in our transaction"
     return cases.read_case(db, case.job.id).job.state

@@ -8,9 +8,9 @@ from jobs.providers.client import ProviderClient
 from jobs.providers.registry import on_terms
 from jobs.ringer import Ringer
 from jobs.settings import Settings, process_name
-from jobs.steps.bulkheads import Gates
-from jobs.steps.query_budget import Pacing
-from jobs.steps.resources import Parts
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.query_budget import QueryBudget
+from jobs.steps.resources import Resources
 from jobs.store.database import Database
 from storage.bucket import Bucket, BucketConfig
 from storage.outbound.guard import guarded_session
@@ -43,22 +43,22 @@ def _bucket(settings: Settings, endpoint_url: str | None) -> Bucket:
     )
 
 
-def working_parts(settings: Settings, ringer: Ringer, role: str) -> Parts:
+def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources:
     """Everything that a working process hands to its steps."""
     spool_dir = settings.data_dir / "spool"
     spool_dir.mkdir(parents=True, exist_ok=True)
     slots = {"transfer": settings.transfer_slots, "notify": settings.notify_slots, "sweep": 1}.get(
         role, settings.worker_slots
     )
-    return Parts(
+    return Resources(
         settings=settings,
         providers=on_terms(settings.terms),
         database=Database(settings.database_url, threads=slots + BESIDE),
         client=ProviderClient(
             allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None
         ),
-        pacing=Pacing(settings.redis_url),
-        gates=Gates(slots),
+        query_budget=QueryBudget(settings.redis_url),
+        bulkheads=Bulkheads(slots),
         ringer=ringer,
         session=guarded_session(allow_private=settings.allow_private_addresses),
         bucket=bucket(settings),

@@ -8,7 +8,7 @@ import structlog
 
 from jobs.errors import UnknownJob
 from jobs.steps import archiving, reconciliation, submission
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.steps.step import fence
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
@@ -17,7 +17,7 @@ from jobs.worker.sweep import NOTIFY, SWEPT
 
 log = structlog.get_logger()
 
-RUN: dict[str, Callable[[str, Parts], None]] = {
+RUN: dict[str, Callable[[str, Resources], None]] = {
     "jobs.transfer": archiving.transfer,
     "jobs.lose": submission.lose,
     "jobs.reconcile": reconciliation.reconcile,
@@ -25,29 +25,29 @@ RUN: dict[str, Callable[[str, Parts], None]] = {
 }
 
 
-def run_in_place(parts: Parts, notify: Callable[[str, Parts], None], *, limit: int = 1000) -> int:
+def run_in_place(resources: Resources, notify: Callable[[str, Resources], None], *, limit: int = 1000) -> int:
     """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey.
 
     `notify` sends a job's due notices: the room above this one knows how.
     """
     ran = 0
     for step, run in {**RUN, NOTIFY: notify}.items():
-        with parts.database.read() as db:
-            now = parts.database.clock(db)
+        with resources.database.read() as db:
+            now = resources.database.clock(db)
             found = (
                 due_notices(db, limit=limit, now=now) if step == NOTIFY else due_jobs(db, step, limit=limit, now=now)
             )
         for row in found:
-            guarded(step, row.id, parts, run)
+            guarded(step, row.id, resources, run)
             ran += 1
-    heartbeats.beat(parts.database, SWEPT, SWEPT)
+    heartbeats.beat(resources.database, SWEPT, SWEPT)
     return ran
 
 
-def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], None]) -> None:
+def guarded(step: str, job_id: str, resources: Resources, run: Callable[[str, Resources], None]) -> None:
     """Run one step; whatever it raises is logged, and its row is set aside, so that the others go on."""
     try:
-        run(job_id, parts)
+        run(job_id, resources)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", step=step, job=job_id, reason=str(e))
     except UnknownJob:  # rung for before a backup was put back
@@ -55,4 +55,4 @@ def guarded(step: str, job_id: str, parts: Parts, run: Callable[[str, Parts], No
     except Exception:
         log.exception("step_raised", step=step, job=job_id)
         if step in RUN:
-            fence(job_id, parts)
+            fence(job_id, resources)

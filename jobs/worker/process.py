@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 
-from jobs.intake.orders import Intake
+from jobs.intake.new_jobs import Intake
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
-from jobs.steps.resources import Parts
+from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
 from jobs.worker import watchdog
-from jobs.worker.bootstrap import working_parts
+from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import SWEPT, Sweeper
 from jobs.worker.watchdog import Watchdog
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class Working:
     """What the tasks of a worker reach for."""
 
-    parts: Parts
+    resources: Resources
     intake: Intake
     sweeper: Sweeper
     watchdog: Watchdog
@@ -41,12 +41,12 @@ _working: Working | None = None
 def start(settings: Settings, app: Celery, role: str) -> Working:
     """Build this process's parts and start its watchdog; the sweep process also minds a missing beat."""
     global _working
-    parts = working_parts(settings, CeleryRinger(app), role)
+    resources = worker_resources(settings, CeleryRinger(app), role)
     dog = Watchdog(
-        parts.database, parts.process, role, watchdog.limits_s(settings), interval_s=settings.sweep_interval_s
+        resources.database, resources.process, role, watchdog.limits_s(settings), interval_s=settings.sweep_interval_s
     )
-    intake = Intake(settings, parts.providers, parts.database)
-    _working = Working(parts, intake, Sweeper(parts), dog)
+    intake = Intake(settings, resources.providers, resources.database)
+    _working = Working(resources, intake, Sweeper(resources), dog)
     dog.start()
     if role == SWEEP:
         threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
@@ -63,25 +63,25 @@ def working() -> Working:
 def stop() -> None:
     """Ask the steps that run to stop where they can: their jobs are due for others at once."""
     if _working is not None:
-        _working.parts.stopping.set()
+        _working.resources.stopping.set()
         _working.watchdog.stop()
 
 
 def close() -> None:
     """Let go of what outlives the threads."""
     if _working is not None:
-        _working.parts.prober.close()
-        _working.parts.client.close()
-        _working.parts.database.close()
+        _working.resources.prober.close()
+        _working.resources.client.close()
+        _working.resources.database.close()
 
 
 def _mind_beat(process: Working) -> None:
-    parts = process.parts
-    interval_s = parts.settings.sweep_interval_s
-    while not parts.stopping.wait(interval_s):
+    resources = process.resources
+    interval_s = resources.settings.sweep_interval_s
+    while not resources.stopping.wait(interval_s):
         try:
-            with parts.database.read() as db:
-                age_s = heartbeats.last_seen_s(db, parts.database).get(SWEPT)
+            with resources.database.read() as db:
+                age_s = heartbeats.last_seen_s(db, resources.database).get(SWEPT)
             if age_s is None or age_s > SWEEP_MISSING * interval_s:
                 log.warning("sweeping_without_beat", last_sweep_s=age_s)
                 process.sweeper.run(for_s=interval_s)

@@ -8,7 +8,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 
 from jobs.errors import BadRequest, IdempotencyKeyReused
-from jobs.intake import orders
+from jobs.intake import new_jobs
 from jobs.steps.step import ring_if_due
 from jobs.store.database import DatabaseUnavailable
 from jobs.worker import dispatch
@@ -41,7 +41,7 @@ def transfer(job_id: str) -> None:
 @shared_task(name="jobs.sweep")
 def look() -> None:
     process = working()
-    process.sweeper.run(for_s=process.parts.settings.sweep_interval_s)
+    process.sweeper.run(for_s=process.resources.settings.sweep_interval_s)
 
 
 @shared_task(name="rushes.generate", bind=True, acks_late=True, ignore_result=False)
@@ -49,19 +49,19 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
     process = working()
     try:
-        case, _ = orders.create(request, process.intake, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
+        case, _ = new_jobs.create(request, process.intake, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
     except BadRequest as e:
         return {"status": 422, "code": "invalid_request", "title": "The request is not valid.", "errors": e.fields}
     except IdempotencyKeyReused as e:
         return {"status": 422, "code": "idempotency_key_reused", "title": str(e)}
     except DatabaseUnavailable as e:
-        process.parts.pause(AWAY_PAUSE_S)
+        process.resources.pause(AWAY_PAUSE_S)
         raise Reject(e, requeue=True) from e
-    ring_if_due(case, process.parts)
+    ring_if_due(case, process.resources)
     return case.job.id
 
 
 def _step(name: str, job_id: str) -> None:
     process = working()
     with process.watchdog.watching(name):
-        dispatch.guarded(name, job_id, process.parts, dispatch.RUN[name])
+        dispatch.guarded(name, job_id, process.resources, dispatch.RUN[name])

@@ -1,6 +1,6 @@
 """The watchdog: threads have no time limits, so a process whose step is stuck far past its deadline ends itself.
 
-Its holds run out, others take its jobs up, and whoever supervises it starts it again.
+Its leases run out, others take its jobs up, and whoever supervises it starts it again.
 """
 
 from __future__ import annotations

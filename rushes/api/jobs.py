@@ -13,9 +13,9 @@ from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob
-from jobs.intake import changes, orders
-from jobs.intake.orders import Intake, Quote
-from jobs.machine.job_json import iso, job_view
+from jobs.intake import changes, new_jobs
+from jobs.intake.new_jobs import Intake, Quote
+from jobs.machine.job_json import iso, job_json
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State, next_step
 from jobs.reports import listing, queue_position
@@ -76,15 +76,15 @@ def blueprint(api: JobsApi) -> Blueprint:
         body = read_json(request)  # intake reads it by its schema, for every face
         body = {} if body is None else body
         if query["dry_run"]:
-            return answer(_quoted(orders.quote(body, api.intake)))
+            return answer(_quoted(new_jobs.quote(body, api.intake)))
         key = request.headers.get("Idempotency-Key")
-        case, replayed = orders.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
+        case, replayed = new_jobs.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
         if not replayed:
             api.ringer.ring("jobs.submit", case.job.id)
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
-        return answer(job_view(case), 202, headers)
+        return answer(job_json(case), 202, headers)
 
     @routes.get("")
     @routes.arguments(ListQuerySchema, location="query", as_kwargs=False, unknown=None)
@@ -98,7 +98,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         with api.database.read() as db:
             places = listing.page(db, _filters(query), after=after, limit=query["limit"] + 1)
             shown, more = places[: query["limit"]], places[query["limit"] :]
-            found = [job_view(case) for case in cases.read_shown(db, [place.id for place in shown])]
+            found = [job_json(case) for case in cases.read_shown(db, [place.id for place in shown])]
         last = shown[-1] if more else None
         return page(found, last and cursors.write(last.created_at.isoformat(), last.id, of=query))
 
@@ -123,7 +123,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         headers["ETag"] = f'W/"{etag}"'
         if request.if_none_match.contains_weak(etag):
             return "", 304, headers
-        return answer(job_view(case, position), headers=headers)
+        return answer(job_json(case, position), headers=headers)
 
     @routes.get("/<job_id>/events")
     @routes.response(200, EventListSchema)
@@ -165,7 +165,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
         case = changes.cancel(_known(job_id), api.intake)
         _ring(api.ringer, case)
-        return answer(job_view(case), 200 if case.job.state is State.CANCELLED else 202)
+        return answer(job_json(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
     @routes.arguments(RetrySchema, location="json", as_kwargs=False, required=False, error_status_code=422)
@@ -179,7 +179,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         accept = bool(body.get("accept_double_charge"))
         case = changes.retry(_known(job_id), api.intake, accept_double_charge=accept)
         _ring(api.ringer, case)
-        return answer(job_view(case), 202)
+        return answer(job_json(case), 202)
 
     return routes
 
@@ -241,7 +241,7 @@ def _known(job_id: str) -> str:
 
 
 def _case(db: Connection, job_id: str) -> Case:
-    """A job without its letters. Raises UnknownJob."""
+    """A job without its callbacks. Raises UnknownJob."""
     found = cases.read_shown(db, [_known(job_id)])
     if not found:
         raise UnknownJob(f"No job {job_id}.")

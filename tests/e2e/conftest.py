@@ -29,12 +29,12 @@ from storage.bucket import Bucket, BucketConfig
 ROOT = Path(__file__).parents[2]
 SHORT = {
     "SUBMIT_DEADLINE_S": 10,
-    "SUBMIT_HOLD_S": 12,
+    "SUBMIT_LEASE_S": 12,
     "QUERY_DEADLINE_S": 5,
-    "QUERY_HOLD_S": 6,
+    "QUERY_LEASE_S": 6,
     "TRANSFER_DEADLINE_S": 45,
     "TRANSFER_STALL_S": 5,
-    "TRANSFER_HOLD_S": 4.5,
+    "TRANSFER_LEASE_S": 4.5,
     "SWEEP_INTERVAL_S": 0.5,
     "POLL_INTERVAL_S": 0.75,
     "RETRY_FIRST_S": 0.5,

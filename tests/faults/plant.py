@@ -43,14 +43,14 @@ SECRETS = ("sk-sandbox", "afk_sandbox", NOTICE_SECRET, CALLBACK_SECRET)  # what 
 # Deadlines leave a busy machine time for honest answers; holds end soon after them.
 SHORT = {
     "SUBMIT_DEADLINE_S": 5,
-    "SUBMIT_HOLD_S": 5.5,
+    "SUBMIT_LEASE_S": 5.5,
     "QUERY_DEADLINE_S": 3,
-    "QUERY_HOLD_S": 3.5,
+    "QUERY_LEASE_S": 3.5,
     "TRANSFER_DEADLINE_S": 10,
     "TRANSFER_STALL_S": 2,
-    "TRANSFER_HOLD_S": 3,
+    "TRANSFER_LEASE_S": 3,
     "NOTICE_DEADLINE_S": 1.5,
-    "NOTICE_HOLD_S": 2,
+    "NOTICE_LEASE_S": 2,
     "SWEEP_INTERVAL_S": 0.5,
     "POLL_INTERVAL_S": 2,
     "RETRY_FIRST_S": 0.3,

@@ -1,4 +1,4 @@
-"""SIGSTOP past the hold, and SIGCONT: a process that was taken for dead comes back."""
+"""SIGSTOP past the lease, and SIGCONT: a process that was taken for dead comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.machine.states import State
 from jobs.steps.submission import SEND_WITHIN_S
 
 
-def test_a_worker_frozen_in_its_submit_past_the_hold_finds_the_job_taken_over_and_buys_nothing(plant: Plant) -> None:
+def test_a_worker_frozen_in_its_submit_past_the_lease_finds_the_job_taken_over_and_buys_nothing(plant: Plant) -> None:
     plant.stand_ins.fault("evolink", "late_answer", seconds=1)
     plant.stand_ins.fault("evolink", "delay_callback", seconds=15)
     plant.start("worker-2")
@@ -20,7 +20,7 @@ def test_a_worker_frozen_in_its_submit_past_the_hold_finds_the_job_taken_over_an
     job_id = plant.book.order("evolink")
     plant.thaw("worker-2")
     plant.book.await_sold(job_id)
-    holder = plant.book.case(job_id).job.holder
+    holder = plant.book.case(job_id).job.lease_holder
     assert holder is not None
     by_pid = {str(plant.supervisor.pids[name]): name for name in ("worker", "worker-2")}
     frozen = by_pid[holder.split(":")[1]]
@@ -31,7 +31,7 @@ def test_a_worker_frozen_in_its_submit_past_the_hold_finds_the_job_taken_over_an
     assert len(plant.book.sold(job_id)) == 1
 
 
-def test_a_transfer_frozen_in_its_copy_past_the_hold_loses_to_another_and_overwrites_nothing(plant: Plant) -> None:
+def test_a_transfer_frozen_in_its_copy_past_the_lease_loses_to_another_and_overwrites_nothing(plant: Plant) -> None:
     plant.stand_ins.set(film="real")
     plant.stand_ins.fault("evolink", "serve", what="slow", bytes_per_s=30_000)
     job_id = plant.book.order("evolink")
@@ -69,7 +69,7 @@ def test_a_worker_that_slept_between_its_mark_and_its_post_sends_nothing(plant: 
     job_id = plant.book.order("gravitex")
     assert trap.caught.wait(20)
     caught_at = time.monotonic()
-    plant.book.await_state(job_id, State.UNCONFIRMED)  # its hold ran out
+    plant.book.await_state(job_id, State.UNCONFIRMED)  # its lease ran out
     plant.await_(lambda: time.monotonic() - caught_at > SEND_WITHIN_S, "the moment after which nothing may leave")
     assert plant.book.sold(job_id) == []
     trap.release()

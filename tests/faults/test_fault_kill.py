@@ -69,7 +69,7 @@ def test_a_worker_killed_in_a_query_leaves_it_to_the_next(plant: Plant) -> None:
 
     def asking() -> bool:
         job = plant.book.case(job_id).job
-        return job.state is State.GENERATING and job.holder is not None
+        return job.state is State.GENERATING and job.lease_holder is not None
 
     plant.await_(asking, "a query under way")
     plant.kill("worker")

@@ -68,7 +68,7 @@ def test_a_transfer_told_to_stop_in_its_copy_lets_go_at_once(plant: Plant) -> No
     plant.await_(lambda: (t := plant.book.sold(job_id)) and t[0]["link_hits"]["count"], "the first byte of the video")
     plant.stop("transfer")
     job = plant.book.case(job_id).job
-    assert (job.state, job.holder) == (State.ARCHIVING, None)
+    assert (job.state, job.lease_holder) == (State.ARCHIVING, None)
     plant.start("transfer")
     plant.book.await_archived(job_id)
     assert plant.book.sold(job_id)[0]["link_hits"]["count"] == 2

@@ -39,10 +39,10 @@ def test_a_bucket_that_is_away_for_a_while_costs_no_job(plant: Plant) -> None:
     plant.book.await_archived(*job_ids)
 
 
-def test_a_bucket_that_hangs_past_the_hold_gets_the_object_from_another_and_keeps_one(plant: Plant) -> None:
+def test_a_bucket_that_hangs_past_the_lease_gets_the_object_from_another_and_keeps_one(plant: Plant) -> None:
     trap = plant.to_bucket["transfer"].trap(request_of("PUT", ".mp4"), after=False)
     job_id = plant.book.order("evolink")
-    [case] = plant.book.await_archived(job_id)  # by whoever took the job when the hold ran out
+    [case] = plant.book.await_archived(job_id)  # by whoever took the job when the lease ran out
     assert trap.caught.is_set()
     trap.release()
     plant.book.await_archived(plant.book.order("evolink"))

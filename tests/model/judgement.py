@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jobs.machine.decisions import Rules, decide
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Letter, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State, next_state
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
@@ -38,7 +38,7 @@ NAMES_TASK = frozenset({"accepted", "running", "finished", "failed"})  # an answ
 
 
 class Judgement(NamedTuple):
-    """What a step writes: the job's columns, changes by attempt number, letters read, letters postponed."""
+    """What a step writes: the job's columns, changes by attempt number, callbacks read, callbacks postponed."""
 
     state: State
     current: int
@@ -52,7 +52,7 @@ class Judgement(NamedTuple):
 def judge(
     state: State, current: int, rows: tuple[tuple[Any, ...], ...], facts: Any, late: bool, risk: bool
 ) -> Judgement:
-    """`decide` on rows of (outcome, sent, task, lost, age, letter). `risk`: on_unconfirmed is resubmit."""
+    """`decide` on rows of (outcome, sent, task, lost, age, callback). `risk`: on_unconfirmed is resubmit."""
     case = _case(state, current, rows, late, risk)
     known = {n: _real(n, word) for n, word in facts.words if word}
     video = {"attempt": facts.words[0][0]} if facts.words and facts.words[0][1] == "stored" else {}
@@ -106,8 +106,8 @@ def _rules() -> Rules:
 
 def _case(state: State, current: int, rows: tuple[tuple[Any, ...], ...], late: bool, risk: bool) -> Case:
     attempts = {n: _attempt(n, *row[:5]) for n, row in enumerate(rows, 1)}
-    letters = [
-        Letter(n, n, True, f"task {n}", NOW, NOW if row[5] == "read" else None, "evolink")
+    callbacks = [
+        KeptCallback(n, n, True, f"task {n}", NOW, NOW if row[5] == "read" else None, "evolink")
         for n, row in enumerate(rows, 1)
         if row[5]
     ]
@@ -123,7 +123,7 @@ def _case(state: State, current: int, rows: tuple[tuple[Any, ...], ...], late: b
         "on_unconfirmed": "resubmit" if risk else "wait",
         "start_by": NOW - AGES[0] if late else NOW + AGES[2],
     }
-    return Case(Job(**{**empty, **job}), attempts, tuple(letters))
+    return Case(Job(**{**empty, **job}), attempts, tuple(callbacks))
 
 
 def _attempt(n: int, outcome: str, sent: bool, task: bool, lost: bool, age: int) -> Attempt:
@@ -131,6 +131,7 @@ def _attempt(n: int, outcome: str, sent: bool, task: bool, lost: bool, age: int)
     empty: dict[str, Any] = dict.fromkeys(Attempt.__dataclass_fields__)
     known = {
         "number": n,
+        "origin": Origin.ORDERED,
         "provider": PROVIDER,
         "with_callback": True,
         "request": {},

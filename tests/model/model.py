@@ -2,7 +2,7 @@
 
 Explicit-state breadth-first search. Judgement is not modelled: `jobs.decisions.decide`, the table behind it and
 `jobs.planning.next_number` themselves are asked. What is modelled is who reads, writes, sends and rings when. Time
-is abstract: an alarm is none, now or later; a hold has run out or not; an attempt is young, old enough for a resubmit,
+is abstract: an alarm is none, now or later; a lease has run out or not; an attempt is young, old enough for a resubmit,
 or past its life. A version is compared through `fresh`: nobody has raised it since this worker read the row. That a
 hold runs out under a living worker is the same as that worker sleeping for long; it acts on as a zombie.
 """
@@ -32,13 +32,13 @@ class Try(NamedTuple):
     task: bool = False
     lost: bool = False
     age: int = 0
-    letter: str = ""
+    callback: str = ""
     gateway: str = ""  # running, finished, failed
     posts: int = 0
 
 
 class Facts(NamedTuple):
-    """What a step has learnt: words by attempt number, letters it may call read, whether it met a trouble."""
+    """What a step has learnt: words by attempt number, callbacks it may call read, whether it met a trouble."""
 
     words: tuple[tuple[int, str], ...] = ()
     read: tuple[int, ...] = ()
@@ -51,7 +51,7 @@ class Worker(NamedTuple):
     doing: str = "idle"
     facts: Facts = Facts()
     plan: Judgement | None = None
-    keep: bool = False  # runs as jobs.transfer: keeps its hold when the job arrives in archiving
+    keep: bool = False  # runs as jobs.transfer: keeps its lease when the job arrives in archiving
 
 
 class World(NamedTuple):
@@ -59,7 +59,7 @@ class World(NamedTuple):
     current: int = 0
     alarm: str = "now"
     holder: str = ""
-    over: bool = False  # the hold has run out
+    over: bool = False  # the lease has run out
     tries: tuple[Try, ...] = ()
     workers: tuple[Worker, Worker] = (Worker(), Worker())
     bell: bool = False
@@ -78,18 +78,18 @@ class Mechanism:
     """The protections, each of which a variant may lack, and the surroundings."""
 
     version_compared: bool = True  # by finish_step
-    alarm_and_hold_apart: bool = True  # two columns
-    frees_own_hold_only: bool = True  # finish_step compares the holder
-    claim_sees_hold: bool = True
+    alarm_and_lease_apart: bool = True  # two columns
+    frees_own_lease_only: bool = True  # finish_step compares the holder
+    claim_sees_lease: bool = True
     holder_rings: bool = True  # steps.ring_if_due
-    lost_hold_facts_kept: bool = True  # store.bring_facts
+    lost_lease_facts_kept: bool = True  # store.bring_facts
     lose_believes_sending_at: bool = True
     silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
     attempts: int = 1  # a job that would need another comes too late to be started
     resubmit: bool = False
     beat: bool = True
     answers_lost: bool = True
-    workers_fail: bool = True  # they die, or sleep past their hold
+    workers_fail: bool = True  # they die, or sleep past their lease
     oldest: int = 2  # 0: nothing grows old, 1: old enough for a resubmit, 2: past its life
     slow_queries: bool = True  # False: a query is answered in the moment of its claim
 
@@ -99,12 +99,12 @@ def start(m: Mechanism) -> World:
 
 
 def unread(world: World) -> bool:
-    return any(t.letter in UNREAD for t in world.tries)
+    return any(t.callback in UNREAD for t in world.tries)
 
 
 def held(world: World, m: Mechanism) -> bool:
     """jobs.store.leases: `held_until > now`. With one column for both, the alarm is the lease."""
-    return bool(world.holder) and not world.over if m.alarm_and_hold_apart else world.alarm != "now"
+    return bool(world.holder) and not world.over if m.alarm_and_lease_apart else world.alarm != "now"
 
 
 def due(world: World, m: Mechanism) -> bool:
@@ -120,13 +120,13 @@ def steps(w: World, m: Mechanism) -> Iterator[Step]:
             gone = w._replace(holder=DEAD) if w.holder == name else w
             yield Step(f"{name} dies", "fault", _put(gone, i, Worker()))
     yield from _gateway(w, m)
-    if w.alarm == "later" and m.beat and (m.alarm_and_hold_apart or not w.holder):
+    if w.alarm == "later" and m.beat and (m.alarm_and_lease_apart or not w.holder):
         yield Step("the alarm rings", "", w._replace(alarm="now"))
     if w.holder and not w.over and m.workers_fail:
-        out = w._replace(over=True, alarm=w.alarm if m.alarm_and_hold_apart else "now")
-        yield Step(f"the hold of {w.holder} runs out", "" if w.holder == DEAD else "fault", out)
+        out = w._replace(over=True, alarm=w.alarm if m.alarm_and_lease_apart else "now")
+        yield Step(f"the lease of {w.holder} runs out", "" if w.holder == DEAD else "fault", out)
     for n, t in enumerate(w.tries, 1):
-        if t.age < m.oldest and t.sent and m.beat and (w.over or not w.holder):  # no hold lasts as long
+        if t.age < m.oldest and t.sent and m.beat and (w.over or not w.holder):  # no lease lasts as long
             older = w._replace(tries=_with(w.tries, n, t._replace(age=t.age + 1 if m.resubmit else 2)))
             yield Step(f"attempt {n} grows old", "time", older)
 
@@ -137,19 +137,19 @@ def _gateway(w: World, m: Mechanism) -> Iterator[Step]:
             for end in ("finished", "failed"):
                 yield Step(f"gateway: {n} {end}", "", w._replace(tries=_with(w.tries, n, t._replace(gateway=end))))
         if t.gateway and (m.beat or t.gateway != "running"):
-            yield Step(f"the callback of {n} comes", "", _keep_letter(w, n, m))
+            yield Step(f"the callback of {n} comes", "", _keep_callback(w, n, m))
 
 
-def _keep_letter(w: World, n: int, m: Mechanism) -> World:
+def _keep_callback(w: World, n: int, m: Mechanism) -> World:
     """jobs.store.callbacks.keep: kept once, as news; the same again rings once more if the first is unread."""
     t = w.tries[n - 1]
-    if not t.letter:
-        w = _news(w._replace(tries=_with(w.tries, n, t._replace(letter="new"))))
-    return w if t.letter == "read" or w.alarm == "none" else _ring(w, m)
+    if not t.callback:
+        w = _news(w._replace(tries=_with(w.tries, n, t._replace(callback="new"))))
+    return w if t.callback == "read" or w.alarm == "none" else _ring(w, m)
 
 
 def _news(w: World) -> World:
-    """jobs.store.leases.bring_news: alarm to now, version + 1, where the alarm is not NULL; never the hold."""
+    """jobs.store.leases.bring_news: alarm to now, version + 1, where the alarm is not NULL; never the lease."""
     return w if w.alarm == "none" else _moved(w._replace(alarm="now"))
 
 
@@ -164,7 +164,7 @@ def _worker(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
             yield Step(f"{name} looks in vain", "", w._replace(bell=False))
     elif me.doing == "look":
         yield from _begin(w, i, name, m)
-    elif me.doing == "mark":  # jobs.store.mark_sending: our hold, and not run out
+    elif me.doing == "mark":  # jobs.store.mark_sending: our lease, and not run out
         if ours and not w.over:
             t = w.tries[w.current - 1]._replace(sent=True)
             marked = _moved(w._replace(tries=_with(w.tries, w.current, t)), i)
@@ -186,8 +186,8 @@ def _worker(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _begin(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """The step that the row asks for (jobs.states.next_step), as far as its claim or its unheld write."""
-    if held(w, m) and m.claim_sees_hold:
+    """The step that the row asks for (jobs.states.next_step), as far as its claim or its unleased write."""
+    if held(w, m) and m.claim_sees_lease:
         yield Step(f"{name} comes too late to claim", "", _put(w, i, Worker()))
         return
     if w.state is State.QUEUED and not unread(w):
@@ -201,15 +201,15 @@ def _begin(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
             claimed = _hold(w._replace(state=state, current=n, tries=tries), i, name, m)
             yield Step(f"{name} claims attempt {n}", "", _put(claimed, i, Worker("mark", facts=Facts(((n, ""),)))))
             return
-        yield Step(f"{name} moves the queued job", "", _unheld(w, i, verdict, m))
+        yield Step(f"{name} moves the queued job", "", _unleased(w, i, verdict, m))
     elif w.state is State.SUBMITTING:  # jobs.submission.lose
         believed = w if m.lose_believes_sending_at else _never_sent(w)
         verdict = _judge(believed, Facts(), m)
-        yield Step(f"{name} finds the submit's worker lost", "", _unheld(believed, i, verdict, m))
+        yield Step(f"{name} finds the submit's worker lost", "", _unleased(believed, i, verdict, m))
     elif w.state is State.ARCHIVING:  # jobs.archiving._claim
         yield Step(f"{name} claims the transfer", "", _put(_hold(w, i, name, m), i, _copying(w)))
     else:  # jobs.reconcile.ask, for jobs.reconcile or for jobs.transfer
-        seen = tuple(n for n, t in enumerate(w.tries, 1) if t.letter in UNREAD)
+        seen = tuple(n for n, t in enumerate(w.tries, 1) if t.callback in UNREAD)
         for keep in (False, True) if w.state in (State.GENERATING, State.UNCONFIRMED) else (False,):
             asking = Worker("ask", facts=Facts(read=seen), keep=keep)
             claimed = _put(_hold(w, i, name, m), i, asking)
@@ -220,21 +220,21 @@ def _begin(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _hold(w: World, i: int, name: str, m: Mechanism) -> World:
-    """jobs.store.leases.claim: our hold, version + 1; the alarm stays (one column for both: it becomes the lease)."""
-    bad = f"{name} took the hold of {w.holder}, which had not run out" if w.holder and not w.over else w.bad
-    alarm = w.alarm if m.alarm_and_hold_apart else "later"
+    """jobs.store.leases.claim: our lease, version + 1; the alarm stays (one column for both: it becomes the lease)."""
+    bad = f"{name} took the lease of {w.holder}, which had not run out" if w.holder and not w.over else w.bad
+    alarm = w.alarm if m.alarm_and_lease_apart else "later"
     return _moved(w._replace(holder=name, over=False, alarm=alarm, bad=bad), i)
 
 
-def _unheld(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
-    """jobs.steps.step.move_unheld: version and no hold compared; then ring_if_due."""
-    bad = f"the hold of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
+def _unleased(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
+    """jobs.steps.step.move_unheld: version and no lease compared; then ring_if_due."""
+    bad = f"the lease of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
     moved = _moved(_apply(w, verdict)._replace(holder="", over=False, bad=bad))
     return _put(_ring_if_due(moved, m), i, Worker())
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """submission._post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the hold)."""
+    """submission._post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the lease)."""
     me, n = w.workers[i], _number(w.workers[i])
     slept = w.holder != name or w.over
     if slept or m.workers_fail:
@@ -258,12 +258,12 @@ def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _ask(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """jobs.steps.reconciliation._round: inquiries and learn. Letters are read that were there at the claim."""
+    """jobs.steps.reconciliation._round: inquiries and learn. Callbacks are read that were there at the claim."""
     me = w.workers[i]
     news = me.facts.read
     words = []
     for n, t in enumerate(w.tries, 1):
-        if t.outcome not in SETTLED and (t.outcome == A.OPEN or n in news) and (t.task or t.letter):
+        if t.outcome not in SETTLED and (t.outcome == A.OPEN or n in news) and (t.task or t.callback):
             words.append((n, t.gateway if t.age < 2 else "gone"))
     yield Step(
         f"{name} asks: {words}", "", _put(w, i, me._replace(doing="conclude", facts=Facts(tuple(words), me.facts.read)))
@@ -275,7 +275,7 @@ def _ask(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _copy(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """jobs.steps.archiving._copy: HEAD, fetch and proof, push of the hold, one conditional PUT."""
+    """jobs.steps.archiving._copy: HEAD, fetch and proof, push of the lease, one conditional PUT."""
     me, n = w.workers[i], _number(w.workers[i])
     if w.stored:
         yield Step(f"{name} finds the object", "", _put(w, i, _learnt(me, (w.stored, "stored"))))
@@ -304,8 +304,8 @@ def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
     as one step. Without, they are two, and anything may happen in between.
     """
     me = w.workers[i]
-    if w.holder != name and m.frees_own_hold_only:
-        brought = _ring_if_due(_bring_facts(w, me.facts), m) if m.lost_hold_facts_kept else w
+    if w.holder != name and m.frees_own_lease_only:
+        brought = _ring_if_due(_bring_facts(w, me.facts), m) if m.lost_lease_facts_kept else w
         return Step(f"{name} has lost its hold", "", _put(_remembered(brought, me), i, Worker()))
     plan = _judge(w, me.facts, m)
     if m.version_compared:
@@ -314,11 +314,11 @@ def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
 
 
 def _write(w: World, i: int, name: str, plan: Judgement, m: Mechanism) -> Step:
-    """jobs.store.leases.finish_step: lets go of the hold, sets the alarm; then jobs.steps.step.ring_if_due."""
+    """jobs.store.leases.finish_step: lets go of the lease, sets the alarm; then jobs.steps.step.ring_if_due."""
     me = w.workers[i]
-    if m.frees_own_hold_only and w.holder != name:
+    if m.frees_own_lease_only and w.holder != name:
         return Step(f"{name} finds its hold gone", "", _put(w, i, me._replace(doing="conclude", plan=None)))
-    bad = f"{name} freed the hold of {w.holder}" if w.holder not in ("", name) else w.bad
+    bad = f"{name} freed the lease of {w.holder}" if w.holder not in ("", name) else w.bad
     done = _moved(_apply(w, plan)._replace(bad=bad), i)
     if me.keep and plan.state is State.ARCHIVING:
         return Step(f"{name} writes, and goes on to copy", "", _put(done, i, _copying(done)))
@@ -342,9 +342,9 @@ def _apply(w: World, plan: Judgement) -> World:
     tries = w.tries
     for n, changes in plan.changes:
         tries = _with(tries, n, tries[n - 1]._replace(**dict(changes)))
-    for letters, mark in ((plan.read, "read"), (plan.postponed, "tried")):
-        for n in letters:
-            tries = _with(tries, n, tries[n - 1]._replace(letter=mark))
+    for callbacks, mark in ((plan.read, "read"), (plan.postponed, "tried")):
+        for n in callbacks:
+            tries = _with(tries, n, tries[n - 1]._replace(callback=mark))
     bad = w.bad
     if w.state in (State.ARCHIVED, State.CANCELLED) and plan.state is not w.state:
         bad = f"a job left {w.state}"
@@ -387,7 +387,7 @@ def _remembered(w: World, me: Worker) -> World:
 
 
 def _copying(w: World) -> Worker:
-    seen = (w.current,) if w.tries[w.current - 1].letter in UNREAD else ()
+    seen = (w.current,) if w.tries[w.current - 1].callback in UNREAD else ()
     return Worker("copy", facts=Facts(((w.current, ""),), seen))
 
 
@@ -405,7 +405,7 @@ def _never_sent(w: World) -> World:
 
 
 def _theirs(t: Try) -> dict[str, object]:
-    return {"letter": t.letter, "gateway": t.gateway, "posts": t.posts}
+    return {"callback": t.callback, "gateway": t.gateway, "posts": t.posts}
 
 
 def _with(tries: tuple[Try, ...], n: int, t: Try) -> tuple[Try, ...]:
@@ -430,7 +430,7 @@ def wrong(w: World, m: Mechanism) -> str:
             return f"attempt {n} was POSTed twice"
         if t.gateway and t.outcome in (A.NOT_SENT, A.REFUSED, "rejected"):
             return f"attempt {n} stands as {t.outcome}, and the gateway has it"
-        if t.letter == "new" and w.alarm == "later" and not w.holder:
+        if t.callback == "new" and w.alarm == "later" and not w.holder:
             return f"news of attempt {n} was overwritten unread"
     if w.alarm == "none" and (w.state not in ENDED or any(t.outcome == A.OPEN for t in w.tries)):
         return f"a {w.state} job that is owed something has no alarm"

@@ -78,7 +78,7 @@ def is_paid_for(w: World) -> bool:
 
 
 def _alike(w: World) -> World:
-    """One state for all that go on alike: the workers mirrored, or a lost hold's facts that nobody will look at."""
+    """One state for all that go on alike: the workers mirrored, or a lost lease's facts that nobody will look at."""
     a, b = (_brought(x, w.holder == name) for x, name in zip(w.workers, WORKERS, strict=True))
     if (a.doing, a.facts, a.keep, w.holder == "B") <= (b.doing, b.facts, b.keep, w.holder == "A"):
         return w._replace(workers=(a, b))
@@ -98,7 +98,7 @@ def path_to(came: dict[World, tuple[World, str] | None], w: World) -> str:
         hold = f"{w.holder or '-'}{' (run out)' if w.holder and w.over else ''}"
         tries = "; ".join(
             f"{n}: {t.outcome}{' sent' if t.sent else ''}{' with task' if t.task else ''}"
-            f"{' letter ' + t.letter if t.letter else ''}, gateway {t.gateway or 'has nothing'}"
+            f"{' callback ' + t.callback if t.callback else ''}, gateway {t.gateway or 'has nothing'}"
             for n, t in enumerate(w.tries, 1)
         )
         lines.append(f"{last[1]:44} {w.state}, alarm {w.alarm}, holder {hold} | {tries}")

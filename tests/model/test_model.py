@@ -27,14 +27,14 @@ WORLDS = {
 
 BROKEN = {
     "the last write does not compare the version": (Mechanism(version_compared=False), "overwritten unread"),
-    "one column serves as alarm and hold": (Mechanism(alarm_and_hold_apart=False), "had not run out"),
-    "the last write frees any hold": (Mechanism(frees_own_hold_only=False), "freed the hold of"),
-    "a claim ignores the hold": (Mechanism(claim_sees_hold=False), "had not run out"),
+    "one column serves as alarm and lease": (Mechanism(alarm_and_lease_apart=False), "had not run out"),
+    "the last write frees any lease": (Mechanism(frees_own_lease_only=False), "freed the lease of"),
+    "a claim ignores the lease": (Mechanism(claim_sees_lease=False), "had not run out"),
     "the holder does not ring for the row it leaves due": (
         Mechanism(holder_rings=False, beat=False, answers_lost=False, workers_fail=False),
         "nobody will look at it",
     ),
-    "what was learnt under a lost hold is dropped": (Mechanism(lost_hold_facts_kept=False), "was forgotten"),
+    "what was learnt under a lost lease is dropped": (Mechanism(lost_lease_facts_kept=False), "was forgotten"),
     "a dead submit counts as never sent": (Mechanism(lose_believes_sending_at=False), "the gateway has it"),
     "a worker that may not send says so of its attempt": (Mechanism(silent_unless_marked=False), "the gateway has it"),
 }

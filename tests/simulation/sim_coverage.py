@@ -38,7 +38,7 @@ MOVES = [f"{state.value} {event.value}" for state, moves in TRANSITIONS.items() 
 # What a thousand seeds need not show, with the reason.
 EXCEPTIONS: dict[str, str] = {
     "queued recall": "a resubmitted order must wait while the first one shows itself, running: one in thousands",
-    "unconfirmed refuse": "a refusal must be read by a worker that slept past its hold, with no gateway left",
+    "unconfirmed refuse": "a refusal must be read by a worker that slept past its lease, with no gateway left",
     "archiving give_back": "a task must be adopted, finished and half copied while its own submit waits for its answer",
 }
 

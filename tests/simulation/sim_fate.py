@@ -12,7 +12,7 @@ T = TypeVar("T")
 # What can go wrong, and how often at most it does where it can: per occasion, in a run that has this fault at all.
 FAULTS: dict[str, tuple[float, str]] = {
     "worker_dies": (0.03, "a process is killed between two effects"),
-    "worker_sleeps": (0.04, "a worker sleeps for minutes between two effects, past its hold, and wakes"),
+    "worker_sleeps": (0.04, "a worker sleeps for minutes between two effects, past its lease, and wakes"),
     "worker_told_to_stop": (0.05, "a process is asked to stop, ends what it must, and is started again"),
     "database_away": (0.03, "a transaction cannot begin"),
     "commit_fails": (0.02, "a transaction is undone at its end"),

@@ -17,7 +17,7 @@ from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
 from jobs.store import cases, leases, tables
-from jobs.store.leases import Held
+from jobs.store.leases import Lease
 
 
 class Lack(NamedTuple):
@@ -39,23 +39,23 @@ def _claim_without_version() -> dict[str, Any]:
 
 
 def _last_write_without_reading_again() -> dict[str, Any]:
-    def stale(db: Any, held: Held) -> Held | None:
-        holder = cases.read_case(db, held.job.id).job.holder
-        return Held(_as_it_stands(db, held.case), held.holder) if holder == held.holder else None
+    def stale(db: Any, lease: Lease) -> Lease | None:
+        holder = cases.read_case(db, lease.job.id).job.lease_holder
+        return Lease(_as_it_stands(db, lease.case), lease.holder) if holder == lease.holder else None
 
-    return {"jobs.store.leases.read_held": stale}
+    return {"jobs.store.leases.reread": stale}
 
 
-def _hold_ignored() -> dict[str, Any]:
+def _lease_ignored() -> dict[str, Any]:
     def is_due(job: Any, *, now: Any) -> bool:
         return job.alarm_at is not None and job.alarm_at <= now
 
-    return {"jobs.store.due.unheld": lambda now: sa.true(), "jobs.store.due.is_due": is_due}
+    return {"jobs.store.due.unleased": lambda now: sa.true(), "jobs.store.due.is_due": is_due}
 
 
-def _mark_without_hold() -> dict[str, Any]:
-    def mark(db: Any, held: Held, number: int, *, hold_s: float, now: Any) -> bool:
-        row = sa.and_(tables.attempts.c.job_id == held.job.id, tables.attempts.c.number == number)
+def _mark_without_lease() -> dict[str, Any]:
+    def mark(db: Any, lease: Lease, number: int, *, lease_s: float, now: Any) -> bool:
+        row = sa.and_(tables.attempts.c.job_id == lease.job.id, tables.attempts.c.number == number)
         db.execute(sa.update(tables.attempts).where(row).values(sending_at=now, sends=tables.attempts.c.sends + 1))
         return True
 
@@ -136,8 +136,8 @@ PROTECTIONS: dict[str, Lack] = {
     "the last write reads the row again": Lack(
         _last_write_without_reading_again, ("callback_early", "callback_twice", "worker_sleeps", "answer_late")
     ),
-    "nobody takes what another holds": Lack(_hold_ignored, TROUBLE),
-    "the mark compares the holder": Lack(_mark_without_hold, ("worker_sleeps", "message_twice")),
+    "nobody takes what another holds": Lack(_lease_ignored, TROUBLE),
+    "the mark compares the holder": Lack(_mark_without_lease, ("worker_sleeps", "message_twice")),
     "the mark is written before a byte leaves": Lack(
         _one("jobs.store.leases.mark_sending", lambda *_, **__: True), LOSS
     ),
@@ -146,14 +146,14 @@ PROTECTIONS: dict[str, Lack] = {
     "news is written on its own attempt": Lack(
         _news_goes_to_the_current_attempt, ("submit_unanswered", "task_slow", "callback_late", "callback_twice")
     ),
-    "what is learnt without a hold is brought as news": Lack(
+    "what is learnt without a lease is brought as news": Lack(
         _one("jobs.store.late_facts.bring_facts", _nothing), ("worker_sleeps", "answer_late")
     ),
     "an adopted task is no older than its order": Lack(
         _one("jobs.steps.answers._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
     "no task id is borne twice": Lack(
-        _one("jobs.store.late_facts.settle_task_ids", lambda db, case, facts, *, now: facts),
+        _one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts),
         ("submit_unanswered", "callback_of_another"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
@@ -180,7 +180,7 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "room is judged in the claim": Lack(_one("jobs.store.availability.in_flight", lambda *_: 0), ("task_slow",)),
     "a reservation that is not needed is given back": Lack(
-        _one("jobs.store.spending.settle", lambda db, job_id, number, changes: changes),
+        _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),
         ("connection_refused", "task_failed"),
     ),
 }

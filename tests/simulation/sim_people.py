@@ -13,7 +13,7 @@ from sim_service import NAMES, Service
 from sim_world import World
 
 from jobs.errors import JobsError
-from jobs.intake import changes, orders
+from jobs.intake import changes, new_jobs
 from jobs.machine.rows import Case
 from jobs.machine.states import State, next_step
 from jobs.providers.client import Account
@@ -58,7 +58,7 @@ class People:
         """Ask for a video until the answer is there; the same key never makes a second job."""
 
         def create() -> None:
-            case, replayed = orders.create(
+            case, replayed = new_jobs.create(
                 self._bodies[key], self.service.intake, api_key_id=f"key-of-{key[-1]}", idempotency_key=key
             )
             job_id = case.job.id

@@ -23,7 +23,7 @@ from jobs.settings import Settings
 RULES = {
     "accepted-kept": "no accepted job disappears",
     "version-raised": "every change of a job's row raises its version",
-    "hold-respected": "nobody takes or frees a hold that another has and that has not run out",
+    "lease-respected": "nobody takes or frees a lease that another has and that has not run out",
     "final-states": "`archived` and `cancelled` are never left; `failed` only by prove, retry and retry_transfer",
     "history-is-a-path": "a job's history is a path of the table, and ends where the job is",
     "alarmed": "every job that is owed something has an alarm that will ring",
@@ -40,7 +40,7 @@ RULES = {
     "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
     "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
     "no-step-raises": "no step ends in an exception of our own",
-    "answer-kept": "whoever is told a task id writes it on its attempt's row, with a hold or without",
+    "answer-kept": "whoever is told a task id writes it on its attempt's row, with a lease or without",
     "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",
     "archived-is-true": "`archived` means: the object is there, whole, once, and this job's",
     "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
@@ -65,7 +65,7 @@ NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
 SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
-SERVED_WITHIN_S = 900  # a hold that ran on when the faults stopped, a sleep, and a round of the sweep
+SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
 
 
 class JobRow(NamedTuple):
@@ -73,8 +73,8 @@ class JobRow(NamedTuple):
     state: str
     version: int
     alarm_at: str | None
-    holder: str | None
-    held_until: str | None
+    lease_holder: str | None
+    leased_until: str | None
     attempt: int
     updated_at: str
     flagged: str | None
@@ -103,10 +103,10 @@ class AttemptRow(NamedTuple):
     link: str | None
     rejected_task_ids: str
     created_at: str
-    request: str
+    origin: str
 
 
-class LetterRow(NamedTuple):
+class CallbackRow(NamedTuple):
     id: int
     job_id: str
     attempt: int
@@ -119,7 +119,7 @@ def _select(row: Any, table: str) -> str:
     return f"SELECT {', '.join(row._fields)} FROM {table}"
 
 
-JOBS, ATTEMPTS, LETTERS = _select(JobRow, "jobs"), _select(AttemptRow, "attempts"), _select(LetterRow, "inbox")
+JOBS, ATTEMPTS, LETTERS = _select(JobRow, "jobs"), _select(AttemptRow, "attempts"), _select(CallbackRow, "inbox")
 LINES = "SELECT id, job_id, event, attempt, from_state, to_state, detail FROM events WHERE id > ? ORDER BY id"
 SPENDING = "SELECT provider, day, micro_usd FROM spending"
 
@@ -132,7 +132,7 @@ class Rules:
         self.gateways: Gateways
         self.jobs: dict[str, JobRow] = {}
         self.attempts: dict[Owner, AttemptRow] = {}
-        self.letters: dict[int, LetterRow] = {}
+        self.callbacks: dict[int, CallbackRow] = {}
         self.accepted: set[str] = set()
         self.failed_now: list[str] = []  # jobs that have just failed, for whoever watches
         self.moves: Counter[tuple[State, Event]] = Counter()
@@ -157,10 +157,10 @@ class Rules:
         """After every commit that changed something."""
         rows = self.database.rows
         now = self.world.database_time().isoformat(timespec="microseconds")
-        old_jobs, old_attempts, old_letters = self.jobs, self.attempts, self.letters
+        old_jobs, old_attempts, old_letters = self.jobs, self.attempts, self.callbacks
         self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
         self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.letters = {row[0]: LetterRow._make(row) for row in rows(LETTERS)}
+        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
         self._moved(rows(LINES, self._line))
         for key, attempt in self.attempts.items():
             if old_attempts.get(key) != attempt:
@@ -170,11 +170,11 @@ class Rules:
                 if old is not None:
                     self._job_changed(old, job, now)
                 self._claimed(old, job)
-        for number, letter in self.letters.items():
+        for number, callback in self.callbacks.items():
             if number not in old_letters:
-                self._letter_kept(letter, old_jobs.get(letter.job_id), now)
-            if letter.read_at and (old_letter := old_letters.get(number)) is not None and old_letter.read_at is None:
-                self._letter_read(letter)
+                self._callback_kept(callback, old_jobs.get(callback.job_id), now)
+            if callback.read_at and (old_letter := old_letters.get(number)) is not None and old_letter.read_at is None:
+                self._callback_read(callback)
         for job in self.jobs.values():
             self._alarmed(job, now)
         self._money()
@@ -191,7 +191,7 @@ class Rules:
         rows = self.database.rows
         self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
         self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.letters = {row[0]: LetterRow._make(row) for row in rows(LETTERS)}
+        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
         self._line = max([row[0] for row in rows("SELECT id FROM events")], default=0)
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
@@ -235,7 +235,7 @@ class Rules:
             return
         long_ago = _later(self.world.database_time().isoformat(timespec="microseconds"), -SERVED_WITHIN_S)
         for job in self.jobs.values():
-            waits = job.alarm_at is not None and max(job.alarm_at, job.held_until or "") < long_ago
+            waits = job.alarm_at is not None and max(job.alarm_at, job.leased_until or "") < long_ago
             self.check("served", not waits, f"{job.id} is {job.state}, due since {job.alarm_at}")
 
     def forged(self, changes_before: int, status: int) -> None:
@@ -269,7 +269,7 @@ class Rules:
         return move is Event.RESUBMIT and self.jobs[job_id].on_unconfirmed == "resubmit"
 
     def _job_changed(self, old: JobRow, job: JobRow, now: str) -> None:
-        if old._replace(held_until=job.held_until) != job:
+        if old._replace(leased_until=job.leased_until) != job:
             self.check("version-raised", job.version > old.version, f"{old} became {job}")
         if old.state != job.state:
             self._path(job)
@@ -281,33 +281,39 @@ class Rules:
                 self.on_way_now.append(job.id)
             if job.state == S.ARCHIVED:
                 check_object(self, job)
-        if old.holder is not None and job.holder is None and job.troubles == 0 and job.state in ASKS:
-            unread = any(x.read_at is None and x.job_id == job.id for x in self.letters.values())
+        if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
+            unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
             calm = unread and job.updated_at <= _later(now)
             waits = job.alarm_at is None or job.alarm_at > _later(now)
             self.check("news-kept", not (calm and waits), f"{job.id} has unread news, and is left until {job.alarm_at}")
-        if old.holder is not None and job.holder != old.holder and self.world.actor is not None:
-            assert old.held_until is not None
-            mine = old.holder in self.world.actor.holders
-            over = old.held_until <= now or old.updated_at > _later(now)
+        if old.lease_holder is not None and job.lease_holder != old.lease_holder and self.world.actor is not None:
+            assert old.leased_until is not None
+            mine = old.lease_holder in self.world.actor.holders
+            over = old.leased_until <= now or old.updated_at > _later(now)
             self.check(
-                "hold-respected", mine or over, f"{old.id}: {old.holder} has it until {old.held_until}, at {now}"
+                "lease-respected",
+                mine or over,
+                f"{old.id}: {old.lease_holder} has it until {old.leased_until}, at {now}",
             )
         self.check("no-step-raises", job.flagged != "raises", f"{job.id} is set aside")
 
     def _claimed(self, old: JobRow | None, job: JobRow) -> None:
-        """Whoever takes or keeps a hold has the letters that are there before it."""
+        """Whoever takes or keeps a lease has the callbacks that are there before it."""
         actor = self.world.actor
-        if actor is None or job.holder is None:
+        if actor is None or job.lease_holder is None:
             return
-        if old is None or old.holder != job.holder or (job.holder in actor.holders and old.version != job.version):
-            if old is None or old.holder != job.holder:
-                actor.holders.add(job.holder)
-                actor.seen = {x.id for x in self.letters.values() if x.job_id == job.id}
+        if (
+            old is None
+            or old.lease_holder != job.lease_holder
+            or (job.lease_holder in actor.holders and old.version != job.version)
+        ):
+            if old is None or old.lease_holder != job.lease_holder:
+                actor.holders.add(job.lease_holder)
+                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
                 if job.state == S.SUBMITTING:
                     self._room(job)
-            elif old.state != job.state:  # a step that keeps its hold has read the row anew
-                actor.seen = {x.id for x in self.letters.values() if x.job_id == job.id}
+            elif old.state != job.state:  # a step that keeps its lease has read the row anew
+                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
 
     def _path(self, job: JobRow) -> None:
         last = self.database.rows(
@@ -322,7 +328,7 @@ class Rules:
         allowed = STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
         if row.outcome == A.EXPIRED and row.standing == Standing.NONE:
-            self.check("standing", "suspected" in row.request, f"{owner} was sent, expired, and stands as free")
+            self.check("standing", row.origin != "ordered", f"{owner} was sent, expired, and stands as free")
         if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
             self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
         if row.task_id and (old is None or old.task_id != row.task_id):
@@ -353,17 +359,17 @@ class Rules:
     def _orders(self, owner: Owner) -> list[Order]:
         return [o for i, o in enumerate(self.gateways.orders) if o.owner == owner and i not in self.forgotten]
 
-    def _letter_kept(self, letter: LetterRow, old: JobRow | None, now: str) -> None:
-        job = self.jobs.get(letter.job_id)
+    def _callback_kept(self, callback: CallbackRow, old: JobRow | None, now: str) -> None:
+        job = self.jobs.get(callback.job_id)
         if job is None or old is None or old.alarm_at is None:
             return
         woken = job.alarm_at is not None and job.alarm_at <= now and job.version > old.version
-        self.check("news-kept", woken, f"letter {letter.id} is kept, and {job.id} is not told")
+        self.check("news-kept", woken, f"callback {callback.id} is kept, and {job.id} is not told")
 
-    def _letter_read(self, letter: LetterRow) -> None:
+    def _callback_read(self, callback: CallbackRow) -> None:
         actor = self.world.actor
-        seen = actor is not None and letter.id in actor.seen
-        self.check("news-kept", seen, f"letter {letter.id} of {letter.job_id} is read by one who never saw it")
+        seen = actor is not None and callback.id in actor.seen
+        self.check("news-kept", seen, f"callback {callback.id} of {callback.job_id} is read by one who never saw it")
 
     def _alarmed(self, job: JobRow, now: str) -> None:
         mine = [a for a in self.attempts.values() if a.job_id == job.id]
@@ -375,9 +381,9 @@ class Rules:
         assert job.alarm_at is not None
         latest = _later(now, 2 * 7_200 + 3_600) if job.updated_at <= _later(now) else "9"
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
-        unread = any(x.read_at is None and x.job_id == job.id for x in self.letters.values())
+        unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
         if unread and job.updated_at <= _later(now):
-            # At once, but for a pause after troubles of our own, and for a hold, whose holder will decide.
+            # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.
             wait_s = max(self.settings.retry_longest_s, 900) * 1.2
             self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")
 

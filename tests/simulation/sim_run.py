@@ -107,7 +107,7 @@ def _numbered_ids() -> Iterator[None]:
         count += 1
         return f"{count:026d}"
 
-    with patch("jobs.intake.orders.ULID", number), patch("jobs.store.notices.ULID", number):
+    with patch("jobs.intake.new_jobs.ULID", number), patch("jobs.store.notices.ULID", number):
         yield
 
 

@@ -19,13 +19,13 @@ from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
 
-from jobs.intake.orders import Intake
+from jobs.intake.new_jobs import Intake
 from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
-from jobs.steps.bulkheads import Gates
-from jobs.steps.query_budget import Pacing
-from jobs.steps.resources import Parts
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.query_budget import QueryBudget
+from jobs.steps.resources import Resources
 from jobs.store.due import CLOCK_SET_BACK
 from jobs.upkeep import restore
 from jobs.worker import dispatch
@@ -70,7 +70,7 @@ def settings_for_runs() -> Settings:
     return load(env)
 
 
-class SimPacing(Pacing):
+class SimPacing(QueryBudget):
     """A budget of queries that fate uses up now and then."""
 
     def __init__(self, world: World) -> None:
@@ -80,7 +80,7 @@ class SimPacing(Pacing):
         return not self.world.fate.strikes("queries_rationed")
 
 
-class SimParts(Parts):
+class SimParts(Resources):
     """Holds are named by number, so that a seed's story is always the same."""
 
     def holder(self) -> str:
@@ -201,8 +201,8 @@ class Service:
         self.gateways.unconfirmed = self.rules.unconfirmed
         names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
         self.processes = {name: Process(name) for name in names}
-        self._parts: dict[str, tuple[Process, Parts]] = {}
-        self._sweeper: tuple[Parts, Sweeper] | None = None
+        self._parts: dict[str, tuple[Process, Resources]] = {}
+        self._sweeper: tuple[Resources, Sweeper] | None = None
         self.calm_at: float | None = None
         self._looked_at = -10.0
         self._next_look: float | None = None
@@ -233,7 +233,7 @@ class Service:
     def intake(self) -> Intake:
         return Intake(self.settings, self.house.providers, self.database)
 
-    def parts(self, process: Process) -> Parts:
+    def resources(self, process: Process) -> Resources:
         """A process's parts; new ones once it has died."""
         found = self._parts.get(process.name)
         if found is None or found[1].stopping.is_set() or process.is_new:
@@ -244,18 +244,18 @@ class Service:
     def use(self, settings: Settings) -> None:
         """New settings, in every process at once."""
         self.settings = settings
-        for _, parts in self._parts.values():
-            parts.settings = settings
+        for _, resources in self._parts.values():
+            resources.settings = settings
 
-    def _build(self, process: Process) -> Parts:
+    def _build(self, process: Process) -> Resources:
         world = self.world
         return SimParts(
             settings=self.settings,
             providers=self.house.providers,
             database=self.database,
             client=SimClient(world, self.gateways, self.rules),
-            pacing=SimPacing(world),
-            gates=Gates(self.settings.worker_slots),
+            query_budget=SimPacing(world),
+            bulkheads=Bulkheads(self.settings.worker_slots),
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]
             bucket=self.bucket,
@@ -271,9 +271,9 @@ class Service:
 
     def run(self, process: Process, step: str, job_id: str) -> None:
         """One step in one process, as its task runs it."""
-        parts = self.parts(process)
+        resources = self.resources(process)
         work = delivery.notify if step == NOTIFY else RUN[step]
-        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(step, job_id, parts, work))
+        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(step, job_id, resources, work))
 
     def _hear(self, task: str, job_id: str) -> None:
         """A doorbell arrives at a process of its role."""
@@ -285,7 +285,7 @@ class Service:
         self.run(process, task, job_id)
         if self.world.fate.strikes("worker_told_to_stop"):
             self.world.tell("told to stop", process.name)
-            self.parts(process).stopping.set()
+            self.resources(process).stopping.set()
 
     def next_look(self) -> float | None:
         """When the sweep next finds something due, on its own rhythm; None: nothing will ever be."""
@@ -299,9 +299,9 @@ class Service:
     def _first_due(self) -> float | None:
         ahead = (self.world.database_time() + CLOCK_SET_BACK).isoformat(timespec="microseconds")
         row = self.database.rows(
-            "SELECT min(CASE WHEN updated_at > ? THEN '' ELSE max(alarm_at, coalesce(held_until, '')) END)"
+            "SELECT min(CASE WHEN updated_at > ? THEN '' ELSE max(alarm_at, coalesce(leased_until, '')) END)"
             " FROM jobs WHERE alarm_at IS NOT NULL"
-            " UNION ALL SELECT min(max(alarm_at, coalesce(held_until, ''))) FROM notices WHERE alarm_at IS NOT NULL",
+            " UNION ALL SELECT min(max(alarm_at, coalesce(leased_until, ''))) FROM notices WHERE alarm_at IS NOT NULL",
             ahead,
         )
         times = [each for (each,) in row if each is not None]
@@ -323,14 +323,14 @@ class Service:
             return
         if not process.up:
             return
-        parts = self.parts(process)
-        if self._sweeper is None or self._sweeper[0] is not parts:
-            self._sweeper = (parts, Sweeper(parts))
+        resources = self.resources(process)
+        if self._sweeper is None or self._sweeper[0] is not resources:
+            self._sweeper = (resources, Sweeper(resources))
         sweeper = self._sweeper[1]
         in_place = self.ringer.is_away() and world.fate.chance(0.1)
         work: Callable[[], Any] = sweeper.once
         if in_place:
-            work = lambda: dispatch.run_in_place(parts, delivery.notify)  # noqa: E731
+            work = lambda: dispatch.run_in_place(resources, delivery.notify)  # noqa: E731
         world.start(process, "sweep --once" if in_place else "sweep", work)
 
     def call_back(self, url: str, body: bytes, headers: Mapping[str, str], delay: float, tries: int = 0) -> None:

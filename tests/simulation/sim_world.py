@@ -56,8 +56,8 @@ class Actor:
         self.dead = self.done = self.failed = False
         self.accepted: tuple[tuple[str, int], str] | None = None  # an attempt whose task id it has just been told
         self.marked: tuple[str, int] | None = None  # the attempt whose POST it has said may leave
-        self.holders: set[str] = set()  # the holds that it has taken
-        self.seen: set[int] = set()  # the letters that it had before it when it last took a hold
+        self.holders: set[str] = set()  # the leases that it has taken
+        self.seen: set[int] = set()  # the callbacks that it had before it when it last took a lease
         self._work = work
         self._greenlet = greenlet(self._run)
         process.actors.add(self)

@@ -17,14 +17,14 @@ from jobs.machine.error_codes import FINDINGS
 from jobs.ringer import CeleryRinger
 from jobs.upkeep import audit, repair
 from jobs.upkeep.audit import Report
-from jobs.worker.bootstrap import working_parts
+from jobs.worker.bootstrap import worker_resources
 from rushes.cli import machine, options
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 from rushes.cli.terminal.output import Colored
 from storage.errors import BucketUnavailable
 
-ROLE = "audit"  # how its holds would be signed
+ROLE = "audit"  # how its leases would be signed
 SAY_EVERY_S = 5
 
 
@@ -50,20 +50,20 @@ def command(repairs: bool, deep: bool, data_dir: Path, as_json: bool) -> None:
     logs.configure("WARNING")
     with machine.database(settings):
         pass  # reachable, and at this version
-    parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)
-    mend = partial(repair.repair, parts=parts) if repairs else audit.leave
+    resources = worker_resources(settings, CeleryRinger(ringing_app(settings)), ROLE)
+    mend = partial(repair.repair, resources=resources) if repairs else audit.leave
     try:
         with machine.told():
-            report = audit.audit(parts, deep=deep, repair=mend, say=_progress())
+            report = audit.audit(resources, deep=deep, repair=mend, say=_progress())
     except BucketUnavailable as error:
         hint = (
             "RUSHES_S3_ENDPOINT_URL and RUSHES_S3_BUCKET say where it is; `rushes up` starts the one of a data folder"
         )
         raise Failure(f"the bucket cannot be used: {error}", failures.UNREACHABLE, hint=hint) from error
     finally:
-        parts.prober.close()
-        parts.client.close()
-        parts.database.close()
+        resources.prober.close()
+        resources.client.close()
+        resources.database.close()
     if as_json:
         output.as_json(_told(report))
     else:
@@ -86,10 +86,10 @@ def _progress() -> Callable[[str], None]:
 
 
 def _told(report: Report) -> dict[str, Any]:
-    states = {state.value: count for state, count in sorted(report.account.states.items())}
+    states = {state.value: count for state, count in sorted(report.balance.states.items())}
     return {
         "balances": report.balances,
-        "account": {"accepted": report.account.accepted, "live": report.account.live, "states": states},
+        "account": {"accepted": report.balance.accepted, "live": report.balance.live, "states": states},
         "looked_at": {"jobs": report.jobs, "objects": report.objects, "in_other_buckets": report.unchecked},
         "counts": dict(report.counts),
         "left": report.left,
@@ -101,9 +101,9 @@ def _told(report: Report) -> dict[str, Any]:
 
 
 def _show(report: Report) -> None:
-    states = report.account.states
+    states = report.balance.states
     ended = ", ".join(f"{states.get(state, 0)} {state}" for state in audit.ENDS)
-    output.note(f"accepted {report.account.accepted} = {ended}, {report.account.live} live")
+    output.note(f"accepted {report.balance.accepted} = {ended}, {report.balance.live} live")
     output.note(f"looked at {report.jobs} jobs and {report.objects} objects")
     if report.unchecked:
         output.note(f"{report.unchecked} videos are in another bucket, and were not looked at")

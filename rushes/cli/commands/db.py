@@ -15,13 +15,13 @@ from jobs.store import migrate
 from jobs.upkeep import restore
 from jobs.upkeep.prune import Pruned, Pruning
 from jobs.upkeep.restore import NotRestored
-from jobs.worker.bootstrap import working_parts
+from jobs.worker.bootstrap import worker_resources
 from rushes.cli import machine, options
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 
 EXAMPLE = "2026-11-21T16:00:00Z"
-ROLE = "restore"  # how its holds would be signed
+ROLE = "restore"  # how its leases would be signed
 
 
 @click.group()
@@ -93,15 +93,15 @@ def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
     logs.configure("WARNING")
     with machine.database(settings):
         pass  # reachable, and at this version
-    parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)
+    resources = worker_resources(settings, CeleryRinger(ringing_app(settings)), ROLE)
     try:
         with machine.told():
-            done = restore.restored(parts, as_of=moment)
+            done = restore.restored(resources, as_of=moment)
     except NotRestored as error:
         raise Failure(str(error)) from error
     finally:
-        parts.client.close()
-        parts.database.close()
+        resources.client.close()
+        resources.database.close()
     if as_json:
         output.as_json({"live": done.live, "unconfirmed": done.unconfirmed})
         return

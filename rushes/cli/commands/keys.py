@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from jobs.errors import BadRequest
-from jobs.intake import api_keys, orders
+from jobs.intake import api_keys, new_jobs
 from jobs.intake.api_keys import Scope
 from rushes.cli import machine, options
 from rushes.cli.terminal import failures, output
@@ -43,7 +43,7 @@ def create(name: str, scope: str, notify_url: str | None, data_dir: Path, as_jso
     settings = machine.settings_for_database(data_dir)
     if notify_url is not None:
         try:
-            orders.check_notify_url(notify_url, settings)
+            new_jobs.check_notify_url(notify_url, settings)
         except BadRequest as error:
             raise Failure(" ".join(error.fields["notify_url"]), failures.USAGE) from error
     with machine.database(settings) as database:

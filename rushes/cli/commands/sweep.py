@@ -9,13 +9,13 @@ import click
 from jobs import logs
 from jobs.broker import ringing_app
 from jobs.ringer import CeleryRinger
-from jobs.worker.bootstrap import working_parts
+from jobs.worker.bootstrap import worker_resources
 from jobs.worker.dispatch import run_in_place
 from rushes.cli import machine, options
 from rushes.cli.terminal import output
 from webhooks import delivery
 
-ROLE = "sweep-once"  # how its holds are signed
+ROLE = "sweep-once"  # how its leases are signed
 
 
 @click.command()
@@ -29,14 +29,14 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     logs.hide(settings.secrets)
     with machine.database(settings):
         pass  # reachable, and at this version
-    parts = working_parts(settings, CeleryRinger(ringing_app(settings)), ROLE)
+    resources = worker_resources(settings, CeleryRinger(ringing_app(settings)), ROLE)
     try:
         with machine.told():
-            ran = run_in_place(parts, delivery.notify)
+            ran = run_in_place(resources, delivery.notify)
     finally:
-        parts.prober.close()
-        parts.client.close()
-        parts.database.close()
+        resources.prober.close()
+        resources.client.close()
+        resources.database.close()
     if as_json:
         output.as_json({"ran": ran})
     else:

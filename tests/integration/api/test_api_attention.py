@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jobs.machine.error_codes import FLAGS, REASONS
 from jobs.reports import attention
 from jobs.store.database import Database
-from jobs.store.tables import attempts, inbox, jobs, pauses
+from jobs.store.tables import attempts, cooldowns, inbox, jobs
 
 HOUR = timedelta(hours=1)
 
@@ -33,7 +33,7 @@ class Desk:
             self.write(sa.update(jobs).where(jobs.c.id == job_id).values(**job))
         return job_id
 
-    def letter(self, job_id: str, **columns: Any) -> None:
+    def callback(self, job_id: str, **columns: Any) -> None:
         values = {"job_id": job_id, "attempt": 1, "provider": "evolink", "digest": "d", "body": b"{}", "headers": {}}
         more = {"readable": True, "status": 200, "task_id": "t-7", "received_at": self.now}
         self.write(sa.insert(inbox).values(**{**values, **more, **columns}))
@@ -74,7 +74,7 @@ def test_an_unconfirmed_job_says_since_when_and_until_when(desk: Desk) -> None:
 
 
 def test_an_order_that_a_restore_made_suspect_is_called_so(desk: Desk) -> None:
-    desk.order("unconfirmed", "uncertain", lost_at=desk.now, request={"suspected_since": "2026-11-21T16:00:00Z"})
+    desk.order("unconfirmed", "uncertain", lost_at=desk.now, origin="forgotten", request={})
     assert "may have been ordered before the backup was put back" in desk.only()["detail"]
 
 
@@ -127,24 +127,24 @@ def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
 )
 def test_a_gateways_key_that_no_waiting_mends_is_told(desk: Desk, said: str, reason: str) -> None:
     rest = {"provider": "evolink", "account": ACCOUNT, "reason": said}
-    desk.write(sa.insert(pauses).values(**rest, lane="submit", until=desk.now + HOUR))
+    desk.write(sa.insert(cooldowns).values(**rest, lane="submit", until=desk.now + HOUR))
     item = desk.only()
     assert (item["reason"], item["provider"], item["job_id"]) == (reason, "evolink", None)
 
 
 def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> None:
     rest = {"provider": "evolink", "account": ACCOUNT}
-    desk.write(sa.insert(pauses).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
-    desk.write(sa.insert(pauses).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
+    desk.write(sa.insert(cooldowns).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
+    desk.write(sa.insert(cooldowns).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
     assert desk.told()["data"] == []
 
 
 def test_callbacks_for_what_the_database_does_not_know_are_told(desk: Desk) -> None:
     known = desk.order("archived", "charged", outcome="delivered")
-    desk.letter("job_of_another_database")
-    desk.letter(known, attempt=2, digest="e")
-    desk.letter(known, attempt=1, digest="f")  # of an order that has a row
-    desk.letter("job_read", read_at=desk.now, digest="g")
+    desk.callback("job_of_another_database")
+    desk.callback(known, attempt=2, digest="e")
+    desk.callback(known, attempt=1, digest="f")  # of an order that has a row
+    desk.callback("job_read", read_at=desk.now, digest="g")
     told = [(item["reason"], item["job_id"]) for item in desk.told()["data"]]
     assert told == [("unknown_job", "job_of_another_database"), ("unknown_attempt", known)]
     assert "names task t-7 of order 1" in desk.told()["data"][0]["detail"]
@@ -152,7 +152,7 @@ def test_callbacks_for_what_the_database_does_not_know_are_told(desk: Desk) -> N
 
 def test_one_reason_and_a_few_can_be_asked_for(desk: Desk) -> None:
     for n in range(3):
-        desk.letter(f"job_{n}")
+        desk.callback(f"job_{n}")
     desk.order("failed", "uncertain", outcome="expired")
     assert desk.told()["counts"] == {"uncertain_money": 1, "unknown_job": 3}
     some = desk.told("?reason=unknown_job&limit=2")
@@ -164,7 +164,7 @@ def test_one_reason_and_a_few_can_be_asked_for(desk: Desk) -> None:
 def test_no_reason_is_read_without_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "MOST", 2)
     for n in range(3):
-        desk.letter(f"job_{n}")
+        desk.callback(f"job_{n}")
     assert desk.told()["counts"] == {"unknown_job": 2}
 
 

@@ -34,7 +34,7 @@ class Desk:
                 db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(alarm_at=self.now.replace(year=2100)))
         return job_id
 
-    def letter(self, job_id: str, body: bytes = b'{"id": "t-7"}', **columns: Any) -> str:
+    def callback(self, job_id: str, body: bytes = b'{"id": "t-7"}', **columns: Any) -> str:
         with self.database.write() as db:
             count = db.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one()
             values: dict[str, Any] = {"job_id": job_id, "attempt": 1, "provider": "evolink", "digest": str(count)}
@@ -68,7 +68,7 @@ def desk(api: FlaskClient, database: Database) -> Desk:
 
 class TestTheList:
     def test_the_newest_come_first_a_page_at_a_time(self, desk: Desk) -> None:
-        made = [desk.letter(STRANGER) for _ in range(5)][::-1]
+        made = [desk.callback(STRANGER) for _ in range(5)][::-1]
         assert desk.ids() == made
         first = desk.api.get("/v1/callbacks?limit=2").get_json()
         second = desk.api.get(f"/v1/callbacks?limit=2&cursor={first['next_cursor']}").get_json()
@@ -78,9 +78,9 @@ class TestTheList:
 
     def test_it_can_be_narrowed(self, desk: Desk) -> None:
         job_id = desk.order()
-        plain = desk.letter(job_id)
-        read = desk.letter(STRANGER, read_at=desk.now)
-        garbage = desk.letter(STRANGER, b"<html>", readable=False, provider="apiframe")
+        plain = desk.callback(job_id)
+        read = desk.callback(STRANGER, read_at=desk.now)
+        garbage = desk.callback(STRANGER, b"<html>", readable=False, provider="apiframe")
         assert desk.ids(f"?job_id={job_id}") == [plain]
         assert desk.ids("?provider=apiframe") == [garbage]
         assert desk.ids("?readable=false") == [garbage]
@@ -89,7 +89,7 @@ class TestTheList:
         assert desk.ids("?unread=false&provider=evolink") == [read]
 
     def test_it_leaves_bodies_out(self, desk: Desk) -> None:
-        desk.letter(STRANGER)
+        desk.callback(STRANGER)
         [told] = desk.api.get("/v1/callbacks").get_json()["data"]
         assert not {"body", "headers"} & set(told)
         assert (told["provider"], told["attempt"], told["task_id"], told["status"]) == ("evolink", 1, "t-7", 200)
@@ -109,7 +109,7 @@ class TestOne:
         ids=["JSON", "text", "nothing", "bytes"],
     )
     def test_its_body_is_shown_as_it_came(self, desk: Desk, body: bytes, encoding: str, shown: str) -> None:
-        callback = desk.of(desk.letter(STRANGER, body))
+        callback = desk.of(desk.callback(STRANGER, body))
         assert (callback["encoding"], callback["body"]) == (encoding, shown)
         assert callback["headers"] == {"X-Event": "done"}
 
@@ -130,7 +130,7 @@ class TestReplay:
         self, desk: Desk, bells: Bells, state: str, step: str
     ) -> None:
         job_id = desk.order(state)
-        callback_id = desk.letter(job_id, read_at=desk.now)
+        callback_id = desk.callback(job_id, read_at=desk.now)
         before = desk.job(job_id)
         bells.rung.clear()
         answer = desk.api.post(f"/v1/callbacks/{callback_id}/replay")
@@ -142,13 +142,13 @@ class TestReplay:
         assert desk.ids("?unread=true") == [callback_id]
 
     def test_an_ended_job_whose_order_is_open_still_hears_of_it(self, desk: Desk) -> None:
-        callback_id = desk.letter(desk.order("failed"), read_at=desk.now)
+        callback_id = desk.callback(desk.order("failed"), read_at=desk.now)
         assert desk.api.post(f"/v1/callbacks/{callback_id}/replay").status_code == 202
 
     def test_a_settled_job_is_left_alone(self, desk: Desk) -> None:
         job_id = desk.order("archived", alarm=False, outcome="delivered")
         before = desk.job(job_id)
-        status, code, detail = desk.refused(callback_id := desk.letter(job_id, read_at=desk.now))
+        status, code, detail = desk.refused(callback_id := desk.callback(job_id, read_at=desk.now))
         assert (status, code) == (409, "settled")
         assert detail == f"{job_id} is archived, and none of its orders is open: no callback can matter to it."
         assert desk.job(job_id) == before
@@ -156,18 +156,18 @@ class TestReplay:
 
     def test_one_for_an_order_that_a_backup_forgot_wakes_even_an_ended_job(self, desk: Desk) -> None:
         job_id = desk.order("failed", alarm=False, outcome="failed")
-        callback_id = desk.letter(job_id, attempt=2, read_at=desk.now)
+        callback_id = desk.callback(job_id, attempt=2, read_at=desk.now)
         assert desk.api.post(f"/v1/callbacks/{callback_id}/replay").status_code == 202
         assert desk.job(job_id)["alarm_at"] is not None
 
     def test_one_of_a_job_that_is_not_here_says_so(self, desk: Desk) -> None:
-        status, code, detail = desk.refused(desk.letter(STRANGER))
+        status, code, detail = desk.refused(desk.callback(STRANGER))
         assert (status, code) == (404, "unknown_job")
         assert STRANGER in detail
 
     def test_a_key_that_may_only_look_may_not_replay(self, desk: Desk) -> None:
         _, key = api_keys.create(desk.database, "dashboard", Scope.READ)
-        callback_id = desk.letter(desk.order(), read_at=desk.now)
+        callback_id = desk.callback(desk.order(), read_at=desk.now)
         answer = desk.api.post(f"/v1/callbacks/{callback_id}/replay", headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code == 403
         assert desk.of(callback_id)["read_at"] is not None
@@ -194,7 +194,7 @@ def test_a_wrong_question_says_what_is_right(api: FlaskClient, query: str, field
 
 
 def test_a_cursor_of_other_filters_or_with_a_foreign_place_is_refused(desk: Desk) -> None:
-    desk.letter(STRANGER), desk.letter(STRANGER)
+    desk.callback(STRANGER), desk.callback(STRANGER)
     cursor = desk.api.get("/v1/callbacks?limit=1").get_json()["next_cursor"]
     for query in (f"unread=true&cursor={cursor}", f"cursor={cursors.write('first', of={})}"):
         answer = desk.api.get(f"/v1/callbacks?{query}")

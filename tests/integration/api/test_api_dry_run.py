@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
 
-from jobs.machine.outcome import Pause
+from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.prices import LONGEST_INPUT_S
-from jobs.store import key_pauses, spending, tables
+from jobs.store import cooldowns, spending, tables
 from jobs.store.database import Database
 from rushes.api.schemas.jobs import QuoteSchema
 
@@ -82,7 +82,7 @@ def test_why_the_others_cannot_is_told_by_field(two: FlaskClient) -> None:
 def test_what_hinders_a_better_one_is_told(two: FlaskClient, database: Database) -> None:
     with database.write() as db:
         account = Account("evolink", "https://api.evolink.ai", "sk-test")
-        key_pauses.rest(db, account, "submit", Pause("insufficient_credits", 900), now=database.clock(db))
+        cooldowns.start(db, account, "submit", Cooldown("insufficient_credits", 900), now=database.clock(db))
     told = asked(two, PLAIN)
     assert (told["provider"], told["waits"]) == ("easyrouter", None)
     assert told["considered"][0]["obstacle"]["code"] == "insufficient_credits"

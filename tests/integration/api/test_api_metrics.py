@@ -58,7 +58,11 @@ def test_a_held_job_is_not_waiting(api: FlaskClient, database: Database) -> None
     api.post("/v1/jobs", json=PLAIN)
     with database.write() as db:
         now = database.clock(db)
-        hold = {"holder": "worker", "held_until": now + timedelta(hours=1), "alarm_at": now - timedelta(hours=1)}
+        hold = {
+            "lease_holder": "worker",
+            "leased_until": now + timedelta(hours=1),
+            "alarm_at": now - timedelta(hours=1),
+        }
         db.execute(sa.update(jobs).values(**hold))
     assert read(api)["rushes_oldest_due_seconds", ""] == 0
 

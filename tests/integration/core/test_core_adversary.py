@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop
 
 from jobs import callback_urls, logs
-from jobs.intake import api_keys, orders
-from jobs.intake.orders import Intake
+from jobs.intake import api_keys, new_jobs
+from jobs.intake.new_jobs import Intake
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
@@ -49,7 +49,7 @@ def now_of(workshop: Workshop) -> Any:
 def lost(workshop: Workshop, sandbox: Any, provider: str, **request: Any) -> str:
     sandbox.fault(provider, "lose_answer", how="reset")
     job_id = workshop.create(provider=provider, **request)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.UNCONFIRMED
     return job_id
 
@@ -66,7 +66,7 @@ def test_no_resend_once_the_idempotency_key_has_died(
     values |= {"sends": 31, "sending_at": now - hour} if hourly else {"sends": 1, "sending_at": now - 30 * hour}
     change(workshop, tables.attempts, job_id, **values)
     change(workshop, tables.jobs, job_id, alarm_at=now - hour)
-    RUN["jobs.reconcile"](job_id, workshop.parts)
+    RUN["jobs.reconcile"](job_id, workshop.resources)
     assert workshop.case(job_id).attempts[1].sends == values["sends"], "a second POST under a dead key: paid twice"
 
 
@@ -74,25 +74,25 @@ def test_a_removed_key_makes_no_hot_loop(make_workshop: Any, sandbox: Any) -> No
     workshop: Workshop = make_workshop(resend_unit_s=0.01)
     job_id = lost(workshop, sandbox, "apiframe")
     left = {k: v for k, v in workshop.settings.accounts.items() if k != "apiframe"}
-    workshop.parts.settings = replace(workshop.settings, accounts=left)
+    workshop.resources.settings = replace(workshop.settings, accounts=left)
     due = workshop.case(job_id).job.alarm_at
     workshop.await_(lambda: now_of(workshop) > due, "the time of the re-send")
     rounds = 0
     workshop.bells.rung.append(("jobs.reconcile", job_id))
     while rounds < 50 and (bells := workshop.bells.take()):
         for step, job in bells:
-            RUN[step](job, workshop.parts)
+            RUN[step](job, workshop.resources)
             rounds += 1
     assert rounds < THREE_HITS, "each round rings for the next one at once"
 
 
 def test_a_late_refusal_does_not_close_an_attempt_that_a_resend_got_accepted(workshop: Workshop, sandbox: Any) -> None:
     job_id = workshop.create(provider="apiframe")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.GENERATING
     change(workshop, tables.attempts, job_id, sends=2)
     refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, "error_code": "rate_limited"}
-    with workshop.database.write() as db:  # what the first sender, thawed after its hold ran out, brings
+    with workshop.database.write() as db:  # what the first sender, thawed after its lease ran out, brings
         late_facts.bring_facts(db, job_id, Facts({1: refused}), now=workshop.database.clock(db))
     workshop.until(job_id, State.ARCHIVED, within_s=4)
 
@@ -129,9 +129,9 @@ def test_foreign_exceptions_are_masked_in_the_log() -> None:
 def test_the_same_idempotency_key_gives_the_job_even_after_its_gateway_was_removed(workshop: Workshop) -> None:
     body = {"prompt": "A fox", "provider": "evolink"}
     made = Intake(workshop.settings, PROVIDERS, workshop.database)
-    case, _ = orders.create(body, made, api_key_id="celery", idempotency_key="t-1")
+    case, _ = new_jobs.create(body, made, api_key_id="celery", idempotency_key="t-1")
     without = replace(workshop.settings, accounts={"gravitex": workshop.settings.accounts["gravitex"]})
-    again, replayed = orders.create(
+    again, replayed = new_jobs.create(
         body, Intake(without, PROVIDERS, workshop.database), api_key_id="celery", idempotency_key="t-1"
     )
     assert replayed
@@ -165,11 +165,11 @@ def dripping() -> Iterator[str]:
 
 
 def test_a_dripping_pipeline_does_not_hold_a_notice_beyond_its_deadline(make_workshop: Any, sandbox: Any) -> None:
-    workshop: Workshop = make_workshop(notice_secrets=NOTICE_SECRET, notice_deadline_s=1, notice_hold_s=2)
+    workshop: Workshop = make_workshop(notice_secrets=NOTICE_SECRET, notice_deadline_s=1, notice_lease_s=2)
     with dripping() as url:
         job_id = workshop.create(provider="evolink", notify_url=url)
         workshop.until(job_id, State.ARCHIVED)
-        sender = threading.Thread(target=delivery.notify, args=(job_id, workshop.parts), daemon=True)
+        sender = threading.Thread(target=delivery.notify, args=(job_id, workshop.resources), daemon=True)
         sender.start()
         sender.join(6)
         alive = sender.is_alive()
@@ -196,9 +196,9 @@ def test_six_candidates_are_still_asked_about(
     asked: set[str] = set()
     real = reconciliation._inquire
 
-    def inquire(inquiry: Any, parts: Any) -> Any:
+    def inquire(inquiry: Any, resources: Any) -> Any:
         asked.add(inquiry.task_id)
-        return real(inquiry, parts)
+        return real(inquiry, resources)
 
     monkeypatch.setattr(reconciliation, "_inquire", inquire)
     # Six inquiries never fit into a budget of five a second at once; each must get its turn all the same.
@@ -209,10 +209,10 @@ def test_a_second_attempt_keeps_the_clients_start_within(make_workshop: Any, san
     workshop: Workshop = make_workshop()
     sandbox.fault("evolink", "fail", retryable=True, times=1)
     job_id = workshop.create(provider="evolink", start_within_s=60)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
 
     def failed_once() -> bool:
-        RUN["jobs.reconcile"](job_id, workshop.parts)
+        RUN["jobs.reconcile"](job_id, workshop.resources)
         return workshop.state(job_id) is State.QUEUED
 
     workshop.await_(failed_once, "the first attempt's failure", job_id=job_id)
@@ -234,7 +234,7 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
         return real(case, *args)
 
     monkeypatch.setattr(archiving, "_put", put)
-    RUN["jobs.transfer"](job_id, workshop.parts)
+    RUN["jobs.transfer"](job_id, workshop.resources)
     job = workshop.case(job_id).job
     assert not (job.state is State.ARCHIVED and job.flagged is None), "another job's video, and nobody is told"
 
@@ -256,7 +256,7 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     workshop.until(job_id, State.ARCHIVING)
     case = workshop.case(job_id)
     made = case.attempts[1]
-    report = reconciliation._inquire(answers.Inquiry(made, str(made.task_id), False), workshop.parts)
+    report = reconciliation._inquire(answers.Inquiry(made, str(made.task_id), False), workshop.resources)
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)

@@ -21,11 +21,11 @@ from storage.keys import poster_key, sidecar_key
 
 
 def look(workshop: Workshop, *, deep: bool = False) -> Report:
-    return audit.audit(workshop.parts, deep=deep)
+    return audit.audit(workshop.resources, deep=deep)
 
 
 def mend(workshop: Workshop) -> Report:
-    return audit.audit(workshop.parts, repair=partial(repair.repair, parts=workshop.parts))
+    return audit.audit(workshop.resources, repair=partial(repair.repair, resources=workshop.resources))
 
 
 def codes(report: Report) -> list[str]:
@@ -60,10 +60,10 @@ def test_a_service_at_work_balances(workshop: Workshop, sandbox: Any) -> None:
     archived(workshop)
     sandbox.set(generation_s=60)
     workshop.create(provider="evolink")
-    RUN["jobs.submit"](workshop.create(provider="gravitex"), workshop.parts)
+    RUN["jobs.submit"](workshop.create(provider="gravitex"), workshop.resources)
     report = look(workshop, deep=True)
     assert (codes(report), report.balances) == ([], True)
-    assert (report.account.accepted, report.account.live, report.account.unwatched) == (3, 2, 0)
+    assert (report.balance.accepted, report.balance.live, report.balance.unwatched) == (3, 2, 0)
     assert (report.jobs, report.objects, report.unchecked) == (3, 3, 0)
 
 
@@ -284,7 +284,7 @@ def test_many_findings_are_counted_and_told_as_far_as_anybody_reads(
         write(workshop, jobs, workshop.create(provider="evolink"), alarm_at=None)
     report = look(workshop)
     assert (len(report.findings), report.left, report.counts) == (2, 5, {"live_without_alarm": 5})
-    assert report.account.unwatched == 5
+    assert report.balance.unwatched == 5
 
 
 def test_a_bucket_that_is_away_is_no_finding(workshop: Workshop, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:

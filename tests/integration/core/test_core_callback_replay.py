@@ -22,7 +22,7 @@ def test_its_job_asks_and_has_read_it_once_the_gateway_has_answered(
     workshop.until(job_id, State.GENERATING)
     sandbox.call_back("evolink", str(workshop.case(job_id).attempts[1].task_id))
     [callback_id] = kept(workshop.database)
-    reconciliation.reconcile(job_id, workshop.parts)
+    reconciliation.reconcile(job_id, workshop.resources)
     assert workshop.case(job_id).unread == ()
     with workshop.database.write() as db:
         callbacks.replay(db, callback_id, now=workshop.database.clock(db))
@@ -36,5 +36,5 @@ def kept(database: Database) -> list[str]:
 
 
 def read_again(workshop: Workshop, job_id: str) -> bool:
-    reconciliation.reconcile(job_id, workshop.parts)
+    reconciliation.reconcile(job_id, workshop.resources)
     return workshop.case(job_id).unread == ()

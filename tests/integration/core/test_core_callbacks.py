@@ -32,7 +32,7 @@ def kept(workshop: Workshop, job_id: str) -> list[Any]:
 
 def submit(workshop: Workshop, **request: Any) -> str:
     job_id = workshop.create(**request)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     return job_id
 
 
@@ -48,7 +48,7 @@ def test_a_callback_alone_brings_a_job_to_the_archive(make_workshop: Any, sandbo
             return ("jobs.transfer", job_id) in workshop.bells.rung
 
         workshop.await_(rung, "the callback to ring", job_id=job_id)
-        RUN["jobs.transfer"](job_id, workshop.parts)
+        RUN["jobs.transfer"](job_id, workshop.resources)
         case = workshop.case(job_id)
         assert case.job.state is State.ARCHIVED
         assert case.attempts[1].news_by == "callback"
@@ -75,7 +75,7 @@ def test_a_callback_that_arrives_before_the_submits_answer_is_served_after_it(
     assert len(kept(workshop, job_id)) == 1
     assert workshop.state(job_id) is State.GENERATING
     assert workshop.bells.take()[-1] == ("jobs.reconcile", job_id)  # the holder rang: the news was not lost
-    RUN["jobs.reconcile"](job_id, workshop.parts)
+    RUN["jobs.reconcile"](job_id, workshop.resources)
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[1].news_by == "callback"
     assert len(sandbox.tasks("aivideoapi")) == 1
@@ -91,7 +91,7 @@ def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten_and_a
     assert case.job.state is State.UNCONFIRMED
     assert len(case.unread) == 1
     assert workshop.bells.take()[-1] == ("jobs.reconcile", job_id)
-    RUN["jobs.reconcile"](job_id, workshop.parts)
+    RUN["jobs.reconcile"](job_id, workshop.resources)
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[1].adopted
     assert case.attempts[1].task_id == sandbox.tasks("aivideoapi")[0]["task_id"]
@@ -128,7 +128,7 @@ def test_a_callback_to_an_archived_job_disturbs_nothing(
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     after = workshop.case(job_id)
     assert after.job == before.job
-    assert len(after.letters) == 1
+    assert len(after.callbacks) == 1
     assert workshop.bells.take() == []
 
 
@@ -149,7 +149,7 @@ def test_a_forged_success_makes_us_ask_and_moves_nothing(
     job_id = submit(workshop, provider="aivideoapi")
     body = {**FINISHED, "id": workshop.case(job_id).attempts[1].task_id}
     assert requests.post(callback_url(workshop, job_id), json=body, timeout=5).status_code == 200
-    RUN["jobs.transfer"](job_id, workshop.parts)
+    RUN["jobs.transfer"](job_id, workshop.resources)
     case = workshop.case(job_id)
     assert case.job.state is State.GENERATING
     assert case.attempts[1].outcome is AttemptOutcome.OPEN
@@ -163,14 +163,14 @@ def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(
     sandbox.fault("aivideoapi", "slow_submit", seconds=1)
     sandbox.fault("aivideoapi", "lose_callback")
     job_id = workshop.create(provider="aivideoapi")
-    thread = threading.Thread(target=RUN["jobs.submit"], args=(job_id, workshop.parts))
+    thread = threading.Thread(target=RUN["jobs.submit"], args=(job_id, workshop.resources))
     thread.start()
-    workshop.await_(lambda: workshop.case(job_id).job.holder, "a holder", job_id=job_id)
+    workshop.await_(lambda: workshop.case(job_id).job.lease_holder, "a holder", job_id=job_id)
     body = {"id": "somebody-elses", "status": "processing"}
     assert requests.post(callback_url(workshop, job_id), json=body, timeout=5).status_code == 200
     [(_, spent)] = workshop.bells.take()
     RUN["jobs.reconcile"](spent, workshop.another_worker())  # the message is spent on a held row
-    assert workshop.case(job_id).job.holder is not None
+    assert workshop.case(job_id).job.lease_holder is not None
     thread.join()
     case = workshop.case(job_id)
     assert len(case.unread) == 1

@@ -55,9 +55,9 @@ def test_no_fault_on_the_menu_buys_a_second_video(
 ) -> None:
     workshop = make_workshop(
         submit_deadline_s=1,
-        submit_hold_s=1.5,
+        submit_lease_s=1.5,
         query_deadline_s=1,
-        query_hold_s=1.5,
+        query_lease_s=1.5,
         transfer_deadline_s=5,
         transfer_stall_s=0.5,
         retry_first_s=0.1,
@@ -106,4 +106,4 @@ def forget(workshop: Workshop, sandbox: Any) -> None:
     """No key rests and no fault waits for the next order."""
     sandbox.clear()
     with workshop.database.write() as db:
-        db.execute(tables.pauses.delete())
+        db.execute(tables.cooldowns.delete())

@@ -11,8 +11,8 @@ import pytest
 from address_forms import ADDRESSES, URLS
 
 from jobs.errors import BadRequest
-from jobs.intake import orders
-from jobs.intake.orders import Intake
+from jobs.intake import new_jobs
+from jobs.intake.new_jobs import Intake
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
 from jobs.store.database import Database
@@ -37,9 +37,9 @@ def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.outbound.connections._open", lambda *_: pytest.fail("a connection was tried"))
 
 
-def send(url: str, parts: Any) -> None:
+def send(url: str, resources: Any) -> None:
     row: Any = {"id": "msg_1", "job_id": "job_1", "url": url, "body": {}, "tries": 0}
-    delivery._send(row, parts)
+    delivery._send(row, resources)
 
 
 def info(address: str, port: int) -> tuple[object, ...]:
@@ -52,7 +52,7 @@ def test_no_job_is_made_with_a_notify_url_in_any_of_the_forms(public: Any) -> No
     body = {"prompt": "A red fox", "provider": "evolink", "duration": 2}
     for url in URLS:
         with pytest.raises(BadRequest) as caught:
-            orders.create({**body, "notify_url": url}, taking, api_key_id="test")
+            new_jobs.create({**body, "notify_url": url}, taking, api_key_id="test")
         assert set(caught.value.fields) == {"notify_url"}, url
 
 

@@ -78,7 +78,7 @@ def test_an_archived_job_is_told_with_the_whole_job_under_both_secrets(
     notifying: Workshop, pipeline: Pipeline, sandbox: Any
 ) -> None:
     job_id = archived(notifying, pipeline)
-    delivery.notify(job_id, notifying.parts)
+    delivery.notify(job_id, notifying.resources)
     [(headers, body)] = pipeline.seen
     for secret in (SECRET, OTHER):
         Webhook(secret).verify(body, headers)
@@ -88,7 +88,7 @@ def test_an_archived_job_is_told_with_the_whole_job_under_both_secrets(
     assert told["data"]["video"]["sha256"] == notifying.case(job_id).job.sha256
     row = row_of(notifying)
     assert (row["alarm_at"], row["last_status"], row["tries"]) == (None, 200, 1)
-    delivery.notify(job_id, notifying.parts)
+    delivery.notify(job_id, notifying.resources)
     assert len(pipeline.seen) == 1
 
 
@@ -99,7 +99,7 @@ def test_a_refused_notice_is_sent_again_under_the_same_id(
     job_id = archived(notifying, pipeline)
 
     def delivered() -> bool:
-        delivery.notify(job_id, notifying.parts)
+        delivery.notify(job_id, notifying.resources)
         return row_of(notifying)["delivered_at"] is not None
 
     notifying.await_(delivered, "the delivery", job_id=job_id)
@@ -112,7 +112,7 @@ def test_410_stops_and_a_redirect_is_a_refusal(notifying: Workshop, pipeline: Pi
     job_id = archived(notifying, pipeline)
 
     def at_rest() -> bool:
-        delivery.notify(job_id, notifying.parts)
+        delivery.notify(job_id, notifying.resources)
         return row_of(notifying)["alarm_at"] is None
 
     notifying.await_(at_rest, "the end", job_id=job_id)
@@ -125,7 +125,7 @@ def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipe
     job_id = archived(notifying, pipeline)
     with notifying.database.write() as db:
         db.execute(sa.update(tables.notices).values(url="http://127.0.0.1:1/hook"))
-    delivery.notify(job_id, notifying.parts)
+    delivery.notify(job_id, notifying.resources)
     row = row_of(notifying)
     assert row["alarm_at"] is not None
     assert row["last_error"]
@@ -133,7 +133,7 @@ def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipe
         db.execute(sa.update(tables.notices).values(url=pipeline.url))
 
     def delivered() -> bool:
-        delivery.notify(job_id, notifying.parts)
+        delivery.notify(job_id, notifying.resources)
         return row_of(notifying)["delivered_at"] is not None
 
     notifying.await_(delivered, "the delivery", job_id=job_id)
@@ -144,7 +144,7 @@ def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbo
     sandbox.fault("gravitex", "fail", retryable=False)
     job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
     workshop.until(job_id, State.FAILED)
-    delivery.notify(job_id, workshop.parts)
+    delivery.notify(job_id, workshop.resources)
     [(headers, body)] = pipeline.seen
     told = Webhook(SECRET).verify(body, headers)
     assert told["type"] == "job.failed"
@@ -153,6 +153,6 @@ def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbo
 
 def test_the_sweep_finds_a_due_notice(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
     archived(notifying, pipeline)
-    assert dispatch.run_in_place(notifying.parts, delivery.notify) == 1
+    assert dispatch.run_in_place(notifying.resources, delivery.notify) == 1
     assert len(pipeline.seen) == 1
-    assert dispatch.run_in_place(notifying.parts, delivery.notify) == 0
+    assert dispatch.run_in_place(notifying.resources, delivery.notify) == 0

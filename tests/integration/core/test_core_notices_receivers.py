@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from workshop import Workshop
 
 from jobs.intake import changes
-from jobs.steps.bulkheads import Gates
+from jobs.steps.bulkheads import Bulkheads
 from jobs.store import tables
 from jobs.worker import dispatch
 from webhooks import delivery
@@ -96,15 +96,15 @@ def undelivered(workshop: Workshop) -> int:
 def test_a_receiver_that_never_answers_keeps_nobody_elses_notices_waiting(
     make_workshop: Any, hanging: Receiver, good: Receiver
 ) -> None:
-    workshop: Workshop = make_workshop(notice_secrets=SECRET, notice_deadline_s=60, notice_hold_s=120)
-    parts = workshop.another_worker(gates=Gates(SLOTS))
+    workshop: Workshop = make_workshop(notice_secrets=SECRET, notice_deadline_s=60, notice_lease_s=120)
+    resources = workshop.another_worker(bulkheads=Bulkheads(SLOTS))
     told(workshop, hanging.url, 20)
     told(workshop, good.url, 5)
     with ThreadPoolExecutor(SLOTS) as threads:  # as the notify process has them
 
         def arrived(receiver: Receiver, wanted: int) -> bool:
             dispatch.run_in_place(
-                parts, lambda job_id, parts: sent.append(threads.submit(delivery.notify, job_id, parts))
+                resources, lambda job_id, resources: sent.append(threads.submit(delivery.notify, job_id, resources))
             )
             return len(receiver.heard) == wanted
 
@@ -132,7 +132,7 @@ def test_during_a_rotation_each_of_the_two_secrets_verifies_and_before_and_after
     ):
         workshop: Workshop = make_workshop(notice_secrets=secrets)
         [job_id] = told(workshop, good.url)
-        delivery.notify(job_id, workshop.parts)
+        delivery.notify(job_id, workshop.resources)
         headers, body = good.heard[-1]
         for verifier in verifies:
             assert verifier.verify(body, headers)["type"] == "job.cancelled"
@@ -144,7 +144,7 @@ def test_during_a_rotation_each_of_the_two_secrets_verifies_and_before_and_after
 def test_a_changed_body_id_or_time_does_not_verify(make_workshop: Any, good: Receiver) -> None:
     workshop: Workshop = make_workshop(notice_secrets=SECRET)
     [job_id] = told(workshop, good.url)
-    delivery.notify(job_id, workshop.parts)
+    delivery.notify(job_id, workshop.resources)
     headers, body = good.heard[0]
     forged = [
         (headers, body.replace(b"cancelled", b"archived")),
@@ -160,7 +160,7 @@ def test_a_notice_bears_the_three_headers_and_the_job_as_the_api_shows_it(make_w
     token = canary()
     workshop: Workshop = make_workshop(notice_secrets=SECRET)
     [job_id] = told(workshop, f"{good.url}?token={token}")
-    delivery.notify(job_id, workshop.parts)
+    delivery.notify(job_id, workshop.resources)
     headers, body = good.heard[0]
     assert {"webhook-id", "webhook-timestamp", "webhook-signature"} <= set(headers)
     assert headers["content-type"] == "application/json"

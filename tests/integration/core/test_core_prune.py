@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from workshop import Workshop
 
-from jobs.machine.job_json import job_view
+from jobs.machine.job_json import job_json
 from jobs.machine.states import State
 from jobs.store.tables import events, jobs
 from jobs.upkeep import audit
@@ -47,12 +47,12 @@ def test_a_pruned_installation_still_balances_and_shows_its_jobs(
     live = workshop.create(provider="gravitex")
     grow_old(workshop, 200)
     untouched = workshop.history(live)
-    before = job_view(workshop.case(archived))
+    before = job_json(workshop.case(archived))
     told = json.loads(rushes("--dry-run", "--json").stdout)
     assert (told["dry_run"], told["histories"], told["requests"]) == (True, 1, 1)
     assert json.loads(rushes("--json").stdout) == {**told, "dry_run": False}
-    assert job_view(workshop.case(archived)) == before
-    assert audit.audit(workshop.parts, deep=True).balances
+    assert job_json(workshop.case(archived)) == before
+    assert audit.audit(workshop.resources, deep=True).balances
     assert workshop.history(live) == untouched
 
 

@@ -14,7 +14,7 @@ from jobs.errors import MayBePaid
 from jobs.intake import changes
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.steps import forgotten_orders
+from jobs.steps import forgotten_attempts
 from jobs.store import leases, tables
 from jobs.upkeep import audit, repair, restore
 from jobs.upkeep.restore import NotRestored
@@ -51,7 +51,7 @@ class Backup:
 def lose(workshop: Workshop, backup: Backup) -> restore.Restored:
     backup.put_back()
     workshop.bells.take()
-    return restore.restored(workshop.parts, as_of=backup.taken_at)
+    return restore.restored(workshop.resources, as_of=backup.taken_at)
 
 
 def bought(sandbox: Any) -> int:
@@ -64,12 +64,12 @@ def test_a_queued_job_that_was_ordered_since_is_not_ordered_again_and_comes_home
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")
     backup = Backup(workshop)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.GENERATING
     done = lose(workshop, backup)
     assert (done.live, done.unconfirmed) == ({"queued": 1}, 1)
     attempt = workshop.case(job_id).attempts[1]
-    assert (attempt.standing, attempt.with_callback, attempt.is_suspected) == (Standing.UNCERTAIN, True, True)
+    assert (attempt.standing, attempt.with_callback, attempt.is_forgotten) == (Standing.UNCERTAIN, True, True)
     for _ in range(3):
         workshop.sweep()
     assert workshop.state(job_id) is State.UNCONFIRMED
@@ -89,7 +89,7 @@ def test_a_callback_tells_which_gateway_got_the_order_that_was_forgotten(
     backup = Backup(workshop)
     accounts = workshop.settings.accounts
     object.__setattr__(workshop.settings, "accounts", {"aivideoapi": accounts["aivideoapi"]})
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     object.__setattr__(workshop.settings, "accounts", accounts)
     lose(workshop, backup)
     assert workshop.case(job_id).attempts[1].provider == "evolink"  # the guess
@@ -115,13 +115,13 @@ def test_a_video_that_was_archived_since_is_adopted_with_the_gateway_that_made_i
     object.__setattr__(workshop.settings, "accounts", accounts)
     lose(workshop, backup)
     assert workshop.case(job_id).attempts[1].provider == "evolink"
-    report = audit.audit(workshop.parts, repair=partial(repair.repair, parts=workshop.parts))
+    report = audit.audit(workshop.resources, repair=partial(repair.repair, resources=workshop.resources))
     assert [(found.code, done) for found, done in report.findings] == [("object_not_adopted", "it will be adopted")]
     case = workshop.until(job_id, State.ARCHIVED)
     attempt = case.attempts[1]
     assert (attempt.provider, attempt.account) == ("aivideoapi", accounts["aivideoapi"].fingerprint)
     assert (attempt.outcome, attempt.standing) == (AttemptOutcome.DELIVERED, Standing.CHARGED)
-    assert audit.audit(workshop.parts, deep=True).findings == []
+    assert audit.audit(workshop.resources, deep=True).findings == []
     assert bought(sandbox) == 1
 
 
@@ -156,12 +156,12 @@ def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_se
 
     monkeypatch.setattr(leases, "mark_sending", mark)
     monkeypatch.setattr("jobs.steps.submission.conclude", lambda *a, **k: None)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     monkeypatch.undo()
     done = lose(workshop, backups[0])
     assert done.live == {"submitting": 1}
     case = workshop.case(job_id)
-    assert (case.job.state, case.job.holder) == (State.UNCONFIRMED, None)
+    assert (case.job.state, case.job.lease_holder) == (State.UNCONFIRMED, None)
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     workshop.until(job_id, State.ARCHIVED)
     assert bought(sandbox) == 1
@@ -175,7 +175,7 @@ def test_a_running_task_that_fails_after_a_restore_is_not_followed_by_an_order_t
     sandbox.fault("evolink", "lose_callback")
     sandbox.fault("evolink", "fail", retryable=True)
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     backup = Backup(workshop)
     sandbox.fault("evolink", "lose_callback")
     workshop.await_(lambda: workshop.sweep() and bought(sandbox) == 2, "the second order", job_id=job_id)
@@ -197,7 +197,7 @@ def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that
     workshop: Workshop = make_workshop()
     sandbox.fault("evolink", "fail", retryable=False)
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     lose(workshop, Backup(workshop))
     workshop.until(job_id, State.FAILED)
     with pytest.raises(MayBePaid, match=r"attempt 2 at evolink .it may have been made before a backup"):
@@ -211,7 +211,7 @@ def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that
 def test_a_task_that_runs_on_comes_home_and_the_suspicion_costs_nothing(make_workshop: Any, sandbox: Any) -> None:
     workshop: Workshop = make_workshop(life_s=1)
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     lose(workshop, Backup(workshop))
     workshop.until(job_id, State.ARCHIVED)
     settled = workshop.await_(lambda: workshop.sweep() and not workshop.case(job_id).job.alarm_at, "the end of lives")
@@ -254,7 +254,7 @@ def test_a_lost_order_is_not_sent_again_beside_one_that_may_have_been_made_since
     workshop: Workshop = make_workshop(resend_unit_s=0.05, unconfirmed_window_s=1)
     sandbox.fault("apiframe", "lose_answer", how="reset")
     job_id = workshop.create(provider="apiframe")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     lose(workshop, Backup(workshop))
     case = workshop.until(job_id, State.FAILED)
     assert [attempt.sends for attempt in case.attempts.values()] == [1, 1]
@@ -275,7 +275,7 @@ def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
     with workshop.database.write() as db:  # its client asked again
         db.execute(row.values(state="queued", alarm_at=now, error_code=None, ended_at=None))
     sandbox.fault("evolink", "lose_callback")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert lose(workshop, backup).live == {}
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     workshop.until(job_id, State.ARCHIVED)
@@ -288,7 +288,7 @@ def test_an_order_beside_the_known_one_of_its_number_is_told(
     """Nobody ran the command: the job was ordered twice, under one number, at two gateways."""
     job_id = workshop.create(provider="evolink")
     sandbox.set(generation_s=60)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     with workshop.database.write() as db:
         values = {"job_id": job_id, "attempt": 1, "provider": "aivideoapi", "digest": "0" * 64, "body": b"{}"}
         more = {"headers": {}, "readable": True, "status": 200, "task_id": "t-2"}
@@ -307,14 +307,14 @@ def test_a_gateway_whose_key_is_gone_keeps_the_callback_unread_until_it_is_back(
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")
     backup = Backup(workshop)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     accounts = workshop.settings.accounts
     backup.put_back()
     object.__setattr__(workshop.settings, "accounts", {"gravitex": accounts["gravitex"]})
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     workshop.sweep()
     case = workshop.case(job_id)
-    assert case.attempts[1].account == forgotten_orders.UNKNOWN_KEY
+    assert case.attempts[1].account == forgotten_attempts.UNKNOWN_KEY
     assert case.unread
     object.__setattr__(workshop.settings, "accounts", accounts)
     with workshop.database.write() as db:
@@ -335,7 +335,7 @@ def test_what_is_told_after_a_restore_outranks_what_was_told_before(workshop: Wo
 def test_a_time_that_cannot_be_the_backups_changes_nothing(workshop: Workshop, hours: int, words: str) -> None:
     job_id = workshop.create(provider="evolink")
     with pytest.raises(NotRestored, match=words):
-        restore.restored(workshop.parts, as_of=datetime.now(UTC) + hours * HOUR)
+        restore.restored(workshop.resources, as_of=datetime.now(UTC) + hours * HOUR)
     assert workshop.case(job_id).attempts == {}
 
 
@@ -344,4 +344,4 @@ def test_a_database_that_a_process_has_seen_since_is_refused(workshop: Workshop)
         now = workshop.database.clock(db)
         db.execute(sa.insert(tables.heartbeats).values(name="worker@host:1", role="worker", seen_at=now))
     with pytest.raises(NotRestored, match="worker@host:1 was seen at"):
-        restore.restored(workshop.parts, as_of=now - HOUR)
+        restore.restored(workshop.resources, as_of=now - HOUR)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from workshop import RUN, ReceiverServer, Workshop, account
 
 from jobs.errors import BadRequest
-from jobs.intake import orders
+from jobs.intake import new_jobs
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account
@@ -83,7 +83,7 @@ def test_a_full_gateway_is_left_out(make_workshop: Callable[..., Workshop], sand
     workshop = make_workshop(max_in_flight=1)
     sandbox.set(generation_s=600)
     for _ in range(2):
-        RUN["jobs.submit"](workshop.create(), workshop.parts)
+        RUN["jobs.submit"](workshop.create(), workshop.resources)
     assert accepted(sandbox) == {"evolink": 1, "easyrouter": 1}
 
 
@@ -120,7 +120,7 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     body = {"prompt": "A fox", "resolution": "720p", "duration": 10}
     with workshop.database.read() as db:
         before = db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one()
-    quote = orders.quote(body, workshop.intake)
+    quote = new_jobs.quote(body, workshop.intake)
     chosen = quote.decision.chosen
     assert chosen is not None
     assert chosen.estimate is not None
@@ -141,14 +141,14 @@ class TestKeysAndAddresses:
             accounts={**workshop.settings.accounts, "evolink": new},
             previous_accounts={"evolink": replace(old, base_url=new.base_url)} if keep_previous else {},
         )
-        workshop.settings = workshop.parts.settings = settings
+        workshop.settings = workshop.resources.settings = settings
 
     def test_a_running_job_is_asked_about_with_its_own_key_at_its_own_address(
         self, workshop: Workshop, sandbox: Any
     ) -> None:
         sandbox.set(generation_s=0.5)
         job_id = workshop.create(provider="evolink")
-        RUN["jobs.submit"](job_id, workshop.parts)
+        RUN["jobs.submit"](job_id, workshop.resources)
         self.replaced(workshop, keep_previous=True)
         case = workshop.until(job_id, State.ARCHIVED)
         assert case.attempts[1].base_url == f"{sandbox.url}/evolink"
@@ -157,7 +157,7 @@ class TestKeysAndAddresses:
         self, workshop: Workshop, sandbox: Any
     ) -> None:
         job_id = workshop.create(provider="evolink")
-        RUN["jobs.submit"](job_id, workshop.parts)
+        RUN["jobs.submit"](job_id, workshop.resources)
         self.replaced(workshop, keep_previous=False)
 
         def told() -> list[Any]:
@@ -175,10 +175,10 @@ class TestKeysAndAddresses:
         workshop = make_workshop(resend_unit_s=0.1)
         sandbox.fault("apiframe", "lose_answer", how="reset")
         job_id = workshop.create(provider="apiframe")
-        RUN["jobs.submit"](job_id, workshop.parts)
+        RUN["jobs.submit"](job_id, workshop.resources)
         moved = replace(account(workshop, "apiframe"), base_url="http://127.0.0.1:9/elsewhere")
         accounts = {**workshop.settings.accounts, "apiframe": moved}
-        workshop.settings = workshop.parts.settings = replace(workshop.settings, accounts=accounts)
+        workshop.settings = workshop.resources.settings = replace(workshop.settings, accounts=accounts)
         workshop.until(job_id, State.ARCHIVED)
         assert accepted(sandbox) == {"apiframe": 1}
 

@@ -80,13 +80,13 @@ def test_tls_broken_after_the_request_was_read_leaves_unconfirmed_with_one_post(
 ) -> None:
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    workshop.parts.client = ProviderClient(allow_private=True, ca_file=str(ca_file))
+    workshop.resources.client = ProviderClient(allow_private=True, ca_file=str(ca_file))
     accounts: dict[str, Any] = {
         name: replace(account, base_url=gateway.url) for name, account in workshop.settings.accounts.items()
     }
-    workshop.parts.settings = replace(workshop.settings, accounts=accounts)
+    workshop.resources.settings = replace(workshop.settings, accounts=accounts)
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     case = workshop.case(job_id)
     assert case.job.state is State.UNCONFIRMED
     assert case.attempts[1].standing is Standing.UNCERTAIN

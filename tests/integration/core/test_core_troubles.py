@@ -16,7 +16,7 @@ from jobs.machine.states import State
 from jobs.steps import archiving, submission
 from jobs.steps.step import conclude
 from jobs.store import cases, history, leases, tables
-from jobs.store.leases import Held
+from jobs.store.leases import Lease
 from storage.fetch import Spooled
 
 
@@ -27,12 +27,12 @@ def objects(workshop: Workshop) -> list[str]:
 
 
 def make_due(workshop: Workshop, job_id: str) -> None:
-    """Let the alarm ring and every hold run out, as time would."""
+    """Let the alarm ring and every lease run out, as time would."""
     with workshop.database.write() as db:
         past = workshop.database.clock(db) - timedelta(seconds=1)
         row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
         db.execute(row.values(alarm_at=past))
-        db.execute(row.where(tables.jobs.c.held_until.is_not(None)).values(held_until=past))
+        db.execute(row.where(tables.jobs.c.leased_until.is_not(None)).values(leased_until=past))
 
 
 @pytest.mark.parametrize("how", ["reset", "502", "close", "drip"])
@@ -40,10 +40,10 @@ def make_due(workshop: Workshop, job_id: str) -> None:
 def test_a_lost_answer_leaves_the_job_unconfirmed_with_one_post(
     make_workshop: Any, sandbox: Any, provider: str, how: str
 ) -> None:
-    workshop: Workshop = make_workshop(submit_deadline_s=1, submit_hold_s=2)
+    workshop: Workshop = make_workshop(submit_deadline_s=1, submit_lease_s=2)
     sandbox.fault(provider, "lose_answer", how=how)
     job_id = workshop.create(provider=provider)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     case = workshop.case(job_id)
     assert case.job.state is State.UNCONFIRMED
     assert case.attempts[1].standing is Standing.UNCERTAIN
@@ -84,7 +84,7 @@ def test_what_does_not_play_is_never_archived_and_the_whole_file_is_fetched_once
     sandbox.fault("evolink", "serve", what=what, hits=2)
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
-    RUN["jobs.transfer"](job_id, workshop.parts)
+    RUN["jobs.transfer"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.ARCHIVING
     assert objects(workshop) == []
     assert "transfer_trouble" in workshop.history(job_id)
@@ -164,7 +164,7 @@ def test_a_refused_connection_sends_nothing_and_keeps_the_attempt(make_workshop:
     nowhere = {name: type(a)(name, "http://127.0.0.1:1", a.api_key) for name, a in real.items()}
     object.__setattr__(workshop.settings, "accounts", nowhere)
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.QUEUED
     assert workshop.case(job_id).attempts[1].outcome is AttemptOutcome.NOT_SENT
     object.__setattr__(workshop.settings, "accounts", real)
@@ -203,12 +203,12 @@ def _die_in_submit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, where: s
     with monkeypatch.context() as patch:
         patch.setattr(leases if where == "mark_sending" else submission, where, die)
         with pytest.raises(Died):
-            RUN["jobs.submit"](job_id, workshop.parts)
+            RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.SUBMITTING
     return job_id
 
 
-def test_a_zombies_late_write_does_not_free_anothers_hold(workshop: Workshop, sandbox: Any) -> None:
+def test_a_zombies_late_write_does_not_free_anothers_lease(workshop: Workshop, sandbox: Any) -> None:
     sandbox.fault("evolink", "stall")
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.GENERATING)
@@ -216,18 +216,20 @@ def test_a_zombies_late_write_does_not_free_anothers_hold(workshop: Workshop, sa
     zombie = _claim(workshop, job_id)
     make_due(workshop, job_id)
     other = _claim(workshop, job_id)
-    conclude(zombie, Facts(progress=7), workshop.parts)
+    conclude(zombie, Facts(progress=7), workshop.resources)
     job = workshop.case(job_id).job
-    assert job.holder == other.holder
+    assert job.lease_holder == other.holder
     assert job.state is State.GENERATING
 
 
-def _claim(workshop: Workshop, job_id: str) -> Held:
+def _claim(workshop: Workshop, job_id: str) -> Lease:
     with workshop.database.write() as db:
         now = workshop.database.clock(db)
-        held = leases.claim(db, cases.read_case(db, job_id), holder=workshop.parts.holder(), hold_s=30, now=now)
-    assert held is not None
-    return held
+        lease = leases.claim(
+            db, cases.read_case(db, job_id), holder=workshop.resources.new_lease_holder(), lease_s=30, now=now
+        )
+    assert lease is not None
+    return lease
 
 
 def test_a_success_for_attempt_1_while_attempt_2_is_queued_buys_nothing_more(
@@ -238,11 +240,11 @@ def test_a_success_for_attempt_1_while_attempt_2_is_queued_buys_nothing_more(
     sandbox.fault("evolink", "lose_callback")
     sandbox.fault("evolink", "lose_answer", how="reset")
     job_id = workshop.create(provider="evolink", on_unconfirmed="resubmit")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.UNCONFIRMED
 
     def queued_again() -> bool:
-        RUN["jobs.reconcile"](job_id, workshop.parts)
+        RUN["jobs.reconcile"](job_id, workshop.resources)
         return workshop.state(job_id) is State.QUEUED
 
     workshop.await_(queued_again, "the resubmit", job_id=job_id)
@@ -256,21 +258,21 @@ def test_a_success_for_attempt_1_while_attempt_2_is_queued_buys_nothing_more(
 def test_two_workers_on_one_video_leave_one_object_and_one_store(
     workshop: Workshop, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transfer that slept past its hold wakes when another has archived the job: it adopts, and changes nothing."""
+    """A transfer that slept past its lease wakes when another has archived the job: it adopts, and changes nothing."""
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
     asleep, awake = threading.Event(), threading.Event()
     real = archiving._fetch
 
-    def sleepy(held: Held, *rest: Any) -> Spooled:
-        spooled = real(held, *rest)
-        if held.holder.startswith("test:"):
+    def sleepy(lease: Lease, *rest: Any) -> Spooled:
+        spooled = real(lease, *rest)
+        if lease.holder.startswith("test:"):
             asleep.set()
             assert awake.wait(20)
         return spooled
 
     monkeypatch.setattr(archiving, "_fetch", sleepy)
-    thread = threading.Thread(target=RUN["jobs.transfer"], args=(job_id, workshop.parts))
+    thread = threading.Thread(target=RUN["jobs.transfer"], args=(job_id, workshop.resources))
     thread.start()
     assert asleep.wait(20)
     make_due(workshop, job_id)
@@ -298,7 +300,7 @@ def test_an_object_of_ours_is_adopted_from_its_metadata_without_another_download
     with monkeypatch.context() as patch:
         patch.setattr(archiving, "_stored", lambda *_: (_ for _ in ()).throw(Died()))
         with pytest.raises(Died):
-            RUN["jobs.transfer"](job_id, workshop.parts)
+            RUN["jobs.transfer"](job_id, workshop.resources)
     assert len(objects(workshop)) == 1
     hits = sandbox.tasks("evolink")[0]["link_hits"]["count"]
     make_due(workshop, job_id)

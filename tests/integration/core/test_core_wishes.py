@@ -23,7 +23,7 @@ def test_a_queued_job_is_cancelled_and_never_bought(workshop: Workshop, sandbox:
     assert case.job.state is State.CANCELLED
     assert case.job.alarm_at is None
     assert case.job.ended_at is not None
-    RUN["jobs.submit"](job_id, workshop.parts)  # its doorbell had rung already
+    RUN["jobs.submit"](job_id, workshop.resources)  # its doorbell had rung already
     assert workshop.sweep() == 0
     assert workshop.state(job_id) is State.CANCELLED
     assert sandbox.tasks("evolink") == []
@@ -37,7 +37,7 @@ def test_cancelling_again_changes_nothing(workshop: Workshop) -> None:
 
 def test_an_accepted_job_cannot_be_cancelled_and_its_price_is_named(workshop: Workshop) -> None:
     job_id = workshop.create(provider="evolink")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     with pytest.raises(TooLate, match=r"evolink has accepted the job for \$0\.17"):
         changes.cancel(job_id, workshop.intake)
     assert workshop.until(job_id, State.ARCHIVED)
@@ -56,7 +56,7 @@ class _WishingClient:
     """Asks gateways as the real one does; just before a submit leaves, the job's client wishes to cancel it."""
 
     def __init__(self, workshop: Workshop, job_id: str):
-        self._workshop, self._job_id, self._real = workshop, job_id, workshop.parts.client
+        self._workshop, self._job_id, self._real = workshop, job_id, workshop.resources.client
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -64,7 +64,7 @@ class _WishingClient:
     def send(self, *args: Any, **kwargs: Any) -> Any:
         case = changes.cancel(self._job_id, self._workshop.intake)
         assert case.job.state is State.SUBMITTING
-        assert case.job.holder is not None
+        assert case.job.lease_holder is not None
         return self._real.send(*args, **kwargs)
 
 
@@ -99,7 +99,7 @@ def test_after_a_wish_nothing_is_sent_that_was_not_sent_before(
         return post(*args)
 
     monkeypatch.setattr(submission, "_post", wish_first)
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.CANCELLED
     assert sandbox.tasks("evolink") == []
 
@@ -110,7 +110,7 @@ def test_an_unconfirmed_job_under_a_wish_is_not_sent_again_and_fails_as_what_it_
     workshop: Workshop = make_workshop(resend_unit_s=0.1, life_s=1, unconfirmed_window_s=1)
     sandbox.fault("apiframe", "lose_answer", how="reset")
     job_id = workshop.create(provider="apiframe")
-    RUN["jobs.submit"](job_id, workshop.parts)
+    RUN["jobs.submit"](job_id, workshop.resources)
     assert changes.cancel(job_id, workshop.intake).job.state is State.UNCONFIRMED
     case = workshop.until(job_id, State.FAILED)
     assert case.job.error_code == "submit_unconfirmed"
@@ -157,7 +157,7 @@ def _undelivered(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> str:
         raise BucketUnavailable("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(workshop.parts.bucket, "put_video", refuse)
+        patch.setattr(workshop.resources.bucket, "put_video", refuse)
         job_id = workshop.create(provider="evolink")
         assert workshop.until(job_id, State.FAILED).job.error_code == "bucket_unavailable"
     return job_id

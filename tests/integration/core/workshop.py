@@ -12,17 +12,17 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import make_server
 
-from jobs.intake import orders
-from jobs.intake.orders import Intake
+from jobs.intake import new_jobs
+from jobs.intake.new_jobs import Intake
 from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.providers.client import Account, ProviderClient
 from jobs.providers.registry import PROVIDERS, on_terms
 from jobs.settings import Settings, load
 from jobs.steps import archiving, reconciliation, submission
-from jobs.steps.bulkheads import Gates
-from jobs.steps.query_budget import Pacing
-from jobs.steps.resources import Parts
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.query_budget import QueryBudget
+from jobs.steps.resources import Resources
 from jobs.store import cases, history
 from jobs.store.database import Database
 from jobs.worker import dispatch
@@ -85,13 +85,13 @@ class Workshop:
         env |= {f"RUSHES_{name.upper()}": str(value) for name, value in numbers.items()}
         self.settings: Settings = load(env)
         self.database, self.bucket = database, bucket
-        self.parts = Parts(
+        self.resources = Resources(
             settings=self.settings,
             providers=on_terms(self.settings.terms),
             database=database,
             client=ProviderClient(allow_private=True),
-            pacing=Pacing(SILENT_VALKEY),
-            gates=Gates(self.settings.worker_slots),
+            query_budget=QueryBudget(SILENT_VALKEY),
+            bulkheads=Bulkheads(self.settings.worker_slots),
             ringer=self.bells,
             session=guarded_session(allow_private=True),
             bucket=bucket,
@@ -100,26 +100,26 @@ class Workshop:
             spool_dir=folder,
         )
 
-    def another_worker(self, **changes: Any) -> Parts:
+    def another_worker(self, **changes: Any) -> Resources:
         """Parts of a second worker on the same database."""
-        return replace(self.parts, process="test-2", stopping=threading.Event(), **changes)
+        return replace(self.resources, process="test-2", stopping=threading.Event(), **changes)
 
     def close(self) -> None:
-        self.parts.prober.close()
-        self.parts.client.close()
-        self.parts.session.close()
+        self.resources.prober.close()
+        self.resources.client.close()
+        self.resources.session.close()
 
     def receive_callbacks_at(self, url: str) -> None:
         self.settings = replace(self.settings, public_url=url)
-        self.parts.settings = self.settings
+        self.resources.settings = self.settings
 
     @property
     def intake(self) -> Intake:
-        return Intake(self.settings, self.parts.providers, self.database)
+        return Intake(self.settings, self.resources.providers, self.database)
 
     def create(self, **request: Any) -> str:
         body = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, **request}
-        case, _ = orders.create(body, self.intake, api_key_id="test")
+        case, _ = new_jobs.create(body, self.intake, api_key_id="test")
         return case.job.id
 
     def case(self, job_id: str) -> Case:
@@ -135,7 +135,7 @@ class Workshop:
 
     def sweep(self) -> int:
         """One round of the sweep, in place; a test sends its notices itself."""
-        return dispatch.run_in_place(self.parts, lambda job_id, parts: None)
+        return dispatch.run_in_place(self.resources, lambda job_id, resources: None)
 
     def until(self, job_id: str, *states: State, within_s: float = 20) -> Case:
         """Sweep until the job is in one of these states."""

@@ -12,8 +12,8 @@ from rows import Rows
 
 from jobs.providers.client import Answered, Lost, NotSent
 from jobs.providers.registry import PROVIDERS
-from jobs.steps.bulkheads import Gates
-from jobs.steps.resources import Parts
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.resources import Resources
 
 
 class Bells:
@@ -57,15 +57,15 @@ class Gateway:
         return Answered(200, {}, b'{"id": "task-%d", "status": "pending"}' % self.sent)
 
 
-def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Parts:
+def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Resources:
     """A worker's parts; what a submit does not touch is missing."""
-    parts = Parts(
+    resources = Resources(
         settings=rows.intake.settings,
         providers=PROVIDERS,
         database=rows.database,
         client=cast(Any, gateway),
-        pacing=cast(Any, Pacer()),
-        gates=Gates(4),
+        query_budget=cast(Any, Pacer()),
+        bulkheads=Bulkheads(4),
         ringer=Bells(),
         session=cast(Any, None),
         bucket=cast(Any, None),
@@ -77,8 +77,8 @@ def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Par
         jitter=lambda s: s,
         stopping=threading.Event(),
     )
-    return replace(parts, **changes)
+    return replace(resources, **changes)
 
 
-def rung(parts: Parts) -> list[tuple[str, str]]:
-    return cast(Bells, parts.ringer).rung
+def rung(resources: Resources) -> list[tuple[str, str]]:
+    return cast(Bells, resources.ringer).rung

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.intake import orders
-from jobs.intake.orders import Intake
+from jobs.intake import new_jobs
+from jobs.intake.new_jobs import Intake
 from jobs.machine.decisions import Rules
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
@@ -19,7 +19,7 @@ from jobs.settings import Settings, load
 from jobs.store import cases, leases, spending
 from jobs.store.callbacks import Callback, Kept, keep
 from jobs.store.database import Database
-from jobs.store.leases import Held
+from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ class Rows:
         self.rules = Rules(self.intake.settings, PROVIDERS, lambda case: ["evolink"], lambda s: s)
 
     def create(self, *, api_key: str = "key_1", key: str | None = None, **request: Any) -> tuple[Case, bool]:
-        return orders.create({"prompt": "A fox", **request}, self.intake, api_key_id=api_key, idempotency_key=key)
+        return new_jobs.create({"prompt": "A fox", **request}, self.intake, api_key_id=api_key, idempotency_key=key)
 
     def job(self, state: State = State.QUEUED, **columns: Any) -> str:
         """A job of this state, with other columns as given."""
@@ -86,21 +86,21 @@ class Rows:
 
     def callback(self, job_id: str, body: bytes = b"{}", *, longest: int = 32, **changes: Any) -> Kept:
         values: dict[str, Any] = {"attempt": 1, "readable": True, "task_id": "task-1", "status": 200, **changes}
-        letter = Callback("evolink", job_id, body=body, headers={"X-Event": "x"}, **values)
-        return self.write(lambda db: keep(db, letter, longest=longest, now=self.now))
+        callback = Callback("evolink", job_id, body=body, headers={"X-Event": "x"}, **values)
+        return self.write(lambda db: keep(db, callback, longest=longest, now=self.now))
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:
             return cases.read_case(db, job_id)
 
-    def claim(self, job_id: str, holder: str = "A", *, case: Case | None = None, hold_s: float = 90) -> Held | None:
+    def claim(self, job_id: str, holder: str = "A", *, case: Case | None = None, lease_s: float = 90) -> Lease | None:
         seen = case or self.case(job_id)
-        return self.write(lambda db: leases.claim(db, seen, holder=holder, hold_s=hold_s, now=self.now))
+        return self.write(lambda db: leases.claim(db, seen, holder=holder, lease_s=lease_s, now=self.now))
 
-    def held(self, job_id: str, holder: str = "A", *, hold_s: float = 90) -> Held:
-        held = self.claim(job_id, holder, hold_s=hold_s)
-        assert held is not None
-        return held
+    def lease(self, job_id: str, holder: str = "A", *, lease_s: float = 90) -> Lease:
+        lease = self.claim(job_id, holder, lease_s=lease_s)
+        assert lease is not None
+        return lease
 
     def write(self, act: Callable[[Connection], T]) -> T:
         """In a transaction of its own."""

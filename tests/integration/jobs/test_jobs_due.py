@@ -29,7 +29,7 @@ def test_a_due_job_is_found_for_the_one_step_that_its_row_asks_for(rows: Rows, s
     [
         {"alarm_at": NOW + SECOND},
         {"alarm_at": None},
-        {"holder": "A", "held_until": NOW + SECOND},
+        {"lease_holder": "A", "leased_until": NOW + SECOND},
     ],
     ids=["not rung yet", "no alarm", "held"],
 )
@@ -38,8 +38,8 @@ def test_a_job_that_is_not_due_is_not_found(rows: Rows, columns: dict[str, objec
     assert due_ids(rows, "jobs.reconcile") == []
 
 
-def test_a_dead_workers_job_is_found_once_its_hold_has_run_out(rows: Rows) -> None:
-    job_id = rows.job(State.SUBMITTING, holder="A", held_until=NOW)
+def test_a_dead_workers_job_is_found_once_its_lease_has_run_out(rows: Rows) -> None:
+    job_id = rows.job(State.SUBMITTING, lease_holder="A", leased_until=NOW)
     assert due_ids(rows, "jobs.lose") == [job_id]
 
 
@@ -52,7 +52,7 @@ def test_a_row_from_the_future_is_found_because_the_clock_was_set_back(rows: Row
 def test_a_row_from_the_future_is_found_again_after_a_worker_that_took_it_has_died(rows: Rows) -> None:
     job_id = rows.job(State.GENERATING, alarm_at=NOW + DAY, updated_at=NOW + DAY)
     with rows.database.write() as db:
-        assert leases.claim(db, cases.read_case(db, job_id), holder="A", hold_s=60, now=NOW)
+        assert leases.claim(db, cases.read_case(db, job_id), holder="A", lease_s=60, now=NOW)
     rows.now = NOW + 2 * MINUTE
     assert due_ids(rows, "jobs.reconcile") == [job_id]
 
@@ -81,7 +81,7 @@ def test_what_was_handed_over_is_left_out_until_somebody_has_worked_on_it(rows: 
         handed = tuple(due.due_jobs(db, "jobs.submit", limit=1, now=NOW))
     assert [row.id for row in handed] == [one]
     assert due_ids(rows, "jobs.submit", leave_out=handed) == [two]
-    held = rows.held(one, hold_s=1)
-    assert held.job.version != handed[0].version
+    lease = rows.lease(one, lease_s=1)
+    assert lease.job.version != handed[0].version
     rows.now += MINUTE
     assert due_ids(rows, "jobs.submit", leave_out=handed) == [one, two]

@@ -17,9 +17,9 @@ def live(rows: Rows) -> str:
 
 
 def read_all(rows: Rows, job_id: str) -> None:
-    held = rows.held(job_id)
-    outcome = Outcome(alarm_at=NOW + DAY, facts=Facts(read=tuple(x.id for x in held.case.unread)))
-    assert rows.write(lambda db: leases.finish_step(db, held, outcome, now=NOW))
+    lease = rows.lease(job_id)
+    outcome = Outcome(alarm_at=NOW + DAY, facts=Facts(read=tuple(x.id for x in lease.case.unread)))
+    assert rows.write(lambda db: leases.finish_step(db, lease, outcome, now=NOW))
 
 
 def test_a_first_readable_callback_is_kept_wakes_the_job_and_rings(rows: Rows) -> None:
@@ -31,12 +31,12 @@ def test_a_first_readable_callback_is_kept_wakes_the_job_and_rings(rows: Rows) -
     assert (case.job.alarm_at, case.job.version) == (NOW, 1)
 
 
-def test_it_never_touches_a_hold(rows: Rows) -> None:
+def test_it_never_touches_a_lease(rows: Rows) -> None:
     job_id = live(rows)
-    held = rows.held(job_id)
+    lease = rows.lease(job_id)
     rows.callback(job_id)
     job = rows.case(job_id).job
-    assert (job.holder, job.held_until) == ("A", held.job.held_until)
+    assert (job.lease_holder, job.leased_until) == ("A", lease.job.leased_until)
 
 
 def test_the_same_again_writes_nothing_and_rings_once_more_while_it_is_unread(rows: Rows) -> None:

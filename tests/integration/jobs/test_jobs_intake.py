@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from rows import DAY, NOW, Rows
 
 from jobs.errors import BadRequest, IdempotencyKeyReused
-from jobs.intake import orders
+from jobs.intake import new_jobs
 from jobs.machine.states import State
 from jobs.store.tables import events, idempotency_keys, jobs
 
@@ -24,7 +24,7 @@ def test_a_new_job_is_queued_due_and_told_in_its_history(rows: Rows) -> None:
     case, existed = rows.create(metadata={"shot": "12"})
     job = case.job
     assert not existed
-    assert (job.state, job.version, job.alarm_at, job.holder) == (State.QUEUED, 0, NOW, None)
+    assert (job.state, job.version, job.alarm_at, job.lease_holder) == (State.QUEUED, 0, NOW, None)
     assert (job.attempt, job.metadata, job.start_by) == (0, {"shot": "12"}, NOW + DAY)
     assert job.archive_key == f"takes/videos/2026/03/04/{job.id}.mp4"
     assert rows.history(job.id) == [("created", None, "queued")]
@@ -91,7 +91,7 @@ def test_a_request_that_no_configured_gateway_serves_is_refused(rows: Rows) -> N
 def test_a_notify_url_needs_notices_to_be_on(rows: Rows) -> None:
     silent = replace(rows.intake, settings=replace(rows.intake.settings, notice_secrets=()))
     with pytest.raises(BadRequest, match="RUSHES_NOTICE_SECRETS"):
-        orders.create({"prompt": "p", "notify_url": "https://127.0.0.1/hook"}, silent, api_key_id="key_1")
+        new_jobs.create({"prompt": "p", "notify_url": "https://127.0.0.1/hook"}, silent, api_key_id="key_1")
 
 
 def test_a_notify_url_is_kept(rows: Rows) -> None:

@@ -12,17 +12,17 @@ import sqlalchemy as sa
 from benches import Gateway, rung, worker
 from rows import ACCOUNT, DAY, MINUTE, NOW, SECOND, Rows
 
-from jobs.machine.outcome import Facts, Pause
+from jobs.machine.outcome import Cooldown, Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
-from jobs.steps.resources import Parts
-from jobs.store import availability, key_pauses, late_facts, spending
+from jobs.steps.resources import Resources
+from jobs.store import availability, cooldowns, late_facts, spending
+from jobs.store.cooldowns import Lane
 from jobs.store.database import Database
-from jobs.store.key_pauses import Lane
 from jobs.store.tables import attempts, jobs
 
 A, Z = AttemptOutcome, Standing
@@ -31,18 +31,18 @@ KEY = Account("evolink", "https://gateway", "sk-1")
 PRICE = 0.72  # 5 s of 1080p at EvoLink
 
 
-def with_terms(parts: Parts, **terms: Any) -> Parts:
+def with_terms(resources: Resources, **terms: Any) -> Resources:
     """The worker, under other terms of EvoLink's."""
-    known = {**parts.settings.terms, "evolink": Terms(**terms)}
-    return replace(parts, settings=replace(parts.settings, terms=known))
+    known = {**resources.settings.terms, "evolink": Terms(**terms)}
+    return replace(resources, settings=replace(resources.settings, terms=known))
 
 
 def spent(rows: Rows, day: str = TODAY) -> float:
     return rows.write(lambda db: spending.spent_usd(db, "evolink", day))
 
 
-def resting(rows: Rows, lane: Lane = "submit") -> Pause | None:
-    return rows.write(lambda db: key_pauses.resting(db, KEY, lane, now=rows.now))
+def cooling(rows: Rows, lane: Lane = "submit") -> Cooldown | None:
+    return rows.write(lambda db: cooldowns.left(db, KEY, lane, now=rows.now))
 
 
 def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
@@ -57,10 +57,10 @@ class TestDailyBudget:
 
     def test_a_job_that_would_pass_the_budget_waits_and_says_why(self, rows: Rows) -> None:
         gateway = Gateway()
-        parts = with_terms(worker(rows, gateway), daily_usd=1.0)
+        resources = with_terms(worker(rows, gateway), daily_usd=1.0)
         first, second = rows.job(), rows.job()
-        submission.submit(first, parts)
-        submission.submit(second, parts)
+        submission.submit(first, resources)
+        submission.submit(second, resources)
         job = rows.case(second).job
         assert (gateway.sent, job.state) == (1, State.QUEUED)
         assert job.waiting is not None
@@ -70,21 +70,21 @@ class TestDailyBudget:
         assert [event for event, *_ in rows.history(second)] == ["created", "waiting"]
 
     def test_looking_again_for_the_same_reason_writes_no_second_line(self, rows: Rows) -> None:
-        parts = with_terms(worker(rows, Gateway()), daily_usd=1.0)
-        submission.submit(rows.job(), parts)
+        resources = with_terms(worker(rows, Gateway()), daily_usd=1.0)
+        submission.submit(rows.job(), resources)
         waiting = rows.job()
         for _ in range(3):
-            submission.submit(waiting, parts)
+            submission.submit(waiting, resources)
             rows.now += 20 * MINUTE
         assert [event for event, *_ in rows.history(waiting)] == ["created", "waiting"]
 
     def test_the_next_day_it_goes(self, rows: Rows) -> None:
-        parts = with_terms(worker(rows, Gateway()), daily_usd=1.0)
-        submission.submit(rows.job(), parts)
+        resources = with_terms(worker(rows, Gateway()), daily_usd=1.0)
+        submission.submit(rows.job(), resources)
         waiting = rows.job(start_by=NOW + 3 * DAY)
-        submission.submit(waiting, parts)
+        submission.submit(waiting, resources)
         rows.now += DAY
-        submission.submit(waiting, parts)
+        submission.submit(waiting, resources)
         case = rows.case(waiting)
         assert (case.job.state, case.job.waiting) == (State.GENERATING, None)
         assert (spent(rows), spent(rows, "2026-03-05")) == (PRICE, PRICE)
@@ -97,14 +97,14 @@ class TestDailyBudget:
         assert spent(rows) == 0
 
     def test_a_worker_that_died_before_it_sent_gives_it_back(self, rows: Rows) -> None:
-        parts = worker(rows, Gateway())
+        resources = worker(rows, Gateway())
         job_id = rows.job()
-        order = planning.plan(rows.case(job_id), parts)
+        order = planning.plan(rows.case(job_id), resources)
         assert isinstance(order, planning.Plan)
-        assert submission._claim(order, parts) is not None
+        assert submission._claim(order, resources) is not None
         assert spent(rows) == PRICE
         rows.now += DAY / 24
-        submission.lose(job_id, parts)
+        submission.lose(job_id, resources)
         assert rows.case(job_id).job.state is State.QUEUED
         assert spent(rows) == 0
 
@@ -148,9 +148,9 @@ class TestDailyBudget:
         together = threading.Barrier(12)
 
         def order(job_id: str, name: str) -> None:
-            parts = with_terms(worker(rows, gateway, name), daily_usd=3 * PRICE)
+            resources = with_terms(worker(rows, gateway, name), daily_usd=3 * PRICE)
             together.wait(10)
-            submission.submit(job_id, parts)
+            submission.submit(job_id, resources)
 
         threads = [threading.Thread(target=order, args=(one, f"w{n}")) for n, one in enumerate(ids)]
         for thread in threads:
@@ -169,10 +169,10 @@ class TestMaxInFlight:
         together = threading.Barrier(10)
 
         def order(job_id: str, name: str) -> None:
-            parts = worker(rows, gateway, name)
-            parts.settings = replace(parts.settings, max_in_flight=4)
+            resources = worker(rows, gateway, name)
+            resources.settings = replace(resources.settings, max_in_flight=4)
             together.wait(10)
-            submission.submit(job_id, parts)
+            submission.submit(job_id, resources)
 
         threads = [threading.Thread(target=order, args=(one, f"w{n}")) for n, one in enumerate(ids)]
         for thread in threads:
@@ -182,11 +182,11 @@ class TestMaxInFlight:
         assert gateway.sent == 4
 
     def test_a_full_gateway_makes_a_job_wait(self, rows: Rows) -> None:
-        parts = worker(rows, Gateway())
-        parts.settings = replace(parts.settings, max_in_flight=1)
-        submission.submit(rows.job(), parts)
+        resources = worker(rows, Gateway())
+        resources.settings = replace(resources.settings, max_in_flight=1)
+        submission.submit(rows.job(), resources)
         second = rows.job()
-        submission.submit(second, parts)
+        submission.submit(second, resources)
         job = rows.case(second).job
         assert job.waiting == {"provider": "evolink", "code": "full", "reason": "evolink has 1 in flight"}
 
@@ -225,39 +225,39 @@ class TestPauses:
     )
     def test_a_refusal_about_the_key_lets_it_rest(self, rows: Rows, answer: Any, reason: str, seconds: float) -> None:
         gateway = Gateway(answer)
-        parts = worker(rows, gateway)
+        resources = worker(rows, gateway)
         first, second = rows.job(), rows.job()
-        submission.submit(first, parts)
-        assert resting(rows) == Pause(reason, seconds)
-        submission.submit(second, parts)
+        submission.submit(first, resources)
+        assert cooling(rows) == Cooldown(reason, seconds)
+        submission.submit(second, resources)
         assert gateway.sent == 1
         waiting = rows.case(second).job.waiting
         assert waiting is not None
         assert (waiting["provider"], waiting["code"]) == ("evolink", reason)
-        assert resting(rows, "query") is None
+        assert cooling(rows, "query") is None
 
     def test_a_refusal_about_the_request_pauses_nothing(self, rows: Rows) -> None:
         submission.submit(rows.job(), worker(rows, Gateway(refuse(400, "invalid_request_error"))))
-        assert resting(rows) is None
+        assert cooling(rows) is None
 
     def test_a_longer_rest_is_not_shortened_and_a_longer_one_counts(self, rows: Rows) -> None:
         for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
-            asked = Pause(reason, seconds)
+            asked = Cooldown(reason, seconds)
             with rows.database.write() as db:
-                key_pauses.rest(db, KEY, "submit", asked, now=rows.now)
-            found = resting(rows)
+                cooldowns.start(db, KEY, "submit", asked, now=rows.now)
+            found = cooling(rows)
             assert found is not None
             assert found.seconds == kept
 
     def test_a_rest_ends(self, rows: Rows) -> None:
-        rows.write(lambda db: key_pauses.rest(db, KEY, "submit", Pause("rate_limited", 10), now=rows.now))
+        rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("rate_limited", 10), now=rows.now))
         rows.now += 10 * SECOND
-        assert resting(rows) is None
+        assert cooling(rows) is None
 
     def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
-        rows.write(lambda db: key_pauses.rest(db, KEY, "submit", Pause("unauthorized", 300), now=rows.now))
+        rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("unauthorized", 300), now=rows.now))
         new = Account("evolink", "https://gateway", "sk-2")
-        assert rows.write(lambda db: key_pauses.resting(db, new, "submit", now=rows.now)) is None
+        assert rows.write(lambda db: cooldowns.left(db, new, "submit", now=rows.now)) is None
 
 
 class TestCosts:

@@ -20,8 +20,8 @@ from jobs.intake.api_keys import create as create_key
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Outcome
 from jobs.machine.states import Event, State
-from jobs.steps.bulkheads import Gates
-from jobs.steps.resources import Parts
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.resources import Resources
 from jobs.steps.step import ring_if_due
 from jobs.store import due, leases, notices
 from jobs.store.tables import notice_tries
@@ -49,7 +49,7 @@ class Receiver:
         yield SimpleNamespace(status_code=answer)
 
 
-def sender(rows: Rows, receiver: Receiver, **changes: Any) -> Parts:
+def sender(rows: Rows, receiver: Receiver, **changes: Any) -> Resources:
     return worker(rows, Gateway(), session=cast(Any, receiver), **changes)
 
 
@@ -63,8 +63,8 @@ def told_job(rows: Rows, *moves: Event, url: str = HOOK, **columns: Any) -> str:
 
 
 def finish(rows: Rows, job_id: str, outcome: Outcome) -> None:
-    held = rows.held(job_id)
-    assert rows.write(lambda db: leases.finish_step(db, held, outcome, now=rows.now))
+    lease = rows.lease(job_id)
+    assert rows.write(lambda db: leases.finish_step(db, lease, outcome, now=rows.now))
 
 
 def rows_of(rows: Rows, job_id: str) -> list[Any]:
@@ -121,10 +121,10 @@ class TestWhatIsTold:
         assert rows.told(job_id)[2:] == [(3, "job.cancelled")]
 
     def test_a_write_that_loses_tells_nothing(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         rows.write(lambda db: leases.bring_news(db, job_id, now=NOW))
         late = Outcome(alarm_at=NOW, job={"overdue": True})
-        assert not rows.write(lambda db: leases.finish_step(db, held, late, now=NOW))
+        assert not rows.write(lambda db: leases.finish_step(db, lease, late, now=NOW))
         assert (rows.told(job_id), rows.case(job_id).job.notices) == ([], 0)
 
     def test_a_job_without_a_notify_url_tells_nobody(self, rows: Rows) -> None:
@@ -177,15 +177,15 @@ class TestOrder:
     def test_a_failed_one_lets_those_after_it_pass(self, rows: Rows) -> None:
         receiver = Receiver(500)
         job_id = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE)
-        parts = sender(rows, receiver)
-        delivery.notify(job_id, parts)
+        resources = sender(rows, receiver)
+        delivery.notify(job_id, resources)
         assert len(receiver.heard) == 1, "the others wait behind what other jobs wait for"
-        assert rung(parts) == [("webhooks.notify", job_id)]
-        delivery.notify(job_id, parts)
+        assert rung(resources) == [("webhooks.notify", job_id)]
+        delivery.notify(job_id, resources)
         first, second = rows_of(rows, job_id)
         assert (notices.state_of(first), notices.state_of(second)) == ("waiting", "delivered")
         rows.now += MINUTE
-        delivery.notify(job_id, parts)
+        delivery.notify(job_id, resources)
         assert [row["delivered_at"] for row in rows_of(rows, job_id)] == [rows.now, NOW]
 
     def test_a_second_sender_does_not_overtake_the_one_that_sends(self, rows: Rows) -> None:
@@ -196,15 +196,15 @@ class TestOrder:
         assert (len(receiver.heard), second.heard) == (2, [])
 
     def test_many_senders_of_one_job_send_each_notice_once_and_in_order(self, rows: Rows) -> None:
-        receiver, gates = Receiver(), Gates(64)
+        receiver, bulkheads = Receiver(), Bulkheads(64)
         job_id = rows.job(State.GENERATING, notify_url=HOOK)
         for overdue in (True, False) * 6:
             finish(rows, job_id, Outcome(alarm_at=NOW, job={"overdue": overdue}))
 
         def send(name: str) -> None:
-            parts = sender(rows, receiver, process=name, gates=gates)
+            resources = sender(rows, receiver, process=name, bulkheads=bulkheads)
             while len(receiver.heard) < 6:
-                delivery.notify(job_id, parts)
+                delivery.notify(job_id, resources)
 
         with ThreadPoolExecutor(6) as threads:
             for each in [threads.submit(send, name) for name in "ABCDEF"]:
@@ -212,14 +212,14 @@ class TestOrder:
         assert [notice_id for _, notice_id in receiver.heard] == [row["id"] for row in rows_of(rows, job_id)]
         assert [number for number, *_ in tries_of(rows, job_id)] == [1] * 6
 
-    def test_a_sender_that_died_keeps_the_others_back_only_as_long_as_its_hold(self, rows: Rows) -> None:
+    def test_a_sender_that_died_keeps_the_others_back_only_as_long_as_its_lease(self, rows: Rows) -> None:
         job_id = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE)
-        parts = sender(rows, Receiver())
-        assert delivery._claim_next(job_id, parts) is not None
+        resources = sender(rows, Receiver())
+        assert delivery._claim_next(job_id, resources) is not None
         assert self.due(rows) == []
-        rows.now += timedelta(seconds=parts.settings.notice_hold_s)
+        rows.now += timedelta(seconds=resources.settings.notice_lease_s)
         assert self.due(rows) == [job_id]
-        delivery.notify(job_id, parts)
+        delivery.notify(job_id, resources)
         assert [row["delivered_at"] for row in rows_of(rows, job_id)] == [rows.now] * 2
 
     def due(self, rows: Rows, limit: int = 10) -> list[str]:
@@ -246,11 +246,11 @@ class TestOrder:
         job_id = rows.job(State.GENERATING, notify_url=HOOK)
         for overdue in (True, False) * 10:
             finish(rows, job_id, Outcome(alarm_at=NOW, job={"overdue": overdue}))
-        parts = sender(rows, receiver)
-        delivery.notify(job_id, parts)
+        resources = sender(rows, receiver)
+        delivery.notify(job_id, resources)
         assert len(receiver.heard) == 8
-        assert rung(parts) == [("webhooks.notify", job_id)]
-        delivery.notify(job_id, parts)
+        assert rung(resources) == [("webhooks.notify", job_id)]
+        delivery.notify(job_id, resources)
         assert len(receiver.heard) == 10
 
 
@@ -258,29 +258,29 @@ class TestAReceiverWithoutRoom:
     def test_its_notices_are_put_off_together_and_nothing_is_tried(self, rows: Rows) -> None:
         receiver = Receiver()
         job_id = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE)
-        parts = sender(rows, receiver)
-        with parts.gates.enter("pipeline.example", "notice"):
-            delivery.notify(job_id, parts)
+        resources = sender(rows, receiver)
+        with resources.bulkheads.enter("pipeline.example", "notice"):
+            delivery.notify(job_id, resources)
         assert receiver.heard == []
         assert [(row["alarm_at"], row["tries"]) for row in rows_of(rows, job_id)] == [(NOW + SECOND, 0)] * 2
         rows.now += SECOND
-        delivery.notify(job_id, parts)
+        delivery.notify(job_id, resources)
         assert len(receiver.heard) == 2
 
     def test_another_host_and_another_port_have_shares_of_their_own(self, rows: Rows) -> None:
         receiver = Receiver()
-        parts = sender(rows, receiver)
+        resources = sender(rows, receiver)
         others = ["https://other.example/hook", "https://pipeline.example:8443/hook"]
-        with parts.gates.enter("pipeline.example", "notice"):
+        with resources.bulkheads.enter("pipeline.example", "notice"):
             for url in others:
-                delivery.notify(told_job(rows, url=url), parts)
+                delivery.notify(told_job(rows, url=url), resources)
         assert [url for url, _ in receiver.heard] == others
 
     def test_the_spelling_of_a_host_makes_no_other_share(self, rows: Rows) -> None:
         receiver = Receiver()
-        parts = sender(rows, receiver)
-        with parts.gates.enter("pipeline.example", "notice"):
-            delivery.notify(told_job(rows, url="https://PIPELINE.example/hook"), parts)
+        resources = sender(rows, receiver)
+        with resources.bulkheads.enter("pipeline.example", "notice"):
+            delivery.notify(told_job(rows, url="https://PIPELINE.example/hook"), resources)
         assert receiver.heard == []
 
 
@@ -288,9 +288,9 @@ class TestTries:
     def test_each_is_kept_with_its_time_its_status_or_why_there_was_none(self, rows: Rows) -> None:
         receiver = Receiver(503, ConnectionResetError())
         job_id = told_job(rows)
-        parts = sender(rows, receiver)
+        resources = sender(rows, receiver)
         for pause in (SECOND * 5, MINUTE, MINUTE):
-            delivery.notify(job_id, parts)
+            delivery.notify(job_id, resources)
             rows.now += pause
         assert tries_of(rows, job_id) == [
             (1, NOW, 503, None),
@@ -325,13 +325,13 @@ class TestTries:
         pauses = [SECOND * 5, MINUTE, MINUTE * 5, MINUTE * 30, *hours]
         receiver = Receiver(*[500] * 20)
         job_id = told_job(rows)
-        parts = sender(rows, receiver)
+        resources = sender(rows, receiver)
         for pause in pauses:
-            delivery.notify(job_id, parts)
+            delivery.notify(job_id, resources)
             [row] = rows_of(rows, job_id)
             assert row["alarm_at"] - rows.now == pause
             rows.now = row["alarm_at"]
-        delivery.notify(job_id, parts)
+        delivery.notify(job_id, resources)
         [row] = rows_of(rows, job_id)
         assert (notices.state_of(row), row["tries"], len(receiver.heard)) == ("failed", 9, 9)
         assert len({notice_id for _, notice_id in receiver.heard}) == 1
@@ -355,13 +355,13 @@ class TestTries:
     def test_without_a_secret_nothing_is_sent_unsigned(self, rows: Rows) -> None:
         receiver = Receiver()
         job_id = told_job(rows)
-        parts = sender(rows, receiver)
-        parts.settings = replace(parts.settings, notice_secrets=())
-        delivery.notify(job_id, parts)
+        resources = sender(rows, receiver)
+        resources.settings = replace(resources.settings, notice_secrets=())
+        delivery.notify(job_id, resources)
         assert receiver.heard == []
         assert "RUSHES_NOTICE_SECRETS" in rows_of(rows, job_id)[0]["last_error"]
 
-    def test_one_whose_hold_was_lost_meanwhile_is_kept_too(self, rows: Rows) -> None:
+    def test_one_whose_lease_was_lost_meanwhile_is_kept_too(self, rows: Rows) -> None:
         """A sender that slept for too long: another one has sent the notice since."""
         slow, quick = Receiver(500), Receiver()
         job_id = told_job(rows)
@@ -447,6 +447,6 @@ class TestReplay:
 
 def test_the_ring_for_an_overdue_job_is_for_its_notice_too(rows: Rows) -> None:
     job_id = rows.job(State.GENERATING, notify_url=HOOK, alarm_at=NOW + DAY)
-    parts = worker(rows, Gateway(), ringer=Bells())
-    ring_if_due(rows.case(job_id), parts, Outcome(alarm_at=NOW + DAY, job={"overdue": True}))
-    assert rung(parts) == [("webhooks.notify", job_id)]
+    resources = worker(rows, Gateway(), ringer=Bells())
+    ring_if_due(rows.case(job_id), resources, Outcome(alarm_at=NOW + DAY, job={"overdue": True}))
+    assert rung(resources) == [("webhooks.notify", job_id)]

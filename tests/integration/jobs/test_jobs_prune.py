@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from rows import DAY, NOW, SECOND, Rows
 
-from jobs.machine.rows import SUSPECTED, AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.reports import costs
 from jobs.store import spending
@@ -101,7 +101,7 @@ def test_everything_has_an_age_of_its_own(rows: Rows) -> None:
         {"state": State.GENERATING, "ended_at": None, "alarm_at": NOW},
         {"state": State.GENERATING, "ended_at": None, "alarm_at": None},
         {"alarm_at": NOW},
-        {"holder": "worker", "held_until": NOW},
+        {"lease_holder": "worker", "leased_until": NOW},
         {"ended_at": NOW - 179 * DAY},
     ],
 )
@@ -112,7 +112,7 @@ def test_what_may_still_move_keeps_its_history(rows: Rows, columns: dict[str, An
     assert rows.history(job_id) == before
 
 
-@pytest.mark.parametrize("columns", [{"alarm_at": NOW}, {"holder": "worker", "held_until": NOW}])
+@pytest.mark.parametrize("columns", [{"alarm_at": NOW}, {"lease_holder": "worker", "leased_until": NOW}])
 def test_a_callback_that_may_still_be_read_stays(rows: Rows, columns: dict[str, Any]) -> None:
     ended(rows, **columns)
     assert pruned(rows).callbacks == 0
@@ -151,10 +151,10 @@ def test_a_late_callback_of_a_pruned_job_wakes_nobody(rows: Rows) -> None:
 
 def test_what_stands_for_a_forgotten_order_stays_as_it_is(rows: Rows) -> None:
     job_id = ended(rows, State.FAILED)
-    suspected = {SUSPECTED: NOW.isoformat()}
-    rows.write(lambda db: db.execute(sa.update(attempts).values(request=suspected, standing=Standing.NONE)))
+    forgotten = {"origin": Origin.FORGOTTEN, "request": {}, "standing": Standing.NONE}
+    rows.write(lambda db: db.execute(sa.update(attempts).values(**forgotten)))
     assert pruned(rows).requests == 0
-    assert rows.case(job_id).attempts[1].is_suspected
+    assert rows.case(job_id).attempts[1].is_forgotten
 
 
 def test_an_idempotency_key_outlives_its_days_while_its_job_is_live(rows: Rows) -> None:

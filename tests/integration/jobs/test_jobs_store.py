@@ -17,23 +17,23 @@ from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State
 from jobs.store import attempt_rows, cases, due, history, late_facts, leases
-from jobs.store.leases import Held
+from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 
 A = AttemptOutcome
 
 
 def hold(rows: Rows, job_id: str) -> str | None:
-    return rows.case(job_id).job.holder
+    return rows.case(job_id).job.lease_holder
 
 
 def version(rows: Rows, job_id: str) -> int:
     return rows.case(job_id).job.version
 
 
-def finish(rows: Rows, held: Held, outcome: Outcome | None = None, **more: Any) -> bool:
+def finish(rows: Rows, lease: Lease, outcome: Outcome | None = None, **more: Any) -> bool:
     done = outcome or Outcome(alarm_at=rows.now + MINUTE)
-    return rows.write(lambda db: leases.finish_step(db, held, done, now=rows.now, **more))
+    return rows.write(lambda db: leases.finish_step(db, lease, done, now=rows.now, **more))
 
 
 def bring(rows: Rows, job_id: str, changes: Mapping[str, Any], number: int = 1) -> None:
@@ -50,13 +50,13 @@ def test_an_unknown_job_cannot_be_read(rows: Rows) -> None:
 
 
 class TestClaim:
-    def test_it_takes_the_hold_raises_the_version_and_leaves_the_alarm(self, rows: Rows) -> None:
+    def test_it_takes_the_lease_raises_the_version_and_leaves_the_alarm(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         job = rows.case(job_id).job
-        assert (job.holder, job.held_until) == ("A", NOW + 90 * SECOND)
+        assert (job.lease_holder, job.leased_until) == ("A", NOW + 90 * SECOND)
         assert (job.alarm_at, job.version) == (NOW, 1)
-        assert held.case == rows.case(job_id)
+        assert lease.case == rows.case(job_id)
 
     def test_a_second_claim_of_the_same_reading_comes_too_late(self, rows: Rows) -> None:
         job_id = rows.job()
@@ -67,7 +67,7 @@ class TestClaim:
 
     def test_a_second_claim_of_a_fresh_reading_finds_it_held(self, rows: Rows) -> None:
         job_id = rows.job()
-        rows.held(job_id)
+        rows.lease(job_id)
         assert rows.claim(job_id, "B") is None
 
     def test_of_twenty_claims_at_once_one_wins(self, rows: Rows) -> None:
@@ -75,32 +75,32 @@ class TestClaim:
         seen = rows.case(job_id)
         with ThreadPoolExecutor(20) as pool:
             won = list(pool.map(lambda n: rows.claim(job_id, f"w{n}", case=seen), range(20)))
-        assert sum(held is not None for held in won) == 1
+        assert sum(lease is not None for lease in won) == 1
         assert version(rows, job_id) == 1
 
-    def test_a_hold_that_has_run_out_can_be_claimed(self, rows: Rows) -> None:
+    def test_a_lease_that_has_run_out_can_be_claimed(self, rows: Rows) -> None:
         job_id = rows.job()
-        rows.held(job_id)
+        rows.lease(job_id)
         rows.now += 90 * SECOND
         assert rows.claim(job_id, "B")
         assert hold(rows, job_id) == "B"
 
-    def test_a_hold_that_was_pushed_after_the_reading_cannot(self, rows: Rows) -> None:
+    def test_a_lease_that_was_pushed_after_the_reading_cannot(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         rows.now += 90 * SECOND
-        seen = rows.case(job_id)  # the hold has run out, and a push raises no version
-        assert rows.write(lambda db: leases.push_hold(db, held, hold_s=90, now=rows.now))
+        seen = rows.case(job_id)  # the lease has run out, and a push raises no version
+        assert rows.write(lambda db: leases.renew_lease(db, lease, lease_s=90, now=rows.now))
         assert rows.claim(job_id, "B", case=seen) is None
 
     def test_a_claim_may_move_the_job_in_the_same_breath(self, rows: Rows) -> None:
         job_id = rows.job()
         outcome = Outcome(alarm_at=NOW, moves=(Move(Event.CLAIM, 1),), job={"attempt": 1})
-        held = rows.write(
-            lambda db: leases.claim(db, cases.read_case(db, job_id), holder="A", hold_s=90, now=NOW, outcome=outcome)
+        lease = rows.write(
+            lambda db: leases.claim(db, cases.read_case(db, job_id), holder="A", lease_s=90, now=NOW, outcome=outcome)
         )
-        assert held is not None
-        assert held.job.state is State.SUBMITTING
+        assert lease is not None
+        assert lease.job.state is State.SUBMITTING
         assert rows.history(job_id)[-1] == ("claim", "queued", "submitting")
 
 
@@ -110,49 +110,49 @@ class TestDue:
         assert due.is_due(job, now=NOW)
         assert not due.is_due(replace(job, alarm_at=NOW + SECOND), now=NOW)
         assert not due.is_due(replace(job, alarm_at=None), now=NOW)
-        assert not due.is_due(replace(job, holder="A", held_until=NOW + SECOND), now=NOW)
-        assert due.is_due(replace(job, holder="A", held_until=NOW), now=NOW)
+        assert not due.is_due(replace(job, lease_holder="A", leased_until=NOW + SECOND), now=NOW)
+        assert due.is_due(replace(job, lease_holder="A", leased_until=NOW), now=NOW)
 
     def test_a_row_from_the_future_is_due_because_the_clock_was_set_back(self, rows: Rows) -> None:
         job = rows.case(rows.job()).job
-        future = replace(job, updated_at=NOW + HOUR, alarm_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
+        future = replace(job, updated_at=NOW + HOUR, alarm_at=NOW + HOUR, lease_holder="A", leased_until=NOW + 2 * HOUR)
         assert due.is_due(future, now=NOW)
         assert not due.is_due(replace(future, alarm_at=None), now=NOW)
         assert not due.is_due(replace(future, updated_at=NOW + 2 * SECOND), now=NOW)
 
     def test_and_it_can_be_claimed(self, rows: Rows) -> None:
-        job_id = rows.job(updated_at=NOW + HOUR, holder="A", held_until=NOW + 2 * HOUR)
+        job_id = rows.job(updated_at=NOW + HOUR, lease_holder="A", leased_until=NOW + 2 * HOUR)
         assert rows.claim(job_id, "B")
 
 
 class TestFinishStep:
-    def test_it_lets_go_of_the_hold_sets_the_alarm_and_raises_the_version(self, rows: Rows) -> None:
+    def test_it_lets_go_of_the_lease_sets_the_alarm_and_raises_the_version(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
-        assert finish(rows, held)
+        lease = rows.lease(job_id)
+        assert finish(rows, lease)
         job = rows.case(job_id).job
-        assert (job.holder, job.held_until, job.alarm_at, job.version) == (None, None, NOW + MINUTE, 2)
+        assert (job.lease_holder, job.leased_until, job.alarm_at, job.version) == (None, None, NOW + MINUTE, 2)
 
     def test_it_fails_when_news_has_come(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         assert news(rows, job_id)
-        assert not finish(rows, held)
+        assert not finish(rows, lease)
         job = rows.case(job_id).job
-        assert (job.holder, job.alarm_at) == ("A", NOW)
+        assert (job.lease_holder, job.alarm_at) == ("A", NOW)
 
     def test_read_again_it_succeeds(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         news(rows, job_id)
-        again = rows.write(lambda db: leases.read_held(db, held))
+        again = rows.write(lambda db: leases.reread(db, lease))
         assert again is not None
         assert finish(rows, again)
 
     def test_a_failed_last_write_leaves_no_trace(self, rows: Rows) -> None:
         job_id = rows.job(State.SUBMITTING)
         rows.attempt(job_id)
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         news(rows, job_id)
         before = rows.case(job_id), rows.history(job_id)
         outcome = Outcome(
@@ -160,35 +160,35 @@ class TestFinishStep:
             moves=(Move(Event.ACCEPT, 1),),
             facts=Facts({1: {"task_id": "t"}}, notes=(Note("said", 1),)),
         )
-        assert not finish(rows, held, outcome)
+        assert not finish(rows, lease, outcome)
         assert (rows.case(job_id), rows.history(job_id)) == before
 
-    def test_a_zombies_late_write_does_not_free_anothers_hold(self, rows: Rows) -> None:
+    def test_a_zombies_late_write_does_not_free_anothers_lease(self, rows: Rows) -> None:
         job_id = rows.job()
-        zombie = rows.held(job_id, "A")
+        zombie = rows.lease(job_id, "A")
         rows.now += 2 * MINUTE
-        rows.held(job_id, "B")
+        rows.lease(job_id, "B")
         assert not finish(rows, zombie)
         assert not finish(rows, replace(zombie, case=rows.case(job_id)))  # even had it read the row afresh
-        assert rows.write(lambda db: leases.read_held(db, zombie)) is None
+        assert rows.write(lambda db: leases.reread(db, zombie)) is None
         job = rows.case(job_id).job
-        assert (job.holder, job.held_until) == ("B", rows.now + 90 * SECOND)
+        assert (job.lease_holder, job.leased_until) == ("B", rows.now + 90 * SECOND)
 
-    def test_a_hold_that_ran_out_is_still_ours_while_nobody_took_it(self, rows: Rows) -> None:
-        held = rows.held(rows.job())
+    def test_a_lease_that_ran_out_is_still_ours_while_nobody_took_it(self, rows: Rows) -> None:
+        lease = rows.lease(rows.job())
         rows.now += HOUR
-        assert finish(rows, held)
+        assert finish(rows, lease)
 
-    def test_the_hold_may_be_kept(self, rows: Rows) -> None:
+    def test_the_lease_may_be_kept(self, rows: Rows) -> None:
         job_id = rows.job()
-        assert finish(rows, rows.held(job_id), keep_hold=True)
+        assert finish(rows, rows.lease(job_id), keep_lease=True)
         assert (hold(rows, job_id), version(rows, job_id)) == ("A", 2)
 
     def test_moves_write_their_history_in_order(self, rows: Rows) -> None:
         job_id = rows.job(State.SUBMITTING)
         rows.attempt(job_id)
         moves = (Move(Event.LOSE, 1), Move(Event.FINISH, 1, {"by": "callback"}))
-        assert finish(rows, rows.held(job_id), Outcome(alarm_at=NOW, moves=moves))
+        assert finish(rows, rows.lease(job_id), Outcome(alarm_at=NOW, moves=moves))
         assert rows.case(job_id).job.state is State.ARCHIVING
         assert rows.history(job_id)[1:] == [
             ("lose", "submitting", "unconfirmed"),
@@ -197,39 +197,39 @@ class TestFinishStep:
 
     def test_a_move_off_the_table_is_refused(self, rows: Rows) -> None:
         job_id = rows.job(State.ARCHIVED, alarm_at=NOW)
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         with pytest.raises(IllegalTransition):
-            finish(rows, held, Outcome(alarm_at=None, moves=(Move(Event.CANCEL, 1),)))
+            finish(rows, lease, Outcome(alarm_at=None, moves=(Move(Event.CANCEL, 1),)))
         assert rows.case(job_id).job.state is State.ARCHIVED
 
     def test_an_end_is_dated_and_a_way_back_undates_it(self, rows: Rows) -> None:
         job_id = rows.job(State.GENERATING)
         rows.attempt(job_id)
-        finish(rows, rows.held(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.FAIL, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.FAIL, 1),)))
         assert rows.case(job_id).job.ended_at == NOW
-        finish(rows, rows.held(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.PROVE, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.PROVE, 1),)))
         assert rows.case(job_id).job.ended_at is None
 
-    def test_letters_are_read_with_the_step_that_served_them(self, rows: Rows) -> None:
+    def test_callbacks_are_read_with_the_step_that_served_them(self, rows: Rows) -> None:
         job_id = rows.job(State.GENERATING)
         rows.attempt(job_id)
         rows.callback(job_id, b"1")
-        held = rows.held(job_id)
-        (first,) = held.case.unread
+        lease = rows.lease(job_id)
+        (first,) = lease.case.unread
         rows.callback(job_id, b"2")
-        again = rows.write(lambda db: leases.read_held(db, held))
+        again = rows.write(lambda db: leases.reread(db, lease))
         assert again is not None
         assert finish(rows, again, Outcome(alarm_at=NOW, facts=Facts(read=(first.id,))))
-        assert [x.read_at is None for x in rows.case(job_id).letters] == [False, True]
+        assert [x.read_at is None for x in rows.case(job_id).callbacks] == [False, True]
 
 
 class TestNews:
-    def test_it_sets_the_alarm_to_now_and_never_touches_a_hold(self, rows: Rows) -> None:
+    def test_it_sets_the_alarm_to_now_and_never_touches_a_lease(self, rows: Rows) -> None:
         job_id = rows.job(alarm_at=NOW + DAY)
-        rows.held(job_id)
+        rows.lease(job_id)
         assert news(rows, job_id)
         job = rows.case(job_id).job
-        assert (job.alarm_at, job.holder, job.held_until) == (NOW, "A", NOW + 90 * SECOND)
+        assert (job.alarm_at, job.lease_holder, job.leased_until) == (NOW, "A", NOW + 90 * SECOND)
         assert job.version == 2
 
     def test_it_wakes_nobody_whose_alarm_is_null(self, rows: Rows) -> None:
@@ -244,45 +244,45 @@ class TestNews:
 class TestHold:
     def test_pushing_keeps_it_and_is_no_news(self, rows: Rows) -> None:
         job_id = rows.job()
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         rows.now += MINUTE
-        assert rows.write(lambda db: leases.push_hold(db, held, hold_s=90, now=rows.now))
+        assert rows.write(lambda db: leases.renew_lease(db, lease, lease_s=90, now=rows.now))
         job = rows.case(job_id).job
-        assert (job.held_until, job.version) == (NOW + 150 * SECOND, 1)
-        assert finish(rows, held)
+        assert (job.leased_until, job.version) == (NOW + 150 * SECOND, 1)
+        assert finish(rows, lease)
 
     def test_pushing_a_lost_one_fails(self, rows: Rows) -> None:
         job_id = rows.job()
-        zombie = rows.held(job_id)
+        zombie = rows.lease(job_id)
         rows.now += 2 * MINUTE
-        rows.held(job_id, "B")
-        assert not rows.write(lambda db: leases.push_hold(db, zombie, hold_s=90, now=rows.now))
-        assert rows.case(job_id).job.held_until == rows.now + 90 * SECOND
+        rows.lease(job_id, "B")
+        assert not rows.write(lambda db: leases.renew_lease(db, zombie, lease_s=90, now=rows.now))
+        assert rows.case(job_id).job.leased_until == rows.now + 90 * SECOND
 
-    def test_an_unheld_write_is_refused_while_somebody_holds(self, rows: Rows) -> None:
+    def test_an_unleased_write_is_refused_while_somebody_holds(self, rows: Rows) -> None:
         job_id = rows.job(State.SUBMITTING)
         rows.attempt(job_id)
-        rows.held(job_id)
+        rows.lease(job_id)
         outcome = Outcome(alarm_at=NOW, moves=(Move(Event.LOSE, 1),))
         seen = rows.case(job_id)
-        assert not rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
+        assert not rows.write(lambda db: leases.move_unleased(db, seen, outcome, now=rows.now))
         rows.now += 90 * SECOND
-        assert rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
+        assert rows.write(lambda db: leases.move_unleased(db, seen, outcome, now=rows.now))
         assert rows.case(job_id).job.state is State.UNCONFIRMED
         assert hold(rows, job_id) is None
 
-    def test_postponing_needs_an_unmoved_and_unheld_row(self, rows: Rows) -> None:
+    def test_postponing_needs_an_unmoved_and_unleased_row(self, rows: Rows) -> None:
         job_id = rows.job()
         seen = rows.case(job_id).job
 
         def postpone() -> bool:
             return rows.write(lambda db: leases.postpone(db, seen, until=NOW + HOUR, now=NOW, flagged="full"))
 
-        rows.held(job_id)
+        rows.lease(job_id)
         assert not postpone()
         seen = rows.case(job_id).job
         assert not postpone()
-        finish(rows, Held(rows.case(job_id), "A"))
+        finish(rows, Lease(rows.case(job_id), "A"))
         seen = rows.case(job_id).job
         assert postpone()
         assert (rows.case(job_id).job.alarm_at, rows.case(job_id).job.flagged) == (NOW + HOUR, "full")
@@ -295,43 +295,43 @@ class TestMarkSending:
         rows.attempt(job_id, sending_at=None, sends=0)
         return job_id
 
-    def mark(self, rows: Rows, held: Held) -> bool:
-        return rows.write(lambda db: leases.mark_sending(db, held, 1, hold_s=90, now=rows.now))
+    def mark(self, rows: Rows, lease: Lease) -> bool:
+        return rows.write(lambda db: leases.mark_sending(db, lease, 1, lease_s=90, now=rows.now))
 
-    def test_it_says_so_pushes_the_hold_and_raises_the_version(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+    def test_it_says_so_pushes_the_lease_and_raises_the_version(self, rows: Rows, job_id: str) -> None:
+        lease = rows.lease(job_id)
         rows.now += 10 * SECOND
-        assert self.mark(rows, held)
+        assert self.mark(rows, lease)
         case = rows.case(job_id)
         assert (case.attempts[1].sending_at, case.attempts[1].sends) == (rows.now, 1)
-        assert (case.job.held_until, case.job.version) == (rows.now + 90 * SECOND, 2)
+        assert (case.job.leased_until, case.job.version) == (rows.now + 90 * SECOND, 2)
 
     def test_whoever_has_read_that_nothing_was_sent_must_read_again(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         rows.now += 89 * SECOND
         seen = rows.case(job_id)
-        assert self.mark(rows, held)
-        rows.now += 2 * MINUTE  # the hold has run out
+        assert self.mark(rows, lease)
+        rows.now += 2 * MINUTE  # the lease has run out
         outcome = decide(seen, Facts(), now=rows.now, rules=rows.rules)
         assert [move.event for move in outcome.moves] == [Event.DEFER]
-        assert not rows.write(lambda db: leases.move_unheld(db, seen, outcome, now=rows.now))
+        assert not rows.write(lambda db: leases.move_unleased(db, seen, outcome, now=rows.now))
 
-    def test_it_is_refused_once_the_hold_has_run_out(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+    def test_it_is_refused_once_the_lease_has_run_out(self, rows: Rows, job_id: str) -> None:
+        lease = rows.lease(job_id)
         rows.now += 90 * SECOND
-        assert not self.mark(rows, held)
+        assert not self.mark(rows, lease)
         assert rows.case(job_id).attempts[1].sending_at is None
 
-    def test_it_is_refused_when_the_hold_is_anothers(self, rows: Rows, job_id: str) -> None:
-        zombie = rows.held(job_id)
+    def test_it_is_refused_when_the_lease_is_anothers(self, rows: Rows, job_id: str) -> None:
+        zombie = rows.lease(job_id)
         rows.now += 90 * SECOND
-        rows.held(job_id, "B")
+        rows.lease(job_id, "B")
         assert not self.mark(rows, zombie)
         assert rows.case(job_id).attempts[1].sends == 0
 
 
 class TestFactsOfALostHold:
-    """What was learnt without a hold is written on the attempt's row and brought as news."""
+    """What was learnt without a lease is written on the attempt's row and brought as news."""
 
     def test_an_open_attempt_takes_every_word(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED, alarm_at=NOW + DAY)
@@ -341,10 +341,10 @@ class TestFactsOfALostHold:
         assert (case.attempts[1].task_id, case.attempts[1].accepted_at) == ("t", NOW)
         assert (case.job.alarm_at, case.job.version) == (NOW, 1)
 
-    def test_it_never_touches_a_hold(self, rows: Rows) -> None:
+    def test_it_never_touches_a_lease(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
         rows.attempt(job_id)
-        rows.held(job_id, "B")
+        rows.lease(job_id, "B")
         bring(rows, job_id, {"task_id": "t"})
         assert hold(rows, job_id) == "B"
 
@@ -418,7 +418,7 @@ class TestTaskIds:
     """No task id of an account is borne twice."""
 
     def settle(self, rows: Rows, case: Case, changes: dict[str, Any]) -> Facts:
-        return rows.write(lambda db: late_facts.settle_task_ids(db, case, Facts({1: changes}), now=rows.now))
+        return rows.write(lambda db: late_facts.resolve_task_ids(db, case, Facts({1: changes}), now=rows.now))
 
     def test_a_task_id_that_nobody_bears_stands(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
@@ -480,41 +480,41 @@ class TestNotices:
         return job_id
 
     def test_it_is_written_in_the_transaction_that_made_the_fact(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         outcome = Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),), job={"error_code": "generation_failed"})
         with rows.database.engine.connect() as db:  # rolled back
-            assert leases.finish_step(db, held, outcome, now=NOW)
+            assert leases.finish_step(db, lease, outcome, now=NOW)
             found = db.execute(sa.select(notices)).mappings().all()
             assert [n["type"] for n in found] == ["job.failed"]
             db.rollback()
         assert rows.told(job_id) == []
-        assert finish(rows, held, outcome)
+        assert finish(rows, lease, outcome)
         assert rows.told(job_id) == [(1, "job.failed")]
         assert rows.case(job_id).job.notices == 1
 
     def test_it_carries_the_whole_job_as_it_stands_there_and_is_due(self, rows: Rows, job_id: str) -> None:
-        finish(rows, rows.held(job_id), Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
         with rows.database.read() as db:
             row = db.execute(sa.select(notices)).mappings().one()
         assert row["body"]["data"]["state"] == "failed"
         assert (row["body"]["sequence"], row["url"], row["alarm_at"]) == (1, "https://hook", NOW)
 
     def test_a_failed_last_write_tells_nothing(self, rows: Rows, job_id: str) -> None:
-        held = rows.held(job_id)
+        lease = rows.lease(job_id)
         news(rows, job_id)
-        assert not finish(rows, held, Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
+        assert not finish(rows, lease, Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
         assert rows.told(job_id) == []
 
     def test_later_facts_have_higher_numbers(self, rows: Rows, job_id: str) -> None:
-        finish(rows, rows.held(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.FAIL, 1),)))
-        finish(rows, rows.held(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.PROVE, 1),)))
-        finish(rows, rows.held(job_id), Outcome(alarm_at=None, moves=(Move(Event.STORE, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.FAIL, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=NOW, moves=(Move(Event.PROVE, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=None, moves=(Move(Event.STORE, 1),)))
         assert rows.told(job_id) == [(1, "job.failed"), (2, "job.archived")]
 
     def test_a_job_without_notify_url_tells_nobody(self, rows: Rows) -> None:
         job_id = rows.job(State.GENERATING)
         rows.attempt(job_id)
-        finish(rows, rows.held(job_id), Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
+        finish(rows, rows.lease(job_id), Outcome(alarm_at=None, moves=(Move(Event.FAIL, 1),)))
         assert rows.told(job_id) == []
 
 
@@ -536,7 +536,7 @@ def test_the_history_is_told_oldest_first(rows: Rows) -> None:
         assert [line["event"] for line in history.of_job(db, job_id)] == ["created", "later"]
 
 
-def test_a_half_hold_is_refused_by_the_table(rows: Rows) -> None:
+def test_a_half_lease_is_refused_by_the_table(rows: Rows) -> None:
     job_id = rows.job()
     with pytest.raises(sa.exc.IntegrityError):
-        rows.write(lambda db: db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(holder="A")))
+        rows.write(lambda db: db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(lease_holder="A")))

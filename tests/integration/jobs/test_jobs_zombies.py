@@ -1,4 +1,4 @@
-"""Workers that sleep past their hold and wake, at the moments that matter; on both databases."""
+"""Workers that sleep past their lease and wake, at the moments that matter; on both databases."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_worker_that_sleeps_before_it_sends_says_nothing_of_the_post_that_anot
     assert gateway.sent == 1
 
 
-def test_a_worker_whose_hold_ran_out_before_it_sends_sends_nothing(rows: Rows, job_id: str) -> None:
+def test_a_worker_whose_lease_ran_out_before_it_sends_sends_nothing(rows: Rows, job_id: str) -> None:
     gateway = Gateway()
 
     def sleep() -> float:
@@ -104,7 +104,7 @@ def test_a_submit_whose_worker_died_after_its_mark_is_unconfirmed_and_not_sent_a
     assert gateway.sent == 1
 
 
-def test_an_answer_that_comes_after_the_hold_was_lost_still_counts(rows: Rows, job_id: str) -> None:
+def test_an_answer_that_comes_after_the_lease_was_lost_still_counts(rows: Rows, job_id: str) -> None:
     gateway = Gateway()
     other = worker(rows, gateway, "B")
 
@@ -131,26 +131,26 @@ def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten(rows:
         return Lost("the connection broke")
 
     gateway.answer = lose
-    parts = worker(rows, gateway)
-    submission.submit(job_id, parts)
+    resources = worker(rows, gateway)
+    submission.submit(job_id, resources)
     case = rows.case(job_id)
     assert (case.job.state, case.job.alarm_at, len(case.unread)) == (State.UNCONFIRMED, rows.now, 1)
-    assert rung(parts) == [("jobs.reconcile", job_id)]  # the message of the callback was spent on a held job
+    assert rung(resources) == [("jobs.reconcile", job_id)]  # the message of the callback was spent on a held job
 
 
 def test_a_doorbell_for_a_held_row_is_left(rows: Rows, job_id: str) -> None:
-    rows.held(job_id)
+    rows.lease(job_id)
     gateway = Gateway()
-    parts = worker(rows, gateway)
-    submission.submit(job_id, parts)
-    assert (gateway.sent, rung(parts)) == (0, [])
+    resources = worker(rows, gateway)
+    submission.submit(job_id, resources)
+    assert (gateway.sent, rung(resources)) == (0, [])
 
 
 def test_a_doorbell_for_another_step_is_rung_on(rows: Rows, job_id: str) -> None:
     gateway = Gateway()
-    parts = worker(rows, gateway)
-    submission.lose(job_id, parts)
-    assert (gateway.sent, rung(parts)) == (0, [("jobs.submit", job_id)])
+    resources = worker(rows, gateway)
+    submission.lose(job_id, resources)
+    assert (gateway.sent, rung(resources)) == (0, [("jobs.submit", job_id)])
 
 
 def test_nothing_sent_waits_and_goes_out_under_the_same_number(rows: Rows, job_id: str) -> None:
@@ -164,15 +164,15 @@ def test_nothing_sent_waits_and_goes_out_under_the_same_number(rows: Rows, job_i
     assert (case.job.state, list(case.attempts)) == (State.GENERATING, [1])
 
 
-def test_news_of_a_lost_hold_does_not_free_the_one_that_took_it(rows: Rows, job_id: str) -> None:
-    zombie = rows.held(job_id, "A:1")
+def test_news_of_a_lost_lease_does_not_free_the_one_that_took_it(rows: Rows, job_id: str) -> None:
+    zombie = rows.lease(job_id, "A:1")
     rows.now += 2 * MINUTE
-    rows.held(job_id, "B:1")
-    parts = worker(rows, Gateway())
-    assert conclude(zombie, Facts(), parts) is None
+    rows.lease(job_id, "B:1")
+    resources = worker(rows, Gateway())
+    assert conclude(zombie, Facts(), resources) is None
     job = rows.case(job_id).job
-    assert (job.holder, job.alarm_at) == ("B:1", rows.now)
-    assert rung(parts) == []  # held: its holder rings
+    assert (job.lease_holder, job.alarm_at) == ("B:1", rows.now)
+    assert rung(resources) == []  # held: its holder rings
     assert not rows.write(lambda db: leases.finish_step(db, zombie, _nothing(), now=rows.now))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rushes.local.folder import Folder, FolderInUse
 
-HOLD = """
+LEASE = """
 import sys
 from pathlib import Path
 from rushes.local.folder import Folder
@@ -20,7 +20,7 @@ with Folder(Path(sys.argv[1])):
 def test_a_second_holder_is_told_who_the_first_is(tmp_path: Path) -> None:
     with Folder(tmp_path):
         second = subprocess.run(
-            [sys.executable, "-c", HOLD, str(tmp_path)], capture_output=True, text=True, timeout=30, input=""
+            [sys.executable, "-c", LEASE, str(tmp_path)], capture_output=True, text=True, timeout=30, input=""
         )
     assert second.returncode == 1
     expected = f"{tmp_path} is in use by process {os.getpid()}; stop it, or use another data folder"
@@ -28,7 +28,7 @@ def test_a_second_holder_is_told_who_the_first_is(tmp_path: Path) -> None:
 
 
 def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    command = [sys.executable, "-c", LEASE, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

@@ -19,7 +19,7 @@ from jobs.store import availability
 
 ROOT = Path(__file__).parents[3]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "jobs").rglob("*.py"))}
-# Calls whose first argument is a code; columns that hold one; parameters that take one.
+# Calls whose first argument is a code; columns that lease one; parameters that take one.
 MADE_BY = {"errors": {"Failure", "Rule"}, "waits": {"Obstacle"}, "flags": set[str]()}
 COLUMNS = {"errors": {"error_code"}, "waits": set[str](), "flags": {"flagged"}}
 PARAMETERS = {"errors": {"error_code", "code"}, "waits": set[str](), "flags": {"flagged"}}

@@ -133,11 +133,13 @@ def test_a_sample_said_to_be_the_notes_is_an_example_there_with_its_gaps_filled(
 def test_every_example_on_a_page_is_a_sample_or_a_known_exception(provider: str) -> None:
     values, others = objects(page(provider))
     samples = {canonical(row.body) for row in rows() if row.provider == provider}
-    unheld = [json.dumps(value) for value in values if canonical(value) not in samples] + others
+    unleased = [json.dumps(value) for value in values if canonical(value) not in samples] + others
     known = [start for name, start in EXCEPTIONS if name == provider]
-    assert [text for text in unheld if not text.startswith(tuple(known))] == []
+    assert [text for text in unleased if not text.startswith(tuple(known))] == []
     for start in known:
-        assert sum(text.startswith(start) for text in unheld) == 1, f"{start!r} is to excuse one text, no less, no more"
+        assert sum(text.startswith(start) for text in unleased) == 1, (
+            f"{start!r} is to excuse one text, no less, no more"
+        )
 
 
 def test_objects_are_found_between_a_shells_quotes_and_beside_comments() -> None:

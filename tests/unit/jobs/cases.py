@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.machine.decisions import Rules
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Letter, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
@@ -56,6 +56,7 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
     values |= {
         "job_id": JOB_ID,
         "number": number,
+        "origin": Origin.ORDERED,
         "provider": "evolink",
         "base_url": "https://api.evolink.ai",
         "account": "f" * 16,
@@ -104,14 +105,14 @@ def refused(number: int = 1, code: str = "content_refused", **changes: Any) -> A
     return attempt(number, **{"outcome": AttemptOutcome.REFUSED, **said, **changes})
 
 
-def letter(number: int = 1, **changes: Any) -> Letter:
+def callback(number: int = 1, **changes: Any) -> KeptCallback:
     """An unread callback of an attempt."""
     values: dict[str, Any] = {"id": 1, "attempt": number, "readable": True, "task_id": f"task-{number}"}
-    return Letter(**{**values, "received_at": NOW, "read_at": None, "provider": "evolink", **changes})
+    return KeptCallback(**{**values, "received_at": NOW, "read_at": None, "provider": "evolink", **changes})
 
 
-def case(job_: Job, *attempts: Attempt, letters: Iterable[Letter] = ()) -> Case:
-    return Case(job_, {a.number: a for a in attempts}, tuple(letters))
+def case(job_: Job, *attempts: Attempt, callbacks: Iterable[KeptCallback] = ()) -> Case:
+    return Case(job_, {a.number: a for a in attempts}, tuple(callbacks))
 
 
 def rules(

@@ -7,7 +7,7 @@ from cases import NOW, accepted, attempt, case, failed, finished, job, lost, ref
 
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
-from jobs.upkeep.balance import POSSIBLE, Account, check
+from jobs.upkeep.balance import POSSIBLE, Balance, check
 
 LIVE = sorted(set(State) - ENDED)
 
@@ -17,10 +17,10 @@ def codes(checked: Case, told: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("state", LIVE)
-@pytest.mark.parametrize("holder", [None, "worker"])
+@pytest.mark.parametrize("lease_holder", [None, "worker"])
 @pytest.mark.parametrize("alarm", [None, NOW])
 def test_a_live_job_has_an_alarm_or_a_holder(state: State, holder: str | None, alarm: object) -> None:
-    found = codes(case(job(state, alarm_at=alarm, holder=holder)))
+    found = codes(case(job(state, alarm_at=alarm, lease_holder=holder)))
     assert found == ([] if holder or alarm else ["live_without_alarm"])
 
 
@@ -53,5 +53,5 @@ def test_every_outcome_has_its_possible_money() -> None:
 
 
 def test_accepted_is_what_is_there_and_live_what_has_not_ended() -> None:
-    account = Account({State.ARCHIVED: 5, State.FAILED: 2, State.CANCELLED: 1, State.QUEUED: 3, State.ARCHIVING: 1}, 0)
-    assert (account.accepted, account.live) == (12, 4)
+    balance = Balance({State.ARCHIVED: 5, State.FAILED: 2, State.CANCELLED: 1, State.QUEUED: 3, State.ARCHIVING: 1}, 0)
+    assert (balance.accepted, balance.live) == (12, 4)

@@ -67,7 +67,7 @@ def test_a_strange_job_id_is_wrong_and_raises_nothing(job_id: str) -> None:
     assert not is_genuine(OLD, "evolink", job_id, 1, token(OLD))
 
 
-def test_a_token_with_its_last_letter_changed_is_wrong() -> None:
+def test_a_token_with_its_last_callbacks_changed_is_wrong() -> None:
     good = token(OLD)
     assert not is_genuine(OLD, *WHO, good[:-1] + ("A" if good[-1] != "A" else "B"))
     assert not is_genuine(OLD, *WHO, good + "=")

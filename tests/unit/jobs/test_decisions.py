@@ -15,11 +15,11 @@ from cases import (
     SECOND,
     accepted,
     attempt,
+    callback,
     case,
     failed,
     finished,
     job,
-    letter,
     lost,
     refused,
     rules,
@@ -27,7 +27,7 @@ from cases import (
 )
 
 from jobs.machine.decisions import TROUBLES_FLAGGED, decide, may_resubmit
-from jobs.machine.outcome import Facts, Outcome, Pause
+from jobs.machine.outcome import Cooldown, Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State
 
@@ -360,7 +360,7 @@ class TestAlarms:
 
     def test_a_pause_that_was_asked_for_is_kept(self) -> None:
         outcome = decided(
-            case(job(State.SUBMITTING), refused(code="rate_limited")), Facts(pause=Pause("rate_limited", 40))
+            case(job(State.SUBMITTING), refused(code="rate_limited")), Facts(cooldown=Cooldown("rate_limited", 40))
         )
         assert outcome.alarm_at == NOW + 40 * SECOND
 
@@ -376,13 +376,13 @@ class TestAlarms:
         assert decided(case(job(State.UNCONFIRMED), lost())).alarm_at == NOW - MINUTE + 2 * DAY
 
     def test_a_candidate_that_was_not_decided_is_asked_for_again(self) -> None:
-        read = letter(read_at=NOW)
-        outcome = decided(case(job(State.UNCONFIRMED), lost(), letters=[read]))
+        read = callback(read_at=NOW)
+        outcome = decided(case(job(State.UNCONFIRMED), lost(), callbacks=[read]))
         assert outcome.alarm_at == NOW + MINUTE
 
     def test_a_rejected_candidate_is_not(self) -> None:
         one = lost(rejected_task_ids=["task-1"])
-        outcome = decided(case(job(State.UNCONFIRMED), one, letters=[letter(read_at=NOW)]))
+        outcome = decided(case(job(State.UNCONFIRMED), one, callbacks=[callback(read_at=NOW)]))
         assert outcome.alarm_at == NOW - MINUTE + 2 * DAY
 
     def test_a_lost_submit_under_an_idempotency_key_is_sent_again_after_a_minute(self) -> None:
@@ -404,14 +404,14 @@ class TestAlarms:
         ],
     )
     def test_unread_news_wants_attention_now(self, state: State, one: Attempt) -> None:
-        assert decided(case(job(state), one, letters=[letter()])).alarm_at == NOW
+        assert decided(case(job(state), one, callbacks=[callback()])).alarm_at == NOW
 
     def test_news_of_a_closed_attempt_wants_attention_now_beside_an_open_one(self) -> None:
-        subject = case(job(State.FAILED, attempt=2), accepted(1), failed(2), letters=[letter(2)])
+        subject = case(job(State.FAILED, attempt=2), accepted(1), failed(2), callbacks=[callback(2)])
         assert decided(subject).alarm_at == NOW
 
     def test_a_trouble_of_our_own_waits_its_turn_even_with_news(self) -> None:
-        outcome = decided(case(job(State.GENERATING), accepted(), letters=[letter()]), Facts(trouble=True))
+        outcome = decided(case(job(State.GENERATING), accepted(), callbacks=[callback()]), Facts(trouble=True))
         assert outcome.alarm_at == NOW + 10 * SECOND
 
     def test_troubles_in_a_row_wait_ever_longer(self) -> None:
@@ -471,8 +471,8 @@ def test_facts_decide_with_the_rows_whoever_brought_them() -> None:
     assert told.facts.attempts[1] == {"outcome": A.FINISHED, "link": "https://h/v"}
 
 
-def test_letters_that_a_step_has_read_are_news_no_more() -> None:
-    outcome = decided(case(job(State.GENERATING), accepted(accepted_at=NOW), letters=[letter()]), Facts(read=(1,)))
+def test_callbacks_that_a_step_has_read_are_news_no_more() -> None:
+    outcome = decided(case(job(State.GENERATING), accepted(accepted_at=NOW), callbacks=[callback()]), Facts(read=(1,)))
     assert outcome.alarm_at == NOW + 15 * SECOND
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, case, job, letter, rules
+from cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, job, rules
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Facts, Pause
+from jobs.machine.outcome import Cooldown, Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State, next_state
 
@@ -59,8 +59,8 @@ def cases(draw: st.DrawFn) -> Case:
         "flagged": draw(st.sampled_from([None, "troubled"])),
     }
     numbers = draw(st.lists(st.integers(1, len(rows) + 1), max_size=4))
-    letters = [letter(n, id=i, read_at=draw(MAYBE)) for i, n in enumerate(numbers, 1)]
-    return case(job(state, **columns), *rows, letters=letters)
+    callbacks = [callback(n, id=i, read_at=draw(MAYBE)) for i, n in enumerate(numbers, 1)]
+    return case(job(state, **columns), *rows, callbacks=callbacks)
 
 
 CHANGES = st.sampled_from(
@@ -84,7 +84,7 @@ def learnt(draw: st.DrawFn, subject: Case) -> Facts:
     return Facts(
         attempts={n: draw(CHANGES) for n in subject.attempts if draw(st.booleans())},
         read=tuple(x.id for x in subject.unread if draw(st.booleans())),
-        pause=draw(st.none() | st.builds(Pause, st.just("rate_limited"), st.floats(0.1, 900))),
+        cooldown=draw(st.none() | st.builds(Cooldown, st.just("rate_limited"), st.floats(0.1, 900))),
         trouble=draw(st.booleans()),
     )
 
@@ -116,7 +116,7 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
-    if unread and outcome.alarm_at is not None and not facts.trouble and not facts.pause:
+    if unread and outcome.alarm_at is not None and not facts.trouble and not facts.cooldown:
         assert outcome.alarm_at == NOW
     learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}
     for number, known in learned.items():
@@ -136,5 +136,5 @@ def test_deciding_again_on_what_was_decided_moves_nothing_more(data: st.DataObje
         state = next_state(state, move.event)
     columns = {k: v for k, v in outcome.job.items() if k in type(subject.job).__dataclass_fields__}
     rows = {n: replace(row, **outcome.facts.attempts.get(n, {})) for n, row in subject.attempts.items()}
-    again = Case(replace(subject.job, **columns, state=state), rows, subject.letters)
+    again = Case(replace(subject.job, **columns, state=state), rows, subject.callbacks)
     assert decide(again, Facts(), now=NOW, rules=rules()).moves == ()

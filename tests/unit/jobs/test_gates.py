@@ -4,63 +4,63 @@ import contextlib
 
 import pytest
 
-from jobs.steps.bulkheads import Gates
+from jobs.steps.bulkheads import Bulkheads
 
 
-def entered(stack: contextlib.ExitStack, gates: Gates, gateway: str, kind: str, times: int) -> list[bool]:
-    return [stack.enter_context(gates.enter(gateway, kind)) == 0 for _ in range(times)]  # type: ignore[arg-type]
+def entered(stack: contextlib.ExitStack, bulkheads: Bulkheads, gateway: str, kind: str, times: int) -> list[bool]:
+    return [stack.enter_context(bulkheads.enter(gateway, kind)) == 0 for _ in range(times)]  # type: ignore[arg-type]
 
 
 def test_a_gateway_takes_at_most_a_quarter_of_the_slots() -> None:
     with contextlib.ExitStack() as stack:
-        assert entered(stack, Gates(32), "slow", "submit", 10) == [True] * 8 + [False] * 2
+        assert entered(stack, Bulkheads(32), "slow", "submit", 10) == [True] * 8 + [False] * 2
 
 
 def test_submits_leave_a_quarter_of_all_slots_to_queries() -> None:
-    gates = Gates(32)
+    bulkheads = Bulkheads(32)
     with contextlib.ExitStack() as stack:
-        admitted = [ok for g in ("a", "b", "c", "d", "e") for ok in entered(stack, gates, g, "submit", 8)]
+        admitted = [ok for g in ("a", "b", "c", "d", "e") for ok in entered(stack, bulkheads, g, "submit", 8)]
         assert sum(admitted) == 24
-        assert entered(stack, gates, "a", "query", 8) == [True] * 8
+        assert entered(stack, bulkheads, "a", "query", 8) == [True] * 8
 
 
 def test_queries_of_a_gateway_are_counted_apart_from_its_submits() -> None:
-    gates = Gates(8)
+    bulkheads = Bulkheads(8)
     with contextlib.ExitStack() as stack:
-        assert entered(stack, gates, "a", "submit", 3) == [True, True, False]
-        assert entered(stack, gates, "a", "query", 3) == [True, True, False]
-        assert entered(stack, gates, "b", "submit", 1) == [True]
+        assert entered(stack, bulkheads, "a", "submit", 3) == [True, True, False]
+        assert entered(stack, bulkheads, "a", "query", 3) == [True, True, False]
+        assert entered(stack, bulkheads, "b", "submit", 1) == [True]
 
 
 def test_a_place_is_free_again_after_leaving_also_by_an_error() -> None:
-    gates = Gates(4)
-    with pytest.raises(RuntimeError), gates.enter("a", "submit"):
+    bulkheads = Bulkheads(4)
+    with pytest.raises(RuntimeError), bulkheads.enter("a", "submit"):
         raise RuntimeError
-    with gates.enter("a", "submit") as come_back_in:
+    with bulkheads.enter("a", "submit") as come_back_in:
         assert come_back_in == 0
 
 
 def test_who_was_not_admitted_frees_nobody_elses_place() -> None:
-    gates = Gates(4)
-    with gates.enter("a", "submit"):
-        with gates.enter("a", "submit") as come_back_in:
+    bulkheads = Bulkheads(4)
+    with bulkheads.enter("a", "submit"):
+        with bulkheads.enter("a", "submit") as come_back_in:
             assert come_back_in > 0
-        with gates.enter("a", "submit") as come_back_in:
+        with bulkheads.enter("a", "submit") as come_back_in:
             assert come_back_in > 0
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_few_slots_still_let_one_of_each_kind_in(slots: int) -> None:
-    gates = Gates(slots)
-    with gates.enter("a", "submit") as submitting, gates.enter("a", "query") as asking:
+    bulkheads = Bulkheads(slots)
+    with bulkheads.enter("a", "submit") as submitting, bulkheads.enter("a", "query") as asking:
         assert submitting == 0
         assert asking == 0
 
 
 def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
-    gates = Gates(4, lambda: 100.0)
-    with gates.enter("a", "submit"), contextlib.ExitStack() as stack:
-        waits = [stack.enter_context(gates.enter("a", "submit")) for _ in range(1000)]
+    bulkheads = Bulkheads(4, lambda: 100.0)
+    with bulkheads.enter("a", "submit"), contextlib.ExitStack() as stack:
+        waits = [stack.enter_context(bulkheads.enter("a", "submit")) for _ in range(1000)]
     assert waits[:3] == pytest.approx([1, 1.05, 1.1])
     assert waits[200] == pytest.approx(11)
     assert waits[-1] == 30  # and nobody is sent away for longer
@@ -68,28 +68,28 @@ def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
 
 def test_a_line_that_has_gone_starts_anew() -> None:
     now = [100.0]
-    gates = Gates(4, lambda: now[0])
-    with gates.enter("a", "submit"), contextlib.ExitStack() as stack:
+    bulkheads = Bulkheads(4, lambda: now[0])
+    with bulkheads.enter("a", "submit"), contextlib.ExitStack() as stack:
         for _ in range(100):
-            stack.enter_context(gates.enter("a", "submit"))
+            stack.enter_context(bulkheads.enter("a", "submit"))
         now[0] += 60
-        assert stack.enter_context(gates.enter("a", "submit")) == 1
+        assert stack.enter_context(bulkheads.enter("a", "submit")) == 1
 
 
 def test_who_is_sent_notices_has_a_share_and_a_longer_line_of_its_own() -> None:
-    gates = Gates(8, lambda: 100.0)
+    bulkheads = Bulkheads(8, lambda: 100.0)
     with contextlib.ExitStack() as stack:
-        assert entered(stack, gates, "pipeline.example", "notice", 3) == [True, True, False]
-        assert entered(stack, gates, "other.example", "notice", 1) == [True]
-        waits = [stack.enter_context(gates.enter("pipeline.example", "notice")) for _ in range(12_000)]
+        assert entered(stack, bulkheads, "pipeline.example", "notice", 3) == [True, True, False]
+        assert entered(stack, bulkheads, "other.example", "notice", 1) == [True]
+        waits = [stack.enter_context(bulkheads.enter("pipeline.example", "notice")) for _ in range(12_000)]
     assert waits[9_999] == pytest.approx(501, abs=1)
     assert waits[-1] == 600
 
 
 def test_hosts_that_have_gone_take_no_room() -> None:
     now = [100.0]
-    gates = Gates(4, lambda: now[0])
+    bulkheads = Bulkheads(4, lambda: now[0])
     for number in range(100):
-        with gates.enter(f"{number}.example", "notice"), gates.enter(f"{number}.example", "notice"):
+        with bulkheads.enter(f"{number}.example", "notice"), bulkheads.enter(f"{number}.example", "notice"):
             now[0] += 60
-    assert len(gates._inside) + len(gates._last_in_line) <= 1
+    assert len(bulkheads._inside) + len(bulkheads._last_in_line) <= 1

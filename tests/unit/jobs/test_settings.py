@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import BadSettings
-from jobs.settings import LONGER_THAN, NUMBERS, load
+from jobs.settings import GOING, LONGER_THAN, NUMBERS, load
 
 KEYS = "k1:0123456789abcdef0123456789abcdef"
 BASE = {"RUSHES_S3_BUCKET": "videos"}
@@ -77,11 +77,19 @@ def test_all_faults_are_told_together() -> None:
 
 
 @pytest.mark.parametrize(("longer", "shorter"), LONGER_THAN)
-def test_a_hold_outlasts_its_deadline(longer: str, shorter: str) -> None:
+def test_a_lease_outlasts_its_deadline(longer: str, shorter: str) -> None:
     lines = faults(**{f"RUSHES_{longer}": f"{NUMBERS[shorter][0]:g}"})
     assert len(lines) == 1
     assert f"RUSHES_{longer}" in lines[0]
     assert f"RUSHES_{shorter}" in lines[0]
+
+
+@pytest.mark.parametrize(("name", "old"), GOING.items())
+def test_a_lease_may_still_be_set_under_its_old_name_and_not_under_both(name: str, old: str) -> None:
+    assert getattr(load({**BASE, f"RUSHES_{old}": "1000"}), name.lower()) == 1000
+    lines = faults(**{f"RUSHES_{old}": "1000", f"RUSHES_{name}": "1000"})
+    assert len(lines) == 1
+    assert f"RUSHES_{old}, its old name" in lines[0]
 
 
 @pytest.mark.parametrize("name", ["POLL_INTERVAL_S", "LIFE_S"])

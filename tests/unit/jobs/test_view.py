@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from cases import JOB_ID, NOW, SECOND, accepted, case, failed, finished, job, lost
 
-from jobs.machine.job_json import job_view, paid_not_delivered
+from jobs.machine.job_json import job_json, paid_not_delivered
 from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import State
 
@@ -14,7 +14,7 @@ FACTS = {"bytes": 9, "sha256": "s", "duration_s": 5.0, "width": 1280, "height": 
 
 
 def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
-    view = job_view(case(job()))
+    view = job_json(case(job()))
     assert view == {
         "id": JOB_ID,
         "state": "queued",
@@ -54,12 +54,12 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
 @pytest.mark.parametrize("state", State)
 def test_the_view_is_json_in_every_state(state: State) -> None:
     one = finished() if state is State.ARCHIVED else accepted()
-    assert json.loads(json.dumps(job_view(case(job(state, **FACTS), one))))["state"] == state
+    assert json.loads(json.dumps(job_json(case(job(state, **FACTS), one))))["state"] == state
 
 
 def test_a_running_job_shows_its_task_and_its_price() -> None:
     one = accepted(estimated_credits=12.5, estimated_usd=0.25)
-    view = job_view(case(job(State.GENERATING, provider="evolink", progress=40), one))
+    view = job_json(case(job(State.GENERATING, provider="evolink", progress=40), one))
     assert (view["provider"], view["task_id"], view["progress"]) == ("evolink", "task-1", 40)
     assert view["cost"] == {
         "standing": "held",
@@ -72,13 +72,13 @@ def test_a_running_job_shows_its_task_and_its_price() -> None:
 
 
 def test_the_current_attempt_is_shown_not_the_last() -> None:
-    view = job_view(case(job(State.ARCHIVING, attempt=1), finished(1), failed(2)))
+    view = job_json(case(job(State.ARCHIVING, attempt=1), finished(1), failed(2)))
     assert (view["task_id"], view["cost"]["standing"]) == ("task-1", Standing.CHARGED)
 
 
 def test_an_archived_job_shows_its_video_and_the_way_to_it() -> None:
     done = finished(outcome=AttemptOutcome.DELIVERED)
-    view = job_view(case(job(State.ARCHIVED, bucket="videos", **FACTS, ended_at=NOW), done))
+    view = job_json(case(job(State.ARCHIVED, bucket="videos", **FACTS, ended_at=NOW), done))
     assert view["video"] == {"bucket": "videos", "key": f"videos/2026/03/04/{JOB_ID}.mp4", **FACTS}
     assert view["links"]["video"] == f"/v1/jobs/{JOB_ID}/video"
     assert view["links"]["poster"] == f"/v1/jobs/{JOB_ID}/poster"
@@ -87,14 +87,14 @@ def test_an_archived_job_shows_its_video_and_the_way_to_it() -> None:
 
 @pytest.mark.parametrize("state", [s for s in State if s is not State.ARCHIVED])
 def test_no_other_state_shows_a_video(state: State) -> None:
-    view = job_view(case(job(state, bucket="videos", **FACTS), accepted()))
+    view = job_json(case(job(state, bucket="videos", **FACTS), accepted()))
     assert view["video"] is None
     assert view["links"]["video"] is view["links"]["poster"] is None
 
 
 def test_a_failed_job_shows_its_error() -> None:
     columns = {"error_code": "content_refused", "error_message": "no", "error_retryable": False, "error_said": "policy"}
-    view = job_view(case(job(State.FAILED, **columns, flagged="uncertain_money"), lost()))
+    view = job_json(case(job(State.FAILED, **columns, flagged="uncertain_money"), lost()))
     told = {"code": "content_refused", "message": "no", "retryable": False, "provider_code": "policy"}
     assert view["error"] == told
     assert view["needs_person"] == "uncertain_money"
@@ -103,7 +103,7 @@ def test_a_failed_job_shows_its_error() -> None:
 
 def test_a_waiting_job_says_for_what_until_when_and_where_it_stands() -> None:
     waiting = {"provider": "evolink", "code": "full", "reason": "evolink has 50 in flight"}
-    view = job_view(case(job(waiting=waiting, alarm_at=NOW + SECOND, start_by=NOW + 9 * SECOND)), position=3)
+    view = job_json(case(job(waiting=waiting, alarm_at=NOW + SECOND, start_by=NOW + 9 * SECOND)), position=3)
     assert view["waiting"] == {
         **waiting,
         "until": "2026-03-04T12:00:01.000Z",
@@ -114,13 +114,13 @@ def test_a_waiting_job_says_for_what_until_when_and_where_it_stands() -> None:
 
 @pytest.mark.parametrize("state", [s for s in State if s is not State.QUEUED])
 def test_only_a_queued_job_waits(state: State) -> None:
-    assert job_view(case(job(state, **FACTS), accepted()), position=3)["waiting"] is None
+    assert job_json(case(job(state, **FACTS), accepted()), position=3)["waiting"] is None
 
 
 def test_a_paid_video_that_another_one_came_before_stands_as_undelivered_with_its_link() -> None:
     late = finished(1, link="https://host/late.mp4")
     stored = finished(2, outcome=AttemptOutcome.DELIVERED, link="https://host/stored.mp4")
-    view = job_view(case(job(State.ARCHIVED, attempt=2, **FACTS), late, stored))
+    view = job_json(case(job(State.ARCHIVED, attempt=2, **FACTS), late, stored))
     assert [(a["number"], a["outcome"], a["link"]) for a in view["attempts"]] == [
         (1, "finished", "https://host/late.mp4"),
         (2, "delivered", None),
@@ -146,15 +146,15 @@ def test_paid_and_not_delivered_is_a_charge_without_a_video_once_the_job_has_end
 
 
 def test_a_wish_to_cancel_is_shown() -> None:
-    assert job_view(case(job(State.UNCONFIRMED, cancel_requested_at=NOW), lost()))["cancel_requested"] is True
+    assert job_json(case(job(State.UNCONFIRMED, cancel_requested_at=NOW), lost()))["cancel_requested"] is True
 
 
 def test_times_keep_their_milliseconds() -> None:
-    view = job_view(case(job(created_at=NOW + timedelta(microseconds=123_456))))
+    view = job_json(case(job(created_at=NOW + timedelta(microseconds=123_456))))
     assert view["created_at"] == "2026-03-04T12:00:00.123Z"
 
 
 def test_no_link_key_or_notify_url_is_shown() -> None:
     secretive = job(State.ARCHIVING, notify_url="https://hook/secret")
-    shown = json.dumps(job_view(case(secretive, finished(link="https://host/v.mp4?sig=secret"))))
+    shown = json.dumps(job_json(case(secretive, finished(link="https://host/v.mp4?sig=secret"))))
     assert "secret" not in shown

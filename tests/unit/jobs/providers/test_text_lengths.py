@@ -88,7 +88,7 @@ def test_a_text_of_the_limit_arrives_whole_and_one_more_does_not(
 
 
 def test_half_an_emoji_at_the_limit_is_counted_not_cut() -> None:
-    """4,999 letters and a fox are 5,000 characters, and 5,001 of JavaScript's."""
+    """4,999 callbacks and a fox are 5,000 characters, and 5,001 of JavaScript's."""
     spec = replace(plain(Mode.TEXT), prompt="x" * 4999 + "🦊")
     fits = [name for name, provider in PROVIDERS.items() if isinstance(fit(spec, provider), Request)]
     assert fits == ["aivideoapi", "easyrouter", "gravitex", "evolink"]
