@@ -11,16 +11,9 @@ from typing import Any
 from celery import Celery
 
 from jobs.settings import Settings
+from jobs.store.step_table import STEPS
 
-QUEUES = {
-    "jobs.submit": "rushes.submit",
-    "jobs.lose": "rushes.reconcile",
-    "jobs.reconcile": "rushes.reconcile",
-    "jobs.transfer": "rushes.transfer",
-    "jobs.sweep": "rushes.sweep",
-    "webhooks.notify": "rushes.notify",
-    "rushes.generate": "generate",
-}
+QUEUES = {step.name: step.queue for step in STEPS} | {"jobs.sweep": "rushes.sweep", "rushes.generate": "generate"}
 VISIBILITY_TIMEOUT_S = 120  # until a generate message that a dead worker held is delivered again
 RESULT_LIFE_S = 3600
 
@@ -53,9 +46,7 @@ _PUBLISH = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interv
 
 def working_app(settings: Settings) -> Celery:
     """For workers and beat: waits for the broker for ever, and takes its messages up again after any outage."""
-    app = Celery(
-        "rushes", broker=settings.redis_url, backend=settings.redis_url, include=["jobs.worker.tasks", "webhooks.tasks"]
-    )
+    app = Celery("rushes", broker=settings.redis_url, backend=settings.redis_url, include=["jobs.worker.tasks"])
     app.conf.update(_COMMON)
     app.conf.update(
         task_publish_retry_policy=_PUBLISH,

@@ -7,12 +7,12 @@ from flask import Flask
 from jobs.broker import ringing_app
 from jobs.errors import BadSettings
 from jobs.intake.key_uses import KeyUses
-from jobs.intake.new_jobs import Intake
 from jobs.logs import configure, hide
 from jobs.providers.registry import on_terms
 from jobs.ringer import CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
 from jobs.store import migrate
+from jobs.store.core import Core
 from jobs.store.database import Database
 from jobs.worker.bootstrap import bucket, bucket_for_links
 from rushes import health, metrics
@@ -61,9 +61,9 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
     api = DescribedApi(app)
-    intake = Intake(settings, providers, database)
+    core = Core(settings=settings, providers=providers, database=database, ringer=ringer)
     links = bucket_for_links(settings)
-    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(intake, database, ringer, links, waits)))
+    api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(core, database, links, waits)))
     api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database)))
     api.register_blueprint(costs.blueprint(database))
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))

@@ -19,7 +19,6 @@ from jobs.settings import Settings
 from jobs.store import heartbeats
 from jobs.store.database import Database
 from jobs.store.tables import jobs
-from jobs.worker.sweep import SWEPT
 from rushes.api.edge.problems import NotInstalled
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _families(
     waited_s = (now - oldest).total_seconds()
     yield GaugeMetricFamily("rushes_oldest_due_seconds", "How long the oldest due job has waited.", value=waited_s)
 
-    swept_s = heartbeats.last_seen_s(db, database).get(SWEPT)
+    swept_s = heartbeats.last_seen_s(db, database).get(heartbeats.SWEPT)
     if swept_s is not None:
         yield GaugeMetricFamily("rushes_sweep_age_seconds", "Seconds since a sweep last looked.", value=swept_s)
 

@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
 from jobs.steps.resources import Resources
-from jobs.store.notices import is_due
+from jobs.store.due import due_notice
+from jobs.store.step_table import NOTIFY
 from jobs.store.tables import Instant, notice_tries, notices
-from jobs.worker.sweep import NOTIFY
 from storage.errors import LinkForbidden
 from storage.outbound.connections import Switch
 from storage.outbound.guard import check_url, masked
@@ -60,7 +60,7 @@ def notify(job_id: str, resources: Resources) -> None:
                 return
             if not _deliver(lease, resources):
                 break
-    resources.ringer.ring(NOTIFY, job_id)
+    resources.ringer.ring(NOTIFY.name, job_id)
 
 
 def _next_url(job_id: str, resources: Resources) -> str | None:
@@ -82,11 +82,11 @@ def _put_off(job_id: str, seconds: float, resources: Resources) -> None:
     with resources.database.write() as db:
         now = resources.database.clock(db)
         later = {"alarm_at": now + timedelta(seconds=seconds), "version": notices.c.version + 1}
-        db.execute(sa.update(notices).where(notices.c.job_id == job_id, is_due(now)).values(**later))
+        db.execute(sa.update(notices).where(notices.c.job_id == job_id, due_notice(now)).values(**later))
 
 
 def _next_due(job_id: str, now: datetime) -> sa.Select[Any]:
-    due = sa.select(notices).where(notices.c.job_id == job_id, is_due(now))
+    due = sa.select(notices).where(notices.c.job_id == job_id, due_notice(now))
     return due.order_by(notices.c.sequence).limit(1)
 
 

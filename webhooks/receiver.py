@@ -24,6 +24,7 @@ from jobs.settings import Settings
 from jobs.store import callbacks
 from jobs.store.callbacks import Callback, Kept
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.step_table import wake
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
 KEPT_HEADERS = (
@@ -102,8 +103,9 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
         log.warning("callback_for_unknown_job", job=callback.job_id, provider=callback.provider)
     elif not kept.kept:
         log.warning("callback_over_the_limit", job=callback.job_id, provider=callback.provider)
-    if kept.ring:
-        receiver.ringer.ring("jobs.transfer" if state is ReportState.FINISHED else "jobs.reconcile", callback.job_id)
+    if kept.ring and kept.state is not None:
+        step = wake(kept.state, unread=True, says_finished=state is ReportState.FINISHED)
+        receiver.ringer.ring(step.name, callback.job_id)
     return _answer(kept.status)
 
 

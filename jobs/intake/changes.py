@@ -8,29 +8,28 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
-from jobs.intake.new_jobs import Intake
 from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.schedule import link_end
-from jobs.machine.states import Event, State
+from jobs.machine.states import UNANSWERED, Event, State
 from jobs.store import cases, leases
+from jobs.store.core import Core
 
-NOT_YET_ACCEPTED = frozenset({State.SUBMITTING, State.UNCONFIRMED})
 MAYBE_PAID = frozenset({Standing.HELD, Standing.CHARGED, Standing.UNCERTAIN})
 
 _Judge = Callable[[Case, datetime, Rules], Outcome | None]
 
 
-def cancel(job_id: str, intake: Intake) -> Case:
+def cancel(job_id: str, core: Core) -> Case:
     """Cancel a queued job; ask that one on its way to a gateway be cancelled if it turns out not to be accepted.
 
     Asking again changes nothing. Raises UnknownJob, TooLate (no gateway can cancel), DatabaseUnavailable.
     """
-    return _grant(job_id, _cancelled, intake)
+    return _grant(job_id, _cancelled, core)
 
 
-def retry(job_id: str, intake: Intake, *, accept_double_charge: bool = False) -> Case:
+def retry(job_id: str, core: Core, *, accept_double_charge: bool = False) -> Case:
     """Try a failed job again: its copying if that is what failed, else with a new order.
 
     Raises UnknownJob, NotFailed, MayBePaid (say `accept_double_charge` to order all the same), NothingLeft,
@@ -40,21 +39,24 @@ def retry(job_id: str, intake: Intake, *, accept_double_charge: bool = False) ->
     def judge(case: Case, now: datetime, rules: Rules) -> Outcome:
         return _retried(case, now, rules, accept_double_charge)
 
-    return _grant(job_id, judge, intake)
+    return _grant(job_id, judge, core)
 
 
-def _grant(job_id: str, judge: _Judge, intake: Intake) -> Case:
+def _grant(job_id: str, judge: _Judge, core: Core) -> Case:
     """Judge the row as it stands, and write. A wish never touches a lease: the holder reads again, as with any news."""
     while True:
-        with intake.database.write() as db:
+        with core.database.write() as db:
             case = cases.read_case(db, job_id)
-            if _written(db, case, judge, intake):
-                return cases.read_case(db, job_id)
+            if not _written(db, case, judge, core):
+                continue
+            written = cases.read_case(db, job_id)
+        core.ring_for(written, notices=case.job.notices)
+        return written
 
 
-def _written(db: Connection, case: Case, judge: _Judge, intake: Intake) -> bool:
-    now = intake.database.clock(db)
-    outcome = judge(case, now, intake.rules)
+def _written(db: Connection, case: Case, judge: _Judge, core: Core) -> bool:
+    now = core.database.clock(db)
+    outcome = judge(case, now, core.rules)
     return outcome is None or leases.write_wish(db, case, outcome, now=now)
 
 
@@ -62,7 +64,7 @@ def _cancelled(case: Case, now: datetime, rules: Rules) -> Outcome | None:
     job = case.job
     if job.state is State.CANCELLED or job.cancel_requested_at:
         return None
-    if job.state in NOT_YET_ACCEPTED:
+    if job.state in UNANSWERED:
         said = Note("cancel_requested", job.attempt)
         return Outcome(alarm_at=now, job={"cancel_requested_at": now}, facts=Facts(notes=(said,)))
     running = next((a for a in case.attempts.values() if _lives(a)), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,18 +17,16 @@ from ulid import ULID
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import api_keys
 from jobs.machine import routing, schedule
-from jobs.machine.decisions import Rules
 from jobs.machine.routing import Candidate, Decision, Obstacle
 from jobs.machine.rows import Case
 from jobs.machine.states import State
-from jobs.providers.base import Provider
 from jobs.reports import queue_position
 from jobs.request import input_links
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import Settings
 from jobs.store import availability, cases
-from jobs.store.database import Database
+from jobs.store.core import Core
 from jobs.store.tables import events, idempotency_keys
 from storage.errors import LinkForbidden
 from storage.keys import video_key
@@ -39,28 +36,12 @@ _NEW_EVENT, _NEW_KEY = sa.insert(events), sa.insert(idempotency_keys)  # built o
 IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
-@dataclass(frozen=True)
-class Intake:
-    """What taking a job in needs."""
-
-    settings: Settings
-    providers: Mapping[str, Provider]
-    database: Database
-
-    @property
-    def rules(self) -> Rules:
-        return Rules(self.settings, self.providers, self._left, jitter=lambda seconds: seconds)
-
-    def _left(self, case: Case) -> list[str]:
-        return routing.left(case, self.providers, self.settings)
-
-
-def check(body: Any, intake: Intake) -> JobRequest:
+def check(body: Any, core: Core) -> JobRequest:
     """Read a request and see that somebody can serve it. Raises BadRequest that names each field."""
     request = load_request(body)
-    routing.route(candidates(request, intake))
+    routing.route(core.candidates(request))
     if request.notify_url is not None:
-        check_notify_url(request.notify_url, intake.settings)
+        check_notify_url(request.notify_url, core.settings)
     return request
 
 
@@ -85,27 +66,22 @@ class Quote:
     start_by: datetime
 
 
-def quote(body: Any, intake: Intake) -> Quote:
+def quote(body: Any, core: Core) -> Quote:
     """Where a request would go now, and what it would cost; nothing is kept and nothing is sent. Raises BadRequest."""
-    request = check(body, intake)
-    with intake.database.read() as db:
-        now = intake.database.clock(db)
-        inputs_until = check_inputs(request, intake.settings, now)
-        found = candidates(request, intake)
+    request = check(body, core)
+    with core.database.read() as db:
+        now = core.database.clock(db)
+        inputs_until = check_inputs(request, core.settings, now)
+        found = core.candidates(request)
 
         def hindered(candidate: Candidate) -> Obstacle | None:
-            account = intake.settings.accounts[candidate.name]
+            account = core.settings.accounts[candidate.name]
             usd = candidate.estimate.usd if candidate.estimate else None
-            return availability.obstacle(db, account, usd, intake.settings, now=now)
+            return availability.obstacle(db, account, usd, core.settings, now=now)
 
         decision = routing.decide(found, routing.route(found), hindered)
-        start_by = _start_by(request, intake.settings, inputs_until, now)
+        start_by = _start_by(request, core.settings, inputs_until, now)
         return Quote(decision, queue_position.next_position(db), start_by)
-
-
-def candidates(request: JobRequest, intake: Intake) -> list[Candidate]:
-    """The gateways that the client would take and that have a key here. Raises BadRequest."""
-    return routing.candidates(request, intake.providers, intake.settings.accounts, intake.settings.daily_usd)
 
 
 def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> datetime | None:
@@ -131,7 +107,7 @@ def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> date
     return min(deaths) - takes if deaths else None
 
 
-def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str | None = None) -> tuple[Case, bool]:
+def create(body: Any, core: Core, *, api_key_id: str, idempotency_key: str | None = None) -> tuple[Case, bool]:
     """Keep a request as a queued job; True if the key had made one already.
 
     Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
@@ -140,28 +116,28 @@ def create(body: Any, intake: Intake, *, api_key_id: str, idempotency_key: str |
         raise BadRequest({"Idempotency-Key": ["Send 1 to 255 visible ASCII characters, for example a UUID."]})
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     if idempotency_key is not None:  # what was taken in stays taken in, even if its gateways have gone since
-        with intake.database.read() as db:
+        with core.database.read() as db:
             earlier = _earlier(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
-    request = check(body, intake)
+    request = check(body, core)
     try:
-        return _keep(body, request, digest, intake, api_key_id, idempotency_key)
+        return _keep(body, request, digest, core, api_key_id, idempotency_key)
     except IntegrityError:  # the same key at the same moment: the other one was first, and its job is there now
-        return _keep(body, request, digest, intake, api_key_id, idempotency_key)
+        return _keep(body, request, digest, core, api_key_id, idempotency_key)
 
 
 def _keep(
-    body: Any, request: JobRequest, digest: str, intake: Intake, api_key_id: str, idempotency_key: str | None
+    body: Any, request: JobRequest, digest: str, core: Core, api_key_id: str, idempotency_key: str | None
 ) -> tuple[Case, bool]:
-    with intake.database.write() as db:
+    with core.database.write() as db:
         if idempotency_key is not None:
             earlier = _earlier(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
-        now = intake.database.clock(db)
-        row = _row(body, request, intake.settings, api_key_id, now)
-        if "notify_url" not in body and intake.settings.notice_secrets:  # null says that nobody is to be told
+        now = core.database.clock(db)
+        row = _row(body, request, core.settings, api_key_id, now)
+        if "notify_url" not in body and core.settings.notice_secrets:  # null says that nobody is to be told
             row["notify_url"] = api_keys.notify_url(db, api_key_id)
         case = cases.add_job(db, row)
         created = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}

@@ -97,18 +97,9 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 }
 
 ENDED = frozenset({S.ARCHIVED, S.FAILED, S.CANCELLED})
-
-# The task that a due job is handed to. An ended one is due only while an attempt of it is open.
-NEXT_STEP: dict[State, str] = {
-    S.QUEUED: "jobs.submit",
-    S.SUBMITTING: "jobs.lose",  # due while submitting: the holder died
-    S.UNCONFIRMED: "jobs.reconcile",
-    S.GENERATING: "jobs.reconcile",
-    S.ARCHIVING: "jobs.transfer",
-    S.ARCHIVED: "jobs.reconcile",
-    S.FAILED: "jobs.reconcile",
-    S.CANCELLED: "jobs.reconcile",
-}
+LIVE = frozenset(State) - ENDED
+UNANSWERED = frozenset({S.SUBMITTING, S.UNCONFIRMED})  # an order is out, and no gateway has said yes to it
+MAY_ORDER = LIVE - {S.ARCHIVING}  # an order can follow; a job that is being copied has had its last one
 
 
 def next_state(state: State, event: Event) -> State:
@@ -117,11 +108,6 @@ def next_state(state: State, event: Event) -> State:
         return TRANSITIONS[state][event]
     except KeyError:
         raise IllegalTransition(f"A job that is {state} knows no {event}.") from None
-
-
-def next_step(state: State, *, unread: bool) -> str:
-    """The task for a due job. Unread news comes before buying: it may show that the video is there already."""
-    return "jobs.reconcile" if unread and state is S.QUEUED else NEXT_STEP[state]
 
 
 def mermaid() -> str:

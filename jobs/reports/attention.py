@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
 from jobs.machine.rows import AttemptOutcome, Standing
-from jobs.machine.states import ENDED, State
+from jobs.machine.states import ENDED, LIVE, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import spending
@@ -28,7 +28,6 @@ DYING = timedelta(hours=1)  # a link with less life left, or with less than a qu
 DYING_SHARE = 4
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 MOST = 1000  # of each reason; more would not be read, and a metric must not read a whole table
-LIVE = [state.value for state in State if state not in ENDED]
 OVER = [state.value for state in ENDED]
 
 

@@ -20,6 +20,7 @@ from jobs.steps.step import conclude, due_case, under_lease
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
+from jobs.store.step_table import COPIES_AT_ONCE, RECONCILE, TRANSFER
 from storage.bucket import StoredVideo
 from storage.errors import (
     BadVideo,
@@ -34,8 +35,6 @@ from storage.fetch import FetchLimits, Spooled
 from storage.keys import poster_key, sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
-
-ASKS_FIRST = frozenset({State.GENERATING, State.UNCONFIRMED})
 
 # What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
 END_CODES: dict[type[StorageError], str] = {
@@ -82,12 +81,12 @@ def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video. For a job that a callback calls finished: ask first, then copy at once."""
     with resources.database.read() as db:
         state = cases.read_case(db, job_id).job.state
-    if state in ASKS_FIRST:
-        case = due_case(job_id, "jobs.reconcile", resources)
+    if state in COPIES_AT_ONCE:
+        case = due_case(job_id, RECONCILE, resources)
         lease_s = resources.settings.transfer_lease_s
         lease = None if case is None else reconciliation.ask(case, resources, lease_s=lease_s, keep_for=State.ARCHIVING)
     else:
-        lease = _claim(due_case(job_id, "jobs.transfer", resources), resources)
+        lease = _claim(due_case(job_id, TRANSFER, resources), resources)
     if lease is not None:
         with under_lease(lease, resources):
             conclude(lease, _copy(lease, resources), resources)

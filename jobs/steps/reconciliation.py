@@ -22,6 +22,7 @@ from jobs.steps.resources import Resources
 from jobs.steps.step import conclude, due_case, under_lease
 from jobs.store import cooldowns, leases
 from jobs.store.leases import Lease
+from jobs.store.step_table import RECONCILE
 from jobs.store.tables import inbox
 from storage.errors import LinkUnavailable
 
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 
 def reconcile(job_id: str, resources: Resources) -> None:
     """Ask about a due job that is generating or unconfirmed, or that has ended with an attempt still open."""
-    case = due_case(job_id, "jobs.reconcile", resources)
+    case = due_case(job_id, RECONCILE, resources)
     if case is not None:
         ask(case, resources, lease_s=resources.settings.query_lease_s)
 

@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import Case
-from jobs.machine.states import State, next_state, next_step
+from jobs.machine.states import State, next_state
 from jobs.steps.resources import Resources
 from jobs.store import cases, due, late_facts, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
+from jobs.store.step_table import Step, wake
 
 CONCLUDE_TRIES = 20  # what a gateway has answered is worth waiting for the database, for half a minute
 FENCE = timedelta(hours=1)
@@ -42,10 +43,10 @@ def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: Stat
             continue
         if written is not None:
             break
-    case, outcome, kept = written
+    case, kept = written
     if kept:
         return Lease(case, lease.holder)
-    ring_if_due(case, resources, outcome)
+    resources.ring_for(case, notices=lease.job.notices)
     return None
 
 
@@ -72,21 +73,21 @@ def fence(job_id: str, resources: Resources) -> None:
 
 def _conclude_once(
     lease: Lease, facts: Facts, resources: Resources, keep_for: State | None
-) -> tuple[Case, Outcome | None, bool] | None:
-    """The case as written, its outcome (None: the lease was lost), whether the lease is kept. None: decide again."""
+) -> tuple[Case, bool] | None:
+    """The case as written, and whether the lease is kept. None: decide again."""
     with resources.database.write() as db:
         now = resources.database.clock(db)
         ours = leases.reread(db, lease)
         if ours is None:
             log.info("lease_lost", job=lease.job.id)
             late_facts.bring_facts(db, lease.job.id, facts, now=now)
-            return cases.read_case(db, lease.job.id), None, False
+            return cases.read_case(db, lease.job.id), False
         resolved = late_facts.resolve_task_ids(db, ours.case, facts, now=now)
         outcome = decide(ours.case, resolved, now=now, rules=resources.rules)
         kept = keep_for is not None and end_state(ours.case, outcome) is keep_for
         if not leases.finish_step(db, ours, outcome, now=now, keep_lease=kept):
             return None
-        return cases.read_case(db, lease.job.id), outcome, kept
+        return cases.read_case(db, lease.job.id), kept
 
 
 def end_state(case: Case, outcome: Outcome) -> State:
@@ -97,17 +98,7 @@ def end_state(case: Case, outcome: Outcome) -> State:
     return state
 
 
-def ring_if_due(case: Case, resources: Resources, outcome: Outcome | None = None) -> None:
-    """Ring for a row that a committed write has left due, and for the notices that it may have written."""
-    if outcome is not None and case.job.notify_url and (outcome.moves or outcome.job.get("overdue")):
-        resources.ringer.ring("webhooks.notify", case.job.id)
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    if due.is_due(case.job, now=now):
-        resources.ringer.ring(next_step(case.job.state, unread=bool(case.unread)), case.job.id)
-
-
-def due_case(job_id: str, step: str, resources: Resources) -> Case | None:
+def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
     """The case, if this step is the one that its row asks for now.
 
     A doorbell for a row that is held, or not due, is left: the holder rings when it has finished, and the sweep finds
@@ -118,10 +109,10 @@ def due_case(job_id: str, step: str, resources: Resources) -> Case | None:
         now = resources.database.clock(db)
     if not due.is_due(case.job, now=now):
         return None
-    wanted = next_step(case.job.state, unread=bool(case.unread))
-    if wanted == step:
+    wanted = wake(case.job.state, unread=bool(case.unread))
+    if wanted is step:
         return case
-    resources.ringer.ring(wanted, job_id)
+    resources.ringer.ring(wanted.name, job_id)
     return None
 
 
@@ -132,5 +123,5 @@ def move_unleased(case: Case, facts: Facts, resources: Resources) -> None:
         outcome = decide(case, facts, now=now, rules=resources.rules)
         if not leases.move_unleased(db, case, outcome, now=now):
             return
-        case = cases.read_case(db, case.job.id)
-    ring_if_due(case, resources, outcome)
+        written = cases.read_case(db, case.job.id)
+    resources.ring_for(written, notices=case.job.notices)

@@ -24,6 +24,7 @@ from jobs.store import attempt_rows, availability, cases, cooldowns, due, leases
 from jobs.store.cooldowns import Lane
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
+from jobs.store.step_table import LOSE, SUBMIT
 
 SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
 
@@ -40,7 +41,7 @@ class _Hindered(Exception):
 
 def submit(job_id: str, resources: Resources) -> None:
     """Take a due queued job to a gateway."""
-    case = due_case(job_id, "jobs.submit", resources)
+    case = due_case(job_id, SUBMIT, resources)
     if case is None:
         return None
     with resources.database.read() as db:
@@ -67,7 +68,7 @@ def submit(job_id: str, resources: Resources) -> None:
 
 def lose(job_id: str, resources: Resources) -> None:
     """A job that is due while submitting has lost its worker: unconfirmed, unless provably nothing was sent."""
-    case = due_case(job_id, "jobs.lose", resources)
+    case = due_case(job_id, LOSE, resources)
     if case is not None:
         move_unleased(case, Facts(), resources)
 

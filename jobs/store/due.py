@@ -1,4 +1,4 @@
-"""Which rows are due: alarms that have rung, and nobody works on them. And what the sweep finds, most urgent first."""
+"""Which rows are due: their alarm has rung, and nobody has a lease of them. In Python and in SQL, side by side."""
 
 from __future__ import annotations
 
@@ -11,38 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Job
-from jobs.machine.states import State
-from jobs.store import notices as notice_rows
-from jobs.store.tables import Instant, inbox, jobs, notices
+from jobs.store.step_table import BY_NAME, NOTIFY, Step
+from jobs.store.tables import Instant, jobs, notices
 
 # On SQLite the clock is this machine's and may be set back. A row written "in the future" would sleep until then.
 CLOCK_SET_BACK = timedelta(seconds=5)
-
-
-def is_due(job: Job, *, now: datetime) -> bool:
-    """Whether the alarm has rung and nobody holds the job."""
-    if job.alarm_at is None:
-        return False
-    if job.updated_at > now + CLOCK_SET_BACK:
-        return True
-    return job.alarm_at <= now and (job.leased_until is None or job.leased_until <= now)
-
-
-def unleased(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > now + CLOCK_SET_BACK)
-
-
-unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
-asks = jobs.c.state.in_([State.UNCONFIRMED, State.GENERATING, State.ARCHIVED, State.FAILED, State.CANCELLED])
-
-
-# What a step serves, most urgent first. A link that dies soon outranks an alarm that rang long ago.
-STEPS: dict[str, sa.ColumnElement[bool]] = {
-    "jobs.transfer": jobs.c.state == State.ARCHIVING,
-    "jobs.lose": jobs.c.state == State.SUBMITTING,
-    "jobs.reconcile": sa.or_(asks, sa.and_(jobs.c.state == State.QUEUED, unread)),
-    "jobs.submit": sa.and_(jobs.c.state == State.QUEUED, ~unread),
-}
 
 
 class Due(NamedTuple):
@@ -52,41 +25,75 @@ class Due(NamedTuple):
     version: int
 
 
-def due_jobs(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Collection[Due] = ()) -> list[Due]:
-    """The due jobs for a step, most urgent first, in turn between API keys."""
+def is_due(job: Job, *, now: datetime) -> bool:
+    """Whether the alarm has rung and nobody has a lease of the job."""
+    if job.alarm_at is None:
+        return False
+    if job.updated_at > now + CLOCK_SET_BACK:
+        return True
+    return job.alarm_at <= now and (job.leased_until is None or job.leased_until <= now)
+
+
+def _due_job(now: Any, ahead: Any) -> sa.ColumnElement[bool]:
+    """`is_due`, in SQL."""
+    free = sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)
+    return sa.or_(
+        sa.and_(jobs.c.alarm_at <= now, free), sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > ahead)
+    )
+
+
+def unleased(now: datetime) -> sa.ColumnElement[bool]:
+    """Jobs that nobody has a lease of: what a claim compares beside the version."""
+    ahead = now + CLOCK_SET_BACK
+    return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > ahead)
+
+
+def due_notice(now: datetime) -> sa.ColumnElement[bool]:
+    """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
+    sent = notices.alias()
+    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now)
+    # Said of the row itself as well: that is what PostgreSQL looks at again where it had to wait for another's write.
+    free = sa.or_(notices.c.leased_until.is_(None), notices.c.leased_until <= now)
+    return sa.and_(notices.c.alarm_at <= now, free, ~sa.exists().where(of_the_job))
+
+
+def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out: Collection[Due] = ()) -> list[Due]:
+    """The due rows of a step, most urgent first, in turn between API keys; of notices their jobs.
+
+    A notice is told by its job's id and the sum of its job's notices' versions.
+    """
     values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit}
+    if step is NOTIFY:
+        found = [Due(*row) for row in db.execute(_due_notices(now, limit))]
+        return [row for row in found if row not in leave_out]
     if leave_out:
         values["leave_out"] = [tuple(row) for row in leave_out]
-    return [Due(*row) for row in db.execute(_due(step, bool(leave_out)), values)]
+    return [Due(*row) for row in db.execute(_due_jobs(step.name, bool(leave_out)), values)]
 
 
-def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
-    """The jobs with due notices, the oldest alarm first, in turn between API keys; `version` is that of all of them."""
+def _due_notices(now: datetime, limit: int) -> sa.Select[Any]:
+    """The oldest alarm first."""
     alarm_at = sa.func.min(notices.c.alarm_at)
     key = jobs.c.api_key_id
     turn = sa.func.row_number().over(partition_by=key, order_by=(alarm_at, notices.c.job_id)).label("turn")
     of_jobs = (
         sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
         .join(jobs, jobs.c.id == notices.c.job_id)
-        .where(notice_rows.is_due(now))
+        .where(due_notice(now))
         .group_by(notices.c.job_id, key)
         .subquery()
     )
-    ranked = sa.select(of_jobs.c.job_id, of_jobs.c.version)
     order = (of_jobs.c.turn, of_jobs.c.alarm_at, of_jobs.c.job_id)
-    return [Due(*row) for row in db.execute(ranked.order_by(*order).limit(limit))]
+    return sa.select(of_jobs.c.job_id, of_jobs.c.version).order_by(*order).limit(limit)
 
 
 @cache  # a statement that is built once is not analysed again at every look
-def _due(step: str, leaves_out: bool) -> sa.Select[Any]:
+def _due_jobs(step: str, leaves_out: bool) -> sa.Select[Any]:
     now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
-    ripe = sa.or_(
-        sa.and_(jobs.c.alarm_at <= now, sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)),
-        sa.and_(jobs.c.alarm_at.is_not(None), jobs.c.updated_at > ahead),
-    )
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
     turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
-    found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency")).where(STEPS[step], ripe)
+    found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency"))
+    found = found.where(BY_NAME[step].rows, _due_job(now, ahead))
     if leaves_out:
         rows: sa.BindParameter[Any] = sa.bindparam("leave_out", expanding=True)
         found = found.where(sa.tuple_(jobs.c.id, jobs.c.version).not_in(rows))

@@ -8,6 +8,8 @@ from sqlalchemy.engine import Connection
 from jobs.store.database import Database, upsert
 from jobs.store.tables import heartbeats
 
+SWEPT = "swept"  # name and role of the beat that says when a sweep last looked
+
 
 def beat(database: Database, name: str, role: str) -> None:
     """Say that somebody is alive: a process by its own name, the sweep by its role's."""

@@ -86,15 +86,6 @@ def write(db: Connection, case: Case, kinds: Sequence[str], *, now: datetime) ->
         )
 
 
-def is_due(now: datetime) -> sa.ColumnElement[bool]:
-    """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
-    sent = notices.alias()
-    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now)
-    # Said of the row itself as well: that is what PostgreSQL looks at again where it had to wait for another's write.
-    free = sa.or_(notices.c.leased_until.is_(None), notices.c.leased_until <= now)
-    return sa.and_(notices.c.alarm_at <= now, free, ~sa.exists().where(of_the_job))
-
-
 def state_of(row: RowMapping) -> NoticeState:
     """What became of the notice of a row."""
     if row["alarm_at"] is not None:

@@ -32,7 +32,6 @@ HEADS_AT_ONCE = 8
 MOST_TOLD = 1000  # findings that are kept one by one; the others are counted
 
 NOTHING_BESIDE = "no object stands beside the video"
-ENDS = (State.ARCHIVED, State.FAILED, State.CANCELLED)
 
 Repair = Callable[[Finding], str | None]  # what was done; None: nothing can be done without guessing
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
-from jobs.machine.states import ENDED, State
+from jobs.machine.states import ENDED, LIVE, State
 from jobs.store.tables import attempts, jobs, spending
 
 A, M = AttemptOutcome, Standing
@@ -63,8 +63,7 @@ def count(db: Connection) -> tuple[Balance, list[Finding]]:
     states = {
         State(state): n for state, n in db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state))
     }
-    open_states = [state.value for state in State if state not in ENDED]
-    unwatched = sa.and_(jobs.c.state.in_(open_states), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None))
+    unwatched = sa.and_(jobs.c.state.in_(LIVE), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None))
     left_alone = db.execute(sa.select(sa.func.count()).where(unwatched)).scalar_one()
     return Balance(states, left_alone), list(_days(db))
 

@@ -29,7 +29,6 @@ PRUNED = "pruned"  # the line that stands for a history
 PAGE = 1000  # rows that are looked at together
 BATCH = 50  # jobs or rows of one transaction: SQLite has one writer, and steps wait for it
 LONGEST_D = 10_000  # older than any row, and no overflow
-ENDS = [state.value for state in ENDED]
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, n
 def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
     """Idempotency keys of jobs that have ended. A live job's key still keeps it from being bought twice."""
     own = sa.tuple_(idempotency_keys.c.api_key_id, idempotency_keys.c.key).in_(keys)
-    ended = sa.exists().where(jobs.c.id == idempotency_keys.c.job_id, jobs.c.state.in_(ENDS))
+    ended = sa.exists().where(jobs.c.id == idempotency_keys.c.job_id, jobs.c.state.in_(ENDED))
     return Pruned(idempotency_keys=db.execute(sa.delete(idempotency_keys).where(own, ended)).rowcount)
 
 
@@ -138,7 +137,7 @@ def _empty_requests(db: Connection, job_ids: Sequence[str]) -> int:
 def _at_rest(db: Connection, job_ids: Sequence[str], more: sa.ColumnElement[bool] | None = None) -> dict[str, Any]:
     """Those of the jobs that nothing will move by itself, locked until the end of the transaction."""
     is_open = sa.exists().where(attempts.c.job_id == jobs.c.id, attempts.c.outcome == AttemptOutcome.OPEN.value)
-    rests = sa.and_(jobs.c.state.in_(ENDS), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None), ~is_open)
+    rests = sa.and_(jobs.c.state.in_(ENDED), jobs.c.alarm_at.is_(None), jobs.c.lease_holder.is_(None), ~is_open)
     chosen = sa.select(jobs.c.id, jobs.c.state, jobs.c.attempt).where(jobs.c.id.in_(job_ids), rests)
     if more is not None:
         chosen = chosen.where(more)

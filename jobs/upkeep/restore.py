@@ -17,7 +17,7 @@ from jobs.errors import JobsError
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import Case, Origin
-from jobs.machine.states import State
+from jobs.machine.states import LIVE, MAY_ORDER, State
 from jobs.steps import forgotten_attempts
 from jobs.steps.planning import next_number
 from jobs.steps.resources import Resources
@@ -29,9 +29,6 @@ TOLERANCE = timedelta(minutes=1)  # a time that somebody wrote down may lack its
 SEQUENCE_GAP = 1000
 PAGE = 500
 
-# States from which an order can follow; a job that is being copied has had its last one.
-ORDERING = (State.QUEUED, State.SUBMITTING, State.UNCONFIRMED, State.GENERATING)
-LIVE = (*ORDERING, State.ARCHIVING)
 KNOWN_OF_SENT = ("base_url", "account", "with_callback", "day", "reserved_micro_usd")
 
 
@@ -59,7 +56,7 @@ def restored(resources: Resources, *, as_of: datetime) -> Restored:
             db.execute(_let_go(page, now))
             for case in cases.read_cases(db, page):
                 live[case.job.state.value] += 1
-                if case.job.state in ORDERING:
+                if case.job.state in MAY_ORDER:
                     unconfirmed += _suspect(db, case, resources, as_of, now) is State.UNCONFIRMED
     return Restored(dict(live), unconfirmed)
 

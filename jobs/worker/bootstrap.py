@@ -12,6 +12,7 @@ from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.database import Database
+from jobs.store.step_table import slots
 from storage.bucket import Bucket, BucketConfig
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
@@ -47,18 +48,15 @@ def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources
     """Everything that a working process hands to its steps."""
     spool_dir = settings.data_dir / "spool"
     spool_dir.mkdir(parents=True, exist_ok=True)
-    slots = {"transfer": settings.transfer_slots, "notify": settings.notify_slots, "sweep": 1}.get(
-        role, settings.worker_slots
-    )
     return Resources(
         settings=settings,
         providers=on_terms(settings.terms),
-        database=Database(settings.database_url, threads=slots + BESIDE),
+        database=Database(settings.database_url, threads=slots(role, settings) + BESIDE),
         client=ProviderClient(
             allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None
         ),
         query_budget=QueryBudget(settings.redis_url),
-        bulkheads=Bulkheads(slots),
+        bulkheads=Bulkheads(slots(role, settings)),
         ringer=ringer,
         session=guarded_session(allow_private=settings.allow_private_addresses),
         bucket=bucket(settings),

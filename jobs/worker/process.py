@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 
-from jobs.intake.new_jobs import Intake
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
-from jobs.worker import watchdog
+from jobs.store.step_table import STEPS
 from jobs.worker.bootstrap import worker_resources
-from jobs.worker.sweep import SWEPT, Sweeper
+from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
 
 SWEEP = "sweep"  # the role of the process that sweeps
@@ -30,7 +29,6 @@ class Working:
     """What the tasks of a worker reach for."""
 
     resources: Resources
-    intake: Intake
     sweeper: Sweeper
     watchdog: Watchdog
 
@@ -43,10 +41,13 @@ def start(settings: Settings, app: Celery, role: str) -> Working:
     global _working
     resources = worker_resources(settings, CeleryRinger(app), role)
     dog = Watchdog(
-        resources.database, resources.process, role, watchdog.limits_s(settings), interval_s=settings.sweep_interval_s
+        resources.database,
+        resources.process,
+        role,
+        {step.name: step.limit_s(settings) for step in STEPS},
+        interval_s=settings.sweep_interval_s,
     )
-    intake = Intake(settings, resources.providers, resources.database)
-    _working = Working(resources, intake, Sweeper(resources), dog)
+    _working = Working(resources, Sweeper(resources), dog)
     dog.start()
     if role == SWEEP:
         threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
@@ -81,7 +82,7 @@ def _mind_beat(process: Working) -> None:
     while not resources.stopping.wait(interval_s):
         try:
             with resources.database.read() as db:
-                age_s = heartbeats.last_seen_s(db, resources.database).get(SWEPT)
+                age_s = heartbeats.last_seen_s(db, resources.database).get(heartbeats.SWEPT)
             if age_s is None or age_s > SWEEP_MISSING * interval_s:
                 log.warning("sweeping_without_beat", last_sweep_s=age_s)
                 process.sweeper.run(for_s=interval_s)

@@ -11,13 +11,11 @@ import structlog
 
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
-from jobs.store.due import STEPS, Due, due_jobs, due_notices
+from jobs.store.due import Due, due_rows
+from jobs.store.step_table import STEPS, Step, slots
 
 AGAIN_S = 0.5  # while due rows remain
 LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
-NOTIFY = "webhooks.notify"
-SWEPT = "swept"  # the heartbeat that says when a sweep last looked
-
 
 log = structlog.get_logger()
 
@@ -29,13 +27,13 @@ class Sweeper:
     resources: Resources
 
     def __post_init__(self) -> None:
-        self._handed: dict[tuple[str, Due], float] = {}
+        self._handed: dict[tuple[Step, Due], float] = {}
 
     def run(self, *, for_s: float) -> None:
         """Look at once, and again while due rows remain, for at most `for_s` seconds."""
         resources = self.resources
         end = resources.monotonic() + for_s
-        heartbeats.beat(resources.database, SWEPT, SWEPT)
+        heartbeats.beat(resources.database, heartbeats.SWEPT, heartbeats.SWEPT)
         while self.once() and resources.monotonic() < end and not resources.stopping.is_set():
             resources.pause(AGAIN_S)
 
@@ -43,25 +41,19 @@ class Sweeper:
         """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
         resources = self.resources
         self._forget()
-        settings = resources.settings
-        slots = {"jobs.transfer": settings.transfer_slots, NOTIFY: settings.notify_slots}
         more = False
-        for step in (*STEPS, NOTIFY):
-            waiting = resources.ringer.waiting(step)
+        for step in STEPS:
+            waiting = resources.ringer.waiting(step.name)
             if waiting is None:  # Valkey is away: nobody would hear
                 return False
-            room = 2 * slots.get(step, settings.worker_slots) - waiting
-            handed = [row for s, row in list(self._handed) if s == step]
+            room = max(2 * slots(step.role, resources.settings) - waiting, 0)
+            handed = [row for s, row in list(self._handed) if s is step]
             with resources.database.read() as db:
                 now = resources.database.clock(db)
-                limit = max(room, 0) + 1
-                if step == NOTIFY:
-                    found = [row for row in due_notices(db, limit=limit, now=now) if row not in handed]
-                else:
-                    found = due_jobs(db, step, limit=limit, now=now, leave_out=handed)
-            more = more or len(found) > max(room, 0)
-            for row in found[: max(room, 0)]:  # after the read has ended
-                resources.ringer.ring(step, row.id)
+                found = due_rows(db, step, limit=room + 1, now=now, leave_out=handed)
+            more = more or len(found) > room
+            for row in found[:room]:  # after the read has ended
+                resources.ringer.ring(step.name, row.id)
                 self._handed[step, row] = resources.monotonic()
         return more
 

@@ -9,8 +9,8 @@ from celery.exceptions import Reject
 
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import new_jobs
-from jobs.steps.step import ring_if_due
 from jobs.store.database import DatabaseUnavailable
+from jobs.store.step_table import STEPS, Step
 from jobs.worker import dispatch
 from jobs.worker.process import working
 
@@ -18,24 +18,16 @@ CELERY_CLIENT = "celery"  # as API key: whoever may write to the broker
 AWAY_PAUSE_S = 1
 
 
-@shared_task(name="jobs.submit")
-def submit(job_id: str) -> None:
-    _step("jobs.submit", job_id)
+def _task(step: Step) -> None:
+    @shared_task(name=step.name)
+    def run(job_id: str) -> None:
+        process = working()
+        with process.watchdog.watching(step.name):
+            dispatch.guarded(step, job_id, process.resources)
 
 
-@shared_task(name="jobs.lose")
-def lose(job_id: str) -> None:
-    _step("jobs.lose", job_id)
-
-
-@shared_task(name="jobs.reconcile")
-def reconcile(job_id: str) -> None:
-    _step("jobs.reconcile", job_id)
-
-
-@shared_task(name="jobs.transfer")
-def transfer(job_id: str) -> None:
-    _step("jobs.transfer", job_id)
+for _step in STEPS:
+    _task(_step)
 
 
 @shared_task(name="jobs.sweep")
@@ -49,7 +41,7 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
     process = working()
     try:
-        case, _ = new_jobs.create(request, process.intake, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
+        case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
     except BadRequest as e:
         return {"status": 422, "code": "invalid_request", "title": "The request is not valid.", "errors": e.fields}
     except IdempotencyKeyReused as e:
@@ -57,11 +49,4 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     except DatabaseUnavailable as e:
         process.resources.pause(AWAY_PAUSE_S)
         raise Reject(e, requeue=True) from e
-    ring_if_due(case, process.resources)
     return case.job.id
-
-
-def _step(name: str, job_id: str) -> None:
-    process = working()
-    with process.watchdog.watching(name):
-        dispatch.guarded(name, job_id, process.resources, dispatch.RUN[name])

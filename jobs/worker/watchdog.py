@@ -16,25 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
-from jobs.settings import Settings
 from jobs.store import heartbeats
 from jobs.store.database import Database, DatabaseUnavailable
 
 STUCK = 70  # the exit status that asks to be started again
 
 log = structlog.get_logger()
-
-
-def limits_s(settings: Settings) -> dict[str, float]:
-    """Twice what each step may take at most, by its own deadlines."""
-    asking = settings.submit_deadline_s + 4 * settings.query_deadline_s  # several attempts, and one re-send
-    return {
-        "jobs.submit": 2 * settings.submit_deadline_s + 60,
-        "jobs.lose": 60,
-        "jobs.reconcile": 2 * asking + 60,
-        "jobs.transfer": 2 * (asking + 2 * settings.transfer_deadline_s) + 60,
-        "webhooks.notify": 10 * settings.notice_deadline_s + 60,
-    }
 
 
 class Watchdog:

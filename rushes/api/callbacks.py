@@ -13,11 +13,11 @@ from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
 
 from jobs.machine.job_json import iso
-from jobs.machine.states import next_step
 from jobs.ringer import Ringer
 from jobs.store import callbacks
 from jobs.store.callbacks import CALLBACK_ID
 from jobs.store.database import Database
+from jobs.store.step_table import wake
 from jobs.store.tables import inbox as table
 from rushes.api.edge import answers, cursors
 from rushes.api.edge.parser import StrictBlueprint
@@ -70,7 +70,7 @@ def blueprint(api: CallbacksApi) -> Blueprint:
         with api.database.write() as db:
             state = callbacks.replay(db, callback_id, now=api.database.clock(db))
             row = callbacks.find(db, callback_id)
-        api.ringer.ring(next_step(state, unread=True), row["job_id"])
+        api.ringer.ring(wake(state, unread=True).name, row["job_id"])
         return _shown(row), 202
 
     return routes

@@ -14,15 +14,15 @@ from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob
 from jobs.intake import changes, new_jobs
-from jobs.intake.new_jobs import Intake, Quote
+from jobs.intake.new_jobs import Quote
 from jobs.machine.job_json import iso, job_json
 from jobs.machine.rows import Case, Job
-from jobs.machine.states import State, next_step
+from jobs.machine.states import State
 from jobs.reports import listing, queue_position
 from jobs.reports.listing import Filters, Place
 from jobs.request.schema import RequestSchema
-from jobs.ringer import Ringer
 from jobs.store import cases, history
+from jobs.store.core import Core
 from jobs.store.database import Database
 from rushes.api.edge import cursors, long_polls
 from rushes.api.edge.answers import answer, page
@@ -49,9 +49,8 @@ WAIT_AGAIN_S = 1  # until a wait may be tried again that found too many others
 class JobsApi:
     """What these views work with."""
 
-    intake: Intake
+    core: Core
     database: Database
-    ringer: Ringer
     bucket: Bucket
     waits: Waits
 
@@ -76,11 +75,9 @@ def blueprint(api: JobsApi) -> Blueprint:
         body = read_json(request)  # intake reads it by its schema, for every face
         body = {} if body is None else body
         if query["dry_run"]:
-            return answer(_quoted(new_jobs.quote(body, api.intake)))
+            return answer(_quoted(new_jobs.quote(body, api.core)))
         key = request.headers.get("Idempotency-Key")
-        case, replayed = new_jobs.create(body, api.intake, api_key_id=g.api_key_id, idempotency_key=key)
-        if not replayed:
-            api.ringer.ring("jobs.submit", case.job.id)
+        case, replayed = new_jobs.create(body, api.core, api_key_id=g.api_key_id, idempotency_key=key)
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -163,8 +160,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     @routes.alt_response(**unknown)
     def cancel(job_id: str) -> ResponseReturnValue:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
-        case = changes.cancel(_known(job_id), api.intake)
-        _ring(api.ringer, case)
+        case = changes.cancel(_known(job_id), api.core)
         return answer(job_json(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
@@ -177,8 +173,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def retry(body: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """Try a failed job again: its copying if that failed, else with a new order."""
         accept = bool(body.get("accept_double_charge"))
-        case = changes.retry(_known(job_id), api.intake, accept_double_charge=accept)
-        _ring(api.ringer, case)
+        case = changes.retry(_known(job_id), api.core, accept_double_charge=accept)
         return answer(job_json(case), 202)
 
     return routes
@@ -205,15 +200,6 @@ def _wait(api: JobsApi, job: Job, timeout_s: float) -> bool:
             return True
         return api.waits.until_changed(job.id, now, timeout_s=timeout_s)
     return now.ended or api.waits.until_ended(job.id, timeout_s=timeout_s)
-
-
-def _ring(ringer: Ringer, case: Case) -> None:
-    """Ring for what a wish has left due, and for the notice that it wrote."""
-    job = case.job
-    if job.alarm_at is not None:
-        ringer.ring(next_step(job.state, unread=bool(case.unread)), job.id)
-    if job.state is State.CANCELLED and job.notify_url:
-        ringer.ring("webhooks.notify", job.id)
 
 
 def _quoted(quote: Quote) -> dict[str, Any]:

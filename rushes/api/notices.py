@@ -17,8 +17,8 @@ from jobs.ringer import Ringer
 from jobs.store import notices
 from jobs.store.database import Database
 from jobs.store.notices import NOTICE_ID, STATES, NoticeState
+from jobs.store.step_table import NOTIFY
 from jobs.store.tables import notices as table
-from jobs.worker.sweep import NOTIFY
 from rushes.api.edge import answers, cursors
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.edge.problems import MEDIA_TYPE, ProblemSchema
@@ -79,7 +79,7 @@ def blueprint(api: NoticesApi) -> Blueprint:
         with api.database.write() as db:
             notices.replay(db, notice_id, now=api.database.clock(db))
             row, _ = notices.find(db, notice_id)
-        api.ringer.ring(NOTIFY, row["job_id"])
+        api.ringer.ring(NOTIFY.name, row["job_id"])
         return _shown(row), 202
 
     @routes.post("/replay")

@@ -81,7 +81,7 @@ class Mechanism:
     alarm_and_lease_apart: bool = True  # two columns
     frees_own_lease_only: bool = True  # finish_step compares the holder
     claim_sees_lease: bool = True
-    holder_rings: bool = True  # steps.ring_if_due
+    holder_rings: bool = True  # Core.ring_for
     lost_lease_facts_kept: bool = True  # store.bring_facts
     lose_believes_sending_at: bool = True
     silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
@@ -186,7 +186,7 @@ def _worker(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
 
 
 def _begin(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """The step that the row asks for (jobs.states.next_step), as far as its claim or its unleased write."""
+    """The step that the row asks for (step_table.wake), as far as its claim or its unleased write."""
     if held(w, m) and m.claim_sees_lease:
         yield Step(f"{name} comes too late to claim", "", _put(w, i, Worker()))
         return
@@ -227,10 +227,10 @@ def _hold(w: World, i: int, name: str, m: Mechanism) -> World:
 
 
 def _unleased(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
-    """jobs.steps.step.move_unheld: version and no lease compared; then ring_if_due."""
+    """jobs.steps.step.move_unleased: version and no lease compared; then Core.ring_for."""
     bad = f"the lease of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
     moved = _moved(_apply(w, verdict)._replace(holder="", over=False, bad=bad))
-    return _put(_ring_if_due(moved, m), i, Worker())
+    return _put(_ring_for(moved, m), i, Worker())
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
@@ -305,7 +305,7 @@ def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
     """
     me = w.workers[i]
     if w.holder != name and m.frees_own_lease_only:
-        brought = _ring_if_due(_bring_facts(w, me.facts), m) if m.lost_lease_facts_kept else w
+        brought = _ring_for(_bring_facts(w, me.facts), m) if m.lost_lease_facts_kept else w
         return Step(f"{name} has lost its hold", "", _put(_remembered(brought, me), i, Worker()))
     plan = _judge(w, me.facts, m)
     if m.version_compared:
@@ -314,7 +314,7 @@ def _conclude(w: World, i: int, name: str, m: Mechanism) -> Step:
 
 
 def _write(w: World, i: int, name: str, plan: Judgement, m: Mechanism) -> Step:
-    """jobs.store.leases.finish_step: lets go of the lease, sets the alarm; then jobs.steps.step.ring_if_due."""
+    """jobs.store.leases.finish_step: lets go of the lease, sets the alarm; then Core.ring_for."""
     me = w.workers[i]
     if m.frees_own_lease_only and w.holder != name:
         return Step(f"{name} finds its hold gone", "", _put(w, i, me._replace(doing="conclude", plan=None)))
@@ -323,9 +323,7 @@ def _write(w: World, i: int, name: str, plan: Judgement, m: Mechanism) -> Step:
     if me.keep and plan.state is State.ARCHIVING:
         return Step(f"{name} writes, and goes on to copy", "", _put(done, i, _copying(done)))
     free = _remembered(done._replace(holder="", over=False), me)
-    return Step(
-        f"{name} writes: {plan.state}", "", _put(_ring_if_due(free, m) if m.holder_rings else free, i, Worker())
-    )
+    return Step(f"{name} writes: {plan.state}", "", _put(_ring_for(free, m) if m.holder_rings else free, i, Worker()))
 
 
 def _judge(w: World, facts: Facts, m: Mechanism) -> Judgement:
@@ -370,8 +368,8 @@ def _bring_facts(w: World, facts: Facts) -> World:
     return _news(w)
 
 
-def _ring_if_due(w: World, m: Mechanism) -> World:
-    """jobs.steps.step.ring_if_due."""
+def _ring_for(w: World, m: Mechanism) -> World:
+    """Core.ring_for."""
     return _ring(w, m) if due(w, m) else w
 
 

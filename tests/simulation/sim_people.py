@@ -14,8 +14,7 @@ from sim_world import World
 
 from jobs.errors import JobsError
 from jobs.intake import changes, new_jobs
-from jobs.machine.rows import Case
-from jobs.machine.states import State, next_step
+from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store.database import DatabaseUnavailable
 
@@ -59,7 +58,7 @@ class People:
 
         def create() -> None:
             case, replayed = new_jobs.create(
-                self._bodies[key], self.service.intake, api_key_id=f"key-of-{key[-1]}", idempotency_key=key
+                self._bodies[key], self.service.core, api_key_id=f"key-of-{key[-1]}", idempotency_key=key
             )
             job_id = case.job.id
             self.service.rules.check(
@@ -68,7 +67,6 @@ class People:
             self._ids[key] = job_id
             self.service.rules.accepted.add(job_id)
             self.world.tell("accepted", job_id[-2:], self._bodies[key]["provider"])
-            self._ring(case)
             fate = self.world.fate
             if not replayed and fate.strikes("client_cancels"):
                 self.world.after(
@@ -85,7 +83,7 @@ class People:
 
     def _cancel(self, job_id: str) -> Callable[[], None]:
         def cancel() -> None:
-            self._ring(changes.cancel(job_id, self.service.intake))
+            changes.cancel(job_id, self.service.core)
 
         return lambda: self._at_web(f"cancel {job_id[-2:]}", cancel, lambda: False)
 
@@ -107,18 +105,10 @@ class People:
                     self.service.rules.accepts.add(job_id)
 
                 def retry(job_id: str = job_id, risk: bool = risk) -> None:
-                    self._ring(changes.retry(job_id, self.service.intake, accept_double_charge=risk))
+                    changes.retry(job_id, self.service.core, accept_double_charge=risk)
 
                 about, pause_s = f"retry {job_id[-2:]}", fate.between(1, 2000)
                 self.world.after(pause_s, lambda a=about, r=retry: self._at_web(a, r, lambda: False))
-
-    def _ring(self, case: Case) -> None:
-        """As the API does it."""
-        job = case.job
-        if job.alarm_at is not None:
-            self.service.ringer.ring(next_step(job.state, unread=bool(case.unread)), job.id)
-        if job.notify_url and job.state is State.CANCELLED:
-            self.service.ringer.ring("webhooks.notify", job.id)
 
     def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:
         """A request to the web process. `again`: whether its sender asks again when it heard no answer."""

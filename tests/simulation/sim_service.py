@@ -19,25 +19,24 @@ from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
 
-from jobs.intake.new_jobs import Intake
 from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.steps.resources import Resources
+from jobs.store.core import Core
 from jobs.store.due import CLOCK_SET_BACK
+from jobs.store.step_table import BY_NAME, NOTIFY, TRANSFER
 from jobs.upkeep import restore
 from jobs.worker import dispatch
-from jobs.worker.dispatch import RUN
-from jobs.worker.sweep import NOTIFY, Sweeper
-from webhooks import delivery
+from jobs.worker.sweep import Sweeper
 from webhooks.receiver import Receiver, blueprint
 
 PUBLIC_URL = "https://rushes.example"
 NAMES = ("apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
-ROLES = {"jobs.transfer": ("transfer-1", "transfer-2"), NOTIFY: ("notify",)}
+ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
 
 # Lives of hours instead of days, and few polls in them.
@@ -80,7 +79,7 @@ class SimPacing(QueryBudget):
         return not self.world.fate.strikes("queries_rationed")
 
 
-class SimParts(Resources):
+class SimResources(Resources):
     """Holds are named by number, so that a seed's story is always the same."""
 
     def holder(self) -> str:
@@ -201,7 +200,7 @@ class Service:
         self.gateways.unconfirmed = self.rules.unconfirmed
         names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
         self.processes = {name: Process(name) for name in names}
-        self._parts: dict[str, tuple[Process, Resources]] = {}
+        self._resources: dict[str, tuple[Process, Resources]] = {}
         self._sweeper: tuple[Resources, Sweeper] | None = None
         self.calm_at: float | None = None
         self._looked_at = -10.0
@@ -230,26 +229,27 @@ class Service:
         self._is_stale = True
 
     @property
-    def intake(self) -> Intake:
-        return Intake(self.settings, self.house.providers, self.database)
+    def core(self) -> Core:
+        """What the web process takes jobs in with."""
+        return Core(settings=self.settings, providers=self.house.providers, database=self.database, ringer=self.ringer)
 
     def resources(self, process: Process) -> Resources:
         """A process's parts; new ones once it has died."""
-        found = self._parts.get(process.name)
+        found = self._resources.get(process.name)
         if found is None or found[1].stopping.is_set() or process.is_new:
             process.is_new = False
-            found = self._parts[process.name] = (process, self._build(process))
+            found = self._resources[process.name] = (process, self._build(process))
         return found[1]
 
     def use(self, settings: Settings) -> None:
         """New settings, in every process at once."""
         self.settings = settings
-        for _, resources in self._parts.values():
+        for _, resources in self._resources.values():
             resources.settings = settings
 
     def _build(self, process: Process) -> Resources:
         world = self.world
-        return SimParts(
+        return SimResources(
             settings=self.settings,
             providers=self.house.providers,
             database=self.database,
@@ -272,8 +272,7 @@ class Service:
     def run(self, process: Process, step: str, job_id: str) -> None:
         """One step in one process, as its task runs it."""
         resources = self.resources(process)
-        work = delivery.notify if step == NOTIFY else RUN[step]
-        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(step, job_id, resources, work))
+        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(BY_NAME[step], job_id, resources))
 
     def _hear(self, task: str, job_id: str) -> None:
         """A doorbell arrives at a process of its role."""
@@ -330,7 +329,7 @@ class Service:
         in_place = self.ringer.is_away() and world.fate.chance(0.1)
         work: Callable[[], Any] = sweeper.once
         if in_place:
-            work = lambda: dispatch.run_in_place(resources, delivery.notify)  # noqa: E731
+            work = lambda: dispatch.run_in_place(resources)  # noqa: E731
         world.start(process, "sweep --once" if in_place else "sweep", work)
 
     def call_back(self, url: str, body: bytes, headers: Mapping[str, str], delay: float, tries: int = 0) -> None:

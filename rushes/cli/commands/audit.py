@@ -14,6 +14,7 @@ import click
 from jobs import logs
 from jobs.broker import ringing_app
 from jobs.machine.error_codes import FINDINGS
+from jobs.machine.states import ENDED, State
 from jobs.ringer import CeleryRinger
 from jobs.upkeep import audit, repair
 from jobs.upkeep.audit import Report
@@ -102,7 +103,7 @@ def _told(report: Report) -> dict[str, Any]:
 
 def _show(report: Report) -> None:
     states = report.balance.states
-    ended = ", ".join(f"{states.get(state, 0)} {state}" for state in audit.ENDS)
+    ended = ", ".join(f"{states.get(state, 0)} {state}" for state in State if state in ENDED)
     output.note(f"accepted {report.balance.accepted} = {ended}, {report.balance.live} live")
     output.note(f"looked at {report.jobs} jobs and {report.objects} objects")
     if report.unchecked:

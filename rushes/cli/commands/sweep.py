@@ -13,7 +13,6 @@ from jobs.worker.bootstrap import worker_resources
 from jobs.worker.dispatch import run_in_place
 from rushes.cli import machine, options
 from rushes.cli.terminal import output
-from webhooks import delivery
 
 ROLE = "sweep-once"  # how its leases are signed
 
@@ -32,7 +31,7 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     resources = worker_resources(settings, CeleryRinger(ringing_app(settings)), ROLE)
     try:
         with machine.told():
-            ran = run_in_place(resources, delivery.notify)
+            ran = run_in_place(resources)
     finally:
         resources.prober.close()
         resources.client.close()

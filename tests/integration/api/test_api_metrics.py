@@ -15,8 +15,8 @@ from jobs.machine.error_codes import REASONS
 from jobs.machine.states import State
 from jobs.store import heartbeats
 from jobs.store.database import Database
+from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
-from jobs.worker.sweep import SWEPT
 
 
 def read(api: FlaskClient) -> dict[tuple[str, str], float]:

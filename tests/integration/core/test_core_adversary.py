@@ -20,7 +20,6 @@ from workshop import RUN, ReceiverServer, Workshop
 
 from jobs import callback_urls, logs
 from jobs.intake import api_keys, new_jobs
-from jobs.intake.new_jobs import Intake
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
@@ -128,11 +127,11 @@ def test_foreign_exceptions_are_masked_in_the_log() -> None:
 
 def test_the_same_idempotency_key_gives_the_job_even_after_its_gateway_was_removed(workshop: Workshop) -> None:
     body = {"prompt": "A fox", "provider": "evolink"}
-    made = Intake(workshop.settings, PROVIDERS, workshop.database)
+    made = workshop.core
     case, _ = new_jobs.create(body, made, api_key_id="celery", idempotency_key="t-1")
     without = replace(workshop.settings, accounts={"gravitex": workshop.settings.accounts["gravitex"]})
     again, replayed = new_jobs.create(
-        body, Intake(without, PROVIDERS, workshop.database), api_key_id="celery", idempotency_key="t-1"
+        body, replace(workshop.core, settings=without), api_key_id="celery", idempotency_key="t-1"
     )
     assert replayed
     assert again.job.id == case.job.id

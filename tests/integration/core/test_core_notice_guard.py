@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from address_forms import ADDRESSES, URLS
+from workshop import Bells
 
 from jobs.errors import BadRequest
 from jobs.intake import new_jobs
-from jobs.intake.new_jobs import Intake
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
+from jobs.store.core import Core
 from jobs.store.database import Database
 from storage.outbound.guard import guarded_session
 from webhooks import delivery
@@ -29,7 +30,7 @@ def public(database: Database) -> Iterator[Any]:
     """What sends notices in an installation as it runs in earnest: no private addresses."""
     variables = {"RUSHES_S3_BUCKET": "videos", "RUSHES_NOTICE_SECRETS": SECRET, "RUSHES_EVOLINK_API_KEY": "sk-test"}
     with guarded_session(allow_private=False) as session:
-        yield SimpleNamespace(settings=load(variables), session=session, database=database)
+        yield SimpleNamespace(settings=load(variables), session=session, database=database, bells=Bells())
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,7 @@ def info(address: str, port: int) -> tuple[object, ...]:
 
 
 def test_no_job_is_made_with_a_notify_url_in_any_of_the_forms(public: Any) -> None:
-    taking = Intake(public.settings, PROVIDERS, public.database)
+    taking = Core(settings=public.settings, providers=PROVIDERS, database=public.database, ringer=public.bells)
     body = {"prompt": "A red fox", "provider": "evolink", "duration": 2}
     for url in URLS:
         with pytest.raises(BadRequest) as caught:

@@ -153,6 +153,6 @@ def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbo
 
 def test_the_sweep_finds_a_due_notice(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:
     archived(notifying, pipeline)
-    assert dispatch.run_in_place(notifying.resources, delivery.notify) == 1
+    assert dispatch.run_in_place(notifying.resources) == 1
     assert len(pipeline.seen) == 1
-    assert dispatch.run_in_place(notifying.resources, delivery.notify) == 0
+    assert dispatch.run_in_place(notifying.resources) == 0

@@ -18,7 +18,8 @@ from workshop import Workshop
 from jobs.intake import changes
 from jobs.steps.bulkheads import Bulkheads
 from jobs.store import tables
-from jobs.worker import dispatch
+from jobs.store.due import due_rows
+from jobs.store.step_table import NOTIFY
 from webhooks import delivery
 
 SLOTS = 8
@@ -83,7 +84,7 @@ def told(workshop: Workshop, url: str, times: int = 1) -> list[str]:
     """Jobs that were cancelled, each with a notice that is due."""
     found = [workshop.create(provider="gravitex", notify_url=url) for _ in range(times)]
     for job_id in found:
-        changes.cancel(job_id, workshop.intake)
+        changes.cancel(job_id, workshop.core)
     return found
 
 
@@ -103,9 +104,9 @@ def test_a_receiver_that_never_answers_keeps_nobody_elses_notices_waiting(
     with ThreadPoolExecutor(SLOTS) as threads:  # as the notify process has them
 
         def arrived(receiver: Receiver, wanted: int) -> bool:
-            dispatch.run_in_place(
-                resources, lambda job_id, resources: sent.append(threads.submit(delivery.notify, job_id, resources))
-            )
+            with resources.database.read() as db:
+                found = due_rows(db, NOTIFY, limit=1000, now=resources.database.clock(db))
+            sent.extend(threads.submit(delivery.notify, row.id, resources) for row in found)
             return len(receiver.heard) == wanted
 
         sent: list[Future[None]] = []

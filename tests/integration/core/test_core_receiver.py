@@ -90,7 +90,7 @@ def test_the_same_again_gets_the_first_answer_and_one_more_message_while_it_is_u
     assert post(workshop, live, body).status_code == 200
     assert workshop.bells.take() == [("jobs.reconcile", live)]
     assert workshop.case(live).job.version == version
-    RUN["jobs.reconcile"](live, workshop.parts)
+    RUN["jobs.reconcile"](live, workshop.resources)
     workshop.bells.take()
     assert post(workshop, live, body).status_code == 200
     assert workshop.bells.take() == []
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_gets_400_is_kept_and_rings_all_the_same(
     assert (row["readable"], row["body"]) == (False, body)
     assert workshop.bells.take() == [("jobs.reconcile", live)]
     assert post(workshop, live, body).status_code == 400
-    RUN["jobs.reconcile"](live, workshop.parts)
+    RUN["jobs.reconcile"](live, workshop.resources)
     assert workshop.case(live).unread == ()
 
 

@@ -201,8 +201,8 @@ def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that
     lose(workshop, Backup(workshop))
     workshop.until(job_id, State.FAILED)
     with pytest.raises(MayBePaid, match=r"attempt 2 at evolink .it may have been made before a backup"):
-        changes.retry(job_id, workshop.intake)
-    assert changes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
+        changes.retry(job_id, workshop.core)
+    assert changes.retry(job_id, workshop.core, accept_double_charge=True).job.state is State.QUEUED
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[2].standing is Standing.UNCERTAIN
     assert bought(sandbox) == 2

@@ -19,7 +19,7 @@ NEVER = "job_00000000000000000000000000"
 
 def test_a_queued_job_is_cancelled_and_never_bought(workshop: Workshop, sandbox: Any) -> None:
     job_id = workshop.create(provider="evolink")
-    case = changes.cancel(job_id, workshop.intake)
+    case = changes.cancel(job_id, workshop.core)
     assert case.job.state is State.CANCELLED
     assert case.job.alarm_at is None
     assert case.job.ended_at is not None
@@ -31,25 +31,25 @@ def test_a_queued_job_is_cancelled_and_never_bought(workshop: Workshop, sandbox:
 
 def test_cancelling_again_changes_nothing(workshop: Workshop) -> None:
     job_id = workshop.create()
-    first = changes.cancel(job_id, workshop.intake)
-    assert changes.cancel(job_id, workshop.intake).job == first.job
+    first = changes.cancel(job_id, workshop.core)
+    assert changes.cancel(job_id, workshop.core).job == first.job
 
 
 def test_an_accepted_job_cannot_be_cancelled_and_its_price_is_named(workshop: Workshop) -> None:
     job_id = workshop.create(provider="evolink")
     RUN["jobs.submit"](job_id, workshop.resources)
     with pytest.raises(TooLate, match=r"evolink has accepted the job for \$0\.17"):
-        changes.cancel(job_id, workshop.intake)
+        changes.cancel(job_id, workshop.core)
     assert workshop.until(job_id, State.ARCHIVED)
     with pytest.raises(TooLate, match="archived"):
-        changes.cancel(job_id, workshop.intake)
+        changes.cancel(job_id, workshop.core)
 
 
 def test_a_job_that_nobody_knows_cannot_be_wished_for(workshop: Workshop) -> None:
     with pytest.raises(UnknownJob):
-        changes.cancel(NEVER, workshop.intake)
+        changes.cancel(NEVER, workshop.core)
     with pytest.raises(UnknownJob):
-        changes.retry(NEVER, workshop.intake)
+        changes.retry(NEVER, workshop.core)
 
 
 class _WishingClient:
@@ -62,7 +62,7 @@ class _WishingClient:
         return getattr(self._real, name)
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
-        case = changes.cancel(self._job_id, self._workshop.intake)
+        case = changes.cancel(self._job_id, self._workshop.core)
         assert case.job.state is State.SUBMITTING
         assert case.job.lease_holder is not None
         return self._real.send(*args, **kwargs)
@@ -95,7 +95,7 @@ def test_after_a_wish_nothing_is_sent_that_was_not_sent_before(
     post = submission._post
 
     def wish_first(*args: Any) -> Any:
-        changes.cancel(job_id, workshop.intake)
+        changes.cancel(job_id, workshop.core)
         return post(*args)
 
     monkeypatch.setattr(submission, "_post", wish_first)
@@ -111,7 +111,7 @@ def test_an_unconfirmed_job_under_a_wish_is_not_sent_again_and_fails_as_what_it_
     sandbox.fault("apiframe", "lose_answer", how="reset")
     job_id = workshop.create(provider="apiframe")
     RUN["jobs.submit"](job_id, workshop.resources)
-    assert changes.cancel(job_id, workshop.intake).job.state is State.UNCONFIRMED
+    assert changes.cancel(job_id, workshop.core).job.state is State.UNCONFIRMED
     case = workshop.until(job_id, State.FAILED)
     assert case.job.error_code == "submit_unconfirmed"
     assert case.attempts[1].sends == 1
@@ -121,7 +121,7 @@ def test_a_failed_job_is_tried_again_with_a_new_order(workshop: Workshop, sandbo
     sandbox.fault("evolink", "fail", retryable=False)
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.FAILED)
-    case = changes.retry(job_id, workshop.intake)
+    case = changes.retry(job_id, workshop.core)
     assert case.job.state is State.QUEUED
     assert (case.job.error_code, case.job.ended_at) == (None, None)
     case = workshop.until(job_id, State.ARCHIVED)
@@ -131,7 +131,7 @@ def test_a_failed_job_is_tried_again_with_a_new_order(workshop: Workshop, sandbo
 
 def test_only_a_failed_job_can_be_tried_again(workshop: Workshop) -> None:
     with pytest.raises(NotFailed, match="queued"):
-        changes.retry(workshop.create(), workshop.intake)
+        changes.retry(workshop.create(), workshop.core)
 
 
 def test_what_may_have_been_paid_is_ordered_again_only_if_the_client_accepts_it(
@@ -142,9 +142,9 @@ def test_what_may_have_been_paid_is_ordered_again_only_if_the_client_accepts_it(
     job_id = workshop.create(provider="gravitex")
     workshop.until(job_id, State.FAILED)
     with pytest.raises(MayBePaid, match="attempt 1 at gravitex"):
-        changes.retry(job_id, workshop.intake)
+        changes.retry(job_id, workshop.core)
     assert workshop.state(job_id) is State.FAILED
-    assert changes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
+    assert changes.retry(job_id, workshop.core, accept_double_charge=True).job.state is State.QUEUED
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[1].standing is Standing.UNCERTAIN
     assert len(sandbox.tasks("gravitex")) == 2
@@ -168,7 +168,7 @@ def test_a_failed_copying_is_tried_again_as_a_copying(
 ) -> None:
     workshop: Workshop = make_workshop(life_s=1, retry_first_s=0.1)
     job_id = _undelivered(workshop, monkeypatch)
-    assert changes.retry(job_id, workshop.intake).job.state is State.ARCHIVING
+    assert changes.retry(job_id, workshop.core).job.state is State.ARCHIVING
     case = workshop.until(job_id, State.ARCHIVED)
     assert list(case.attempts) == [1]
     assert len(sandbox.tasks("evolink")) == 1
@@ -179,7 +179,7 @@ def test_a_client_that_accepts_to_pay_again_gets_a_new_order_for_a_failed_copyin
 ) -> None:
     workshop: Workshop = make_workshop(life_s=1, retry_first_s=0.1)
     job_id = _undelivered(workshop, monkeypatch)
-    assert changes.retry(job_id, workshop.intake, accept_double_charge=True).job.state is State.QUEUED
+    assert changes.retry(job_id, workshop.core, accept_double_charge=True).job.state is State.QUEUED
     case = workshop.until(job_id, State.ARCHIVED)
     assert [a.outcome for a in case.attempts.values()] == [AttemptOutcome.UNDELIVERED, AttemptOutcome.DELIVERED]
 
@@ -189,7 +189,7 @@ def test_a_request_that_all_its_gateways_refused_is_not_tried_again(workshop: Wo
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.FAILED)
     with pytest.raises(NothingLeft, match="has refused this request"):
-        changes.retry(job_id, workshop.intake)
+        changes.retry(job_id, workshop.core)
 
 
 def test_two_clients_that_try_again_at_once_make_one_order(workshop: Workshop, sandbox: Any) -> None:
@@ -200,7 +200,7 @@ def test_two_clients_that_try_again_at_once_make_one_order(workshop: Workshop, s
 
     def wish() -> None:
         try:
-            changes.retry(job_id, workshop.intake)
+            changes.retry(job_id, workshop.core)
             granted.append(True)
         except NotFailed:
             granted.append(False)

@@ -13,18 +13,18 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from jobs.intake import new_jobs
-from jobs.intake.new_jobs import Intake
 from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.providers.client import Account, ProviderClient
 from jobs.providers.registry import PROVIDERS, on_terms
 from jobs.settings import Settings, load
-from jobs.steps import archiving, reconciliation, submission
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store import cases, history
+from jobs.store.core import Core
 from jobs.store.database import Database
+from jobs.store.step_table import OF_JOBS
 from jobs.worker import dispatch
 from storage.bucket import Bucket
 from storage.outbound.guard import guarded_session
@@ -32,12 +32,7 @@ from storage.proof.probe import Prober
 from webhooks.receiver import Receiver, blueprint
 
 SILENT_VALKEY = "redis://127.0.0.1:1/0"  # nobody listens there: budgets fall back to this process
-RUN = {
-    "jobs.submit": submission.submit,
-    "jobs.lose": submission.lose,
-    "jobs.reconcile": reconciliation.reconcile,
-    "jobs.transfer": archiving.transfer,
-}
+RUN = {step.name: dispatch.runner(step) for step in OF_JOBS}
 
 
 @dataclass
@@ -114,12 +109,13 @@ class Workshop:
         self.resources.settings = self.settings
 
     @property
-    def intake(self) -> Intake:
-        return Intake(self.settings, self.resources.providers, self.database)
+    def core(self) -> Core:
+        """As the web process has it, on the workshop's present settings; nobody hears its bells."""
+        return Core(settings=self.settings, providers=self.resources.providers, database=self.database, ringer=Bells())
 
     def create(self, **request: Any) -> str:
         body = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, **request}
-        case, _ = new_jobs.create(body, self.intake, api_key_id="test")
+        case, _ = new_jobs.create(body, self.core, api_key_id="test")
         return case.job.id
 
     def case(self, job_id: str) -> Case:
@@ -135,7 +131,7 @@ class Workshop:
 
     def sweep(self) -> int:
         """One round of the sweep, in place; a test sends its notices itself."""
-        return dispatch.run_in_place(self.resources, lambda job_id, resources: None)
+        return dispatch.run_in_place(self.resources, OF_JOBS)
 
     def until(self, job_id: str, *states: State, within_s: float = 20) -> Case:
         """Sweep until the job is in one of these states."""

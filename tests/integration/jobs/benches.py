@@ -60,7 +60,7 @@ class Gateway:
 def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Resources:
     """A worker's parts; what a submit does not touch is missing."""
     resources = Resources(
-        settings=rows.intake.settings,
+        settings=rows.core.settings,
         providers=PROVIDERS,
         database=rows.database,
         client=cast(Any, gateway),

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.intake import new_jobs
-from jobs.intake.new_jobs import Intake
 from jobs.machine.decisions import Rules
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
@@ -18,6 +17,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
 from jobs.store import cases, leases, spending
 from jobs.store.callbacks import Callback, Kept, keep
+from jobs.store.core import Core
 from jobs.store.database import Database
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
@@ -40,6 +40,19 @@ def settings() -> Settings:
     )
 
 
+class Silence:
+    """A ringer that nobody hears."""
+
+    def ring(self, task: str, job_id: str) -> None:
+        pass
+
+    def sweep(self) -> None:
+        pass
+
+    def waiting(self, task: str) -> int | None:
+        return None
+
+
 class Rows:
     """Makes rows in a database whose clock stands still until `now` is set."""
 
@@ -47,11 +60,11 @@ class Rows:
         self.database = database
         self.now = NOW
         database.clock = lambda db: self.now
-        self.intake = Intake(settings(), PROVIDERS, database)
-        self.rules = Rules(self.intake.settings, PROVIDERS, lambda case: ["evolink"], lambda s: s)
+        self.core = Core(settings=settings(), providers=PROVIDERS, database=database, ringer=Silence())
+        self.rules = Rules(self.core.settings, PROVIDERS, lambda case: ["evolink"], lambda s: s)
 
     def create(self, *, api_key: str = "key_1", key: str | None = None, **request: Any) -> tuple[Case, bool]:
-        return new_jobs.create({"prompt": "A fox", **request}, self.intake, api_key_id=api_key, idempotency_key=key)
+        return new_jobs.create({"prompt": "A fox", **request}, self.core, api_key_id=api_key, idempotency_key=key)
 
     def job(self, state: State = State.QUEUED, **columns: Any) -> str:
         """A job of this state, with other columns as given."""

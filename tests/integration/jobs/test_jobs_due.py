@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs.machine.states import State, next_step
+from jobs.machine.states import State
 from jobs.store import cases, due, leases
+from jobs.store.step_table import BY_NAME, SUBMIT, wake
 
 
 def due_ids(rows: Rows, step: str, *, limit: int = 100, leave_out: tuple[due.Due, ...] = ()) -> list[str]:
     with rows.database.read() as db:
-        return [row.id for row in due.due_jobs(db, step, limit=limit, now=rows.now, leave_out=leave_out)]
+        return [row.id for row in due.due_rows(db, BY_NAME[step], limit=limit, now=rows.now, leave_out=leave_out)]
 
 
 @pytest.mark.parametrize("unread", [False, True])
@@ -20,8 +21,8 @@ def test_a_due_job_is_found_for_the_one_step_that_its_row_asks_for(rows: Rows, s
     job_id = rows.job(state)
     if unread:
         rows.callback(job_id)
-    found = [step for step in due.STEPS if job_id in due_ids(rows, step)]
-    assert found == [next_step(state, unread=unread)]
+    found = [step for step in BY_NAME if job_id in due_ids(rows, step)]
+    assert found == [wake(state, unread=unread).name]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_keys_take_turns_so_that_a_batch_of_one_does_not_starve_another(rows: Ro
 def test_what_was_handed_over_is_left_out_until_somebody_has_worked_on_it(rows: Rows) -> None:
     one, two = rows.job(alarm_at=NOW - HOUR), rows.job()
     with rows.database.read() as db:
-        handed = tuple(due.due_jobs(db, "jobs.submit", limit=1, now=NOW))
+        handed = tuple(due.due_rows(db, SUBMIT, limit=1, now=NOW))
     assert [row.id for row in handed] == [one]
     assert due_ids(rows, "jobs.submit", leave_out=handed) == [two]
     lease = rows.lease(one, lease_s=1)

@@ -89,7 +89,7 @@ def test_a_request_that_no_configured_gateway_serves_is_refused(rows: Rows) -> N
 
 
 def test_a_notify_url_needs_notices_to_be_on(rows: Rows) -> None:
-    silent = replace(rows.intake, settings=replace(rows.intake.settings, notice_secrets=()))
+    silent = replace(rows.core, settings=replace(rows.core.settings, notice_secrets=()))
     with pytest.raises(BadRequest, match="RUSHES_NOTICE_SECRETS"):
         new_jobs.create({"prompt": "p", "notify_url": "https://127.0.0.1/hook"}, silent, api_key_id="key_1")
 

@@ -22,8 +22,8 @@ from jobs.machine.outcome import Facts, Move, Outcome
 from jobs.machine.states import Event, State
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
-from jobs.steps.step import ring_if_due
 from jobs.store import due, leases, notices
+from jobs.store.step_table import NOTIFY
 from jobs.store.tables import notice_tries
 from jobs.store.tables import notices as table
 from webhooks import delivery
@@ -163,7 +163,7 @@ class TestAKeysOwnUrl:
 
     def test_where_notices_are_off_nothing_is_told_and_the_job_is_taken(self, rows: Rows) -> None:
         key_id = self.key(rows, HOOK)
-        rows.intake = replace(rows.intake, settings=replace(rows.intake.settings, notice_secrets=()))
+        rows.core = replace(rows.core, settings=replace(rows.core.settings, notice_secrets=()))
         assert self.url_of(rows, key_id) is None
 
 
@@ -224,7 +224,7 @@ class TestOrder:
 
     def due(self, rows: Rows, limit: int = 10) -> list[str]:
         with rows.database.read() as db:
-            return [row.id for row in due.due_notices(db, limit=limit, now=rows.now)]
+            return [row.id for row in due.due_rows(db, NOTIFY, limit=limit, now=rows.now)]
 
     def test_the_sweep_names_each_job_once_the_oldest_alarm_first(self, rows: Rows) -> None:
         late = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE)
@@ -446,7 +446,10 @@ class TestReplay:
 
 
 def test_the_ring_for_an_overdue_job_is_for_its_notice_too(rows: Rows) -> None:
-    job_id = rows.job(State.GENERATING, notify_url=HOOK, alarm_at=NOW + DAY)
+    job_id = rows.job(State.GENERATING, notify_url=HOOK, alarm_at=NOW)
     resources = worker(rows, Gateway(), ringer=Bells())
-    ring_if_due(rows.case(job_id), resources, Outcome(alarm_at=NOW + DAY, job={"overdue": True}))
+    lease = rows.lease(job_id)
+    late = Outcome(alarm_at=NOW + DAY, job={"overdue": True})
+    assert rows.write(lambda db: leases.finish_step(db, lease, late, now=NOW))
+    resources.ring_for(rows.case(job_id), notices=lease.job.notices)
     assert rung(resources) == [("webhooks.notify", job_id)]

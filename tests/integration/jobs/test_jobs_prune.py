@@ -23,7 +23,7 @@ LONG_AGO = NOW - 181 * DAY
 
 
 def pruned(rows: Rows, *, dry: bool = False) -> Pruned:
-    return Pruning(rows.database, rows.intake.settings, dry, pause=lambda seconds: None).run()
+    return Pruning(rows.database, rows.core.settings, dry, pause=lambda seconds: None).run()
 
 
 def ended(rows: Rows, state: State = State.ARCHIVED, *, at: datetime = LONG_AGO, **columns: Any) -> str:
@@ -213,12 +213,12 @@ def test_more_than_a_page_is_pruned_in_small_transactions(rows: Rows, monkeypatc
     pauses: list[float] = []
     rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.ARCHIVED, alarm_at=None, ended_at=LONG_AGO)))
     rows.now = NOW
-    done = Pruning(rows.database, rows.intake.settings, pause=pauses.append).run()
+    done = Pruning(rows.database, rows.core.settings, pause=pauses.append).run()
     assert (done.callbacks, done.histories, done.idempotency_keys) == (7, 14, 7)
     assert len(pauses) == 4 + 7 + 4
 
 
 def test_a_limit_beyond_all_time_keeps_everything(rows: Rows) -> None:
     ended(rows)
-    settings = replace(rows.intake.settings, keep_callbacks_d=1e11, keep_history_d=1e11, keep_idempotency_keys_d=1e11)
+    settings = replace(rows.core.settings, keep_callbacks_d=1e11, keep_history_d=1e11, keep_idempotency_keys_d=1e11)
     assert not Pruning(rows.database, settings).run()

@@ -17,7 +17,7 @@ def codes(checked: Case, told: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("state", LIVE)
-@pytest.mark.parametrize("lease_holder", [None, "worker"])
+@pytest.mark.parametrize("holder", [None, "worker"])
 @pytest.mark.parametrize("alarm", [None, NOW])
 def test_a_live_job_has_an_alarm_or_a_holder(state: State, holder: str | None, alarm: object) -> None:
     found = codes(case(job(state, alarm_at=alarm, lease_holder=holder)))

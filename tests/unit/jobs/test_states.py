@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from jobs.errors import IllegalTransition
-from jobs.machine.states import ENDED, NEXT_STEP, TRANSITIONS, Event, State, mermaid, next_state, next_step
+from jobs.machine.states import TRANSITIONS, Event, State, mermaid, next_state
 
 PAIRS = list(itertools.product(State, Event))
 
@@ -20,7 +20,7 @@ def test_every_pair_moves_as_the_table_says_or_is_refused(state: State, event: E
 
 
 def test_every_state_has_a_row_and_a_step() -> None:
-    assert set(TRANSITIONS) == set(State) == set(NEXT_STEP)
+    assert set(TRANSITIONS) == set(State)
 
 
 def test_every_event_moves_something() -> None:
@@ -62,20 +62,6 @@ def test_every_state_can_be_reached_and_every_open_one_can_end() -> None:
 
     assert reachable(State.QUEUED) == set(State)
     assert all(State.ARCHIVED in reachable(state) for state in set(State) - {State.CANCELLED})
-
-
-def test_unread_news_comes_before_buying() -> None:
-    assert next_step(State.QUEUED, unread=True) == "jobs.reconcile"
-    assert next_step(State.QUEUED, unread=False) == "jobs.submit"
-
-
-@pytest.mark.parametrize("state", [s for s in State if s is not State.QUEUED])
-def test_news_changes_no_other_step(state: State) -> None:
-    assert next_step(state, unread=True) == next_step(state, unread=False) == NEXT_STEP[state]
-
-
-def test_an_ended_job_is_asked_about() -> None:
-    assert {NEXT_STEP[state] for state in ENDED} == {"jobs.reconcile"}
 
 
 def test_the_diagram_has_every_edge_and_no_other() -> None:

@@ -1,0 +1,117 @@
+"""The steps, a row each: what it is called, which rows it serves, where it queues, what runs it, and for how long.
+
+Sweep, broker, tasks, watchdog and bootstrap read this table, and so do tests. Which rows a step serves is said twice,
+side by side: whoever has a row in hand asks in Python, the sweep in SQL. `test_jobs_due.py` holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+
+from jobs.machine.states import ENDED, State
+from jobs.settings import Settings
+from jobs.store.tables import inbox, jobs
+
+Role = Literal["worker", "transfer", "notify"]
+
+# Where a finished task is copied under the lease that asked for it.
+COPIES_AT_ONCE = frozenset({State.GENERATING, State.UNCONFIRMED})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of work on one row.
+
+    `name`: the Celery task's. `queue`: the broker's list. `role`: the process whose slots it takes. `runs`: a function
+    of (job id, Resources), by name, since processes that only ring must not import what they ring for. `limit_s`: twice
+    what it may take by its own deadlines, in seconds; past it the watchdog ends the process.
+    """
+
+    name: str
+    queue: str
+    role: Role
+    runs: str
+    limit_s: Callable[[Settings], float]
+    serves: Callable[[State, bool], bool]  # a due job's state, and whether a callback of it is unread
+    rows: sa.ColumnElement[bool]  # the same in SQL
+
+
+def _asking_s(settings: Settings) -> float:
+    return settings.submit_deadline_s + 4 * settings.query_deadline_s  # several attempts, and one re-send
+
+
+_unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
+_queued = jobs.c.state == State.QUEUED
+# An ended job is due only while an attempt of it is open.
+_ASKED = COPIES_AT_ONCE | ENDED
+
+TRANSFER = Step(
+    name="jobs.transfer",
+    queue="rushes.transfer",
+    role="transfer",
+    runs="jobs.steps.archiving:transfer",
+    limit_s=lambda s: 2 * (_asking_s(s) + 2 * s.transfer_deadline_s) + 60,
+    serves=lambda state, unread: state is State.ARCHIVING,
+    rows=jobs.c.state == State.ARCHIVING,
+)
+LOSE = Step(  # due while submitting: its worker died
+    name="jobs.lose",
+    queue="rushes.reconcile",
+    role="worker",
+    runs="jobs.steps.submission:lose",
+    limit_s=lambda s: 60,
+    serves=lambda state, unread: state is State.SUBMITTING,
+    rows=jobs.c.state == State.SUBMITTING,
+)
+RECONCILE = Step(  # unread news comes before buying: it may show that the video is there already
+    name="jobs.reconcile",
+    queue="rushes.reconcile",
+    role="worker",
+    runs="jobs.steps.reconciliation:reconcile",
+    limit_s=lambda s: 2 * _asking_s(s) + 60,
+    serves=lambda state, unread: state in _ASKED or (state is State.QUEUED and unread),
+    rows=sa.or_(jobs.c.state.in_(_ASKED), sa.and_(_queued, _unread)),
+)
+SUBMIT = Step(
+    name="jobs.submit",
+    queue="rushes.submit",
+    role="worker",
+    runs="jobs.steps.submission:submit",
+    limit_s=lambda s: 2 * s.submit_deadline_s + 60,
+    serves=lambda state, unread: state is State.QUEUED and not unread,
+    rows=sa.and_(_queued, ~_unread),
+)
+# Serves rows of `notices`, which have alarms and leases of their own; its doorbell names their job.
+NOTIFY = Step(
+    name="webhooks.notify",
+    queue="rushes.notify",
+    role="notify",
+    runs="webhooks.delivery:notify",
+    limit_s=lambda s: 10 * s.notice_deadline_s + 60,
+    serves=lambda state, unread: False,
+    rows=sa.false(),
+)
+
+# Most urgent first. A link that dies soon outranks an alarm that rang long ago.
+OF_JOBS = (TRANSFER, LOSE, RECONCILE, SUBMIT)
+STEPS = (*OF_JOBS, NOTIFY)
+BY_NAME = {step.name: step for step in STEPS}
+
+
+def wake(state: State, *, unread: bool, says_finished: bool = False) -> Step:
+    """The step whose doorbell a due job's row wants.
+
+    `says_finished`: a callback says that the video is ready: a hint, which chooses the process that can copy at once.
+    """
+    wanted = next(step for step in OF_JOBS if step.serves(state, unread))
+    return TRANSFER if says_finished and state in COPIES_AT_ONCE else wanted
+
+
+def slots(role: str, settings: Settings) -> int:
+    """The threads of a process of this role."""
+    by_role = {"worker": settings.worker_slots, "transfer": settings.transfer_slots, "notify": settings.notify_slots}
+    return by_role.get(role, 1)
