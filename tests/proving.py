@@ -17,7 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "prove: takes long, or repeats what another test samples; only `--prove` runs it")
+    config.addinivalue_line(
+        "markers", "prove: takes long, or repeats what another test samples; only `--prove` runs it"
+    )
     config.addinivalue_line("markers", "both_databases: SQL itself is tested; runs on both kinds of database, always")
 
 
