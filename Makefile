@@ -3,8 +3,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-# Tests that share what takes long to start (a running service, for one) share a test process: `loadgroup`.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/pytest -n 2
 # Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -26,7 +26,7 @@ from rushes.local.valkey import Valkey
 from storage.bucket import Bucket, BucketConfig, connect
 
 S3_KEY = "rushes"
-pytest_plugins = ["leak_scan", "plants", "proving"]
+pytest_plugins = ["leak_scan", "plants", "proving", "spreading"]
 
 
 @pytest.fixture(scope="session")

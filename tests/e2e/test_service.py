@@ -22,12 +22,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.states import State
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("plant", id="postgresql", marks=pytest.mark.xdist_group("works")),
-        pytest.param("sqlite_plant", id="sqlite", marks=[pytest.mark.xdist_group("sqlite_works"), pytest.mark.prove]),
-    ]
-)
+@pytest.fixture(params=["plant", pytest.param("sqlite_plant", marks=pytest.mark.prove)], ids=["postgresql", "sqlite"])
 def service(request: pytest.FixtureRequest) -> Plant:
     """The plant, on either database."""
     plant: Plant = request.getfixturevalue(request.param)

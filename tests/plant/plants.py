@@ -1,7 +1,6 @@
 """The running plant for the tests that need one: whole and empty at the start of each.
 
-Tests that share something which takes long to start sit together in one test process: so it is started once, and the
-other processes run everything else meanwhile.
+`tests/spreading.py` keeps these tests in one test process, so that it is started once.
 """
 
 from __future__ import annotations
@@ -13,16 +12,6 @@ from plant import Plant
 from plant import plant as running_plant
 
 from rushes.local.seaweedfs import SeaweedFS
-
-SHARED = ("works", "sqlite_works", "running_house")  # fixtures; a test belongs to the group of the first that it uses
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        used = getattr(item, "fixturenames", ())
-        if name := next((name for name in SHARED if name in used), None):
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
