@@ -65,14 +65,8 @@ def test_the_demo_archives_and_saves_five_videos(tmp_path: Path, demo: Demo) -> 
     assert not list((tmp_path / "tmp").glob("rushes-demo-*"))
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        pytest.param("starting valkey", marks=pytest.mark.prove),
-        pytest.param("starting web", marks=pytest.mark.prove),
-        "making and archiving",
-    ],
-)
+@pytest.mark.prove  # test_up.py has the same for `rushes up`
+@pytest.mark.parametrize("moment", ["starting valkey", "starting web", "making and archiving"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, demo: Demo, moment: str) -> None:
     command = demo()
     command.until_said(moment)

@@ -110,6 +110,7 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert "error: beat was killed by SIGKILL" in again.said()
 
 
+@pytest.mark.prove
 def test_nothing_is_left_of_an_up_that_was_killed_and_the_next_one_goes_on(tmp_path: Path, up: Up) -> None:
     killed = up()
     killed.until_said("Rushes is up at")
