@@ -15,9 +15,9 @@ from sim_coverage import Coverage
 from sim_rules import RULES
 from sim_run import simulate
 
-SEEDS, CHUNKS = 1_000, 20
+SEEDS, CHUNKS = 1_000, 40
 EACH = SEEDS // CHUNKS
-SAMPLED = 2  # chunks
+SAMPLED = 4  # chunks
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,25 @@ def test_every_test_that_a_promise_rests_on_is_there() -> None:
     assert named <= there, sorted(named - there)
 
 
+def test_every_promise_keeps_a_test_in_the_sample() -> None:
+    """Of those beside its rules: one without the mark `prove`, so that `make test` runs it."""
+    sampled: set[str] = set()
+    for path in TESTS.rglob("test_*.py"):
+        text = path.read_text()
+        sampled |= (
+            set()
+            if re.search(r"^pytestmark\b[^\n]*prove|^    pytest\.mark\.prove,$", text, re.MULTILINE)
+            else {path.stem}
+        )
+        for marks, name in re.findall(r"((?:^@[^\n]+\n(?:^[ )][^\n]*\n)*)*)^def (test_\w+)", text, re.MULTILINE):
+            if "\n@pytest.mark.prove" not in f"\n{marks}" and path.stem in sampled:
+                sampled.add(name)
+    rows = re.findall(r"^\| (P\d+) \| [^|]* \| ([^|]*) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 15
+    lacking = [promise for promise, tests in rows if not set(re.findall(r"`(test_\w+)`", tests)) & sampled]
+    assert lacking == ["P15"]  # what reads the logs of every run
+
+
 def test_every_rule_that_a_promise_rests_on_is_one_of_the_simulators_and_each_is_named() -> None:
     rules = set(re.findall(r'^    "([a-z]+(?:-[a-z]+)*)": ', (SIMULATION / "sim_rules.py").read_text(), re.MULTILINE))
     assert len(rules) > 20
