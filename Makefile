@@ -18,7 +18,7 @@ $(BIN)/uv: | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
 
 $(VENV)/.ready: requirements-dev.txt pyproject.toml client/pyproject.toml | $(BIN)/python $(UV)
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.txt
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e . -e client
 	touch $@
 
@@ -34,7 +34,7 @@ lint: style ## the same, and known vulnerabilities
 	$(BIN)/python .ci/advisories.py
 
 quick: style ## while one works: style, types, import rules, unit tests
-	$(PYTEST) tests/unit -m "not slow"
+	$(PYTEST) tests/unit
 
 test: lint ## before a change is handed in: lint, and tests of every promise on a sample of rows and seeds
 	$(PYTEST)
