@@ -3,7 +3,11 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: setup test lint demo bench simulate soak docs site lock clean
+PYTEST := $(BIN)/pytest -n 2
+# Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup quick test prove lint style demo bench simulate soak docs site lock clean
 
 setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
 
@@ -18,17 +22,25 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml client/pyproject.toml | $(BI
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e . -e client
 	touch $@
 
-lint: setup ## style, types, import rules, known vulnerabilities, and no index host in the lock
+style: setup ## style, types, import rules, and no index host in the lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python .ci/advisories.py
 	@! grep -lE 'https?://' requirements*.txt
 	@! git ls-files | grep -E '(^|/)(uv\.lock|pylock.*\.toml)$$'
 
-test: lint ## every check: lint, types, import rules, all tests
-	$(BIN)/pytest -n 2
+lint: style ## the same, and known vulnerabilities
+	$(BIN)/python .ci/advisories.py
+
+quick: style ## while one works: style, types, import rules, unit tests
+	$(PYTEST) tests/unit
+
+test: lint ## before a change is handed in: lint, and tests of every promise on a sample of rows and seeds
+	$(PYTEST)
+
+prove: lint ## before a release: lint, and all tests on both databases, every fault, a thousand seeds
+	$(PYTEST) --prove
 
 demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
 	$(BIN)/rushes demo
@@ -44,7 +56,7 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/help.py
 
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
-	$(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)
+	PYTHONPATH=tests/plant $(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)
 
 simulate: setup ## the service under a seeded fate: SEEDS=100000 of them, or SEED=123 with its story
 	$(BIN)/python tests/simulation/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))

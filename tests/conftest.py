@@ -26,7 +26,7 @@ from rushes.local.valkey import Valkey
 from storage.bucket import Bucket, BucketConfig, connect
 
 S3_KEY = "rushes"
-pytest_plugins = ["leak_scan"]
+pytest_plugins = ["leak_scan", "plants", "proving", "spreading"]
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +99,10 @@ def _migrate(url: str) -> None:
     database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of each kind, without rows."""
-    if request.param == "sqlite":
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of this kind, without rows. `tests/proving.py` chooses the kinds."""
+    if database_kind == "sqlite":
         shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "rushes.db")
         yield f"sqlite:///{tmp_path}/rushes.db"
         return

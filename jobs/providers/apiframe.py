@@ -117,7 +117,8 @@ REFUSALS = {400: INVALID, 401: UNAUTHORIZED, 402: NO_CREDIT, 403: UNAUTHORIZED, 
 
 
 class Callback(CallbackSchema):
-    job_id = fields.String(data_key="jobId", required=True, validate=validate.Length(1, LONGEST_TASK_ID))
+    # Under Apiframe's own name, by which it is read afterwards.
+    jobId = fields.String(required=True, validate=validate.Length(1, LONGEST_TASK_ID))  # noqa: N815
 
 
 def auth_headers(api_key: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ from whole_machine import Command, launch, living, until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes the Linux way"),
-    pytest.mark.xdist_group("whole machine"),
     pytest.mark.timeout(300),
 ]
 
@@ -66,6 +65,7 @@ def test_the_demo_archives_and_saves_five_videos(tmp_path: Path, demo: Demo) -> 
     assert not list((tmp_path / "tmp").glob("rushes-demo-*"))
 
 
+@pytest.mark.prove  # test_up.py has the same for `rushes up`
 @pytest.mark.parametrize("moment", ["starting valkey", "starting web", "making and archiving"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, demo: Demo, moment: str) -> None:
     command = demo()

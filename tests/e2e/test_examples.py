@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from whole_machine import Command, environment, launch, until
+from whole_machine import Command, until
 
 from rushes.local.ports import free_ports
 from rushes_client import Client
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-BIN = Path(sys.executable).parent
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="`rushes up` runs its stores the Linux way"),
-    pytest.mark.xdist_group("whole machine"),
     pytest.mark.timeout(300),
 ]
 
@@ -51,35 +49,20 @@ class Reader:
         return hashlib.sha256((self.folder / path).read_bytes()).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    folder = tmp_path_factory.mktemp("reader")
+@pytest.fixture
+def reader(house: Any, tmp_path: Path) -> Iterator[Reader]:
     for example in EXAMPLES.iterdir():
         if example.is_file():
-            shutil.copy(example, folder)
-    (port,) = free_ports(1)
-    up = launch(folder, "up", "up", "--sandbox", "--speed", "30", "--port", str(port))
-    reader = Reader(folder, {}, [up])
-    try:
-        up.until_said("Rushes is up at")
-        kept = json.loads((folder / ".rushes" / "local.json").read_text())
-        valkey = kept["valkey"]
-        reader.env = environment(
-            PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            RUSHES_URL=f"http://127.0.0.1:{port}",
-            RUSHES_API_KEY=kept["api_key"]["key"],
-            RUSHES_REDIS_URL=f"redis://:{valkey['password']}@127.0.0.1:{valkey['port']}/0",
-            RUSHES_NOTICE_SECRETS=kept["notice_secrets"],
-        )
-        yield reader
-    finally:
-        for command in reversed(reader.started):
-            command.process.terminate()
-        for command in reversed(reader.started):
-            command.process.wait(60)
+            shutil.copy(example, tmp_path)
+    reader = Reader(tmp_path, house.environment())
+    yield reader
+    for command in reader.started:
+        command.process.terminate()
+    for command in reader.started:
+        command.process.wait(60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(reader: Reader) -> Iterator[Client]:
     with Client(reader.env["RUSHES_URL"], reader.env["RUSHES_API_KEY"]) as client:
         yield client

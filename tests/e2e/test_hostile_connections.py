@@ -9,26 +9,26 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from plant import Plant
 
 from jobs import callback_urls
 from jobs.settings import load
 from rushes.local.ports import free_ports
 from rushes.local.process import Process
+from rushes.local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
 CADDY = Path(sys.executable).parent / "caddy"
 HOSTILE = 200
 JOB = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
 DELAY_S = 1.0
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,14 @@ class Edge:
 
 
 @pytest.fixture
-def web(make_service: Callable[..., Any]) -> Edge:
+def web(plant: Plant) -> Edge:
     """The Procfile's web process, with the server's settings as they are shipped."""
-    service = make_service("web")
-    assert "granian" in service.commands["web"][0]
-    keys = load(service.env).callback_keys
-    path = urlsplit(callback_urls.mint(service.url, keys, "evolink", JOB, 1)).path
-    edge = Edge(service.url, path)
-    service.await_(lambda: answers(edge), lambda: "the web process does not answer")
-    return edge
+    keys = load(plant.environment_of("web")).callback_keys
+    return Edge(plant.url, urlsplit(callback_urls.mint(plant.url, keys, "evolink", JOB, 1)).path)
 
 
 @pytest.fixture
-def proxied(web: Edge, make_service: Callable[..., Any], servers: Any, tmp_path: Path) -> Iterator[Edge]:
+def proxied(web: Edge, servers: Supervisor, tmp_path: Path) -> Iterator[Edge]:
     """The shipped Caddyfile before it, on ports of its own and on loopback alone."""
     http, https, health = free_ports(3)
     text = (ROOT / "deploy" / "Caddyfile").read_text()

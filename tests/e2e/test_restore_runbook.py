@@ -21,8 +21,8 @@ SHELL_BLOCK = re.compile(r"^( *)```sh\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="`rushes up` runs its stores the Linux way"),
-    pytest.mark.xdist_group("whole machine"),
     pytest.mark.timeout(300),
+    pytest.mark.prove,
 ]
 
 

@@ -19,7 +19,6 @@ from rushes.local.ports import free_ports
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes the Linux way"),
-    pytest.mark.xdist_group("whole machine"),
     pytest.mark.timeout(300),
 ]
 
@@ -111,6 +110,7 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert "error: beat was killed by SIGKILL" in again.said()
 
 
+@pytest.mark.prove
 def test_nothing_is_left_of_an_up_that_was_killed_and_the_next_one_goes_on(tmp_path: Path, up: Up) -> None:
     killed = up()
     killed.until_said("Rushes is up at")
@@ -135,8 +135,8 @@ def test_nothing_is_left_of_an_up_that_was_killed_and_the_next_one_goes_on(tmp_p
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
-        ("starting valkey", signal.SIGINT),
-        ("bringing the database", signal.SIGHUP),
+        pytest.param("starting valkey", signal.SIGINT, marks=pytest.mark.prove),
+        pytest.param("bringing the database", signal.SIGHUP, marks=pytest.mark.prove),
         ("starting web", signal.SIGTERM),
     ],
 )

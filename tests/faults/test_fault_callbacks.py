@@ -9,6 +9,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 import sqlalchemy as sa
 from plant import Plant
@@ -52,6 +53,7 @@ def post(url: str, body: bytes) -> int:
     return requests.post(url, data=body, headers=headers, timeout=20).status_code
 
 
+@pytest.mark.prove
 def test_no_misfortune_of_callbacks_loses_a_job_or_moves_it_twice(plant: Plant) -> None:
     job_ids = []
     for fault, params in MENU.items():

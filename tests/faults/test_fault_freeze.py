@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from plant import Plant
 from wire_words import commit_of
 
@@ -11,6 +12,7 @@ from jobs.machine.states import State
 from jobs.steps.submission import SEND_WITHIN_S
 
 
+@pytest.mark.prove
 def test_a_worker_frozen_in_its_submit_past_the_lease_finds_the_job_taken_over_and_buys_nothing(plant: Plant) -> None:
     plant.stand_ins.fault("evolink", "late_answer", seconds=1)
     plant.stand_ins.fault("evolink", "delay_callback", seconds=15)
@@ -48,6 +50,7 @@ def test_a_transfer_frozen_in_its_copy_past_the_lease_loses_to_another_and_overw
     assert plant.bucket.head(case.job.archive_key) == stored
 
 
+@pytest.mark.prove
 def test_a_frozen_web_process_costs_callbacks_and_no_jobs(plant: Plant) -> None:
     plant.stand_ins.fault("aivideoapi", "delay_callback", seconds=0.5)
     job_id = plant.book.order("aivideoapi")

@@ -22,6 +22,7 @@ def pipeline() -> Iterator[Pipeline]:
     made.close()
 
 
+@pytest.mark.prove
 def test_a_worker_killed_before_anything_could_leave_has_the_order_sent_once_by_the_next(plant: Plant) -> None:
     trap = plant.to_database["worker"].trap(commit_of("UPDATE attempts SET sending_at"), after=False)
     job_id = plant.book.order("gravitex")
@@ -48,6 +49,7 @@ def test_a_worker_killed_once_bytes_may_have_left_has_nothing_sent_again(plant: 
     assert plant.book.sold(job_id) == []
 
 
+@pytest.mark.prove
 def test_a_worker_killed_while_the_gateway_answers_leaves_a_job_that_the_callback_claims(plant: Plant) -> None:
     plant.stand_ins.fault("evolink", "late_answer", seconds=30)
     plant.stand_ins.fault("evolink", "delay_callback", seconds=4)
@@ -63,6 +65,7 @@ def test_a_worker_killed_while_the_gateway_answers_leaves_a_job_that_the_callbac
     assert len(plant.book.sold(job_id)) == 1
 
 
+@pytest.mark.prove
 def test_a_worker_killed_in_a_query_leaves_it_to_the_next(plant: Plant) -> None:
     plant.stand_ins.fault("easyrouter", "slow_query", seconds=30)
     job_id = plant.book.order("easyrouter")
@@ -77,6 +80,7 @@ def test_a_worker_killed_in_a_query_leaves_it_to_the_next(plant: Plant) -> None:
     plant.book.await_archived(job_id)
 
 
+@pytest.mark.prove
 def test_a_transfer_killed_before_its_put_leaves_no_object_and_the_next_copies_again(plant: Plant) -> None:
     trap = plant.to_bucket["transfer"].trap(request_of("PUT", ".mp4"), after=False)
     job_id = plant.book.order("aivideoapi")

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from plant import ROLES, ROOT, Plant
 
 from jobs.machine.states import State
@@ -17,6 +18,7 @@ STANDARD_STREAMS = 3
 RUSHES = Path(sys.executable).parent / "rushes"
 
 
+@pytest.mark.prove
 def test_two_beats_and_sweeps_by_hand_do_nothing_twice(plant: Plant) -> None:
     plant.start("beat-2")
     plant.await_alive("beat-2")
@@ -30,15 +32,19 @@ def test_two_beats_and_sweeps_by_hand_do_nothing_twice(plant: Plant) -> None:
         assert [history.count(event) for event in ("claim", "accept", "finish", "store")] == [1, 1, 1, 1]
 
 
+@pytest.mark.prove
 def test_a_beat_that_dies_is_missed_by_nobody_and_comes_back(plant: Plant) -> None:
     plant.kill("beat")
     plant.stand_ins.fault("evolink", "lose_callback")
-    plant.book.await_archived(plant.book.order("evolink"), plant.book.order("gravitex"))
+    told, _ = plant.book.await_archived(plant.book.order("evolink"), plant.book.order("gravitex"))
+    assert told.current is not None
+    assert told.current.news_by == "poll"  # by the sweep process itself
     plant.start("beat")
     plant.await_alive("beat")
     plant.book.await_archived(plant.book.order("easyrouter"))
 
 
+@pytest.mark.prove
 def test_a_rolling_restart_under_load_loses_nothing_and_buys_nothing_twice(plant: Plant) -> None:
     orders = [plant.book.write(list(PROVIDERS)[n % len(PROVIDERS)]) for n in range(50)]
     restarted = threading.Event()

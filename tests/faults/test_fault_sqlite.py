@@ -14,12 +14,10 @@ import pytest
 import requests
 import sqlalchemy as sa
 from plant import Plant, family
-from plant import plant as running_plant
 
 from jobs.machine.states import State
 from jobs.store import migrate, tables
 from jobs.store.database import Database
-from rushes.local.seaweedfs import SeaweedFS
 
 WRITERS, EACH = 4, 150
 TINY_FILE = 4096
@@ -28,8 +26,8 @@ TINY_FILE = 4096
 WRITER = """
 import sys
 import sqlalchemy as sa
-from jobs.database import Database
-from jobs.models import unknown_words as words
+from jobs.store.database import Database
+from jobs.store.tables import unknown_words as words
 
 database = Database(sys.argv[1], threads=1)
 for _ in range(int(sys.argv[2])):
@@ -42,8 +40,8 @@ for _ in range(int(sys.argv[2])):
 SLEEPER = """
 import sys, time
 import sqlalchemy as sa
-from jobs.database import Database
-from jobs.models import unknown_words as words
+from jobs.store.database import Database
+from jobs.store.tables import unknown_words as words
 
 with Database(sys.argv[1], threads=1).write() as db:
     db.execute(sa.update(words).values(times=1_000_000))
@@ -116,27 +114,27 @@ def test_what_a_killed_writer_said_was_committed_is_there(database: Database) ->
     assert is_whole(database)
 
 
-def test_a_full_disk_is_an_honest_503_and_everything_goes_on_when_there_is_room(
-    seaweedfs: SeaweedFS, tmp_path: Path
-) -> None:
-    with running_plant(tmp_path, seaweedfs, sqlite=True, roles=("web", "worker", "transfer", "sweep")) as plant:
-        plant.stand_ins.fault("evolink", "delay_callback", seconds=1)
-        early = [plant.book.order("evolink") for _ in range(3)]
-        plant.book.await_state(early[-1], State.GENERATING)
-        limit(plant, TINY_FILE)  # as by `ulimit -f`; whoever is told so by a signal ignores it
+@pytest.mark.prove
+def test_a_full_disk_is_an_honest_503_and_everything_goes_on_when_there_is_room(sqlite_plant: Plant) -> None:
+    plant = sqlite_plant
+    plant.stand_ins.fault("evolink", "delay_callback", seconds=1)
+    early = [plant.book.order("evolink") for _ in range(3)]
+    plant.book.await_state(early[-1], State.GENERATING)
+    limit(plant, TINY_FILE)  # as by `ulimit -f`; whoever is told so by a signal ignores it
+    try:
         late = plant.book.write("evolink")
         plant.book.send(late)
         assert late.answers == [503]
         assert requests.get(f"{plant.url}/livez", timeout=5).ok
+    finally:
         limit(plant, resource.RLIM_INFINITY)
-        plant.book.insist(late)
-        plant.book.await_archived()
-        assert is_whole(plant.database)
-        plant.settle()
+    plant.book.insist(late)
+    plant.book.await_archived()
+    assert is_whole(plant.database)
 
 
 def limit(plant: Plant, file_bytes: int) -> None:
-    """No file of our processes may grow beyond this."""
-    for role in plant.roles:
+    """No file of the processes that run steps may grow beyond this."""
+    for role in ("web", "worker", "transfer", "sweep"):
         for pid in family(plant.supervisor.pids[role]):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))

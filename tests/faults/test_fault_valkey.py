@@ -26,6 +26,7 @@ def prompt_orders(plant: Plant, count: int) -> list[str]:
     return job_ids
 
 
+@pytest.mark.prove
 def test_valkey_killed_and_started_again_delays_jobs_and_loses_none(plant: Plant) -> None:
     plant.kill("valkey", "worker")
     job_ids = prompt_orders(plant, 10)
@@ -48,6 +49,7 @@ def test_a_frozen_valkey_delays_neither_orders_nor_callbacks(plant: Plant) -> No
     plant.book.await_archived()
 
 
+@pytest.mark.prove
 def test_a_copy_under_way_ends_while_valkey_is_frozen(plant: Plant) -> None:
     plant.stand_ins.set(film="real")
     plant.stand_ins.fault("evolink", "serve", what="slow", bytes_per_s=100_000)
@@ -74,6 +76,7 @@ def is_told(line: str) -> bool:
     return line.startswith("worker:") and "maxmemory" in line
 
 
+@pytest.mark.prove
 def test_a_full_valkey_ends_no_worker_and_loses_no_job(plant: Plant) -> None:
     heard = len(plant.lines)
     plant.freeze("worker")
@@ -92,12 +95,14 @@ def test_a_full_valkey_ends_no_worker_and_loses_no_job(plant: Plant) -> None:
     plant.supervisor.check()  # raises for a process that has ended by itself
 
 
+@pytest.mark.prove
 def test_a_worker_whose_connections_are_half_open_comes_back(plant: Plant) -> None:
     assert plant.to_valkey["worker"].abandon() > 0
     job_ids = prompt_orders(plant, 3)
     plant.book.await_archived(*job_ids)
 
 
+@pytest.mark.prove
 def test_a_doorbell_whose_answer_was_lost_is_rung_once_or_twice_and_buys_once(plant: Plant) -> None:
     trap = plant.to_valkey["web"].trap(command_of("LPUSH", "rushes.submit"), after=True, then="cut", times=3)
     job_ids = prompt_orders(plant, 3)
@@ -119,6 +124,7 @@ def test_a_doorbell_that_died_with_its_worker_is_rung_again(plant: Plant) -> Non
     plant.book.await_archived(job_id)
 
 
+@pytest.mark.prove
 def test_a_budget_whose_answer_was_lost_drops_no_callback(plant: Plant) -> None:
     trap = plant.to_valkey["worker"].trap(command_of("EVALSHA", "query"), after=True, then="cut", times=4)
     for _ in range(20):  # after a trouble, of an earlier test for example, the worker leaves Valkey alone for seconds

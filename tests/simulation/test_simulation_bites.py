@@ -7,10 +7,17 @@ from sim_mutants import PROTECTIONS, without
 from sim_run import simulate
 
 MOST_SEEDS = 250
+# What it takes a hundred seeds to miss. The model finds the second one's lack as well.
+RARELY_MISSED = {
+    "an adopted task is no older than its order",
+    "a due submit whose byte may have left is unconfirmed",
+}
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("protection", PROTECTIONS)
+@pytest.mark.parametrize(
+    "protection", [pytest.param(p, marks=pytest.mark.prove if p in RARELY_MISSED else ()) for p in PROTECTIONS]
+)
 def test_a_rule_breaks_without_the_protection_that(protection: str) -> None:
     with without(protection) as faults:
         for seed in range(MOST_SEEDS):

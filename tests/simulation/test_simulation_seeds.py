@@ -1,4 +1,7 @@
-"""A thousand seeds: up to five jobs each under every fault there is; and what they exercise."""
+"""A thousand seeds: up to five jobs each under every fault there is; and what they exercise.
+
+`make test` takes the first of them; whether all that there is was exercised is judged where all have run.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from sim_coverage import Coverage
 from sim_rules import RULES
 from sim_run import simulate
 
-SEEDS, CHUNKS = 1_000, 20
+SEEDS, CHUNKS = 1_000, 40
 EACH = SEEDS // CHUNKS
+SAMPLED = 4  # chunks
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk", [pytest.param(n, marks=() if n < SAMPLED else pytest.mark.prove) for n in range(CHUNKS)]
+)
 def test_no_rule_breaks_under_any_fault(chunk: int, shared: Path) -> None:
     coverage, began = Coverage(), time.process_time()
     for seed in range(chunk * EACH, (chunk + 1) * EACH):

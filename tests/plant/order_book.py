@@ -199,6 +199,7 @@ class OrderBook:
     def forget(self) -> None:
         """A new test begins."""
         self.orders.clear()
+        self.strangers.clear()
 
     def _wrongs_of(self, case: Case, tasks: list[dict[str, Any]], objects: Mapping[str, int]) -> list[str]:
         job, wrongs = case.job, []

@@ -37,6 +37,11 @@ class StandIns:
         self._session.delete(f"{self.url}/control/faults", timeout=10).raise_for_status()
         self.set(film="small", generation_s=GENERATION_S, callbacks=True, link_life_s=3600, task_life_s=3600)
 
+    def empty(self) -> None:
+        """The same, and nothing was ever sold."""
+        self._session.post(f"{self.url}/control/reset", timeout=10).raise_for_status()
+        self.reset()
+
     def set(self, **settings: Any) -> None:
         self._session.post(f"{self.url}/control/settings", json=settings, timeout=10).raise_for_status()
 

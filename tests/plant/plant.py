@@ -1,4 +1,7 @@
-"""Real processes of the service, each reaching the database, Valkey and the bucket through a proxy of its own."""
+"""Real processes of the service, each reaching the database, Valkey and the bucket through a proxy of its own.
+
+One plant serves all tests of a test process that ask for it: it takes longer to start than most of them take.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 
 import requests
 import sqlalchemy as sa
+from emptying import at_rest, empty_bucket, empty_database, empty_valkey
 from order_book import OrderBook
 from stand_ins import StandIns
 from tcp_proxy import Proxy
@@ -95,12 +99,18 @@ class Plant:
         self._port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self._port}"
         self._env = self._environment(folder, bucket)
+        self._told_otherwise: set[str] = set()  # processes that run under settings of their own
         self.book = OrderBook(self)
 
-    def start(self, name: str) -> None:
-        """Start a role's process, "worker", or a second one of it, "worker-2"; does not wait for it."""
+    def start(self, name: str, **settings: float) -> None:
+        """Start a role's process, "worker", or a second one of it, "worker-2"; does not wait for it.
+
+        `settings` are for this process alone, and until the test's end.
+        """
         role = name.removesuffix("-2")
-        env = self.environment_of(name)
+        env = self.environment_of(name) | {f"RUSHES_{key}": str(value) for key, value in settings.items()}
+        if settings:
+            self._told_otherwise.add(name)
         command = procfile.parse((ROOT / "Procfile").read_text(), env)[role]
         if "-n" in command:
             command[command.index("-n") + 1] = f"{role}@{name}"
@@ -168,8 +178,9 @@ class Plant:
         """The same, without waiting for others than the web process."""
         self.heal_wires()
         for name in list(self.supervisor.pids):
-            if name.endswith("-2"):
+            if name.endswith("-2") or name in self._told_otherwise:
                 self.supervisor.kill(name)
+        self._told_otherwise.clear()
         if "valkey" not in self.supervisor.pids:
             self.supervisor.start(self.valkey.process())
         if self.postgres and "postgres" not in self.supervisor.pids:
@@ -185,6 +196,15 @@ class Plant:
         self.supervisor.start(self.postgres.process())
         self.database.engine.dispose()  # our own connections died with it
 
+    def empty(self) -> None:
+        """No job, no message, no object and no task is left of what went before. Call it on a plant that is whole."""
+        self.stand_ins.empty()
+        self.await_(lambda: at_rest(self.database), "the end of every step")
+        empty_database(self.database)
+        empty_valkey(self.valkey)
+        empty_bucket(self.bucket)
+        self.book.forget()
+
     def settle(self) -> None:
         """Wait for the end of all that was ordered, and hold everybody to it."""
         self.book.await_ended()
@@ -195,10 +215,9 @@ class Plant:
         """Everything passes, nobody is frozen, no gateway's fault waits; who was killed stays so."""
         for proxy in self._proxies():
             proxy.heal()
-        for pid in self.supervisor.pids.values():
-            for member in family(pid):
-                with suppress(ProcessLookupError):
-                    os.kill(member, signal.SIGCONT)
+        for member in family(*self.supervisor.pids.values()):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGCONT)
         self.stand_ins.reset()
 
     def close(self) -> None:
@@ -301,13 +320,13 @@ def plant(
         yield made
 
 
-def family(pid: int) -> list[int]:
-    """A process and all its descendants; PostgreSQL's backends lead sessions of their own."""
+def family(*pids: int) -> list[int]:
+    """Processes and all their descendants; PostgreSQL's backends lead sessions of their own."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    found = [pid]
+    found = list(pids)
     for each in found:
         found += [child for child, parent in parents.items() if parent == each]
     return found
