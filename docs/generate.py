@@ -172,7 +172,7 @@ def fixed_numbers() -> str:
         ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
         ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
-        ["a key rests at one time for at most", _s(key_pauses.LONGEST_S)],
+        ["a key cools down for at most", _s(key_pauses.LONGEST_S)],
         ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
