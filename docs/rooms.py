@@ -22,7 +22,7 @@ Arrows = dict[str, set[str]]
 def drawing() -> str:
     """A Mermaid block with those arrows that do not follow from others. Raises ValueError for a ring of rooms."""
     arrows = _arrows()
-    drawn = sorted((a, b) for a in arrows for b in _needed(a, arrows))
+    drawn = sorted((a, b) for a in arrows for b in needed(a, arrows))
     said = "; ".join(f"{a} imports {' and '.join(b for source, b in drawn if source == a)}" for a in _ordered(arrows))
     lines = ["```mermaid", "flowchart TB", "    accTitle: The rooms and what they import", f"    accDescr: {said}"]
     for hall in HALLS:
@@ -41,6 +41,25 @@ def faces() -> str:
     """Every package, and what its face says."""
     rows = [[code(f"{package.replace('.', '/')}/"), *_face(package)] for package in _packages()]
     return table(["room", "what belongs here", "what does not"], rows)
+
+
+def needed(box: str, arrows: Arrows) -> set[str]:
+    """What a box imports that nothing else that it imports leads to."""
+    targets = arrows.get(box, set())
+    beyond = {further for target in targets for further in reached(target, arrows)}
+    if box in beyond:
+        raise ValueError(f"{box} imports what imports {box}: rooms have one direction")
+    return targets - beyond
+
+
+def reached(box: str, arrows: Arrows) -> set[str]:
+    reached: set[str] = set()
+    waiting = [box]
+    while waiting:
+        found = arrows.get(waiting.pop(), set()) - reached
+        reached |= found
+        waiting += found
+    return reached
 
 
 def _packages() -> list[str]:
@@ -70,25 +89,6 @@ def _box(module: str, boxes: Iterable[str]) -> str | None:
     if module in LOOSE:
         return None
     return max((box for box in boxes if f"{module}.".startswith(f"{box}.")), key=len, default=None)
-
-
-def _needed(box: str, arrows: Arrows) -> set[str]:
-    """What a box imports that nothing else that it imports leads to."""
-    targets = arrows.get(box, set())
-    beyond = {further for target in targets for further in _reached(target, arrows)}
-    if box in beyond:
-        raise ValueError(f"{box} imports what imports {box}: rooms have one direction")
-    return targets - beyond
-
-
-def _reached(box: str, arrows: Arrows) -> set[str]:
-    reached: set[str] = set()
-    waiting = [box]
-    while waiting:
-        found = arrows.get(waiting.pop(), set()) - reached
-        reached |= found
-        waiting += found
-    return reached
 
 
 def _ordered(arrows: Arrows) -> list[str]:
