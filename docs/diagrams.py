@@ -18,14 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 CONFIG = {
     "fontFamily": "inherit",
     "themeCSS": (Path(__file__).parent / "diagrams.css").read_text(encoding="utf-8"),
-    "sequence": {
-        "width": 95,
-        "height": 36,
-        "actorMargin": 24,
-        "wrap": True,
-        "mirrorActors": False,
-        "messageMargin": 26,
-    },
+    "sequence": {"width": 95, "height": 36, "actorMargin": 24, "messageMargin": 26, "mirrorActors": False},
     "flowchart": {"nodeSpacing": 20, "rankSpacing": 35, "subGraphTitleMargin": {"top": 4, "bottom": 8}},  # states, too
 }
 DRAWN_AS = "my-svg"  # the id that every drawing gets; a page may have several

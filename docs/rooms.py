@@ -53,13 +53,14 @@ def needed(box: str, arrows: Arrows) -> set[str]:
 
 
 def reached(box: str, arrows: Arrows) -> set[str]:
-    reached: set[str] = set()
+    """All that an arrow of a box leads to, and what those of these lead to."""
+    found: set[str] = set()
     waiting = [box]
     while waiting:
-        found = arrows.get(waiting.pop(), set()) - reached
-        reached |= found
-        waiting += found
-    return reached
+        further = arrows.get(waiting.pop(), set()) - found
+        found |= further
+        waiting += further
+    return found
 
 
 def _packages() -> list[str]:
