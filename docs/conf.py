@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
-from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for `diagrams`
 UPWARDS = re.compile(r"(?<=\]\()((?:\.\./)+[\w./-]+\.md)(#[\w-]*)?(?=\))")
 
 project = "Rushes"
 release = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "diagrams"]
 nitpicky = True
 highlight_language = "text"
 smartquotes = False  # a dash pair is an option of a command
 
+myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 4  # the addresses that GitHub gives to headings, and that links between pages use
 
 html_theme = "furo"
@@ -29,7 +31,6 @@ html_show_copyright = False
 
 
 def setup(app: Sphinx) -> None:
-    app.add_lexer("mermaid", TextLexer)  # drawn on GitHub; drawing it here would take a script of 3 MB
     app.connect("source-read", _lead_outside)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import api_reference
 import cli_reference
+import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
@@ -171,7 +172,7 @@ def fixed_numbers() -> str:
         ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
         ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
-        ["a key rests at one time for at most", _s(cooldowns.LONGEST_S)],
+        ["a key cools down for at most", _s(cooldowns.LONGEST_S)],
         ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
@@ -212,7 +213,9 @@ def events() -> str:
 
 
 def state_diagram() -> str:
-    return f"```mermaid\n{states.mermaid()}\n```"
+    kind, _, moves = states.mermaid().replace(", ", "<br>").partition("\n")  # one event a line keeps it narrow
+    told = "    accTitle: The states of a job\n    accDescr: Every move from state to state, with its events"
+    return f"```mermaid\n{kind}\n{told}\n{moves}\n```"
 
 
 @cache
@@ -243,7 +246,12 @@ def of_api(write: Callable[[Mapping[str, Any]], str]) -> Callable[[], str]:
 FILES: dict[str, Callable[[], str]] = {"docs/openapi.json": openapi}
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"gateways": gateways},
-    "docs/architecture.md": {"states": state_diagram, "fixed-numbers": fixed_numbers},
+    "docs/architecture.md": {
+        "drawing": rooms.drawing,
+        "rooms": rooms.faces,
+        "states": state_diagram,
+        "fixed-numbers": fixed_numbers,
+    },
     "docs/audit.md": {"findings": partial(meanings, error_codes.FINDINGS, "what to do")},
     "docs/errors.md": {
         "errors": partial(meanings, error_codes.ERRORS, "does trying again help?"),

@@ -1,4 +1,7 @@
-"""The five gateways, by name."""
+"""The five gateways, by name: one module of tables and pure functions each, and how they read a request.
+
+Not here: what all of them do with one (`sandbox/reception.py`).
+"""
 
 from sandbox.gateway import Gateway
 from sandbox.gateways.aivideoapi import AIVIDEOAPI

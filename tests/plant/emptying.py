@@ -18,7 +18,8 @@ BINDINGS = b"_kombu.binding."  # where a process has said once which queue is wh
 def at_rest(database: Database) -> bool:
     """Whether nobody has a lease of a job or a notice: a step that finds its row gone would say so in a log."""
     with database.read() as db:
-        leased = [sa.select(table.c.id).where(table.c.lease_holder.is_not(None)) for table in (tables.jobs, tables.notices)]
+        owned = (tables.jobs, tables.notices)
+        leased = [sa.select(table.c.id).where(table.c.lease_holder.is_not(None)) for table in owned]
         return not any(db.execute(rows.limit(1)).first() for rows in leased)
 
 

@@ -36,6 +36,10 @@ FENCE = re.compile(r"^```([\w{}]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+OUR_PATH = re.compile(
+    r"`((?:jobs|rushes|webhooks|storage|sandbox|client|tests|docs|examples|deploy|benchmarks)/[\w./-]*)`"
+)
+OUR_TEST = re.compile(r"`((?:unit|integration|e2e|faults|model|simulation)/[\w./-]*)`")
 VARIABLE = re.compile(r"\bRUSHES_[A-Z0-9_]+[A-Z0-9]\b")
 
 
@@ -136,6 +140,14 @@ def test_every_relative_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) 
         assert file.exists(), f"{target} leads nowhere"
         assert file.is_relative_to(ROOT), f"{target} leads out of the repository"
         assert not anchor or anchor in anchors(file), f"{target}: no such heading"
+
+
+@EVERY
+def test_every_file_and_folder_of_ours_that_a_page_names_exists(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    named = {path for path in OUR_PATH.findall(text) if "NAME" not in path}
+    named |= {f"tests/{path}" for path in OUR_TEST.findall(text)}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 @EVERY
