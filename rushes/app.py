@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from jobs.broker import ringing_app
+from jobs.buckets import bucket, bucket_for_links
 from jobs.errors import BadSettings
 from jobs.intake.key_uses import KeyUses
 from jobs.logs import configure, hide
@@ -14,7 +15,6 @@ from jobs.settings import Settings, load
 from jobs.store import migrate
 from jobs.store.core import Core
 from jobs.store.database import Database
-from jobs.worker.bootstrap import bucket, bucket_for_links
 from rushes import health, metrics
 from rushes.api import attention, callbacks, costs, docs, notices
 from rushes.api import jobs as jobs_api

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from ulid import ULID
 
-from jobs.errors import BadRequest, IdempotencyKeyReused
+from jobs.errors import BadRequest
 from jobs.intake import api_keys
 from jobs.machine import routing, schedule
 from jobs.machine.routing import Candidate, Decision, Obstacle
@@ -25,14 +23,12 @@ from jobs.request import input_links
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import Settings
-from jobs.store import availability, cases
+from jobs.store import availability, cases, idempotency_keys
 from jobs.store.core import Core
-from jobs.store.tables import events, idempotency_keys
 from storage.errors import LinkForbidden
 from storage.keys import video_key
 from storage.outbound.guard import check_url
 
-_NEW_EVENT, _NEW_KEY = sa.insert(events), sa.insert(idempotency_keys)  # built once, so not analysed at every request
 IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -117,7 +113,7 @@ def create(body: Any, core: Core, *, api_key_id: str, idempotency_key: str | Non
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     if idempotency_key is not None:  # what was taken in stays taken in, even if its gateways have gone since
         with core.database.read() as db:
-            earlier = _earlier(db, api_key_id, idempotency_key, digest)
+            earlier = idempotency_keys.job_of(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
     request = check(body, core)
@@ -132,7 +128,7 @@ def _keep(
 ) -> tuple[Case, bool]:
     with core.database.write() as db:
         if idempotency_key is not None:
-            earlier = _earlier(db, api_key_id, idempotency_key, digest)
+            earlier = idempotency_keys.job_of(db, api_key_id, idempotency_key, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
         now = core.database.clock(db)
@@ -140,22 +136,10 @@ def _keep(
         if "notify_url" not in body and core.settings.notice_secrets:  # null says that nobody is to be told
             row["notify_url"] = api_keys.notify_url(db, api_key_id)
         case = cases.add_job(db, row)
-        created = {"job_id": case.job.id, "at": now, "event": "created", "attempt": 0, "to_state": State.QUEUED}
-        db.execute(_NEW_EVENT, {**created, "detail": {"api_key": api_key_id}})
         if idempotency_key is not None:
-            key = {"api_key_id": api_key_id, "key": idempotency_key, "digest": digest}
-            db.execute(_NEW_KEY, {**key, "job_id": case.job.id, "created_at": now})
-        return case, False
-
-
-def _earlier(db: Connection, api_key_id: str, key: str, digest: str) -> str | None:
-    same = sa.and_(idempotency_keys.c.api_key_id == api_key_id, idempotency_keys.c.key == key)
-    row = db.execute(sa.select(idempotency_keys).where(same)).one_or_none()
-    if row is None:
-        return None
-    if row.digest != digest:
-        raise IdempotencyKeyReused("This Idempotency-Key came with another body before; use a new key for a new job.")
-    return str(row.job_id)
+            idempotency_keys.keep(db, api_key_id, idempotency_key, digest, case.job.id, now=now)
+    core.ring_for(case)
+    return case, False
 
 
 def _start_by(request: JobRequest, settings: Settings, inputs_until: datetime | None, now: datetime) -> datetime:

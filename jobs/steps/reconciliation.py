@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-import sqlalchemy as sa
 import structlog
 
 from jobs.machine.outcome import Cooldown, Facts
@@ -20,10 +19,9 @@ from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.resources import Resources
 from jobs.steps.step import conclude, due_case, under_lease
-from jobs.store import cooldowns, leases
+from jobs.store import callbacks, cooldowns, leases
 from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
-from jobs.store.tables import inbox
 from storage.errors import LinkUnavailable
 
 BUDGET_PAUSE_S = 1
@@ -159,12 +157,9 @@ def _judge_signatures(lease: Lease, resources: Resources) -> None:
         account = resources.settings.account_of(attempt.provider, attempt.account)
         if verify is None or account is None:
             continue
-        unjudged = sa.and_(
-            inbox.c.job_id == attempt.job_id, inbox.c.attempt == attempt.number, inbox.c.signature.is_(None)
-        )
         with resources.database.read() as db:
-            callbacks = db.execute(sa.select(inbox.c.id, inbox.c.body, inbox.c.headers).where(unjudged)).all()
-        for callback in callbacks:
-            verdict = "good" if verify(account.api_key, callback.body, callback.headers) else "bad"
+            kept = callbacks.unjudged(db, attempt.job_id, attempt.number)
+        for callback in kept:
+            is_genuine = verify(account.api_key, callback.body, callback.headers)
             with resources.database.write() as db:
-                db.execute(sa.update(inbox).where(inbox.c.id == callback.id).values(signature=verdict))
+                callbacks.judge(db, callback.id, is_genuine=is_genuine)

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import AttemptOutcome, Case, Origin, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Job, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
 from jobs.store import attempt_rows, spending
 from jobs.store.spending import FREE
-from jobs.store.tables import jobs
 from storage.bucket import StoredVideo
 
 REBUILT = "rebuilt"  # in place of the API key that ordered, which no sidecar names
@@ -70,7 +69,7 @@ def _job(
 ) -> dict[str, Any]:
     made = {order["number"]: order for order in orders}[number]
     created_at = datetime.fromisoformat(said["created_at"])
-    row: dict[str, Any] = {column.name: None for column in jobs.columns if column.nullable}
+    row: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     return row | {
         "id": said["id"],
         "state": State.ARCHIVED,

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection, Row, RowMapping
 
 from jobs.errors import NothingOpen, UnknownCallback, UnknownJob
 from jobs.machine.states import ENDED, State
@@ -115,6 +116,18 @@ def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
     if not bring_news(db, row["job_id"], now=now):
         raise NothingOpen(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
     return state
+
+
+def unjudged(db: Connection, job_id: str, attempt: int) -> Sequence[Row[Any, Any, Any]]:
+    """An attempt's callbacks (id, body, headers) of which nobody has said yet whether they are genuine."""
+    wanted = sa.and_(inbox.c.job_id == job_id, inbox.c.attempt == attempt, inbox.c.signature.is_(None))
+    return db.execute(sa.select(inbox.c.id, inbox.c.body, inbox.c.headers).where(wanted)).all()
+
+
+def judge(db: Connection, number: int, *, is_genuine: bool) -> None:
+    """Keep with a callback whether its signature is the gateway's."""
+    verdict = "good" if is_genuine else "bad"
+    db.execute(sa.update(inbox).where(inbox.c.id == number).values(signature=verdict))
 
 
 def _number(number: int) -> sa.BindParameter[int]:

@@ -13,10 +13,10 @@ from jobs.errors import UnknownJob
 from jobs.machine.rows import Attempt, Case, Job, KeptCallback
 from jobs.machine.states import State
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, inbox, jobs
+from jobs.store.tables import attempts, events, inbox, jobs
 
 # Reading a case is what every step does most; a statement that is built once is not analysed again each time.
-_NEW_JOB = sa.insert(jobs)
+_NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
 _ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
@@ -56,9 +56,11 @@ def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
 
 
 def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
-    """A new job, of which nothing else is known yet. Columns that are left out are NULL."""
+    """A new job, with the first line of its history. Columns that are left out are NULL."""
     row = {**dict.fromkeys(Job.__dataclass_fields__), **values}
     db.execute(_NEW_JOB, row)
+    created = {"job_id": row["id"], "at": row["created_at"], "event": "created", "attempt": 0, "to_state": row["state"]}
+    db.execute(_NEW_EVENT, {**created, "detail": {"api_key": row["api_key_id"]}})
     return Case(Job(**row), {}, ())
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
+from jobs.buckets import bucket, bucket_for_links
 from jobs.settings import Settings
-from jobs.worker.bootstrap import bucket, bucket_for_links
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 from storage.bucket import Bucket, connect
 from storage.errors import BucketUnavailable, ObjectExists

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.worker.bootstrap import bucket
+from jobs.buckets import bucket
 from rushes.cli.service import downloads
 from rushes.cli.service.api import ENDED, Api, direct_session
 from rushes.cli.terminal.failures import Failure
