@@ -19,7 +19,7 @@ from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import api_keys
 from jobs.machine import routing, schedule
 from jobs.machine.decisions import Rules
-from jobs.machine.routing import Candidate, Decision, Obstacle
+from jobs.machine.routing import Candidate, Choice, Obstacle
 from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.providers.base import Provider
@@ -80,7 +80,7 @@ def check_notify_url(url: str, settings: Settings) -> None:
 class Quote:
     """What would become of a request now."""
 
-    decision: Decision
+    choice: Choice
     position: int | None  # its place among the queued jobs (`jobs/reports/queue_position.py`)
     start_by: datetime
 
@@ -98,9 +98,9 @@ def quote(body: Any, intake: Intake) -> Quote:
             usd = candidate.estimate.usd if candidate.estimate else None
             return availability.obstacle(db, account, usd, intake.settings, now=now)
 
-        decision = routing.decide(found, routing.route(found), hindered)
+        choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, intake.settings, inputs_until, now)
-        return Quote(decision, queue_position.next_position(db), start_by)
+        return Quote(choice, queue_position.next_position(db), start_by)
 
 
 def candidates(request: JobRequest, intake: Intake) -> list[Candidate]:

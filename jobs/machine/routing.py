@@ -43,7 +43,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Choice:
     """The gateway that an order goes to, and what was held against the others. `chosen` None: the job waits."""
 
     chosen: Candidate | None
@@ -111,18 +111,18 @@ def left(case: Case, providers: Mapping[str, Provider], settings: Settings) -> l
         return []
 
 
-def decide(
+def choose(
     found: Collection[Candidate], names: Collection[str], obstacle: Callable[[Candidate], Obstacle | None]
-) -> Decision:
+) -> Choice:
     """The first of `names` that nothing hinders. `obstacle` is asked for one after the other until then."""
     by_name = {candidate.name: candidate for candidate in found}
     obstacles: dict[str, Obstacle] = {}
     for name in names:
         hindered = obstacle(by_name[name])
         if hindered is None:
-            return Decision(by_name[name], obstacles, tuple(found))
+            return Choice(by_name[name], obstacles, tuple(found))
         obstacles[name] = hindered
-    return Decision(None, obstacles, tuple(found))
+    return Choice(None, obstacles, tuple(found))
 
 
 def _candidate(request: JobRequest, provider: Provider, daily_usd: float | None) -> Candidate:
@@ -160,8 +160,8 @@ def _reasons(found: Collection[Candidate]) -> dict[str, list[str]]:
     return reasons
 
 
-def _considered(candidate: Candidate, decision: Decision) -> dict[str, Any]:
-    hindered = decision.obstacles.get(candidate.name)
+def _considered(candidate: Candidate, choice: Choice) -> dict[str, Any]:
+    hindered = choice.obstacles.get(candidate.name)
     price = candidate.estimate
     told: dict[str, Any] = {"provider": candidate.name}
     if price:

@@ -9,7 +9,7 @@ from typing import Any
 from jobs import callback_urls
 from jobs.errors import BadRequest
 from jobs.machine import routing
-from jobs.machine.routing import Candidate, Decision, Obstacle
+from jobs.machine.routing import Candidate, Choice, Obstacle
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
@@ -31,7 +31,7 @@ class Plan:
     provider: Provider
     account: Account
     request: Request
-    decision: Decision
+    choice: Choice
     estimate: Estimate
     with_callback: bool
 
@@ -55,10 +55,10 @@ def plan(case: Case, parts: Parts) -> Plan | Wait:
     if not names:
         gone = Obstacle("no_gateway", "no gateway of its route is configured", parts.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")
-    decision = routing.decide(found, names, lambda candidate: _obstacle(candidate, parts))
-    chosen = decision.chosen
+    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, parts))
+    chosen = choice.chosen
     if chosen is None or chosen.estimate is None:
-        first = min(decision.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
+        first = min(choice.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
         return Wait(replace(first, wait_s=parts.jitter(first.wait_s)))
     provider, number = parts.providers[chosen.name], next_number(case)
     url = _callback_url(provider, case.job.id, number, parts)
@@ -68,7 +68,7 @@ def plan(case: Case, parts: Parts) -> Plan | Wait:
         provider,
         parts.settings.accounts[chosen.name],
         provider.submit_request(request.generation, url),
-        decision,
+        choice,
         chosen.estimate,
         url is not None,
     )

@@ -115,7 +115,7 @@ def _claim(order: Plan, parts: Parts) -> Held | None:
     """
     job, holder = order.case.job, parts.holder()
     move = Move(Event.CLAIM, order.number, {"provider": order.provider.name})
-    routed = Note("routed", order.number, order.decision.as_json())
+    routed = Note("routed", order.number, order.choice.as_json())
     try:
         with parts.database.write() as db:
             now = parts.database.clock(db)
