@@ -31,8 +31,9 @@ from jobs.providers.capabilities import Ability, MediaSet, Misfit, Voices, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
+from jobs.request.fields import LONGEST_PROMPT
 from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Mode
-from jobs.request.schema import LONGEST_PROMPT, MANY, MEDIA
+from jobs.request.schema import MANY, MEDIA
 from sandbox.tasks import Order
 
 ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for mode, ability in p.abilities.items()]
