@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from jobs.providers.base import Provider
-from jobs.providers.capabilities import Ability, Text
+from jobs.providers.capabilities import Ability, Length, Text
 from jobs.providers.client import Account
 from jobs.providers.prices import estimate
+from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
 from jobs.request.generation import Generation, Mode
 from jobs.settings import Settings
 from jobs.store import availability, key_pauses, spending, unknown_words
@@ -94,7 +95,6 @@ def standing(
 
 def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
     ability = provider.abilities[mode]
-    length = ability.duration
     return {
         "model": ability.model,
         "media": [
@@ -107,27 +107,34 @@ def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
             for each in ability.media
         ],
         "counts": [{"types": list(c.types), "most": c.most, "beyond": c.beyond.value} for c in ability.counts],
-        "duration": length
-        and {
-            "least": length.least,
-            "most": length.most,
-            "whole_input": length.whole_input,
-            "most_with": dict(length.most_with),
-        },
-        "prompt": _text(ability.prompt),
-        "negative_prompt": _text(ability.negative_prompt),
-        "ratios": list(ability.ratios),
+        **{field.offered_as: _offer(field, ability) for field in FIELDS},
         "unasked_ratio": ability.unasked_ratio,
-        "resolutions": list(ability.resolutions),
-        "seed": {"least": ability.seed[0], "most": ability.seed[1]},
-        "prompt_extend": list(ability.prompt_extend),
-        "watermark": list(ability.watermark),
-        "audio_setting": list(ability.audio_setting),
-        "shot_type": list(ability.shot_type),
         "voices": ability.voices.value,
         "files": dict(ability.files),
         "price_per_s": {resolution: _price(mode, resolution, provider) for resolution in ability.resolutions},
         "input_is_billed": ability.input_is_billed,
+    }
+
+
+def _offer(field: Field, ability: Ability) -> Any:
+    offer = ability.offer(field)
+    match field:
+        case TextField():
+            return _text(offer)
+        case LengthField():
+            return offer and _length(offer)
+        case NumberField():
+            least, most = offer
+            return {"least": least, "most": most}
+    return list(offer)
+
+
+def _length(rule: Length) -> dict[str, Any]:
+    return {
+        "least": rule.least,
+        "most": rule.most,
+        "whole_input": rule.whole_input,
+        "most_with": dict(rule.most_with),
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
+from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
 from rushes.api.schemas.jobs import Answer
 
 
@@ -49,6 +50,8 @@ class TextSchema(Answer):
 
 
 class SeedSchema(Answer):
+    """The range of any whole number; it bears the name of the first field that had one."""
+
     least = fields.Integer()
     most = fields.Integer()
 
@@ -61,23 +64,34 @@ class PriceSchema(Answer):
     )
 
 
-class AbilitySchema(Answer):
+def _offer(field: Field) -> fields.Field[Any]:
+    """What describes what a gateway lets be said in a field of the request."""
+    about = _about(field.offer_about) if field.offer_about else {}
+    match field:
+        case TextField():
+            return fields.Nested(TextSchema, **about)
+        case LengthField():
+            return fields.Nested(DurationSchema, allow_none=True, **about)
+        case NumberField():
+            return fields.Nested(SeedSchema, **about)
+        case ChoiceField(is_switch=True):
+            return fields.List(fields.Boolean(), **about)
+    return fields.List(fields.String(), **about)
+
+
+class _OffersSchema(Answer):
+    """What can be asked of a model in a mode. A base of its own, for the order in which fields are listed."""
+
     model = fields.String()
     media = fields.List(fields.Nested(MediaSetSchema), **_about("Sets of media types that may stand together."))
     counts = fields.List(fields.Nested(CountSchema))
-    duration = fields.Nested(
-        DurationSchema, allow_none=True, **_about("null: the video is always as long as its input.")
-    )
-    prompt = fields.Nested(TextSchema)
-    negative_prompt = fields.Nested(TextSchema)
-    ratios = _words("Shapes that can be asked for; none: the video takes the shape of its media.")
+
+    class Meta(Answer.Meta):
+        include: ClassVar[dict[str, fields.Field[Any]]] = {field.offered_as: _offer(field) for field in FIELDS}
+
+
+class AbilitySchema(_OffersSchema):
     unasked_ratio = fields.String(**_about("The shape where none is asked for."))
-    resolutions = fields.List(fields.String())
-    seed = fields.Nested(SeedSchema)
-    prompt_extend = fields.List(fields.Boolean(), **_about("What can be said; only true: it cannot be switched off."))
-    watermark = fields.List(fields.Boolean(), **_about("What can be said; only false: there is none to be had."))
-    audio_setting = fields.List(fields.String())
-    shot_type = fields.List(fields.String())
     voices = fields.String(
         **_about("none, one (the main character's), in_order (of the first references), each (inside every reference).")
     )
