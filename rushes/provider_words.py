@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
-from jobs.request.generation import Mode
+from jobs.request.generation import DEFAULT_MODEL, Mode
 
 View = Mapping[str, Any]
 
@@ -69,6 +69,15 @@ def price_span(gateway: View, resolution: str) -> str | None:
         return None
     least = f"{units[0]:,.10g}–" if len(units) > 1 else ""
     return least + credits(units[-1], gateway["credit"])
+
+
+def kinds(gateway: View) -> dict[str, View]:
+    """What it makes, by a title: the mode, and before it the model, where that is not the default one."""
+    return {
+        mode if model == DEFAULT_MODEL else f"{model} {mode}": about
+        for model, modes in gateway["models"].items()
+        for mode, about in modes.items()
+    }
 
 
 def ability(mode: View, gateway: View) -> dict[str, str]:

@@ -17,14 +17,14 @@ from jobs.request.generation import Generation
 
 def fit(spec: Generation, provider: Provider, callback_url: str | None = None) -> Request | list[Misfit]:
     """The request that makes this video at this gateway; or, if it cannot, every reason."""
-    return misfits(spec, provider) or provider.submit_request(spec, callback_url)
+    return misfits(spec, provider) or provider.request_for(spec, callback_url)
 
 
 def misfits(spec: Generation, provider: Provider) -> list[Misfit]:
     """Every reason why this gateway cannot make the video; empty when it can."""
-    ability = provider.abilities.get(spec.mode)
+    ability = provider.abilities.get(spec.kind)
     if ability is None:
-        return [Misfit("mode", spec.mode.value, ", ".join(sorted(provider.abilities)), Why.NO_FIELD)]
+        return [_not_sold(spec, provider)]
     return [
         *_texts(spec, ability),
         *_media(spec, ability, provider),
@@ -33,6 +33,13 @@ def misfits(spec: Generation, provider: Provider) -> list[Misfit]:
         *_numbers(spec, ability),
         *_choices(spec, ability),
     ]
+
+
+def _not_sold(spec: Generation, provider: Provider) -> Misfit:
+    modes = provider.modes(spec.model)
+    if not modes:
+        return Misfit("model", spec.model, ", ".join(provider.models), Why.NO_FIELD)
+    return Misfit("mode", spec.mode.value, ", ".join(sorted(modes)), Why.NO_FIELD)
 
 
 def _texts(spec: Generation, ability: Ability) -> Iterator[Misfit]:

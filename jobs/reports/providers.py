@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Ability, Length, Text
 from jobs.providers.client import Account
-from jobs.providers.prices import estimate
+from jobs.providers.prices import cheapest_usd, price_list
 from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
 from jobs.store import availability, key_pauses, spending, unknown_words
 from jobs.store.key_pauses import Lane
@@ -68,7 +68,8 @@ def describe(provider: Provider) -> dict[str, Any]:
         "switches": {
             word: {"what": what, "on": word in provider.undocumented} for word, what in provider.switches.items()
         },
-        "modes": {mode.value: _mode(mode, provider) for mode in Mode if mode in provider.abilities},
+        "modes": _modes(DEFAULT_MODEL, provider),
+        "models": {model: _modes(model, provider) for model in provider.models},
     }
 
 
@@ -82,7 +83,7 @@ def standing(
     now: datetime,
 ) -> dict[str, Any]:
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
-    hindered = availability.obstacle(db, account, _cheapest_usd(provider), settings, now=now)
+    hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, now=now)
     return {
         "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
         "paused": {lane: _pause(db, account, lane, now) for lane in ("submit", "query")},
@@ -93,8 +94,12 @@ def standing(
     }
 
 
-def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
-    ability = provider.abilities[mode]
+def _modes(model: str, provider: Provider) -> dict[str, Any]:
+    return {mode.value: _ability((model, mode), provider) for mode in provider.modes(model)}
+
+
+def _ability(kind: Kind, provider: Provider) -> dict[str, Any]:
+    ability = provider.abilities[kind]
     return {
         "model": ability.model,
         "media": [
@@ -111,7 +116,9 @@ def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
         "unasked_ratio": ability.unasked_ratio,
         "voices": ability.voices.value,
         "files": dict(ability.files),
-        "price_per_s": {resolution: _price(mode, resolution, provider) for resolution in ability.resolutions},
+        "price_per_s": {
+            size: {"credits": second.credits, "usd": second.usd} for size, second in price_list(provider, kind).items()
+        },
         "input_is_billed": ability.input_is_billed,
     }
 
@@ -141,26 +148,6 @@ def _length(rule: Length) -> dict[str, Any]:
 def _text(rule: Text) -> dict[str, Any]:
     unit = "UTF-16 code units" if rule.utf16 else "characters"
     return {"longest": rule.longest, "unit": unit, "required": rule.required, "beyond": rule.beyond.value}
-
-
-def _price(mode: Mode, resolution: str, provider: Provider) -> dict[str, float | None]:
-    """The estimate of a second without media."""
-    second = estimate(Generation(mode, None, resolution=resolution, duration=1), provider)
-    return {"credits": second.credits, "usd": second.usd}
-
-
-def _cheapest_usd(provider: Provider) -> float | None:
-    """The least that an order at this gateway can cost; None where no price is known."""
-    prices = [
-        estimate(Generation(mode, None, resolution=resolution, duration=_shortest(ability)), provider).usd
-        for mode, ability in provider.abilities.items()
-        for resolution in ability.resolutions
-    ]
-    return min((usd for usd in prices if usd is not None), default=None)
-
-
-def _shortest(ability: Ability) -> int:
-    return ability.duration.least if ability.duration else 0
 
 
 def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:

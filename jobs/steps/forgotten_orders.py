@@ -112,4 +112,4 @@ def _price(case: Case, provider: Provider) -> Estimate:
         spec = load_request(case.job.request).generation
     except BadRequest:  # taken in by an earlier version
         return Estimate(0, None, None, exact=False)
-    return estimate(spec, provider) if spec.mode in provider.abilities else Estimate(0, None, None, exact=False)
+    return estimate(spec, provider) if spec.kind in provider.abilities else Estimate(0, None, None, exact=False)

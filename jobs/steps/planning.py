@@ -67,7 +67,7 @@ def plan(case: Case, parts: Parts) -> Plan | Wait:
         number,
         provider,
         parts.settings.accounts[chosen.name],
-        provider.submit_request(request.generation, url),
+        provider.request_for(request.generation, url),
         choice,
         chosen.estimate,
         url is not None,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from marshmallow import fields
 
 from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
+from jobs.request.generation import DEFAULT_MODEL
 from rushes.api.schemas.jobs import Answer
 
 
@@ -182,7 +183,16 @@ class ProviderSchema(Answer):
         values=fields.Nested(SwitchSchema),
         **_about("What its pages do not promise and RUSHES_<GATEWAY>_UNDOCUMENTED turns on, by word."),
     )
-    modes = fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema), **_about("The modes it serves."))
+    modes = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(AbilitySchema),
+        **_about(f"The modes it serves, with {DEFAULT_MODEL}: what requests mean today."),
+    )
+    models = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema)),
+        **_about("The modes it serves, by the upstream's model."),
+    )
     standing = fields.Nested(StandingSchema, allow_none=True, **_about("null: it has no API key here."))
 
 

@@ -75,14 +75,14 @@ def _line(gateway: dict[str, Any]) -> list[Any]:
 
 def _whole(gateway: dict[str, Any]) -> None:
     """First what holds in every mode, then what each mode has of its own."""
-    told = {mode: provider_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
+    told = {kind: provider_words.ability(about, gateway) for kind, about in provider_words.kinds(gateway).items()}
     first = next(iter(told.values()))
-    common = {name for name, said in first.items() if all(about[name] == said for about in told.values())}
+    common = {name for name, said in first.items() if all(about.get(name) == said for about in told.values())}
     parts: dict[str, list[tuple[str, str]]] = {gateway["name"]: _standing(gateway)}
     parts["in every mode"] = [*provider_words.facts(gateway).items(), *_switches(gateway)]
     parts["in every mode"] += [(name, first[name]) for name in first if name in common and first[name] != "–"]
-    for mode, about in told.items():
-        parts[mode] = [(name, said) for name, said in about.items() if name not in common and said != "–"]
+    for kind, about in told.items():
+        parts[kind] = [(name, said) for name, said in about.items() if name not in common and said != "–"]
     for title, rows in parts.items():
         if sys.stdout.isatty():
             output.table([title, ""], rows, widths=(NAMES_WIDTH,))

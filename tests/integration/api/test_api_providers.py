@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from jobs.machine.outcome import Pause
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import Mode
+from jobs.request.generation import WAN_2_7, Mode
 from jobs.store import key_pauses, spending
 from jobs.store.database import Database
 from jobs.store.tables import unknown_words
@@ -44,7 +44,7 @@ def test_the_answer_holds_exactly_what_the_interface_describes(api: FlaskClient,
     assert schema.validate(told) == {}
     ability = schema.fields["modes"].value_field.schema.fields  # type: ignore[attr-defined]
     assert {frozenset(mode) for mode in told["modes"].values()} == {frozenset(ability)}
-    assert list(told["modes"]) == [mode.value for mode in Mode if mode in PROVIDERS[name].abilities]
+    assert list(told["modes"]) == [mode.value for mode in Mode if mode in PROVIDERS[name].modes(WAN_2_7)]
 
 
 def test_a_key_is_shown_nowhere(api: FlaskClient) -> None:

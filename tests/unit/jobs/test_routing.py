@@ -14,7 +14,7 @@ from jobs.machine.rows import AttemptOutcome
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Length
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import JobRequest, Mode
+from jobs.request.generation import WAN_2_7, JobRequest, Mode
 from jobs.request.schema import load_request
 
 
@@ -25,8 +25,8 @@ def request(**fields: Any) -> JobRequest:
 def gateway(name: str, usd: float | None, **narrower: Any) -> Provider:
     """A gateway whose second of video costs this much, and which makes text-to-video alone."""
     prices = {} if usd is None else {"720p": usd, "1080p": 2 * usd}
-    ability = replace(PROVIDERS["aivideoapi"].abilities[Mode.TEXT], credits_per_s=prices, **narrower)
-    return replace(PROVIDERS["aivideoapi"], name=name, abilities={Mode.TEXT: ability}, usd_per_credit=1)
+    ability = replace(PROVIDERS["aivideoapi"].abilities[WAN_2_7, Mode.TEXT], credits_per_s=prices, **narrower)
+    return replace(PROVIDERS["aivideoapi"], name=name, abilities={(WAN_2_7, Mode.TEXT): ability}, usd_per_credit=1)
 
 
 GATEWAYS = {g.name: g for g in (gateway("dear", 3), gateway("unknown", None), gateway("cheap", 1), gateway("fair", 2))}
@@ -43,7 +43,7 @@ def test_auto_takes_the_cheapest_first_and_an_unknown_price_last() -> None:
 
 
 def test_a_price_that_the_operator_names_takes_its_place_among_the_others() -> None:
-    named = {**GATEWAYS, "unknown": replace(GATEWAYS["unknown"], usd_per_s={(Mode.TEXT, "720p"): 1.5})}
+    named = {**GATEWAYS, "unknown": replace(GATEWAYS["unknown"], usd_per_s={((WAN_2_7, Mode.TEXT), "720p"): 1.5})}
     assert route(request(), named) == ["cheap", "unknown", "fair", "dear"]
 
 

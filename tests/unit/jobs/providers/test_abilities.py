@@ -32,11 +32,11 @@ from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
 from jobs.request.fields import LONGEST_PROMPT
-from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Mode
+from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, WAN_2_7, Generation, JobRequest, Mode
 from jobs.request.schema import MANY, MEDIA
 from sandbox.tasks import Order
 
-ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for mode, ability in p.abilities.items()]
+ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for (_, mode), ability in p.abilities.items()]
 EVERY_ABILITY = pytest.mark.parametrize(
     ("provider", "mode", "ability"), ABILITIES, ids=[f"{provider.name}-{mode}" for provider, mode, _ in ABILITIES]
 )
@@ -48,8 +48,8 @@ def types(ability: Ability) -> frozenset[str]:
 
 def test_every_gateway_makes_a_video_of_a_text_a_picture_and_references() -> None:
     for provider in PROVIDERS.values():
-        assert {Mode.TEXT, Mode.IMAGE, Mode.REFERENCE} <= provider.abilities.keys()
-    assert [name for name, provider in PROVIDERS.items() if Mode.EDIT not in provider.abilities] == ["gravitex"]
+        assert {Mode.TEXT, Mode.IMAGE, Mode.REFERENCE} <= set(provider.modes(WAN_2_7))
+    assert [name for name, provider in PROVIDERS.items() if Mode.EDIT not in provider.modes(WAN_2_7)] == ["gravitex"]
 
 
 @EVERY_ABILITY

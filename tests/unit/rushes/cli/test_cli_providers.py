@@ -11,7 +11,7 @@ from fake_service import Service
 
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
 from jobs.reports.providers import describe
-from jobs.request.generation import Mode
+from jobs.request.generation import WAN_2_7, Mode
 from rushes.cli.commands.providers import state
 
 READY: dict[str, Any] = {
@@ -99,9 +99,9 @@ def test_a_whole_gateway_fits_a_terminal_and_loses_no_word(
     shown = on_terminal("providers", name)
     assert max(map(len, shown.splitlines())) <= 100
     assert "…" not in shown
-    for mode in PROVIDERS[name].abilities:
+    for mode in PROVIDERS[name].modes(WAN_2_7):
         assert f"  {mode} " in shown
-        assert PROVIDERS[name].abilities[mode].model in shown
+        assert PROVIDERS[name].abilities[WAN_2_7, mode].model in shown
     assert "$3.10 of $50.00 spent on 2026-11-21 (UTC)" in shown
     assert "dreaming, met 2 times" in shown
 
@@ -120,8 +120,8 @@ def test_a_whole_gateway_is_rows_of_three_for_a_script(service: Service, rushes:
 
 
 def test_what_differs_between_modes_stands_with_each(service: Service, rushes: Callable[..., Result]) -> None:
-    narrow = replace(PROVIDERS["evolink"].abilities[Mode.TEXT], seed=(5, 9))
-    provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, Mode.TEXT: narrow})
+    narrow = replace(PROVIDERS["evolink"].abilities[WAN_2_7, Mode.TEXT], seed=(5, 9))
+    provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, (WAN_2_7, Mode.TEXT): narrow})
     service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "standing": READY})
     rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
     assert {part: said for part, name, said in rows if name == "seed"} == {
