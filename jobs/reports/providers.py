@@ -22,17 +22,17 @@ from jobs.store.key_pauses import Lane
 def overview(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Every gateway there is; those that have a key with their standing."""
+    """Every gateway there is; those that have a key with their status."""
     words = unknown_words.seen(db)
     found = []
     for name, provider in providers.items():
         account = settings.accounts.get(name)
         told = describe(provider)
         if account is None:
-            found.append({**told, "configured": False, "standing": None})
+            found.append({**told, "configured": False, **_both_words(None)})
         else:
-            now_ = standing(db, provider, account, settings, words.get(name, {}), now=now)
-            found.append({**told, "base_url": account.base_url, "configured": True, "standing": now_})
+            told = {**told, "base_url": account.base_url, "configured": True}
+            found.append({**told, **_both_words(status(db, provider, account, settings, words.get(name, {}), now=now))})
     return found
 
 
@@ -73,7 +73,7 @@ def describe(provider: Provider) -> dict[str, Any]:
     }
 
 
-def standing(
+def status(
     db: Connection,
     provider: Provider,
     account: Account,
@@ -92,6 +92,11 @@ def standing(
         "budget": _budget(db, account, settings.terms[provider.name].daily_usd, now),
         "unknown_words": dict(words),
     }
+
+
+def _both_words(found: dict[str, Any] | None) -> dict[str, Any]:
+    """`standing`, the word of earlier answers, is going: elsewhere it is of money alone."""
+    return {"status": found, "standing": found}
 
 
 def _modes(model: str, provider: Provider) -> dict[str, Any]:

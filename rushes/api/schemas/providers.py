@@ -151,7 +151,7 @@ class BudgetSchema(Answer):
     day = fields.String(**_about("Today, in UTC."))
 
 
-class StandingSchema(Answer):
+class StatusSchema(Answer):
     obstacle = fields.Nested(
         ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
     )
@@ -164,6 +164,10 @@ class StandingSchema(Answer):
         values=fields.Integer(),
         **_about("Status words that are not in our table, and how often they were met."),
     )
+
+
+class StandingSchema(StatusSchema):
+    """Status, by the name that it had; it goes with the field of that name."""
 
 
 class ProviderSchema(Answer):
@@ -193,7 +197,14 @@ class ProviderSchema(Answer):
         values=fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema)),
         **_about("The modes it serves, by the upstream's model."),
     )
-    standing = fields.Nested(StandingSchema, allow_none=True, **_about("null: it has no API key here."))
+    status = fields.Nested(
+        StatusSchema, allow_none=True, **_about("How its key stands just now; null: it has no API key here.")
+    )
+    standing = fields.Nested(
+        StandingSchema,
+        allow_none=True,
+        metadata={"description": "Going: the same as status, under its earlier name.", "deprecated": True},
+    )
 
 
 class ProviderListSchema(Answer):

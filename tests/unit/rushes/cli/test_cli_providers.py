@@ -29,13 +29,13 @@ def hindered(code: str, seconds: int) -> dict[str, Any]:
     return {"obstacle": {"code": code, "reason": f"evolink: {code}", "seconds": seconds}}
 
 
-def gateway(name: str = "evolink", terms: Terms | None = None, **standing: Any) -> dict[str, Any]:
+def gateway(name: str = "evolink", terms: Terms | None = None, **status: Any) -> dict[str, Any]:
     told = describe(on_terms({name: terms or Terms()})[name])
-    return {**told, "configured": True, "standing": {**READY, **standing}}
+    return {**told, "configured": True, "status": {**READY, **status}}
 
 
 def without_key(name: str) -> dict[str, Any]:
-    return {**describe(PROVIDERS[name]), "configured": False, "standing": None}
+    return {**describe(PROVIDERS[name]), "configured": False, "status": None}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def every(service: Service) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("standing", "said"),
+    ("status", "said"),
     [
         ({}, "ready"),
         ({"budget": BUDGET}, "ready; $46.90 left"),
@@ -58,8 +58,8 @@ def every(service: Service) -> dict[str, Any]:
         ({"unknown_words": {"dreaming": 2}}, "ready; unknown words"),
     ],
 )
-def test_a_state_is_said_in_a_few_words(standing: dict[str, Any], said: str) -> None:
-    assert state(gateway(**standing)) == said
+def test_a_state_is_said_in_a_few_words(status: dict[str, Any], said: str) -> None:
+    assert state(gateway(**status)) == said
 
 
 def test_a_gateway_without_a_key_has_none() -> None:
@@ -122,7 +122,7 @@ def test_a_whole_gateway_is_rows_of_three_for_a_script(service: Service, rushes:
 def test_what_differs_between_modes_stands_with_each(service: Service, rushes: Callable[..., Result]) -> None:
     narrow = replace(PROVIDERS["evolink"].abilities[WAN_2_7, Mode.TEXT], seed=(5, 9))
     provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, (WAN_2_7, Mode.TEXT): narrow})
-    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "standing": READY})
+    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "status": READY})
     rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
     assert {part: said for part, name, said in rows if name == "seed"} == {
         "text-to-video": "5 to 9",
