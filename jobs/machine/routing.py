@@ -13,7 +13,6 @@ from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.request.generation import JobRequest
-from jobs.request.schema import load_request
 from jobs.settings import Settings
 
 # Refusals that are about the request itself: asking the same gateway again is pointless.
@@ -104,8 +103,7 @@ def remaining(route: list[str], attempts: Collection[Attempt]) -> list[str]:
 def left(case: Case, providers: Mapping[str, Provider], settings: Settings) -> list[str]:
     """The gateways still open to a job, best first; none where all have lost their keys (they may get them back)."""
     try:
-        request = load_request(case.job.request)
-        found = candidates(request, providers, settings.accounts, settings.daily_usd)
+        found = candidates(case.job.wanted, providers, settings.accounts, settings.daily_usd)
         return remaining(route(found), case.attempts.values())
     except BadRequest:
         return []

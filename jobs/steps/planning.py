@@ -14,7 +14,6 @@ from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
 from jobs.providers.prices import Estimate
-from jobs.request.schema import load_request
 from jobs.steps.resources import Parts
 from jobs.store import availability, spending
 from jobs.store.tables import attempts
@@ -46,7 +45,7 @@ class Wait:
 
 def plan(case: Case, parts: Parts) -> Plan | Wait:
     """Route, pauses, room and name look-up: everything that may take time comes before the claim."""
-    request = load_request(case.job.request)
+    request = case.job.wanted
     try:
         found = parts.candidates(request)
         names = routing.remaining(routing.route(found), case.attempts.values())
