@@ -58,9 +58,9 @@ def modes(gateway: View) -> str:
     return ", ".join(_short(mode) for mode in Mode if mode not in lacking)
 
 
-def price_span(gateway: View, resolution: str) -> str | None:
+def price_span(gateway: View, size: str) -> str | None:
     """What a second costs, over all modes: in US dollars where known, else in credits; None: not published."""
-    prices = [mode["price_per_s"].get(resolution, {}) for mode in gateway["modes"].values()]
+    prices = [mode["price_per_s"].get(size, {}) for mode in gateway["modes"].values()]
     usd = sorted({price["usd"] for price in prices if price.get("usd") is not None})
     if usd:
         return "–".join(str(dollars(amount)) for amount in dict.fromkeys((usd[0], usd[-1])))
