@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from gateway_bodies import EVERY
@@ -21,6 +23,7 @@ from jobs.request.generation import WAN_2_7, Generation, JobRequest, Mode
 from rushes import provider_words
 from rushes.api.schemas.providers import ProviderSchema
 
+DOCS = Path(__file__).parents[4] / "docs"
 HAIKU = "haiku-1"
 ROW = Ability(
     model="haiku-1-fast",
@@ -98,3 +101,13 @@ def test_it_is_shown_beside_the_default_model_in_the_answer_and_in_words(provide
     kinds = provider_words.kinds(told)
     assert list(kinds) == [*before["modes"], "haiku-1 text-to-video"]
     assert provider_words.ability(kinds["haiku-1 text-to-video"], told)["duration"] == "3 to 6 s"
+
+
+def test_its_column_stands_in_the_gateways_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    generate = importlib.import_module("generate")
+    monkeypatch.setitem(PROVIDERS, "evolink", with_the_row(PROVIDERS["evolink"]))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in generate.abilities("evolink").splitlines()]
+    last = {row[0]: row[-1] for row in rows}
+    assert last[""] == "haiku-1 text-to-video"
+    assert (last["model"], last["duration"], last["1080p, per second"]) == ("haiku-1-fast", "3 to 6 s", "–")

@@ -132,6 +132,19 @@ def test_what_differs_between_modes_stands_with_each(service: Service, rushes: C
     }
 
 
+def test_another_model_has_a_part_of_its_own(service: Service, rushes: Callable[..., Result]) -> None:
+    wan = PROVIDERS["evolink"].abilities
+    haiku = replace(wan[WAN_2_7, Mode.TEXT], model="haiku-1-fast", resolutions=("720p",))
+    provider = replace(PROVIDERS["evolink"], abilities={**wan, ("haiku-1", Mode.TEXT): haiku})
+    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "status": READY})
+    rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
+    found = {(part, name): said for part, name, said in rows}
+    assert found["haiku-1 text-to-video", "model"] == "haiku-1-fast"
+    assert found["text-to-video", "model"] == "wan2.7-text-to-video"
+    assert found["text-to-video", "1080p, per second"] == "$0.144"
+    assert ("haiku-1 text-to-video", "1080p, per second") not in found
+
+
 def test_an_unknown_gateway_is_not_found_and_the_hint_says_where_to_look(
     service: Service, rushes: Callable[..., Result]
 ) -> None:
