@@ -90,11 +90,11 @@ def capabilities() -> str:
 
 
 def abilities(name: str) -> str:
-    """What a gateway takes and makes, by mode."""
+    """What a gateway takes and makes, by model and mode."""
     gateway = describe(PROVIDERS[name])
-    told = {mode: provider_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
-    names = list(next(iter(told.values())))
-    rows = [[_code(fact), *(_code(about[fact]) for about in told.values())] for fact in names]
+    told = {kind: provider_words.ability(about, gateway) for kind, about in provider_words.kinds(gateway).items()}
+    names = dict.fromkeys(fact for about in told.values() for fact in about)
+    rows = [[_code(fact), *(_code(about.get(fact, "–")) for about in told.values())] for fact in names]
     return _table(["", *told], rows)
 
 
@@ -319,8 +319,8 @@ def _module(provider: Provider, name: str, *default: Any) -> Any:
 
 def _submits(provider: Provider) -> str:
     """Where orders go; editing has a place of its own at some gateways."""
-    specs = [spec for spec in (PLAIN, EDIT) if spec.mode in provider.abilities]
-    sent = [provider.submit_request(spec, "https://example.com/cb") for spec in specs]
+    specs = [spec for spec in (PLAIN, EDIT) if spec.kind in provider.abilities]
+    sent = [provider.request_for(spec, "https://example.com/cb") for spec in specs]
     return ", ".join(dict.fromkeys(f"`{request.method} {request.path}`" for request in sent))
 
 

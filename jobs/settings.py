@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from jobs.errors import BadSettings
 from jobs.providers.client import Account
+from jobs.providers.prices import price_names
 from jobs.providers.registry import PROVIDERS, Terms
-from jobs.request.generation import RESOLUTIONS, Mode
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
@@ -333,20 +333,19 @@ def _terms(read: _Reader, name: str) -> Terms:
         read.fault(f"{prefix}_UNDOCUMENTED names {', '.join(strange)}; for {name} there is {known}.")
     return Terms(
         undocumented=words,
-        usd_per_s=_prices(read, f"{prefix}_USD_PER_S"),
+        usd_per_s=_prices(read, f"{prefix}_USD_PER_S", price_names(provider)),
         usd_per_credit=read.amount(f"{prefix}_USD_PER_CREDIT", "0.005"),
         daily_usd=read.amount(f"{prefix}_DAILY_USD", "50"),
     )
 
 
-def _prices(read: _Reader, variable: str) -> dict[str, float]:
+def _prices(read: _Reader, variable: str, names: Collection[str]) -> dict[str, float]:
     prices: dict[str, float] = {}
-    kinds = {*RESOLUTIONS, *(f"{mode}/{resolution}" for mode in Mode for resolution in RESOLUTIONS)}
     for part in filter(None, (p.strip() for p in (read.text(variable) or "").split(","))):
-        kind, _, price = part.partition("=")
+        name, _, price = part.partition("=")
         try:
-            prices[kind.strip()] = float(price)
-            if kind.strip() not in kinds or not 0 <= prices[kind.strip()] < 1e6:
+            prices[name.strip()] = float(price)
+            if name.strip() not in names or not 0 <= prices[name.strip()] < 1e6:
                 raise ValueError
         except ValueError:
             read.fault(f"{variable} has {part!r}; example: {variable}=720p=0.10,1080p=0.15,video-edit/1080p=0.30")

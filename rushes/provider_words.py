@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.request.generation import RATIOS, Mode
+from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
+from jobs.request.generation import DEFAULT_MODEL, Mode
 
 View = Mapping[str, Any]
 
@@ -57,9 +58,9 @@ def modes(gateway: View) -> str:
     return ", ".join(_short(mode) for mode in Mode if mode not in lacking)
 
 
-def price_span(gateway: View, resolution: str) -> str | None:
+def price_span(gateway: View, size: str) -> str | None:
     """What a second costs, over all modes: in US dollars where known, else in credits; None: not published."""
-    prices = [mode["price_per_s"].get(resolution, {}) for mode in gateway["modes"].values()]
+    prices = [mode["price_per_s"].get(size, {}) for mode in gateway["modes"].values()]
     usd = sorted({price["usd"] for price in prices if price.get("usd") is not None})
     if usd:
         return "–".join(str(dollars(amount)) for amount in dict.fromkeys((usd[0], usd[-1])))
@@ -70,23 +71,23 @@ def price_span(gateway: View, resolution: str) -> str | None:
     return least + credits(units[-1], gateway["credit"])
 
 
+def kinds(gateway: View) -> dict[str, View]:
+    """What it makes, by a title: the mode, and before it the model, where that is not the default one."""
+    return {
+        mode if model == DEFAULT_MODEL else f"{model} {mode}": about
+        for model, modes in gateway["models"].items()
+        for mode, about in modes.items()
+    }
+
+
 def ability(mode: View, gateway: View) -> dict[str, str]:
     """What a gateway takes and makes in one mode."""
-    length, counts, ratios, seed = mode["duration"], mode["counts"], mode["ratios"], mode["seed"]
     return {
         "model": mode["model"],
         "media": "; or ".join(map(_media, mode["media"])),
-        "at most": "; ".join(map(_count, counts)) or "–",
+        "at most": "; ".join(map(_count, mode["counts"])) or "–",
         "voices": _VOICES[mode["voices"]],
-        "duration": "as the input" if length is None else _duration(length),
-        "prompt": _text(mode["prompt"]) + ("" if mode["prompt"]["required"] else "; may be left out"),
-        "negative_prompt": _text(mode["negative_prompt"]),
-        "ratio": _ratio(ratios, mode["unasked_ratio"]),
-        "seed": f"{seed['least']} to {seed['most']}",
-        "prompt_extend": "on or off" if len(mode["prompt_extend"]) > 1 else "always on",
-        "watermark": "off or on" if len(mode["watermark"]) > 1 else "none to be had",
-        "audio_setting": ", ".join(mode["audio_setting"]) or "–",
-        "shot_type": ", ".join(mode["shot_type"]) or "–",
+        **{field.name: _offer(field, mode) for field in FIELDS if not _is_priced(field)},
         **{f"{size}, per second": _price(price, gateway) for size, price in mode["price_per_s"].items()},
         "input videos are billed": "yes" if mode["input_is_billed"] else "no",
         "files": "; ".join(f"{kind}: {what.replace('; ', ', ')}" for kind, what in mode["files"].items()) or "–",
@@ -129,10 +130,23 @@ def _count(count: View) -> str:
     return f"{count['most']} {' and '.join(count['types'])}{more}"
 
 
-def _duration(length: View) -> str:
-    words = f"{'0 or ' if length['whole_input'] else ''}{length['least']} to {length['most']} s"
-    narrower = [f"to {most} s with a {kind}" for kind, most in length["most_with"].items()]
-    return "; ".join([words, *narrower])
+def _is_priced(field: Field) -> bool:
+    return isinstance(field, ChoiceField) and field.priced
+
+
+def _offer(field: Field, mode: View) -> str:
+    """What can be said in a field of the request."""
+    offer = mode[field.offered_as]
+    match field:
+        case TextField():
+            return _text(offer) + ("" if field.optional or offer["required"] else "; may be left out")
+        case LengthField():
+            return "as the input" if offer is None else _length(offer)
+        case NumberField():
+            return f"{offer['least']} to {offer['most']}"
+        case ChoiceField():
+            return _choice(field, mode)
+    raise TypeError(f"no words for a {type(field).__name__}")
 
 
 def _text(rule: View) -> str:
@@ -140,11 +154,16 @@ def _text(rule: View) -> str:
     return f"{rule['longest']} {rule['unit']}{cut}"
 
 
-def _ratio(ratios: list[str], unasked: str) -> str:
-    if not ratios:
-        return "as the media"
-    named = "any" if set(ratios) == set(RATIOS) else ", ".join(ratios)
-    return f"{named}; unasked: {unasked}"
+def _length(rule: View) -> str:
+    words = f"{'0 or ' if rule['whole_input'] else ''}{rule['least']} to {rule['most']} s"
+    narrower = [f"to {most} s with a {kind}" for kind, most in rule["most_with"].items()]
+    return "; ".join([words, *narrower])
+
+
+def _choice(field: ChoiceField, mode: View) -> str:
+    values = mode[field.offered_as]
+    listed = field.in_words.get(tuple(values)) or ", ".join(map(str, values)) or "–"
+    return f"{listed}; unasked: {mode[field.unasked]}" if field.unasked and values else listed
 
 
 def _price(price: View, gateway: View) -> str:

@@ -15,7 +15,7 @@ from ulid import ULID
 from jobs.errors import BadRequest
 from jobs.intake import api_keys
 from jobs.machine import routing, schedule
-from jobs.machine.routing import Candidate, Decision, Obstacle
+from jobs.machine.routing import Candidate, Choice, Obstacle
 from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.reports import queue_position
@@ -57,7 +57,7 @@ def check_notify_url(url: str, settings: Settings) -> None:
 class Quote:
     """What would become of a request now."""
 
-    decision: Decision
+    choice: Choice
     position: int | None  # its place among the queued jobs (`jobs/reports/queue_position.py`)
     start_by: datetime
 
@@ -75,9 +75,9 @@ def quote(body: Any, core: Core) -> Quote:
             usd = candidate.estimate.usd if candidate.estimate else None
             return availability.obstacle(db, account, usd, core.settings, now=now)
 
-        decision = routing.decide(found, routing.route(found), hindered)
+        choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, core.settings, inputs_until, now)
-        return Quote(decision, queue_position.next_position(db), start_by)
+        return Quote(choice, queue_position.next_position(db), start_by)
 
 
 def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> datetime | None:

@@ -13,7 +13,6 @@ from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.request.generation import JobRequest
-from jobs.request.schema import load_request
 from jobs.settings import Settings
 
 # Refusals that are about the request itself: asking the same gateway again is pointless.
@@ -43,7 +42,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Choice:
     """The gateway that an order goes to, and what was held against the others. `chosen` None: the job waits."""
 
     chosen: Candidate | None
@@ -104,25 +103,24 @@ def remaining(route: list[str], attempts: Collection[Attempt]) -> list[str]:
 def left(case: Case, providers: Mapping[str, Provider], settings: Settings) -> list[str]:
     """The gateways still open to a job, best first; none where all have lost their keys (they may get them back)."""
     try:
-        request = load_request(case.job.request)
-        found = candidates(request, providers, settings.accounts, settings.daily_usd)
+        found = candidates(case.job.wanted, providers, settings.accounts, settings.daily_usd)
         return remaining(route(found), case.attempts.values())
     except BadRequest:
         return []
 
 
-def decide(
+def choose(
     found: Collection[Candidate], names: Collection[str], obstacle: Callable[[Candidate], Obstacle | None]
-) -> Decision:
+) -> Choice:
     """The first of `names` that nothing hinders. `obstacle` is asked for one after the other until then."""
     by_name = {candidate.name: candidate for candidate in found}
     obstacles: dict[str, Obstacle] = {}
     for name in names:
         hindered = obstacle(by_name[name])
         if hindered is None:
-            return Decision(by_name[name], obstacles, tuple(found))
+            return Choice(by_name[name], obstacles, tuple(found))
         obstacles[name] = hindered
-    return Decision(None, obstacles, tuple(found))
+    return Choice(None, obstacles, tuple(found))
 
 
 def _candidate(request: JobRequest, provider: Provider, daily_usd: float | None) -> Candidate:
@@ -160,8 +158,8 @@ def _reasons(found: Collection[Candidate]) -> dict[str, list[str]]:
     return reasons
 
 
-def _considered(candidate: Candidate, decision: Decision) -> dict[str, Any]:
-    hindered = decision.obstacles.get(candidate.name)
+def _considered(candidate: Candidate, choice: Choice) -> dict[str, Any]:
+    hindered = choice.obstacles.get(candidate.name)
     price = candidate.estimate
     told: dict[str, Any] = {"provider": candidate.name}
     if price:

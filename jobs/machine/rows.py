@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from jobs.machine.states import State
+from jobs.request.generation import JobRequest
+from jobs.request.schema import load_request
 
 
 class AttemptOutcome(StrEnum):
@@ -83,6 +86,11 @@ class Job:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+
+    @cached_property
+    def wanted(self) -> JobRequest:
+        """The request, read when it is first asked for. Raises BadRequest: an earlier version took it in."""
+        return load_request(self.request)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 # "Common Input": counted in characters; nothing says that it is done in any other way.
 PROMPT = Text(5000, required=True)
@@ -39,8 +39,8 @@ NEGATIVE_PROMPT = Text(500)
 CREDITS_PER_S = {"720p": 24, "1080p": 40}
 IMAGES, VIDEOS = "JPEG, PNG, WEBP", "MP4, MOV"
 
-ABILITIES = {
-    Mode.TEXT: Ability(
+ABILITIES: dict[Kind, Ability] = {
+    (WAN_2_7, Mode.TEXT): Ability(
         model="wan-2.7-text-to-video",
         media=(MediaSet(may=("driving_audio",)),),
         duration=Length(2, 15),
@@ -49,7 +49,7 @@ ABILITIES = {
         unasked_ratio="16:9",
         credits_per_s=CREDITS_PER_S,
     ),
-    Mode.IMAGE: Ability(
+    (WAN_2_7, Mode.IMAGE): Ability(
         model="wan-2.7-image-to-video",
         media=(
             MediaSet(("first_frame",), ("last_frame", "first_clip", "driving_audio")),
@@ -63,7 +63,7 @@ ABILITIES = {
         credits_per_s=CREDITS_PER_S,
         files={"first_frame": IMAGES, "last_frame": IMAGES, "first_clip": f"{VIDEOS}, MKV"},
     ),
-    Mode.REFERENCE: Ability(
+    (WAN_2_7, Mode.REFERENCE): Ability(
         model="wan-2.7-reference-to-video",
         media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
         counts=(Count(("reference_image", "reference_video"), 5),),
@@ -75,7 +75,7 @@ ABILITIES = {
         credits_per_s=CREDITS_PER_S,
         files={"reference_image": IMAGES, "reference_video": VIDEOS},
     ),
-    Mode.EDIT: Ability(
+    (WAN_2_7, Mode.EDIT): Ability(
         model="wan-2.7-video-edit",
         media=(MediaSet(("video",), ("reference_image",)),),
         counts=(Count(("reference_image",), 1, beyond=Why.ALTERED),),  # "the first is used"
@@ -131,9 +131,9 @@ def auth_headers(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"}
 
 
-def submit_request(spec: Generation, callback_url: str | None) -> Request:
+def submit_request(spec: Generation, model: str, callback_url: str | None) -> Request:
     """What the page gives another default than ours, or none, is always said."""
-    body: dict[str, Any] = {"model": ABILITIES[spec.mode].model, "input": _common(spec) | _INPUTS[spec.mode](spec)}
+    body: dict[str, Any] = {"model": model, "input": _common(spec) | _INPUTS[spec.mode](spec)}
     if callback_url is not None:
         body["callback_url"] = callback_url
     return Request("POST", "/v1/videos/generations", body)

@@ -33,15 +33,15 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, header, refusal
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 # The service answers as zod does (`details` by field), which counts in UTF-16 code units.
 PROMPT = Text(5000, required=True, utf16=True)
 NEGATIVE_PROMPT = Text(2500, utf16=True)
 
 # The Wan 2.7 page has "wan-2.7"; the other two models are in the OpenAPI file. No field for a watermark anywhere.
-ABILITIES = {
-    Mode.TEXT: Ability(
+ABILITIES: dict[Kind, Ability] = {
+    (WAN_2_7, Mode.TEXT): Ability(
         model="wan-2.7",
         media=(MediaSet(may=("driving_audio",)),),
         duration=Length(2, 15),
@@ -52,7 +52,7 @@ ABILITIES = {
         credits_per_s={"720p": 17, "1080p": 17},
         files={"driving_audio": "WAV, MP3; 3 to 30 s, up to 15 MB"},
     ),
-    Mode.IMAGE: Ability(
+    (WAN_2_7, Mode.IMAGE): Ability(
         model="wan-2.7",
         media=(
             MediaSet(("first_frame",), ("last_frame", "driving_audio")),
@@ -66,7 +66,7 @@ ABILITIES = {
         credits_per_s={"720p": 17, "1080p": 26},
         files={"driving_audio": "WAV, MP3; 3 to 30 s, up to 15 MB", "first_clip": "2 to 10 s"},
     ),
-    Mode.REFERENCE: Ability(
+    (WAN_2_7, Mode.REFERENCE): Ability(
         model="wan-2.7-r2v",
         media=(MediaSet(may=("reference_image", "reference_video")),),
         counts=(Count(("reference_image",), 5), Count(("reference_video",), 5)),
@@ -78,7 +78,7 @@ ABILITIES = {
         watermark=(False,),
         shot_type=("single", "multi"),
     ),
-    Mode.EDIT: Ability(
+    (WAN_2_7, Mode.EDIT): Ability(
         model="wan-2.7-videoedit",
         media=(MediaSet(("video",), ("reference_image",)),),
         counts=(Count(("reference_image",), 1, beyond=Why.NO_FIELD),),
@@ -91,12 +91,7 @@ ABILITIES = {
     ),
 }
 PATHS = {Mode.EDIT: "/v2/videos/edit"}  # all others: /v2/videos/generate
-PARAMS = {
-    Mode.TEXT: "wan27Params",
-    Mode.IMAGE: "wan27Params",
-    Mode.REFERENCE: "wan27R2vParams",
-    Mode.EDIT: "wan27VideoeditParams",
-}
+PARAMS = {"wan-2.7": "wan27Params", "wan-2.7-r2v": "wan27R2vParams", "wan-2.7-videoedit": "wan27VideoeditParams"}
 # Without the list the events sent are undocumented; "progress" would only cost us requests.
 WEBHOOK_EVENTS = ["completed", "failed"]
 # A key is honoured for 24 h; an hour is kept back for clocks and for a request that is long under way.
@@ -125,11 +120,11 @@ def auth_headers(api_key: str) -> dict[str, str]:
     return {"X-API-Key": api_key}
 
 
-def submit_request(spec: Generation, callback_url: str | None) -> Request:
+def submit_request(spec: Generation, model: str, callback_url: str | None) -> Request:
     body: dict[str, Any] = {
-        "model": ABILITIES[spec.mode].model,
+        "model": model,
         "prompt": spec.prompt,
-        PARAMS[spec.mode]: _common(spec) | _PARAMETERS[spec.mode](spec),
+        PARAMS[model]: _common(spec) | _PARAMETERS[spec.mode](spec),
     }
     if callback_url is not None:
         body |= {"webhookUrl": callback_url, "webhookEvents": WEBHOOK_EVENTS}

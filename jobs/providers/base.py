@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import Schema
 
 from jobs.providers.capabilities import Ability, Callbacks, MediaSet, Polling
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import Generation, Kind, Mode
 
 
 class ReportState(StrEnum):
@@ -91,13 +91,14 @@ class Report:
 class Provider:
     """One gateway. The functions are pure; they raise BadReport for what cannot be read.
 
-    `submit_request` translates whatever it is given; whether the gateway would take it is `fitting`'s to say.
+    `submit_request` is given a video, the gateway's own name of its model, and a callback URL. It translates whatever
+    it is given; whether the gateway would take it is `fitting`'s to say.
     """
 
     name: str
     base_url: str
     auth_headers: Callable[[str], Mapping[str, str]]
-    submit_request: Callable[[Generation, str | None], Request]
+    submit_request: Callable[[Generation, str, str | None], Request]
     query_request: Callable[[str], Request]
     read_acceptance: Callable[[int, Any], Acceptance]
     read_refusal: Callable[[int, Mapping[str, str], Any], Refusal | None]
@@ -105,7 +106,7 @@ class Provider:
     read_callback: Callable[[Any], Report]
     callback_schema: type[Schema] | None
     callbacks: Callbacks | None
-    abilities: Mapping[Mode, Ability]
+    abilities: Mapping[Kind, Ability]
     credit: str = "credit"  # what the gateway's unit of money is called
     usd_per_credit: float | None = None  # None: not published
     polling: Polling = field(default=Polling())
@@ -116,9 +117,22 @@ class Provider:
     refunds_failures: bool = True  # False: its pages do not say, so a failed task's money is uncertain
     # (api key, raw body, headers) -> did the gateway sign this callback? None: it signs nothing.
     verify_callback: Callable[[str, bytes, Mapping[str, str]], bool] | None = None
-    # What the operator has set: undocumented abilities that are on, prices by (mode, resolution).
+    # What the operator has set: undocumented abilities that are on, and prices (`prices.operator_prices`).
     undocumented: frozenset[str] = frozenset()
-    usd_per_s: Mapping[tuple[Mode, str], float] = field(default_factory=dict)
+    usd_per_s: Mapping[tuple[Kind, str], float] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The upstream models that it sells."""
+        return tuple(dict.fromkeys(model for model, _ in self.abilities))
+
+    def modes(self, model: str) -> tuple[Mode, ...]:
+        """What it makes videos from with a model; none, if it does not sell it."""
+        return tuple(mode for mode in Mode if (model, mode) in self.abilities)
+
+    def request_for(self, spec: Generation, callback_url: str | None = None) -> Request:
+        """The request that asks for a video of a model and mode that it sells."""
+        return self.submit_request(spec, self.abilities[spec.kind].model, callback_url)
 
     def offers(self, media: MediaSet) -> bool:
         """Whether this set of media is documented, or turned on."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from jobs.request.fields import Field
 from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS
 
 
@@ -108,6 +110,10 @@ class Ability:
     credits_per_s: Mapping[str, float] = field(default_factory=dict)
     input_is_billed: bool = False  # the seconds of input videos count beside those of the output
     files: Mapping[str, str] = field(default_factory=dict)  # by media type: what the gateway takes; its own to check
+
+    def offer(self, asked: Field) -> Any:
+        """What can be said in a field: a Text, a Length, a least and a most, or the values to choose from."""
+        return getattr(self, asked.offered_as)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text
 from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, refusal
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
 PROMPT = Text(5000, required=True)
@@ -37,11 +37,11 @@ _EVERYWHERE: dict[str, Any] = {
     "watermark": (False,),
     "credits_per_s": QUOTA_PER_S,
 }
-ABILITIES = {
-    Mode.TEXT: Ability(
+ABILITIES: dict[Kind, Ability] = {
+    (WAN_2_7, Mode.TEXT): Ability(
         model="wan2.7-t2v", media=(MediaSet(),), duration=Length(2, 15), unasked_ratio="16:9", **_EVERYWHERE
     ),
-    Mode.IMAGE: Ability(
+    (WAN_2_7, Mode.IMAGE): Ability(
         model="wan2.7-i2v",
         media=(
             MediaSet(("first_frame",)),
@@ -53,7 +53,7 @@ ABILITIES = {
         files={"first_frame": "JPEG, PNG, WEBP; up to 10 MB, 240 to 8000 px a side, 1:8 to 8:1"},
         **_EVERYWHERE,
     ),
-    Mode.REFERENCE: Ability(
+    (WAN_2_7, Mode.REFERENCE): Ability(
         model="wan2.7-r2v",
         media=(
             MediaSet(("reference_image",)),
@@ -66,7 +66,7 @@ ABILITIES = {
         files={"reference_image": "JPEG, PNG, WEBP; up to 10 MB, shorter side at least 300 px"},
         **_EVERYWHERE,
     ),
-    Mode.EDIT: Ability(
+    (WAN_2_7, Mode.EDIT): Ability(
         model="wan2.7-videoedit",
         media=(MediaSet(("video",), ("reference_image",)),),
         counts=(Count(("reference_image",), 3),),
@@ -110,10 +110,10 @@ def auth_headers(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"}
 
 
-def submit_request(spec: Generation, callback_url: str | None) -> Request:
+def submit_request(spec: Generation, model: str, callback_url: str | None) -> Request:
     """`callback_url` is left out: the gateway has no callbacks."""
     body: dict[str, Any] = {
-        "model": ABILITIES[spec.mode].model,
+        "model": model,
         "prompt": spec.prompt,
         "resolution": RESOLUTIONS[spec.resolution],
     }

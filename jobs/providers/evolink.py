@@ -31,7 +31,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal
-from jobs.request.generation import LARGEST_SEED, Generation, Mode
+from jobs.request.generation import LARGEST_SEED, WAN_2_7, Generation, Kind, Mode
 
 # "Each character/callback counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
 PROMPT = Text(5000, required=True, beyond=Why.ALTERED)
@@ -48,8 +48,8 @@ _EVERYWHERE: dict[str, Any] = {
     "seed": (1, LARGEST_SEED),
     "credits_per_s": USD_PER_S,
 }
-ABILITIES = {
-    Mode.TEXT: Ability(
+ABILITIES: dict[Kind, Ability] = {
+    (WAN_2_7, Mode.TEXT): Ability(
         model="wan2.7-text-to-video",
         media=(MediaSet(may=("driving_audio",)),),
         duration=Length(2, 15),
@@ -58,7 +58,7 @@ ABILITIES = {
         files={"driving_audio": AUDIO_FILE},
         **_EVERYWHERE,
     ),
-    Mode.IMAGE: Ability(
+    (WAN_2_7, Mode.IMAGE): Ability(
         model="wan2.7-image-to-video",
         media=(
             MediaSet(("first_frame",), ("last_frame", "driving_audio")),
@@ -70,7 +70,7 @@ ABILITIES = {
         files={"first_frame": IMAGE_FILE, "last_frame": IMAGE_FILE, "driving_audio": AUDIO_FILE},
         **_EVERYWHERE,
     ),
-    Mode.REFERENCE: Ability(
+    (WAN_2_7, Mode.REFERENCE): Ability(
         model="wan2.7-reference-video",
         media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
         counts=(Count(("reference_image", "reference_video"), 5),),
@@ -82,7 +82,7 @@ ABILITIES = {
         files={"reference_image": IMAGE_FILE},
         **_EVERYWHERE,
     ),
-    Mode.EDIT: Ability(
+    (WAN_2_7, Mode.EDIT): Ability(
         model="wan2.7-video-edit",
         media=(MediaSet(("video",), ("reference_image",)),),
         counts=(Count(("reference_image",), 4),),
@@ -149,9 +149,9 @@ def auth_headers(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"}
 
 
-def submit_request(spec: Generation, callback_url: str | None) -> Request:
+def submit_request(spec: Generation, model: str, callback_url: str | None) -> Request:
     """All defaults are said: 720p and no prompt rewriting are this gateway's own."""
-    body = {"model": ABILITIES[spec.mode].model} | _common(spec) | _FIELDS[spec.mode](spec)
+    body = {"model": model} | _common(spec) | _FIELDS[spec.mode](spec)
     if callback_url is not None:
         body["callback_url"] = callback_url
     return Request("POST", "/v1/videos/generations", body)

@@ -11,41 +11,47 @@ from typing import Any
 
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Ability, MediaSet, Misfit, Text, Voices, Why
+from jobs.request.fields import CHOICES, NUMBERS, TEXTS
 from jobs.request.generation import Generation
 
 
 def fit(spec: Generation, provider: Provider, callback_url: str | None = None) -> Request | list[Misfit]:
     """The request that makes this video at this gateway; or, if it cannot, every reason."""
-    return misfits(spec, provider) or provider.submit_request(spec, callback_url)
+    return misfits(spec, provider) or provider.request_for(spec, callback_url)
 
 
 def misfits(spec: Generation, provider: Provider) -> list[Misfit]:
     """Every reason why this gateway cannot make the video; empty when it can."""
-    ability = provider.abilities.get(spec.mode)
+    ability = provider.abilities.get(spec.kind)
     if ability is None:
-        return [Misfit("mode", spec.mode.value, ", ".join(sorted(provider.abilities)), Why.NO_FIELD)]
+        return [_not_sold(spec, provider)]
     return [
         *_texts(spec, ability),
         *_media(spec, ability, provider),
         *_voices(spec, ability),
         *_duration(spec, ability),
-        *_seed(spec, ability),
+        *_numbers(spec, ability),
         *_choices(spec, ability),
     ]
 
 
+def _not_sold(spec: Generation, provider: Provider) -> Misfit:
+    modes = provider.modes(spec.model)
+    if not modes:
+        return Misfit("model", spec.model, ", ".join(provider.models), Why.NO_FIELD)
+    return Misfit("mode", spec.mode.value, ", ".join(sorted(modes)), Why.NO_FIELD)
+
+
 def _texts(spec: Generation, ability: Ability) -> Iterator[Misfit]:
-    texts: list[tuple[str, str | None, Text]] = [
-        ("prompt", spec.prompt, ability.prompt),
-        ("negative_prompt", spec.negative_prompt, ability.negative_prompt),
-    ]
-    for name, given, rule in texts:
+    for field in TEXTS:
+        given: str | None = field.of(spec)
+        rule: Text = ability.offer(field)
         if given is None:
             if rule.required:
-                yield Misfit(name, None, "a text", Why.LIMIT)
+                yield Misfit(field.name, None, "a text", Why.LIMIT)
         elif (length := rule.length_of(given)) > rule.longest:
             unit = "UTF-16 code units" if rule.utf16 else "characters"
-            yield Misfit(name, f"{length} {unit}", f"at most {rule.longest} {unit}", rule.beyond)
+            yield Misfit(field.name, f"{length} {unit}", f"at most {rule.longest} {unit}", rule.beyond)
 
 
 def _media(spec: Generation, ability: Ability, provider: Provider) -> Iterator[Misfit]:
@@ -121,26 +127,18 @@ def _duration(spec: Generation, ability: Ability) -> Iterator[Misfit]:
         yield Misfit("duration", given, f"0 or {allowed}" if rule.whole_input else allowed, Why.LIMIT)
 
 
-def _seed(spec: Generation, ability: Ability) -> Iterator[Misfit]:
-    least, most = ability.seed
-    if spec.seed is not None and not least <= spec.seed <= most:
-        yield Misfit("seed", spec.seed, f"{least} to {most}", Why.LIMIT)
+def _numbers(spec: Generation, ability: Ability) -> Iterator[Misfit]:
+    for field in NUMBERS:
+        given, (least, most) = field.of(spec), ability.offer(field)
+        if given is not None and not least <= given <= most:
+            yield Misfit(field.name, given, f"{least} to {most}", Why.LIMIT)
 
 
 def _choices(spec: Generation, ability: Ability) -> Iterator[Misfit]:
-    """What is one of a few words, or a switch. `auto` sound is what every gateway does unasked."""
-    sound = spec.audio_setting if spec.audio_setting != "auto" else None
-    wishes: list[tuple[str, Any, tuple[Any, ...]]] = [
-        ("resolution", spec.resolution, ability.resolutions),
-        ("ratio", spec.ratio, ability.ratios),
-        ("prompt_extend", spec.prompt_extend, ability.prompt_extend),
-        ("watermark", spec.watermark, ability.watermark),
-        ("audio_setting", sound, ability.audio_setting),
-        ("shot_type", spec.shot_type, ability.shot_type),
-    ]
-    for name, given, allowed in wishes:
-        if given is not None and given not in allowed:
-            yield Misfit(name, given, ", ".join(map(_word, allowed)) or "nothing; leave it out", Why.NO_FIELD)
+    for field in CHOICES:
+        given, allowed = field.of(spec), ability.offer(field)
+        if given not in (None, field.natural, *allowed):
+            yield Misfit(field.name, given, ", ".join(map(_word, allowed)) or "nothing; leave it out", Why.NO_FIELD)
 
 
 def _word(value: Any) -> str:

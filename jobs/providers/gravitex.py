@@ -17,7 +17,7 @@ from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, 
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
 from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
 PROMPT = Text(5000, required=True)  # not stated; the upstream's limit
@@ -31,8 +31,8 @@ VIDEO_FILE = "MP4, MOV; 1 to 30 s, up to 100 MB"
 REFERENCES = ("reference_image", "reference_video")
 
 # "Supported models" and "Usage scenarios". Video editing is named in the introduction and nowhere else. No prices.
-ABILITIES = {
-    Mode.TEXT: Ability(
+ABILITIES: dict[Kind, Ability] = {
+    (WAN_2_7, Mode.TEXT): Ability(
         model="wan2.7-t2v-2026-04-25",
         media=(MediaSet(may=("driving_audio",)),),
         duration=Length(2, 15),
@@ -41,7 +41,7 @@ ABILITIES = {
         unasked_ratio="16:9",
         files={"driving_audio": AUDIO_FILE},
     ),
-    Mode.IMAGE: Ability(
+    (WAN_2_7, Mode.IMAGE): Ability(
         model="wan2.7-i2v-2026-04-25",
         media=(
             MediaSet(("first_frame",), ("driving_audio",)),
@@ -61,7 +61,7 @@ ABILITIES = {
             "driving_audio": AUDIO_FILE,
         },
     ),
-    Mode.REFERENCE: Ability(
+    (WAN_2_7, Mode.REFERENCE): Ability(
         model="wan2.7-r2v",
         media=(MediaSet(may=("reference_image", "reference_video", "first_frame")),),
         counts=(Count(("reference_image", "reference_video"), 5),),
@@ -110,7 +110,7 @@ def auth_headers(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key}"}
 
 
-def submit_request(spec: Generation, callback_url: str | None) -> Request:
+def submit_request(spec: Generation, model: str, callback_url: str | None) -> Request:
     """Prompt and duration stand twice, as the page asks. `callback_url` is left out: there are no callbacks."""
     given = values(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
     if spec.mode is Mode.TEXT:
@@ -118,7 +118,7 @@ def submit_request(spec: Generation, callback_url: str | None) -> Request:
     else:
         given["media"] = _media(spec)
     body = {
-        "model": ABILITIES[spec.mode].model,
+        "model": model,
         "prompt": spec.prompt,
         "duration": spec.duration,
         "metadata": {"input": given, "parameters": _parameters(spec)},

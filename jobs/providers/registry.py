@@ -11,7 +11,7 @@ from jobs.providers.base import Provider
 from jobs.providers.easyrouter import EASYROUTER
 from jobs.providers.evolink import EVOLINK
 from jobs.providers.gravitex import GRAVITEX
-from jobs.request.generation import RESOLUTIONS, Mode
+from jobs.providers.prices import operator_prices
 
 PROVIDERS: dict[str, Provider] = {p.name: p for p in (AIVIDEOAPI, APIFRAME, EASYROUTER, GRAVITEX, EVOLINK)}
 
@@ -20,7 +20,7 @@ PROVIDERS: dict[str, Provider] = {p.name: p for p in (AIVIDEOAPI, APIFRAME, EASY
 class Terms:
     """On which terms an operator uses a gateway: what its pages do not say, or say otherwise.
 
-    `usd_per_s` is keyed as "1080p" or "image-to-video/1080p", the second being the stronger.
+    `usd_per_s` is keyed as `prices.operator_prices` reads it.
     """
 
     undocumented: frozenset[str] = frozenset()
@@ -35,11 +35,6 @@ def on_terms(terms: Mapping[str, Terms]) -> dict[str, Provider]:
 
 
 def _on(provider: Provider, terms: Terms) -> Provider:
-    prices = {}
-    for mode in Mode:
-        for resolution in RESOLUTIONS:
-            named = terms.usd_per_s.get(f"{mode}/{resolution}", terms.usd_per_s.get(resolution))
-            if named is not None:
-                prices[mode, resolution] = named
     rate = provider.usd_per_credit if terms.usd_per_credit is None else terms.usd_per_credit
+    prices = operator_prices(terms.usd_per_s, provider)
     return replace(provider, undocumented=terms.undocumented, usd_per_s=prices, usd_per_credit=rate)

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from jobs.providers.base import Provider
-from jobs.providers.capabilities import Ability, Text
+from jobs.providers.capabilities import Ability, Length, Text
 from jobs.providers.client import Account
-from jobs.providers.prices import estimate
-from jobs.request.generation import Generation, Mode
+from jobs.providers.prices import cheapest_usd, price_list
+from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
+from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
 from jobs.store import availability, cooldowns, spending, unknown_words
 from jobs.store.cooldowns import Lane
@@ -21,17 +22,17 @@ from jobs.store.cooldowns import Lane
 def overview(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Every gateway there is; those that have a key with their standing."""
+    """Every gateway there is; those that have a key with their status."""
     words = unknown_words.seen(db)
     found = []
     for name, provider in providers.items():
         account = settings.accounts.get(name)
         told = describe(provider)
         if account is None:
-            found.append({**told, "configured": False, "standing": None})
+            found.append({**told, "configured": False, **_both_words(None)})
         else:
-            now_ = standing(db, provider, account, settings, words.get(name, {}), now=now)
-            found.append({**told, "base_url": account.base_url, "configured": True, "standing": now_})
+            told = {**told, "base_url": account.base_url, "configured": True}
+            found.append({**told, **_both_words(status(db, provider, account, settings, words.get(name, {}), now=now))})
     return found
 
 
@@ -67,11 +68,12 @@ def describe(provider: Provider) -> dict[str, Any]:
         "switches": {
             word: {"what": what, "on": word in provider.undocumented} for word, what in provider.switches.items()
         },
-        "modes": {mode.value: _mode(mode, provider) for mode in Mode if mode in provider.abilities},
+        "modes": _modes(DEFAULT_MODEL, provider),
+        "models": {model: _modes(model, provider) for model in provider.models},
     }
 
 
-def standing(
+def status(
     db: Connection,
     provider: Provider,
     account: Account,
@@ -81,7 +83,7 @@ def standing(
     now: datetime,
 ) -> dict[str, Any]:
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
-    hindered = availability.obstacle(db, account, _cheapest_usd(provider), settings, now=now)
+    hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, now=now)
     return {
         "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
         "paused": {lane: _pause(db, account, lane, now) for lane in ("submit", "query")},
@@ -92,9 +94,17 @@ def standing(
     }
 
 
-def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
-    ability = provider.abilities[mode]
-    length = ability.duration
+def _both_words(found: dict[str, Any] | None) -> dict[str, Any]:
+    """`standing`, the word of earlier answers, is going: elsewhere it is of money alone."""
+    return {"status": found, "standing": found}
+
+
+def _modes(model: str, provider: Provider) -> dict[str, Any]:
+    return {mode.value: _ability((model, mode), provider) for mode in provider.modes(model)}
+
+
+def _ability(kind: Kind, provider: Provider) -> dict[str, Any]:
+    ability = provider.abilities[kind]
     return {
         "model": ability.model,
         "media": [
@@ -107,53 +117,42 @@ def _mode(mode: Mode, provider: Provider) -> dict[str, Any]:
             for each in ability.media
         ],
         "counts": [{"types": list(c.types), "most": c.most, "beyond": c.beyond.value} for c in ability.counts],
-        "duration": length
-        and {
-            "least": length.least,
-            "most": length.most,
-            "whole_input": length.whole_input,
-            "most_with": dict(length.most_with),
-        },
-        "prompt": _text(ability.prompt),
-        "negative_prompt": _text(ability.negative_prompt),
-        "ratios": list(ability.ratios),
+        **{field.offered_as: _offer(field, ability) for field in FIELDS},
         "unasked_ratio": ability.unasked_ratio,
-        "resolutions": list(ability.resolutions),
-        "seed": {"least": ability.seed[0], "most": ability.seed[1]},
-        "prompt_extend": list(ability.prompt_extend),
-        "watermark": list(ability.watermark),
-        "audio_setting": list(ability.audio_setting),
-        "shot_type": list(ability.shot_type),
         "voices": ability.voices.value,
         "files": dict(ability.files),
-        "price_per_s": {resolution: _price(mode, resolution, provider) for resolution in ability.resolutions},
+        "price_per_s": {
+            size: {"credits": second.credits, "usd": second.usd} for size, second in price_list(provider, kind).items()
+        },
         "input_is_billed": ability.input_is_billed,
+    }
+
+
+def _offer(field: Field, ability: Ability) -> Any:
+    offer = ability.offer(field)
+    match field:
+        case TextField():
+            return _text(offer)
+        case LengthField():
+            return offer and _length(offer)
+        case NumberField():
+            least, most = offer
+            return {"least": least, "most": most}
+    return list(offer)
+
+
+def _length(rule: Length) -> dict[str, Any]:
+    return {
+        "least": rule.least,
+        "most": rule.most,
+        "whole_input": rule.whole_input,
+        "most_with": dict(rule.most_with),
     }
 
 
 def _text(rule: Text) -> dict[str, Any]:
     unit = "UTF-16 code units" if rule.utf16 else "characters"
     return {"longest": rule.longest, "unit": unit, "required": rule.required, "beyond": rule.beyond.value}
-
-
-def _price(mode: Mode, resolution: str, provider: Provider) -> dict[str, float | None]:
-    """The estimate of a second without media."""
-    second = estimate(Generation(mode, None, resolution=resolution, duration=1), provider)
-    return {"credits": second.credits, "usd": second.usd}
-
-
-def _cheapest_usd(provider: Provider) -> float | None:
-    """The least that an order at this gateway can cost; None where no price is known."""
-    prices = [
-        estimate(Generation(mode, None, resolution=resolution, duration=_shortest(ability)), provider).usd
-        for mode, ability in provider.abilities.items()
-        for resolution in ability.resolutions
-    ]
-    return min((usd for usd in prices if usd is not None), default=None)
-
-
-def _shortest(ability: Ability) -> int:
-    return ability.duration.least if ability.duration else 0
 
 
 def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ from enum import StrEnum
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
 RESOLUTIONS = ("720p", "1080p")
 LARGEST_SEED = 2**31 - 1
+WAN_2_7 = "wan-2.7"
+DEFAULT_MODEL = WAN_2_7  # the one that is meant where a request names none, as all do today
 
 
 class Mode(StrEnum):
@@ -16,6 +18,9 @@ class Mode(StrEnum):
     IMAGE = "image-to-video"
     REFERENCE = "reference-to-video"
     EDIT = "video-edit"
+
+
+Kind = tuple[str, Mode]  # which of the upstream models makes a video, and from what: the key of what gateways can do
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Generation:
     audio_setting: str | None = None
     shot_type: str | None = None
     media: tuple[Media, ...] = ()
+    model: str = DEFAULT_MODEL
+
+    @property
+    def kind(self) -> Kind:
+        return self.model, self.mode
 
     def urls(self, kind: str) -> list[str]:
         """The URLs of one media type, in the order given."""

@@ -7,22 +7,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from jobs.errors import BadRequest
-from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Media, Mode
+from jobs.request.fields import CHOICES, FIELDS, ChoiceField, Field, NumberField, TextField
+from jobs.request.generation import Generation, JobRequest, Media, Mode
 
-LONGEST_PROMPT = 5000  # characters; every gateway's limit
 METADATA_ENTRIES = 16
 METADATA_KEY_LENGTH = 64
 METADATA_VALUE_LENGTH = 512
 DAY_S = 86_400
 DEFAULT_DURATION_S = 5
 DEFAULT_RATIO = "16:9"
-BLANK = "Holds nothing but spaces; say what is to be seen."
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,9 @@ MEDIA = {
 MEDIA_TYPES = tuple(dict.fromkeys(kind for rule in MEDIA.values() for kind in rule.most))
 
 
+# What is meant where nothing is said; None: nothing, or what follows from the rest of the request.
+_UNSAID = {field.name: field.default for field in fields_of(Generation)} | {"prompt": None, "duration": None}
+_NOT_BLANK = validate.Regexp(r"\s*\S", error="Holds nothing but spaces; say what is to be seen.")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -129,79 +131,37 @@ class ProviderChoice(fields.Field[tuple[str, ...]]):
         return tuple(names)
 
 
-class RequestSchema(Strict):
-    """The body of `POST /v1/jobs` and the arguments of `rushes.generate`."""
+def _reader(field: Field) -> fields.Field[Any]:
+    """What reads one of the video's fields. One that has no value of its own may be left out or null."""
+    said: dict[str, Any] = {"load_default": _UNSAID.get(field.name), "metadata": {"description": field.about}}
+    said["allow_none"] = said["load_default"] is None
+    match field:
+        case TextField():
+            length = validate.Length(min=1, max=field.longest)
+            return Text(**said, validate=[length, *([] if field.optional else [_NOT_BLANK])])
+        case NumberField():
+            return fields.Integer(**said, strict=True, validate=validate.Range(min=field.least, max=field.most))
+        case ChoiceField(is_switch=True):
+            return fields.Boolean(**said, truthy={True}, falsy={False})
+        case ChoiceField():
+            return fields.String(**said, validate=validate.OneOf(field.values))
+    raise TypeError(f"nothing reads a {type(field).__name__}")
+
+
+class _VideoSchema(Strict):
+    """What is said of the video. A base of its own, so that its fields come first wherever fields are listed."""
 
     mode = fields.Enum(
         Mode, by_value=True, load_default=Mode.TEXT, metadata={"description": "What the video is made from."}
     )
-    prompt = Text(
-        load_default=None,
-        allow_none=True,
-        validate=[validate.Length(min=1, max=LONGEST_PROMPT), validate.Regexp(r"\s*\S", error=BLANK)],
-        metadata={"description": "What is to be seen. Only video-edit may do without, at some gateways."},
-    )
-    negative_prompt = Text(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Length(min=1, max=LONGEST_PROMPT),
-        metadata={"description": "What is not to be seen. Most gateways take 500 characters."},
-    )
-    resolution = fields.String(
-        load_default="1080p",
-        validate=validate.OneOf(RESOLUTIONS),
-        metadata={"description": "The video's size; the price depends on it."},
-    )
-    ratio = fields.String(
-        load_default=None,
-        allow_none=True,
-        validate=validate.OneOf(RATIOS),
-        metadata={
-            "description": "The shape. 16:9 where nothing is said; a first frame or clip brings its own, and then ratio"
-            " is refused; an edited video keeps the input's, or what its gateway makes of it."
-        },
-    )
-    duration = fields.Integer(
-        strict=True,
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(min=0, max=15),
-        metadata={
-            "description": "Seconds. 5 where nothing is said, and in video-edit 0, the length of the input. Gateways"
-            " narrow the range."
-        },
-    )
-    seed = fields.Integer(
-        strict=True,
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(min=0, max=LARGEST_SEED),
-        metadata={"description": "The same seed and request give about the same video."},
-    )
-    prompt_extend = fields.Boolean(
-        load_default=True,
-        truthy={True},
-        falsy={False},
-        metadata={"description": "Whether the model may rewrite the prompt; not every gateway can switch it off."},
-    )
-    watermark = fields.Boolean(
-        load_default=False,
-        truthy={True},
-        falsy={False},
-        metadata={"description": "Whether the video bears the model's mark; not every gateway can be asked for one."},
-    )
-    audio_setting = fields.String(
-        load_default=None,
-        allow_none=True,
-        validate=validate.OneOf(("auto", "origin")),
-        metadata={"description": "video-edit alone: origin keeps the input's sound, auto lets the model decide."},
-    )
-    shot_type = fields.String(
-        load_default=None,
-        allow_none=True,
-        validate=validate.OneOf(("single", "multi")),
-        metadata={"description": "One shot or several; few gateways can be asked."},
-    )
+
+    class Meta(Strict.Meta):
+        include: ClassVar[dict[str, fields.Field[Any]]] = {field.name: _reader(field) for field in FIELDS}
+
+
+class RequestSchema(_VideoSchema):
+    """The body of `POST /v1/jobs` and the arguments of `rushes.generate`."""
+
     media = fields.List(
         fields.Nested(MediaSchema),
         load_default=list,
@@ -251,11 +211,11 @@ class RequestSchema(Strict):
         framed = any(item.type == "first_frame" for item in data["media"])
         if data["ratio"] is None and (mode is Mode.TEXT or (mode is Mode.REFERENCE and not framed)):
             data["ratio"] = DEFAULT_RATIO
-        generation = Generation(media=tuple(data.pop("media")), **{name: data.pop(name) for name in _OF_THE_VIDEO})
+        video = {field.name: data.pop(field.name) for field in FIELDS}
+        generation = Generation(mode=data.pop("mode"), media=tuple(data.pop("media")), **video)
         return JobRequest(generation=generation, providers=data.pop("provider"), **data)
 
 
-_OF_THE_VIDEO = [field.name for field in fields_of(Generation) if field.name != "media"]
 _SCHEMA = RequestSchema()
 
 
@@ -287,8 +247,9 @@ def _against_the_mode(data: Mapping[str, Any]) -> dict[str, list[str]]:
         faults["ratio"] = ["The video takes the shape of its first frame or clip; leave ratio out."]
     if data.get("duration") in (0, 1) and not (data["duration"] == 0 and mode is Mode.EDIT):
         faults["duration"] = ["At least 2 seconds; 0, the length of the input, is for video-edit alone."]
-    if data.get("audio_setting") is not None and mode is not Mode.EDIT:
-        faults["audio_setting"] = [f"It is about the sound of the edited video; only with {Mode.EDIT.value}."]
+    for field in CHOICES:
+        if field.only not in (None, mode) and data.get(field.name) is not None:
+            faults[field.name] = [f"It is about {field.subject}; only with {field.only}."]
     return faults
 
 

@@ -12,7 +12,6 @@ from jobs.machine.outcome import Cooldown, Facts, Note
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
-from jobs.request.generation import Mode
 from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
@@ -122,10 +121,10 @@ def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider) ->
     """Why a task that a callback named cannot be this attempt's; None when nothing speaks against it."""
     if report.created_at is not None and report.created_at < inquiry.attempt.created_at - CLOCK_TOLERANCE:
         return "the task is older than the attempt"
-    ability = provider.abilities.get(Mode(case.job.mode))
-    model = ability.model if ability else None
-    if report.model is not None and model is not None and report.model.lower() != model.lower():
-        return f"the task's model is {report.model}, not {model}"
+    # By mode alone: a row does not say which of the upstream's models it asks for.
+    models = [ability.model for (_, mode), ability in provider.abilities.items() if mode == case.job.mode]
+    if report.model is not None and models and report.model.lower() not in map(str.lower, models):
+        return f"the task's model is {report.model}, not {' or '.join(models)}"
     return None
 
 

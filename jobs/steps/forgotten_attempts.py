@@ -15,7 +15,6 @@ from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import Case, KeptCallback, Origin, Standing
 from jobs.providers.base import Provider
 from jobs.providers.prices import Estimate, estimate
-from jobs.request.schema import load_request
 from jobs.settings import Settings
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, cases, leases, spending
@@ -100,7 +99,7 @@ def _contradicts(case: Case, callback: KeptCallback) -> bool:
 
 def _price(case: Case, provider: Provider) -> Estimate:
     try:
-        spec = load_request(case.job.request).generation
+        spec = case.job.wanted.generation
     except BadRequest:  # taken in by an earlier version
         return Estimate(0, None, None, exact=False)
-    return estimate(spec, provider) if spec.mode in provider.abilities else Estimate(0, None, None, exact=False)
+    return estimate(spec, provider) if spec.kind in provider.abilities else Estimate(0, None, None, exact=False)

@@ -9,12 +9,11 @@ from typing import Any
 from jobs import callback_urls
 from jobs.errors import BadRequest
 from jobs.machine import routing
-from jobs.machine.routing import Candidate, Decision, Obstacle
+from jobs.machine.routing import Candidate, Choice, Obstacle
 from jobs.machine.rows import AttemptOutcome, Case, Origin
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
 from jobs.providers.prices import Estimate
-from jobs.request.schema import load_request
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, availability, spending
 
@@ -30,7 +29,7 @@ class Plan:
     provider: Provider
     account: Account
     request: Request
-    decision: Decision
+    choice: Choice
     estimate: Estimate
     with_callback: bool
 
@@ -45,7 +44,7 @@ class Wait:
 
 def plan(case: Case, resources: Resources) -> Plan | Wait:
     """Route, pauses, room and name look-up: everything that may take time comes before the claim."""
-    request = load_request(case.job.request)
+    request = case.job.wanted
     try:
         found = resources.candidates(request)
         names = routing.remaining(routing.route(found), case.attempts.values())
@@ -54,10 +53,10 @@ def plan(case: Case, resources: Resources) -> Plan | Wait:
     if not names:
         gone = Obstacle("no_gateway", "no gateway of its route is configured", resources.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")
-    decision = routing.decide(found, names, lambda candidate: _obstacle(candidate, resources))
-    chosen = decision.chosen
+    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, resources))
+    chosen = choice.chosen
     if chosen is None or chosen.estimate is None:
-        first = min(decision.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
+        first = min(choice.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
         return Wait(replace(first, wait_s=resources.jitter(first.wait_s)))
     provider, number = resources.providers[chosen.name], next_number(case)
     url = _callback_url(provider, case.job.id, number, resources)
@@ -66,8 +65,8 @@ def plan(case: Case, resources: Resources) -> Plan | Wait:
         number,
         provider,
         resources.settings.accounts[chosen.name],
-        provider.submit_request(request.generation, url),
-        decision,
+        provider.request_for(request.generation, url),
+        choice,
         chosen.estimate,
         url is not None,
     )

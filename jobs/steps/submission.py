@@ -116,7 +116,7 @@ def _claim(planned: Plan, resources: Resources) -> Lease | None:
     """
     job, holder = planned.case.job, resources.new_lease_holder()
     move = Move(Event.CLAIM, planned.number, {"provider": planned.provider.name})
-    routed = Note("routed", planned.number, planned.decision.as_json())
+    routed = Note("routed", planned.number, planned.choice.as_json())
     try:
         with resources.database.write() as db:
             now = resources.database.clock(db)

@@ -204,9 +204,9 @@ def _wait(api: JobsApi, job: Job, timeout_s: float) -> bool:
 
 def _quoted(quote: Quote) -> dict[str, Any]:
     """A quote as the answer to whoever asks without buying."""
-    decision = quote.decision
-    told, chosen, waits = decision.as_json(), decision.chosen, None
-    if chosen is None and (first := decision.wait):
+    choice = quote.choice
+    told, chosen, waits = choice.as_json(), choice.chosen, None
+    if chosen is None and (first := choice.wait):
         waits = {"provider": first.provider, "code": first.code, "reason": first.reason, "seconds": first.wait_s}
         waits |= {"position": quote.position, "start_by": iso(quote.start_by)}
     price = asdict(chosen.estimate) if chosen and chosen.estimate else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
+from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
+from jobs.request.generation import DEFAULT_MODEL
 from rushes.api.schemas.jobs import Answer
 
 
@@ -49,6 +51,8 @@ class TextSchema(Answer):
 
 
 class SeedSchema(Answer):
+    """The range of any whole number; it bears the name of the first field that had one."""
+
     least = fields.Integer()
     most = fields.Integer()
 
@@ -61,23 +65,34 @@ class PriceSchema(Answer):
     )
 
 
-class AbilitySchema(Answer):
+def _offer(field: Field) -> fields.Field[Any]:
+    """What describes what a gateway lets be said in a field of the request."""
+    about = _about(field.offer_about) if field.offer_about else {}
+    match field:
+        case TextField():
+            return fields.Nested(TextSchema, **about)
+        case LengthField():
+            return fields.Nested(DurationSchema, allow_none=True, **about)
+        case NumberField():
+            return fields.Nested(SeedSchema, **about)
+        case ChoiceField(is_switch=True):
+            return fields.List(fields.Boolean(), **about)
+    return fields.List(fields.String(), **about)
+
+
+class _OffersSchema(Answer):
+    """What can be asked of a model in a mode. A base of its own, for the order in which fields are listed."""
+
     model = fields.String()
     media = fields.List(fields.Nested(MediaSetSchema), **_about("Sets of media types that may stand together."))
     counts = fields.List(fields.Nested(CountSchema))
-    duration = fields.Nested(
-        DurationSchema, allow_none=True, **_about("null: the video is always as long as its input.")
-    )
-    prompt = fields.Nested(TextSchema)
-    negative_prompt = fields.Nested(TextSchema)
-    ratios = _words("Shapes that can be asked for; none: the video takes the shape of its media.")
+
+    class Meta(Answer.Meta):
+        include: ClassVar[dict[str, fields.Field[Any]]] = {field.offered_as: _offer(field) for field in FIELDS}
+
+
+class AbilitySchema(_OffersSchema):
     unasked_ratio = fields.String(**_about("The shape where none is asked for."))
-    resolutions = fields.List(fields.String())
-    seed = fields.Nested(SeedSchema)
-    prompt_extend = fields.List(fields.Boolean(), **_about("What can be said; only true: it cannot be switched off."))
-    watermark = fields.List(fields.Boolean(), **_about("What can be said; only false: there is none to be had."))
-    audio_setting = fields.List(fields.String())
-    shot_type = fields.List(fields.String())
     voices = fields.String(
         **_about("none, one (the main character's), in_order (of the first references), each (inside every reference).")
     )
@@ -136,7 +151,7 @@ class BudgetSchema(Answer):
     day = fields.String(**_about("Today, in UTC."))
 
 
-class StandingSchema(Answer):
+class StatusSchema(Answer):
     obstacle = fields.Nested(
         ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
     )
@@ -149,6 +164,10 @@ class StandingSchema(Answer):
         values=fields.Integer(),
         **_about("Status words that are not in our table, and how often they were met."),
     )
+
+
+class StandingSchema(StatusSchema):
+    """Status, by the name that it had; it goes with the field of that name."""
 
 
 class ProviderSchema(Answer):
@@ -168,8 +187,24 @@ class ProviderSchema(Answer):
         values=fields.Nested(SwitchSchema),
         **_about("What its pages do not promise and RUSHES_<GATEWAY>_UNDOCUMENTED turns on, by word."),
     )
-    modes = fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema), **_about("The modes it serves."))
-    standing = fields.Nested(StandingSchema, allow_none=True, **_about("null: it has no API key here."))
+    modes = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(AbilitySchema),
+        **_about(f"The modes it serves, with {DEFAULT_MODEL}: what requests mean today."),
+    )
+    models = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.Nested(AbilitySchema)),
+        **_about("The modes it serves, by the upstream's model."),
+    )
+    status = fields.Nested(
+        StatusSchema, allow_none=True, **_about("How its key stands just now; null: it has no API key here.")
+    )
+    standing = fields.Nested(
+        StandingSchema,
+        allow_none=True,
+        metadata={"description": "Going: the same as status, under its earlier name.", "deprecated": True},
+    )
 
 
 class ProviderListSchema(Answer):

@@ -42,10 +42,10 @@ def command(name: str | None, data_dir: Path, as_json: bool) -> None:
 
 def state(gateway: dict[str, Any]) -> Colored:
     """Whether it takes orders now, and if not, why not."""
-    standing = gateway["standing"]
-    if standing is None:
+    status = gateway["status"]
+    if status is None:
         return Colored("no key", "dim")
-    found, queries, budget = standing["obstacle"], standing["paused"]["query"], standing["budget"]
+    found, queries, budget = status["obstacle"], status["paused"]["query"], status["budget"]
     if found and found["code"] in RESTS:
         said = Colored(f"rests {_span(found['seconds'])}: {found['code']}", "yellow")
     elif found:
@@ -55,34 +55,34 @@ def state(gateway: dict[str, Any]) -> Colored:
     else:
         left = f"; {_cents(budget['daily_usd'] - budget['spent_usd'])} left" if budget else ""
         said = Colored(f"ready{left}", "green")
-    if standing["unknown_words"]:
+    if status["unknown_words"]:
         return Colored(f"{said}; unknown words", "yellow")
     return said
 
 
 def _line(gateway: dict[str, Any]) -> list[Any]:
-    standing = gateway["standing"]
+    status = gateway["status"]
     return [
         Colored(gateway["name"], "cyan" if gateway["configured"] else "dim"),
         "yes" if gateway["configured"] else None,
         provider_words.modes(gateway),
         provider_words.price_span(gateway, "720p"),
         provider_words.price_span(gateway, "1080p"),
-        f"{standing['in_flight']} / {standing['max_in_flight']}" if standing else None,
+        f"{status['in_flight']} / {status['max_in_flight']}" if status else None,
         state(gateway),
     ]
 
 
 def _whole(gateway: dict[str, Any]) -> None:
     """First what holds in every mode, then what each mode has of its own."""
-    told = {mode: provider_words.ability(about, gateway) for mode, about in gateway["modes"].items()}
+    told = {kind: provider_words.ability(about, gateway) for kind, about in provider_words.kinds(gateway).items()}
     first = next(iter(told.values()))
-    common = {name for name, said in first.items() if all(about[name] == said for about in told.values())}
-    parts: dict[str, list[tuple[str, str]]] = {gateway["name"]: _standing(gateway)}
+    common = {name for name, said in first.items() if all(about.get(name) == said for about in told.values())}
+    parts: dict[str, list[tuple[str, str]]] = {gateway["name"]: _status(gateway)}
     parts["in every mode"] = [*provider_words.facts(gateway).items(), *_switches(gateway)]
     parts["in every mode"] += [(name, first[name]) for name in first if name in common and first[name] != "–"]
-    for mode, about in told.items():
-        parts[mode] = [(name, said) for name, said in about.items() if name not in common and said != "–"]
+    for kind, about in told.items():
+        parts[kind] = [(name, said) for name, said in about.items() if name not in common and said != "–"]
     for title, rows in parts.items():
         if sys.stdout.isatty():
             output.table([title, ""], rows, widths=(NAMES_WIDTH,))
@@ -90,18 +90,18 @@ def _whole(gateway: dict[str, Any]) -> None:
             output.table([], [(title, *row) for row in rows])
 
 
-def _standing(gateway: dict[str, Any]) -> list[tuple[str, str]]:
+def _status(gateway: dict[str, Any]) -> list[tuple[str, str]]:
     facts = [("base URL", gateway["base_url"]), ("state", state(gateway))]
-    standing = gateway["standing"]
-    if standing is None:
+    status = gateway["status"]
+    if status is None:
         return facts
-    facts.append(("in flight", f"{standing['in_flight']} of at most {standing['max_in_flight']}"))
-    if found := standing["obstacle"]:
+    facts.append(("in flight", f"{status['in_flight']} of at most {status['max_in_flight']}"))
+    if found := status["obstacle"]:
         facts.append(("hindered", f"{found['reason']}; looked at again in {_span(found['seconds'])}"))
-    if budget := standing["budget"]:
+    if budget := status["budget"]:
         spent, daily = _cents(budget["spent_usd"]), _cents(budget["daily_usd"])
         facts.append(("budget", f"{spent} of {daily} spent on {budget['day']} (UTC)"))
-    for word, times in standing["unknown_words"].items():
+    for word, times in status["unknown_words"].items():
         facts.append(("unknown word", Colored(f"{word}, met {times} time{'s' * (times > 1)}", "yellow")))
     return facts
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from jobs.request import strict_json
+from jobs.request.fields import FIELDS, ChoiceField, Field, NumberField
 from rushes.cli import options
 from rushes.cli.ordering import batches, orders, quoting
 from rushes.cli.ordering.orders import Ending
@@ -25,6 +27,24 @@ def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> s
     return value
 
 
+def _fields_of_the_video(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each field that a request can have of the video, in the order of their table."""
+    for field in reversed(FIELDS):
+        if field.name != "prompt":  # the argument
+            command = _option(field)(command)
+    return command
+
+
+def _option(field: Field) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    name = field.name.replace("_", "-")
+    match field:
+        case ChoiceField(is_switch=True):
+            return click.option(f"--{name}/--no-{name}", default=None, help=field.help)
+        case NumberField():
+            return click.option(f"--{name}", type=int, help=field.help)
+    return click.option(f"--{name}", help=field.help)
+
+
 @click.command()
 @click.argument("prompt", required=False)
 @click.option("--provider", "providers", multiple=True, help="A gateway; several stand in order of preference.")
@@ -39,15 +59,7 @@ def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> s
     help="A file that goes in: first_frame, last_frame, first_clip, driving_audio, reference_image, reference_video,"
     " reference_voice or video. Repeatable; the order counts.",
 )
-@click.option("--resolution", help="720p or 1080p.")
-@click.option("--ratio", help="16:9, 9:16, 1:1, 4:3 or 3:4.")
-@click.option("--duration", type=int, help="Seconds; 0 in video-edit: the length of the input.")
-@click.option("--seed", type=int, help="The same seed and request give about the same video.")
-@click.option("--negative-prompt", help="What must not be seen.")
-@click.option("--audio-setting", help="In video-edit: origin keeps the input's sound, auto does not have to.")
-@click.option("--shot-type", help="single or multi.")
-@click.option("--prompt-extend/--no-prompt-extend", default=None, help="Whether the model may rewrite the prompt.")
-@click.option("--watermark/--no-watermark", default=None, help="Whether the video bears the model's mark.")
+@_fields_of_the_video
 @click.option("--notify-url", help="Told about the job's end, by a signed POST.")
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", callback=options.pairs, help="Kept with the job; repeatable."

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import Mode
+from jobs.request.generation import DEFAULT_MODEL, WAN_2_7, Mode
 from jobs.store import cooldowns, spending
 from jobs.store.database import Database
 from jobs.store.tables import unknown_words
@@ -28,11 +28,11 @@ def one(api: FlaskClient, name: str = "evolink") -> dict[str, Any]:
     return told
 
 
-def test_every_gateway_is_told_and_only_those_with_a_key_have_a_standing(api: FlaskClient) -> None:
+def test_every_gateway_is_told_and_only_those_with_a_key_have_a_status(api: FlaskClient) -> None:
     told = api.get("/v1/providers").get_json()["data"]
     assert [each["name"] for each in told] == list(PROVIDERS)
     assert {each["name"] for each in told if each["configured"]} == {"evolink"}
-    assert {each["name"] for each in told if each["standing"]} == {"evolink"}
+    assert {each["name"] for each in told if each["status"]} == {"evolink"}
     assert one(api) == next(each for each in told if each["name"] == "evolink")
 
 
@@ -44,7 +44,18 @@ def test_the_answer_holds_exactly_what_the_interface_describes(api: FlaskClient,
     assert schema.validate(told) == {}
     ability = schema.fields["modes"].value_field.schema.fields  # type: ignore[attr-defined]
     assert {frozenset(mode) for mode in told["modes"].values()} == {frozenset(ability)}
-    assert list(told["modes"]) == [mode.value for mode in Mode if mode in PROVIDERS[name].abilities]
+    assert list(told["modes"]) == [mode.value for mode in Mode if mode in PROVIDERS[name].modes(WAN_2_7)]
+
+
+@pytest.mark.parametrize("name", ["evolink", "gravitex"])
+def test_the_status_stands_under_its_earlier_name_too(api: FlaskClient, name: str) -> None:
+    told = one(api, name)
+    assert told["standing"] == told["status"]
+
+
+def test_what_is_told_of_the_default_model_is_told_under_its_name_too(api: FlaskClient) -> None:
+    told = one(api)
+    assert told["models"] == {DEFAULT_MODEL: told["modes"]}
 
 
 def test_a_key_is_shown_nowhere(api: FlaskClient) -> None:
@@ -53,7 +64,7 @@ def test_a_key_is_shown_nowhere(api: FlaskClient) -> None:
 
 
 def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
-    assert one(api)["standing"] == {
+    assert one(api)["status"] == {
         "obstacle": None,
         "paused": {"submit": None, "query": None},
         "in_flight": 0,
@@ -92,7 +103,7 @@ def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Da
         now = database.clock(db)
         cooldowns.start(db, EVOLINK, "submit", Cooldown("rate_limited", 600), now=now)
         cooldowns.start(db, EVOLINK, "query", Cooldown("rate_limited", 60), now=now)
-    told = one(api)["standing"]
+    told = one(api)["status"]
     assert told["paused"]["submit"]["reason"] == "rate_limited"
     assert 550 < told["paused"]["submit"]["seconds"] <= 600
     assert told["paused"]["submit"]["until"].endswith("Z")
@@ -105,7 +116,7 @@ def test_a_full_gateway_says_so(make_api: Callable[..., FlaskClient], database: 
     orders = Orders(api, database)
     for _ in range(2):
         orders.add("2026-03-03", "held")
-    told = one(api)["standing"]
+    told = one(api)["status"]
     assert (told["in_flight"], told["max_in_flight"], told["obstacle"]["code"]) == (2, 2, "full")
 
 
@@ -116,7 +127,7 @@ def test_a_budget_is_spent_once_not_even_the_cheapest_video_fits(
     with database.write() as db:
         day = spending.day_of(database.clock(db))
         assert spending.reserve(db, "evolink", day, spending.micro(spent), None)
-    told = one(make_api(EVOLINK_DAILY_USD="1"))["standing"]
+    told = one(make_api(EVOLINK_DAILY_USD="1"))["status"]
     assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "day": day}
     assert (told["obstacle"] or {}).get("code") == code
 
@@ -125,7 +136,7 @@ def test_words_that_nobody_knows_are_counted(api: FlaskClient, database: Databas
     with database.write() as db:
         row = {"provider": "evolink", "word": "dreaming", "times": 3, "last_at": database.clock(db)}
         db.execute(sa.insert(unknown_words).values(**row))
-    assert one(api)["standing"]["unknown_words"] == {"dreaming": 3}
+    assert one(api)["status"]["unknown_words"] == {"dreaming": 3}
 
 
 def test_an_unknown_gateway_is_404_that_names_those_there_are(api: FlaskClient) -> None:

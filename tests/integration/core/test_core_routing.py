@@ -121,11 +121,11 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     with workshop.database.read() as db:
         before = db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one()
     quote = new_jobs.quote(body, workshop.core)
-    chosen = quote.decision.chosen
+    chosen = quote.choice.chosen
     assert chosen is not None
     assert chosen.estimate is not None
     assert (chosen.name, chosen.estimate.usd, chosen.estimate.credits) == ("easyrouter", 1.0, 500_000)
-    assert quote.decision.obstacles["evolink"].code == "insufficient_credits"
+    assert quote.choice.obstacles["evolink"].code == "insufficient_credits"
     assert accepted(sandbox) == {"easyrouter": 1}
     with workshop.database.read() as db:
         assert db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one() == before

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadRequest
+from jobs.request.fields import LONGEST_PROMPT
 from jobs.request.generation import Generation, Media, Mode
-from jobs.request.schema import LONGEST_PROMPT, load_request
+from jobs.request.schema import load_request
 
 FRAME = {"type": "first_frame", "url": "https://host/a.png"}
 

@@ -14,7 +14,7 @@ from jobs.machine.rows import AttemptOutcome
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Length
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import JobRequest, Mode
+from jobs.request.generation import WAN_2_7, JobRequest, Mode
 from jobs.request.schema import load_request
 
 
@@ -25,8 +25,8 @@ def request(**fields: Any) -> JobRequest:
 def gateway(name: str, usd: float | None, **narrower: Any) -> Provider:
     """A gateway whose second of video costs this much, and which makes text-to-video alone."""
     prices = {} if usd is None else {"720p": usd, "1080p": 2 * usd}
-    ability = replace(PROVIDERS["aivideoapi"].abilities[Mode.TEXT], credits_per_s=prices, **narrower)
-    return replace(PROVIDERS["aivideoapi"], name=name, abilities={Mode.TEXT: ability}, usd_per_credit=1)
+    ability = replace(PROVIDERS["aivideoapi"].abilities[WAN_2_7, Mode.TEXT], credits_per_s=prices, **narrower)
+    return replace(PROVIDERS["aivideoapi"], name=name, abilities={(WAN_2_7, Mode.TEXT): ability}, usd_per_credit=1)
 
 
 GATEWAYS = {g.name: g for g in (gateway("dear", 3), gateway("unknown", None), gateway("cheap", 1), gateway("fair", 2))}
@@ -43,7 +43,7 @@ def test_auto_takes_the_cheapest_first_and_an_unknown_price_last() -> None:
 
 
 def test_a_price_that_the_operator_names_takes_its_place_among_the_others() -> None:
-    named = {**GATEWAYS, "unknown": replace(GATEWAYS["unknown"], usd_per_s={(Mode.TEXT, "720p"): 1.5})}
+    named = {**GATEWAYS, "unknown": replace(GATEWAYS["unknown"], usd_per_s={((WAN_2_7, Mode.TEXT), "720p"): 1.5})}
     assert route(request(), named) == ["cheap", "unknown", "fair", "dear"]
 
 
@@ -110,7 +110,7 @@ def test_an_order_that_no_days_budget_could_ever_hold_is_refused_at_once() -> No
     assert routing.route(found) == ["fair", "dear", "unknown"]
 
 
-def decided(**obstacles: Obstacle) -> routing.Decision:
+def chosen(**obstacles: Obstacle) -> routing.Choice:
     found = routing.candidates(request(), GATEWAYS, GATEWAYS)
     asked: list[str] = []
 
@@ -118,9 +118,9 @@ def decided(**obstacles: Obstacle) -> routing.Decision:
         asked.append(candidate.name)
         return obstacles.get(candidate.name)
 
-    decision = routing.decide(found, routing.route(found), obstacle)
-    assert asked == [*decision.obstacles, *([decision.chosen.name] if decision.chosen else [])]  # nobody is asked idly
-    return decision
+    choice = routing.choose(found, routing.route(found), obstacle)
+    assert asked == [*choice.obstacles, *([choice.chosen.name] if choice.chosen else [])]  # nobody is asked idly
+    return choice
 
 
 FULL = Obstacle("full", "it has 50 in flight", 5)
@@ -128,10 +128,10 @@ POOR = Obstacle("insufficient_credits", "it is out of credit", 900)
 
 
 def test_the_best_gateway_without_an_obstacle_is_chosen_and_the_others_obstacles_are_told() -> None:
-    decision = decided(cheap=FULL, fair=POOR)
-    assert decision.chosen is not None
-    told = decision.as_json()
-    assert told["chosen"] == decision.chosen.name == "dear"
+    choice = chosen(cheap=FULL, fair=POOR)
+    assert choice.chosen is not None
+    told = choice.as_json()
+    assert told["chosen"] == choice.chosen.name == "dear"
     assert [line["provider"] for line in told["considered"]] == ["cheap", "fair", "dear", "unknown"]
     assert [line.get("obstacle") for line in told["considered"]] == [
         {"code": "full", "reason": "it has 50 in flight"},
@@ -142,18 +142,18 @@ def test_the_best_gateway_without_an_obstacle_is_chosen_and_the_others_obstacles
     assert [line["usd"] for line in told["considered"]] == [5, 10, 15, None]
 
 
-def test_a_decision_tells_why_a_gateway_does_not_fit() -> None:
+def test_a_choice_tells_why_a_gateway_does_not_fit() -> None:
     found = routing.candidates(request(seed=7), {**GATEWAYS, "cheap": gateway("cheap", 1, seed=(8, 9))}, GATEWAYS)
-    told = routing.decide(found, routing.route(found), lambda _: None).as_json()
+    told = routing.choose(found, routing.route(found), lambda _: None).as_json()
     misfits = {line["provider"]: line.get("misfits") for line in told["considered"]}
     assert misfits["cheap"] == [{"field": "seed", "given": 7, "allowed": "8 to 9", "why": "limit"}]
     assert misfits["fair"] is None
 
 
 def test_with_obstacles_everywhere_nobody_is_chosen() -> None:
-    decision = decided(cheap=POOR, fair=FULL, dear=POOR, unknown=POOR)
-    assert decision.chosen is None
-    assert decision.wait == FULL
+    choice = chosen(cheap=POOR, fair=FULL, dear=POOR, unknown=POOR)
+    assert choice.chosen is None
+    assert choice.wait == FULL
 
 
 ROUTE = ["one", "two", "three"]

@@ -30,7 +30,7 @@ def unlike(spec: Generation, order: Order, provider: Provider) -> list[str]:
     """What the order has otherwise than was asked. Not shown in an order: rewriting, watermark, sound, shot type."""
     told = {
         "mode": (spec.mode.value, order.mode),
-        "model": (provider.abilities[spec.mode].model, order.model),
+        "model": (provider.abilities[spec.kind].model, order.model),
         "prompt": (spec.prompt or "", order.prompt),
         "negative_prompt": (spec.negative_prompt, order.negative_prompt),
         "resolution": (spec.resolution, order.resolution),
@@ -38,7 +38,7 @@ def unlike(spec: Generation, order: Order, provider: Provider) -> list[str]:
         "duration": (spec.duration or INPUT_S, order.duration),
         "seed": (spec.seed, order.seed),
         "media": (_files(spec), _by_kind(order)),
-        "voices": (_voices(spec, provider), _SPEAKING[provider.abilities[spec.mode].voices](order)),
+        "voices": (_voices(spec, provider), _SPEAKING[provider.abilities[spec.kind].voices](order)),
     }
     return [name for name, (asked, made) in told.items() if asked != made]
 
@@ -65,7 +65,7 @@ def _by_kind(order: Order) -> dict[str, list[str]]:
 def _voices(spec: Generation, provider: Provider) -> dict[str, str] | list[str]:
     """Whose voice is whose, as asked; where only the main character can speak, a voice of its own is that one's."""
     spoken = {item.url: item.reference_voice for item in spec.references if item.reference_voice}
-    if provider.abilities[spec.mode].voices is not Voices.ONE:
+    if provider.abilities[spec.kind].voices is not Voices.ONE:
         return spoken
     return [*spoken.values(), *spec.urls("reference_voice")][:1]
 

@@ -31,11 +31,12 @@ from jobs.providers.capabilities import Ability, MediaSet, Misfit, Voices, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
-from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, Generation, JobRequest, Mode
-from jobs.request.schema import LONGEST_PROMPT, MANY, MEDIA
+from jobs.request.fields import CHOICES, LONGEST_PROMPT
+from jobs.request.generation import LARGEST_SEED, RATIOS, RESOLUTIONS, WAN_2_7, Generation, JobRequest, Mode
+from jobs.request.schema import MANY, MEDIA
 from sandbox.tasks import Order
 
-ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for mode, ability in p.abilities.items()]
+ABILITIES = [(p, mode, ability) for p in PROVIDERS.values() for (_, mode), ability in p.abilities.items()]
 EVERY_ABILITY = pytest.mark.parametrize(
     ("provider", "mode", "ability"), ABILITIES, ids=[f"{provider.name}-{mode}" for provider, mode, _ in ABILITIES]
 )
@@ -47,8 +48,8 @@ def types(ability: Ability) -> frozenset[str]:
 
 def test_every_gateway_makes_a_video_of_a_text_a_picture_and_references() -> None:
     for provider in PROVIDERS.values():
-        assert {Mode.TEXT, Mode.IMAGE, Mode.REFERENCE} <= provider.abilities.keys()
-    assert [name for name, provider in PROVIDERS.items() if Mode.EDIT not in provider.abilities] == ["gravitex"]
+        assert {Mode.TEXT, Mode.IMAGE, Mode.REFERENCE} <= set(provider.modes(WAN_2_7))
+    assert [name for name, provider in PROVIDERS.items() if Mode.EDIT not in provider.modes(WAN_2_7)] == ["gravitex"]
 
 
 @EVERY_ABILITY
@@ -127,10 +128,11 @@ def test_choices_are_words_that_can_be_asked(provider: Provider, mode: Mode, abi
         assert (ability.ratios, ability.unasked_ratio) == ((), "as the input")
     least, most = ability.seed
     assert (least in (0, 1), most) == (True, LARGEST_SEED)
+    for field in CHOICES:
+        assert set(ability.offer(field)) <= set(field.values), field.name
     assert True in ability.prompt_extend  # what is meant where nothing is said
     assert False in ability.watermark
-    assert set(ability.audio_setting) <= ({"auto", "origin"} if mode is Mode.EDIT else set())
-    assert set(ability.shot_type) <= {"single", "multi"}
+    assert mode is Mode.EDIT or ability.audio_setting == ()
     assert ability.voices is Voices.NONE or mode is Mode.REFERENCE
 
 

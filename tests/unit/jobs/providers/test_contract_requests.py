@@ -15,12 +15,12 @@ from jobs.providers.capabilities import Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import Mode
+from jobs.request.generation import WAN_2_7, Mode
 
 EVERY_ABILITY = pytest.mark.parametrize(
     ("provider", "mode"),
-    [(provider, mode) for provider in PROVIDERS.values() for mode in provider.abilities],
-    ids=[f"{provider.name}-{mode}" for provider in PROVIDERS.values() for mode in provider.abilities],
+    [(provider, mode) for provider in PROVIDERS.values() for mode in provider.modes(WAN_2_7)],
+    ids=[f"{provider.name}-{mode}" for provider in PROVIDERS.values() for mode in provider.modes(WAN_2_7)],
 )
 
 
@@ -57,14 +57,14 @@ def test_a_callback_url_is_sent_only_where_there_are_callbacks_and_only_when_giv
 def test_the_model_the_prompt_and_the_resolution_are_always_said(provider: Provider, mode: Mode) -> None:
     for resolution in ("720p", "1080p"):
         said = body(provider, mode, resolution=resolution, prompt="狐狸 🦊")
-        assert f'"{provider.abilities[mode].model}"' in said
+        assert f'"{provider.abilities[WAN_2_7, mode].model}"' in said
         assert '"狐狸 🦊"' in said
         assert f'"{resolution}"' in said.lower()
 
 
 @EVERY_ABILITY
 def test_a_length_is_said_wherever_one_can_be_asked_for(provider: Provider, mode: Mode) -> None:
-    length = provider.abilities[mode].duration
+    length = provider.abilities[WAN_2_7, mode].duration
     if length is None:
         assert '"duration"' not in body(provider, mode)
     else:
@@ -76,7 +76,7 @@ def test_a_length_is_said_wherever_one_can_be_asked_for(provider: Provider, mode
 def test_a_ratio_is_said_wherever_one_can_be_asked_for_and_sixteen_to_nine_where_none_was(
     provider: Provider, mode: Mode
 ) -> None:
-    ratios = provider.abilities[mode].ratios
+    ratios = provider.abilities[WAN_2_7, mode].ratios
     for ratio in ratios:
         assert f'"{ratio}"' in body(provider, mode, ratio=ratio)
     assert ('"16:9"' in body(provider, mode)) == (mode in (Mode.TEXT, Mode.REFERENCE))
@@ -140,7 +140,7 @@ def test_every_reason_is_told_not_the_first_alone(provider: Provider) -> None:
 
 @EVERY
 def test_a_mode_that_a_gateway_has_not_is_the_one_reason(provider: Provider) -> None:
-    lacking = replace(provider, abilities={Mode.TEXT: provider.abilities[Mode.TEXT]})
+    lacking = replace(provider, abilities={(WAN_2_7, Mode.TEXT): provider.abilities[WAN_2_7, Mode.TEXT]})
     [misfit] = misfits(plain(Mode.IMAGE, negative_prompt="x" * 2501), lacking)
     assert (misfit.field, misfit.given, misfit.allowed) == ("mode", "image-to-video", "text-to-video")
     assert misfit.why is Why.NO_FIELD

@@ -23,7 +23,7 @@ from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Voices, Why
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Mode
 from jobs.request.schema import MEDIA, load_request
 from sandbox.tasks import Order
 
@@ -44,7 +44,7 @@ def compare(spec: Generation, provider: Provider) -> list[tuple[str, str]]:
         assert order.callback_url == callback_url
         return []
     if any(misfit.why in (Why.LIMIT, Why.ALTERED) for misfit in fitted):
-        order = order_of(provider.submit_request(spec, callback_url), provider)
+        order = order_of(provider.request_for(spec, callback_url), provider)
         if any(misfit.why is Why.LIMIT for misfit in fitted):
             assert isinstance(order, str), fitted
         elif isinstance(order, Order):
@@ -84,7 +84,7 @@ def sets_of_media(mode: Mode) -> list[Generation]:
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 def test_both_readings_agree_on_every_set_of_media(provider: Provider, mode: Mode) -> None:
     reasons = [compare(spec, provider) for spec in sets_of_media(mode)]
-    assert ([] in reasons) == (mode in provider.abilities)
+    assert ([] in reasons) == (mode in provider.modes(WAN_2_7))
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -92,7 +92,7 @@ def test_both_readings_agree_on_every_set_of_media(provider: Provider, mode: Mod
 def test_both_readings_agree_on_every_length_and_every_number_of_references(provider: Provider, mode: Mode) -> None:
     lengths = [0, *range(2, 16)] if mode is Mode.EDIT else range(2, 16)
     fits = [seconds for seconds in lengths if not compare(plain(mode, duration=seconds), provider)]
-    assert bool(fits) == (mode in provider.abilities)
+    assert bool(fits) == (mode in provider.modes(WAN_2_7))
     if mode is Mode.REFERENCE:
         for seconds in lengths:
             compare(reference(GIRL, DANCE, duration=seconds), provider)
@@ -121,14 +121,14 @@ def test_both_readings_agree_on_whoever_speaks(provider: Provider) -> None:
                 if not compare(spec, provider):
                     met.add(voices)
     most = {Voices.NONE: 0, Voices.ONE: 1, Voices.IN_ORDER: 3, Voices.EACH: 3}
-    assert met == set(range(most[provider.abilities[Mode.REFERENCE].voices] + 1))
+    assert met == set(range(most[provider.abilities[WAN_2_7, Mode.REFERENCE].voices] + 1))
 
 
 def test_a_request_that_a_gateway_would_misread_is_told_from_one_that_it_reads_right() -> None:
     """The comparison itself: it must see each kind of difference."""
     provider = PROVIDERS["evolink"]
     spec = reference(*items("reference_image", 2), **TOLD)
-    order = order_of(provider.submit_request(spec, None), provider)
+    order = order_of(provider.request_for(spec, None), provider)
     assert isinstance(order, Order)
     assert unlike(spec, order, provider) == []
     others: dict[str, Generation] = {
@@ -192,5 +192,5 @@ def test_what_is_drawn_meets_every_gateway_and_every_kind_of_misfit(mode: Mode) 
 
     draw()
     for name, provider in PROVIDERS.items():
-        wanted = set(MET[name][mode].split()) | ({"all:fits"} if mode in provider.abilities else set())
+        wanted = set(MET[name][mode].split()) | ({"all:fits"} if mode in provider.modes(WAN_2_7) else set())
         assert wanted <= met[name].keys(), name

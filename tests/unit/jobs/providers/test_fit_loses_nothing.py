@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs.providers.base import Provider, Request
 from jobs.providers.fitting import fit
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import RATIOS, RESOLUTIONS, Generation, Media, Mode
+from jobs.request.generation import RATIOS, RESOLUTIONS, WAN_2_7, Generation, Media, Mode
 
 
 def other_wishes(spec: Generation) -> Iterator[tuple[str, Generation]]:
@@ -65,7 +65,7 @@ def test_whatever_one_thing_is_changed_the_request_is_another(mode: Mode, data: 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 def test_asking_aloud_for_what_is_done_unasked_changes_nothing(provider: Provider) -> None:
-    for mode in provider.abilities:
+    for mode in provider.modes(WAN_2_7):
         said = {"resolution": "1080p", "prompt_extend": True, "watermark": False}
         if mode in (Mode.TEXT, Mode.REFERENCE):
             said["ratio"] = "16:9"

@@ -31,7 +31,7 @@ from jobs.providers.base import Request
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Mode
 
 WITH_CLIPS = replace(AIVIDEOAPI, undocumented=frozenset({"first_clip"}))
 EVERYTHING = {"negative_prompt": "blur", "resolution": "720p", "seed": 0, "prompt_extend": False, "watermark": True}
@@ -198,6 +198,6 @@ def test_a_price_is_the_pages_credits_at_half_a_cent(spec: Generation, expected:
 
 
 def test_what_the_operator_pays_a_second_is_stronger_than_the_page() -> None:
-    paying = replace(AIVIDEOAPI, usd_per_s={(Mode.TEXT, "720p"): 0.5})
+    paying = replace(AIVIDEOAPI, usd_per_s={((WAN_2_7, Mode.TEXT), "720p"): 0.5})
     assert estimate(text(resolution="720p", duration=10), paying) == Estimate(10, 240, 5.0, exact=True)
     assert estimate(text(duration=10), paying) == Estimate(10, 400, 2.0, exact=True)

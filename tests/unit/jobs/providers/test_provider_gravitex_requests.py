@@ -33,7 +33,7 @@ from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.gravitex import GRAVITEX
 from jobs.providers.prices import Estimate, estimate
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Mode
 
 WITH_BOTH = replace(GRAVITEX, undocumented=frozenset({"clip_with_last_frame"}))
 T2V, I2V, R2V = "wan2.7-t2v-2026-04-25", "wan2.7-i2v-2026-04-25", "wan2.7-r2v"
@@ -184,6 +184,6 @@ def test_what_cannot_be_asked_is_named_with_what_can(name: str) -> None:
 
 def test_no_price_is_published_and_the_operators_own_is_taken() -> None:
     assert estimate(text(), GRAVITEX) == Estimate(5, None, None, exact=True)
-    paying = replace(GRAVITEX, usd_per_s={(Mode.REFERENCE, "1080p"): 0.15})
+    paying = replace(GRAVITEX, usd_per_s={((WAN_2_7, Mode.REFERENCE), "1080p"): 0.15})
     assert estimate(reference(DANCE, duration=10), paying) == Estimate(10, None, 1.5, exact=True)
     assert estimate(text(), paying).usd is None

@@ -13,7 +13,7 @@ from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Text, Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import WAN_2_7, Generation, Mode
 from sandbox.tasks import Order
 
 # What looks like one character -> its code points, its UTF-16 code units.
@@ -53,7 +53,7 @@ NEGATIVE = {"aivideoapi": 500, "apiframe": 2500, "easyrouter": 500, "gravitex": 
 LIMITS = [
     (provider, mode, field, most)
     for provider in PROVIDERS.values()
-    for mode in provider.abilities
+    for mode in provider.modes(WAN_2_7)
     for field, most in (("prompt", 5000), ("negative_prompt", NEGATIVE[provider.name]))
 ]
 
@@ -78,7 +78,7 @@ def test_a_text_of_the_limit_arrives_whole_and_one_more_does_not(
     unit = "UTF-16 code units" if provider.name == "apiframe" else "characters"
     assert (misfit.field, misfit.given, misfit.allowed) == (field, f"{most + 1} {unit}", f"at most {most} {unit}")
     assert misfit.why is (Why.ALTERED if provider.name == "evolink" else Why.LIMIT)
-    cut = order_of(provider.submit_request(longer, None), provider)
+    cut = order_of(provider.request_for(longer, None), provider)
     if provider.name == "evolink":
         assert isinstance(cut, Order)
         assert getattr(cut, field) == character * most

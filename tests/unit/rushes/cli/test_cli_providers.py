@@ -11,7 +11,7 @@ from fake_service import Service
 
 from jobs.providers.registry import PROVIDERS, Terms, on_terms
 from jobs.reports.providers import describe
-from jobs.request.generation import Mode
+from jobs.request.generation import WAN_2_7, Mode
 from rushes.cli.commands.providers import state
 
 READY: dict[str, Any] = {
@@ -29,13 +29,13 @@ def hindered(code: str, seconds: int) -> dict[str, Any]:
     return {"obstacle": {"code": code, "reason": f"evolink: {code}", "seconds": seconds}}
 
 
-def gateway(name: str = "evolink", terms: Terms | None = None, **standing: Any) -> dict[str, Any]:
+def gateway(name: str = "evolink", terms: Terms | None = None, **status: Any) -> dict[str, Any]:
     told = describe(on_terms({name: terms or Terms()})[name])
-    return {**told, "configured": True, "standing": {**READY, **standing}}
+    return {**told, "configured": True, "status": {**READY, **status}}
 
 
 def without_key(name: str) -> dict[str, Any]:
-    return {**describe(PROVIDERS[name]), "configured": False, "standing": None}
+    return {**describe(PROVIDERS[name]), "configured": False, "status": None}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def every(service: Service) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("standing", "said"),
+    ("status", "said"),
     [
         ({}, "ready"),
         ({"budget": BUDGET}, "ready; $46.90 left"),
@@ -58,8 +58,8 @@ def every(service: Service) -> dict[str, Any]:
         ({"unknown_words": {"dreaming": 2}}, "ready; unknown words"),
     ],
 )
-def test_a_state_is_said_in_a_few_words(standing: dict[str, Any], said: str) -> None:
-    assert state(gateway(**standing)) == said
+def test_a_state_is_said_in_a_few_words(status: dict[str, Any], said: str) -> None:
+    assert state(gateway(**status)) == said
 
 
 def test_a_gateway_without_a_key_has_none() -> None:
@@ -99,9 +99,9 @@ def test_a_whole_gateway_fits_a_terminal_and_loses_no_word(
     shown = on_terminal("providers", name)
     assert max(map(len, shown.splitlines())) <= 100
     assert "…" not in shown
-    for mode in PROVIDERS[name].abilities:
+    for mode in PROVIDERS[name].modes(WAN_2_7):
         assert f"  {mode} " in shown
-        assert PROVIDERS[name].abilities[mode].model in shown
+        assert PROVIDERS[name].abilities[WAN_2_7, mode].model in shown
     assert "$3.10 of $50.00 spent on 2026-11-21 (UTC)" in shown
     assert "dreaming, met 2 times" in shown
 
@@ -120,9 +120,9 @@ def test_a_whole_gateway_is_rows_of_three_for_a_script(service: Service, rushes:
 
 
 def test_what_differs_between_modes_stands_with_each(service: Service, rushes: Callable[..., Result]) -> None:
-    narrow = replace(PROVIDERS["evolink"].abilities[Mode.TEXT], seed=(5, 9))
-    provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, Mode.TEXT: narrow})
-    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "standing": READY})
+    narrow = replace(PROVIDERS["evolink"].abilities[WAN_2_7, Mode.TEXT], seed=(5, 9))
+    provider = replace(PROVIDERS["evolink"], abilities={**PROVIDERS["evolink"].abilities, (WAN_2_7, Mode.TEXT): narrow})
+    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "status": READY})
     rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
     assert {part: said for part, name, said in rows if name == "seed"} == {
         "text-to-video": "5 to 9",
@@ -130,6 +130,19 @@ def test_what_differs_between_modes_stands_with_each(service: Service, rushes: C
         "reference-to-video": "1 to 2147483647",
         "video-edit": "1 to 2147483647",
     }
+
+
+def test_another_model_has_a_part_of_its_own(service: Service, rushes: Callable[..., Result]) -> None:
+    wan = PROVIDERS["evolink"].abilities
+    haiku = replace(wan[WAN_2_7, Mode.TEXT], model="haiku-1-fast", resolutions=("720p",))
+    provider = replace(PROVIDERS["evolink"], abilities={**wan, ("haiku-1", Mode.TEXT): haiku})
+    service.answer("GET", "/v1/providers/evolink", {**describe(provider), "configured": True, "status": READY})
+    rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
+    found = {(part, name): said for part, name, said in rows}
+    assert found["haiku-1 text-to-video", "model"] == "haiku-1-fast"
+    assert found["text-to-video", "model"] == "wan2.7-text-to-video"
+    assert found["text-to-video", "1080p, per second"] == "$0.144"
+    assert ("haiku-1 text-to-video", "1080p, per second") not in found
 
 
 def test_an_unknown_gateway_is_not_found_and_the_hint_says_where_to_look(

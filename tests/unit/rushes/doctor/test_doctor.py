@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rushes.doctor import gateways, store
+from rushes.doctor import providers, store
 from rushes.doctor.examination import examine
 from rushes.doctor.findings import Finding, Verdict, ok
 
@@ -73,8 +73,8 @@ def test_a_store_that_replaces_objects_is_no_archive() -> None:
     ],
 )
 def test_a_gateway_s_date_tells_of_clocks(date: str, checks: list[str]) -> None:
-    assert [found.check for found in gateways.clock("evolink", {"date": date}, now=NOW)] == checks
-    assert list(gateways.clock("evolink", {}, now=NOW)) == []
+    assert [found.check for found in providers.clock("evolink", {"date": date}, now=NOW)] == checks
+    assert list(providers.clock("evolink", {}, now=NOW)) == []
 
 
 def test_findings_come_in_the_order_of_the_checks() -> None:
