@@ -86,7 +86,7 @@ def write(db: Connection, case: Case, kinds: Sequence[str], *, now: datetime) ->
         )
 
 
-def is_due(now: datetime) -> sa.ColumnElement[bool]:
+def is_due(now: datetime | sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
     sent = notices.alias()
     of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.held_until > now)

@@ -66,19 +66,7 @@ def due(db: Connection, step: str, *, limit: int, now: datetime, leave_out: Coll
 
 def due_notices(db: Connection, *, limit: int, now: datetime) -> list[Due]:
     """The jobs with due notices, the oldest alarm first, in turn between API keys; `version` is that of all of them."""
-    alarm_at = sa.func.min(notices.c.alarm_at)
-    key = jobs.c.api_key_id
-    turn = sa.func.row_number().over(partition_by=key, order_by=(alarm_at, notices.c.job_id)).label("turn")
-    of_jobs = (
-        sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
-        .join(jobs, jobs.c.id == notices.c.job_id)
-        .where(is_due(now))
-        .group_by(notices.c.job_id, key)
-        .subquery()
-    )
-    ranked = sa.select(of_jobs.c.job_id, of_jobs.c.version)
-    order = (of_jobs.c.turn, of_jobs.c.alarm_at, of_jobs.c.job_id)
-    return [Due(*row) for row in db.execute(ranked.order_by(*order).limit(limit))]
+    return [Due(*row) for row in db.execute(_due_notices(), {"now": now, "limit": limit})]
 
 
 @dataclass
@@ -176,3 +164,20 @@ def _due(step: str, leaves_out: bool) -> sa.Select[Any]:
     ranked = found.subquery()
     order = (ranked.c.turn, ranked.c.urgency, ranked.c.id)
     return sa.select(ranked.c.id, ranked.c.version).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+@cache
+def _due_notices() -> sa.Select[Any]:
+    alarm_at = sa.func.min(notices.c.alarm_at)
+    key = jobs.c.api_key_id
+    turn = sa.func.row_number().over(partition_by=key, order_by=(alarm_at, notices.c.job_id)).label("turn")
+    of_jobs = (
+        sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
+        .join(jobs, jobs.c.id == notices.c.job_id)
+        .where(is_due(sa.bindparam("now", type_=Instant)))
+        .group_by(notices.c.job_id, key)
+        .subquery()
+    )
+    ranked = sa.select(of_jobs.c.job_id, of_jobs.c.version)
+    order = (of_jobs.c.turn, of_jobs.c.alarm_at, of_jobs.c.job_id)
+    return ranked.order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))
