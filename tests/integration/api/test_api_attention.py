@@ -15,6 +15,8 @@ from jobs.database import Database
 from jobs.error_codes import FLAGS, REASONS
 from jobs.models import attempts, inbox, jobs, pauses
 
+pytestmark = pytest.mark.both_databases
+
 HOUR = timedelta(hours=1)
 
 

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from jobs.costs import LINES
 from jobs.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 NONE = {"attempts": 0, "usd": 0.0, "unpriced": 0}
 
 

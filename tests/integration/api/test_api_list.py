@@ -17,6 +17,8 @@ from jobs.database import Database
 from jobs.listing import Filters, Place, statement
 from jobs.states import State
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Keep = Callable[..., str]
 

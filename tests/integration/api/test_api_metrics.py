@@ -18,6 +18,8 @@ from jobs.models import inbox, jobs
 from jobs.states import State
 from jobs.sweep import SWEPT
 
+pytestmark = pytest.mark.both_databases
+
 
 def read(api: FlaskClient) -> dict[tuple[str, str], float]:
     """Every sample, by its name and the value of its label."""

@@ -18,6 +18,8 @@ from jobs.states import State
 from storage.errors import BucketUnavailable
 from storage.keys import poster_key, sidecar_key
 
+pytestmark = pytest.mark.both_databases
+
 
 def look(workshop: Workshop, *, deep: bool = False) -> Report:
     return audit.audit(workshop.parts, deep=deep)

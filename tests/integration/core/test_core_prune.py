@@ -19,6 +19,8 @@ from jobs.states import State
 from jobs.view import job_view
 from rushes.cli import main
 
+pytestmark = pytest.mark.both_databases
+
 Rushes = Callable[..., Result]
 
 

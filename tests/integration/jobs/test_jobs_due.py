@@ -8,6 +8,8 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 from jobs import store, sweep
 from jobs.states import State, next_step
 
+pytestmark = pytest.mark.both_databases
+
 
 def due(rows: Rows, step: str, *, limit: int = 100, leave_out: tuple[sweep.Due, ...] = ()) -> list[str]:
     with rows.database.read() as db:

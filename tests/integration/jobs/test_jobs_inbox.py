@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from rows import DAY, NOW, Rows
 
 from jobs import store
 from jobs.records import AttemptOutcome, Facts, Outcome, Standing
 from jobs.states import State
+
+pytestmark = pytest.mark.both_databases
 
 
 def live(rows: Rows) -> str:

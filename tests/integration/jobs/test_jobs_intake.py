@@ -14,6 +14,8 @@ from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.models import events, idempotency_keys, jobs
 from jobs.states import State
 
+pytestmark = pytest.mark.both_databases
+
 
 def count(rows: Rows, table: sa.Table) -> int:
     with rows.database.read() as db:

@@ -22,6 +22,8 @@ from jobs.providers.registry import Terms
 from jobs.records import AttemptOutcome, Facts, Pause, Standing
 from jobs.states import State
 
+pytestmark = pytest.mark.both_databases
+
 A, Z = AttemptOutcome, Standing
 TODAY = "2026-03-04"
 KEY = Account("evolink", "https://gateway", "sk-1")

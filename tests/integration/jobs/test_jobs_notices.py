@@ -27,6 +27,8 @@ from jobs.records import Facts, Move, Outcome
 from jobs.states import Event, State
 from webhooks import delivery
 
+pytestmark = pytest.mark.both_databases
+
 HOOK = "https://pipeline.example/hook?token=t"
 
 

@@ -16,6 +16,8 @@ from jobs.prune import PRUNED, Pruned, Pruning
 from jobs.records import SUSPECTED, AttemptOutcome, Standing
 from jobs.states import State
 
+pytestmark = pytest.mark.both_databases
+
 SENT = {"method": "POST", "path": "/v1/videos", "body": {"prompt": "A fox"}, "headers": {}}
 LONG_AGO = NOW - 181 * DAY
 

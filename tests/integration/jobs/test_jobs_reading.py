@@ -9,6 +9,8 @@ from jobs import api_keys
 from jobs.database import Database, DatabaseUnavailable
 from jobs.models import api_keys as table
 
+pytestmark = pytest.mark.both_databases
+
 
 def names(database: Database) -> set[str]:
     with database.read() as db:

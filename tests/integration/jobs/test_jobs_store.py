@@ -19,6 +19,8 @@ from jobs.records import AttemptOutcome, Case, Facts, Move, Note, Outcome, Stand
 from jobs.states import Event, State
 from jobs.store import Held
 
+pytestmark = pytest.mark.both_databases
+
 A = AttemptOutcome
 
 

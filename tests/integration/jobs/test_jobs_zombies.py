@@ -13,6 +13,8 @@ from jobs.providers.client import Answered, Lost, NotSent
 from jobs.records import AttemptOutcome, Facts
 from jobs.states import State
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def job_id(rows: Rows) -> str:
