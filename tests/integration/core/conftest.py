@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import ReceiverServer, Workshop
+from served import Served
+from workshop import Workshop, serve_receiver
 
 from jobs.database import Database
 from storage.bucket import Bucket
+from storage.probe import Prober
 
 
 @pytest.fixture
 def make_workshop(
-    database: Database, bucket: Bucket, sandbox: Any, tmp_path: Path
+    database: Database, bucket: Bucket, prober: Prober, sandbox: Any, tmp_path: Path
 ) -> Iterator[Callable[..., Workshop]]:
     """A workshop with numbers of its own."""
     made: list[Workshop] = []
@@ -21,7 +23,7 @@ def make_workshop(
     def make(**numbers: Any) -> Workshop:
         folder = tmp_path / f"data-{len(made)}"
         folder.mkdir()
-        made.append(Workshop(database, bucket, sandbox.url, folder, **numbers))
+        made.append(Workshop(database, bucket, prober, sandbox.url, folder, **numbers))
         return made[-1]
 
     yield make
@@ -35,9 +37,9 @@ def workshop(make_workshop: Callable[..., Workshop]) -> Workshop:
 
 
 @pytest.fixture
-def receiver(workshop: Workshop) -> Iterator[ReceiverServer]:
+def receiver(workshop: Workshop) -> Iterator[Served]:
     """The workshop's own receiver; its jobs are submitted with a callback URL."""
-    server = ReceiverServer(workshop)
+    server = serve_receiver(workshop)
     workshop.receive_callbacks_at(server.url)
     yield server
     server.close()
