@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from served import Served
 from workshop import Workshop, serve_receiver
 
@@ -13,9 +14,17 @@ from storage.bucket import Bucket
 from storage.probe import Prober
 
 
+@pytest.fixture(scope="session")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One authority: the stand-ins speak plain HTTP, and reading all public ones took most of a workshop's making."""
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
 @pytest.fixture
 def make_workshop(
-    database: Database, bucket: Bucket, prober: Prober, sandbox: Any, tmp_path: Path
+    database: Database, bucket: Bucket, prober: Prober, ca_file: str, sandbox: Any, tmp_path: Path
 ) -> Iterator[Callable[..., Workshop]]:
     """A workshop with numbers of its own."""
     made: list[Workshop] = []
@@ -23,7 +32,7 @@ def make_workshop(
     def make(**numbers: Any) -> Workshop:
         folder = tmp_path / f"data-{len(made)}"
         folder.mkdir()
-        made.append(Workshop(database, bucket, prober, sandbox.url, folder, **numbers))
+        made.append(Workshop(database, bucket, prober, ca_file, sandbox.url, folder, **numbers))
         return made[-1]
 
     yield make

@@ -64,7 +64,14 @@ class Workshop:
     """Makes jobs, and runs the steps that their rows ask for."""
 
     def __init__(
-        self, database: Database, bucket: Bucket, prober: Prober, sandbox_url: str, folder: Path, **numbers: Any
+        self,
+        database: Database,
+        bucket: Bucket,
+        prober: Prober,
+        ca_file: str,
+        sandbox_url: str,
+        folder: Path,
+        **numbers: Any,
     ):
         self.bells = Bells()
         self.receiver_url: str | None = None
@@ -89,7 +96,7 @@ class Workshop:
             settings=self.settings,
             providers=on_terms(self.settings.terms),
             database=database,
-            client=ProviderClient(allow_private=True),
+            client=ProviderClient(allow_private=True, ca_file=ca_file),
             pacing=Pacing(SILENT_VALKEY),
             gates=Gates(self.settings.worker_slots),
             ringer=self.bells,
