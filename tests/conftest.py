@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from buckets import S3_KEY, bucket_config_of, empty_bucket
 from canaries import canary
+from own_database import OwnDatabase
 
 from jobs.store import migrate
 from jobs.store.database import Database
@@ -23,10 +26,14 @@ from rushes.local.process import Process
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor
 from rushes.local.valkey import Valkey
-from storage.bucket import Bucket, BucketConfig, connect
+from storage.bucket import Bucket, BucketConfig
+from storage.errors import BadVideo
+from storage.proof.probe import Prober
 
-S3_KEY = "rushes"
-pytest_plugins = ["leak_scan", "plants", "proving", "spreading"]
+if TYPE_CHECKING:
+    from left_behind import LeftBehind  # a plugin: pytest wants to be the first to import it
+
+pytest_plugins = ["leak_scan", "left_behind", "plants", "proving", "spreading"]
 
 
 @pytest.fixture(scope="session")
@@ -49,22 +56,42 @@ def seaweedfs(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> 
     return server
 
 
-@pytest.fixture
-def bucket_config(seaweedfs: SeaweedFS) -> Iterator[BucketConfig]:
-    """A fresh bucket; it goes at the end, because a small SeaweedFS has room for few."""
-    name = f"test-{secrets.token_hex(6)}"
-    config = BucketConfig(name, "", seaweedfs.endpoint_url, "us-east-1", S3_KEY, seaweedfs.secret_key)
-    Bucket(config).ensure()
-    yield config
-    client = connect(config)
-    for item in client.list_objects_v2(Bucket=name).get("Contents", []):
-        client.delete_object(Bucket=name, Key=item["Key"])
-    client.delete_bucket(Bucket=name)
+@pytest.fixture(scope="session")
+def s3(seaweedfs: SeaweedFS) -> Any:
+    """The test process's S3 client, and its one bucket `tests`: a small SeaweedFS is slow to make them."""
+    bucket = Bucket(bucket_config_of(seaweedfs, "tests"))
+    bucket.ensure()
+    return bucket._client
 
 
 @pytest.fixture
-def bucket(bucket_config: BucketConfig) -> Bucket:
-    return Bucket(bucket_config)
+def bucket(seaweedfs: SeaweedFS, s3: Any) -> Bucket:
+    """A prefix of the test's own in the process's bucket. Whoever looks at a whole bucket takes `own_bucket`."""
+    return Bucket(bucket_config_of(seaweedfs, "tests", prefix=f"{secrets.token_hex(6)}/"), s3)
+
+
+@pytest.fixture
+def bucket_config(bucket: Bucket) -> BucketConfig:
+    return bucket.config
+
+
+@pytest.fixture
+def own_bucket(seaweedfs: SeaweedFS, s3: Any) -> Iterator[Bucket]:
+    """A whole bucket for one test; it goes at the end, because a small SeaweedFS has room for few."""
+    bucket = Bucket(bucket_config_of(seaweedfs, f"test-{secrets.token_hex(6)}"), s3)
+    bucket.ensure()
+    yield bucket
+    empty_bucket(bucket)
+    s3.delete_bucket(Bucket=bucket.config.bucket)
+
+
+@pytest.fixture(scope="session")
+def prober() -> Iterator[Prober]:
+    """With its helper process at work, which it else starts at the first film."""
+    with Prober() as prober, tempfile.TemporaryFile() as empty:
+        with contextlib.suppress(BadVideo):
+            prober.probe(empty)
+        yield prober
 
 
 @pytest.fixture(scope="session")
@@ -78,38 +105,35 @@ def postgres(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database without rows, to be copied: migrating anew for every test would take minutes in all."""
-    file = tmp_path_factory.mktemp("migrated") / "rushes.db"
-    _migrate(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
-def migrated_name(postgres: Postgres) -> str:
-    """The same in PostgreSQL."""
-    name = "migrated"
-    _migrate(postgres.create_database(name))
-    return name
-
-
-def _migrate(url: str) -> None:
-    database = Database(url)
-    migrate.upgrade(database)
-    database.close()
+def own_database(database_kind: str, request: pytest.FixtureRequest) -> Iterator[OwnDatabase]:
+    """The test process's one database of this kind. `tests/proving.py` chooses the kinds."""
+    with contextlib.ExitStack() as stack:
+        if database_kind == "sqlite":
+            # Every commit waits for the disk, which no test looks at: in memory, where the machine has such a folder.
+            memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rushes-tests-", dir=memory))
+            url = f"sqlite:///{folder}/rushes.db"
+        else:
+            postgres: Postgres = request.getfixturevalue("postgres")
+            url = postgres.create_database("tests")
+            stack.callback(postgres.drop_database, "tests")
+        database = OwnDatabase(url)
+        stack.callback(database.close)
+        yield database
 
 
 @pytest.fixture
-def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of this kind, without rows. `tests/proving.py` chooses the kinds."""
-    if database_kind == "sqlite":
-        shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "rushes.db")
-        yield f"sqlite:///{tmp_path}/rushes.db"
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    name = f"test_{secrets.token_hex(6)}"
-    yield postgres.create_database(name, like=request.getfixturevalue("migrated_name"))
-    postgres.drop_database(name)
+def database_url(own_database: OwnDatabase, left_behind: LeftBehind) -> Iterator[str]:
+    """A migrated database without rows."""
+    filled = own_database.filled()
+    if filled:
+        own_database.empty()
+    assert not filled, f"somebody whom an earlier test left behind wrote into {filled}"
+    yield own_database.url
+    try:
+        left_behind.check()  # else they could write after this
+    finally:
+        own_database.empty()
 
 
 @pytest.fixture
@@ -119,31 +143,54 @@ def database(database_url: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture
+def spare_database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database that the test may spoil."""
+    with contextlib.ExitStack() as stack:
+        if database_kind == "sqlite":
+            url = f"sqlite:///{tmp_path}/spare.db"
+        else:
+            postgres: Postgres = request.getfixturevalue("postgres")
+            name = f"spare_{secrets.token_hex(6)}"
+            url = postgres.create_database(name)
+            stack.callback(postgres.drop_database, name)
+        database = Database(url)
+        stack.callback(database.close)
+        migrate.upgrade(database)
+        yield database
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """The stand-in gateways, by their control endpoints."""
 
     url: str
+    session: requests.Session
 
     def set(self, **settings: Any) -> None:
-        requests.post(f"{self.url}/control/settings", json=settings, timeout=5).raise_for_status()
+        self.session.post(f"{self.url}/control/settings", json=settings, timeout=5).raise_for_status()
 
     def fault(self, provider: str, fault: str, **params: Any) -> None:
         body = {"provider": provider, "fault": fault, **params}
-        requests.post(f"{self.url}/control/faults", json=body, timeout=5).raise_for_status()
+        self.session.post(f"{self.url}/control/faults", json=body, timeout=5).raise_for_status()
+
+    def reset(self) -> None:
+        """As freshly started; they make small films at once, and call back when told."""
+        self.session.post(f"{self.url}/control/reset", timeout=5).raise_for_status()
+        self.set(film="small", generation_s=0, link_life_s=3600, task_life_s=3600)
 
     def clear(self) -> None:
-        requests.delete(f"{self.url}/control/faults", timeout=5).raise_for_status()
+        self.session.delete(f"{self.url}/control/faults", timeout=5).raise_for_status()
 
     def tasks(self, provider: str | None = None) -> list[dict[str, Any]]:
         params = {} if provider is None else {"provider": provider}
-        answer = requests.get(f"{self.url}/control/tasks", params=params, timeout=5)
+        answer = self.session.get(f"{self.url}/control/tasks", params=params, timeout=5)
         found: list[dict[str, Any]] = answer.json()["tasks"]
         return found
 
     def call_back(self, provider: str, task_id: str, **more: Any) -> int:
         body = {"provider": provider, "task_id": task_id, **more}
-        status: int = requests.post(f"{self.url}/control/callback", json=body, timeout=10).json()["status"]
+        status: int = self.session.post(f"{self.url}/control/callback", json=body, timeout=10).json()["status"]
         return status
 
 
@@ -166,10 +213,13 @@ def sandbox_url(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -
     return url
 
 
+@pytest.fixture(scope="session")
+def running_sandbox(sandbox_url: str) -> Iterator[Sandbox]:
+    with requests.Session() as session:
+        yield Sandbox(sandbox_url, session)
+
+
 @pytest.fixture
-def sandbox(sandbox_url: str) -> Sandbox:
-    """The stand-in gateways as freshly started; they make small films at once, and call back when told."""
-    requests.post(f"{sandbox_url}/control/reset", timeout=5).raise_for_status()
-    sandbox = Sandbox(sandbox_url)
-    sandbox.set(film="small", generation_s=0, link_life_s=3600, task_life_s=3600)
-    return sandbox
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset()
+    return running_sandbox

@@ -103,6 +103,15 @@ class Connection:
         return max(own_s, (retry_after_s or 0) * (1 + self._draw() / 10))
 
     def close(self) -> None:
+        """Close every connection that is idle. A session alone lets go of them, and they stay open for as long as
+        somebody keeps an answer, as an error's traceback does.
+        """
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                pools = adapter.poolmanager.pools
+                for key in pools.keys():  # noqa: SIM118 - it is no dict, and cannot be iterated
+                    if pool := pools.get(key):
+                        pool.close()
         self._session.close()
 
     def _own_session(self) -> requests.Session:

@@ -48,7 +48,7 @@ def unleased(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > ahead)
 
 
-def due_notice(now: datetime) -> sa.ColumnElement[bool]:
+def due_notice(now: datetime | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
     """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
     sent = notices.alias()
     of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now)
@@ -62,16 +62,18 @@ def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out
 
     A notice is told by its job's id and the sum of its job's notices' versions.
     """
-    values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit}
+    values: dict[str, Any] = {"now": now, "limit": limit}
     if step is NOTIFY:
-        found = [Due(*row) for row in db.execute(_due_notices(now, limit))]
+        found = [Due(*row) for row in db.execute(_due_notices(), values)]
         return [row for row in found if row not in leave_out]
+    values["ahead"] = now + CLOCK_SET_BACK
     if leave_out:
         values["leave_out"] = [tuple(row) for row in leave_out]
     return [Due(*row) for row in db.execute(_due_jobs(step.name, bool(leave_out)), values)]
 
 
-def _due_notices(now: datetime, limit: int) -> sa.Select[Any]:
+@cache  # a statement that is built once is not analysed again at every look
+def _due_notices() -> sa.Select[Any]:
     """The oldest alarm first."""
     alarm_at = sa.func.min(notices.c.alarm_at)
     key = jobs.c.api_key_id
@@ -79,15 +81,16 @@ def _due_notices(now: datetime, limit: int) -> sa.Select[Any]:
     of_jobs = (
         sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
         .join(jobs, jobs.c.id == notices.c.job_id)
-        .where(due_notice(now))
+        .where(due_notice(sa.bindparam("now", type_=Instant)))
         .group_by(notices.c.job_id, key)
         .subquery()
     )
     order = (of_jobs.c.turn, of_jobs.c.alarm_at, of_jobs.c.job_id)
-    return sa.select(of_jobs.c.job_id, of_jobs.c.version).order_by(*order).limit(limit)
+    ranked = sa.select(of_jobs.c.job_id, of_jobs.c.version).order_by(*order)
+    return ranked.limit(sa.bindparam("limit", type_=sa.Integer))
 
 
-@cache  # a statement that is built once is not analysed again at every look
+@cache
 def _due_jobs(step: str, leaves_out: bool) -> sa.Select[Any]:
     now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)

@@ -15,6 +15,8 @@ from jobs.reports import attention
 from jobs.store.database import Database
 from jobs.store.tables import attempts, cooldowns, inbox, jobs
 
+pytestmark = pytest.mark.both_databases
+
 HOUR = timedelta(hours=1)
 
 

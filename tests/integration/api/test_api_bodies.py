@@ -9,8 +9,6 @@ from flask.testing import FlaskClient
 
 from rushes.api.edge.parser import LARGEST_BODY_BYTES
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 class Endless(io.RawIOBase):
     """A body in chunks that goes on and on; the server hands such a one over without a length."""

@@ -66,6 +66,7 @@ def desk(api: FlaskClient, database: Database) -> Desk:
     return Desk(api, database)
 
 
+@pytest.mark.both_databases
 class TestTheList:
     def test_the_newest_come_first_a_page_at_a_time(self, desk: Desk) -> None:
         made = [desk.callback(STRANGER) for _ in range(5)][::-1]
@@ -121,6 +122,7 @@ class TestOne:
         assert (answer.status_code, answer.get_json(force=True)["code"]) == (404, "unknown_callback")
 
 
+@pytest.mark.both_databases
 class TestReplay:
     @pytest.mark.parametrize(
         ("state", "step"),

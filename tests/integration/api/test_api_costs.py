@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from jobs.reports.costs import LINES
 from jobs.store.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 NONE = {"attempts": 0, "usd": 0.0, "unpriced": 0}
 
 

@@ -15,7 +15,6 @@ from jobs.store.database import Database
 from rushes.api.docs import ASSETS, POLICY
 from webhooks.headers import HEADERS
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PAGES = ["/docs", "/docs/", "/docs/start.js", *(f"/docs/{name}" for name in ASSETS), "/openapi.json"]
 
 

@@ -10,13 +10,13 @@ import schemathesis
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from proving import drawn
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks, not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 DESCRIBED = [not_a_server_error, content_type_conformance, response_schema_conformance]
-EXAMPLES = 25  # of each operation and kind: some ten seconds in all
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+EXAMPLES = drawn(25)  # of each operation and kind
 CALM = settings(
     max_examples=EXAMPLES,
     derandomize=True,
@@ -69,10 +69,10 @@ KINDS = st.sampled_from(
 
 
 def test_no_path_query_or_body_is_an_internal_error(api: FlaskClient) -> None:
-    @settings(CALM, max_examples=300)
+    @settings(CALM, max_examples=drawn(300))
     @given(METHODS, PATHS, QUERIES, st.binary(max_size=60), KINDS)
     def ask(method: str, path: str, query: dict[str, str], body: bytes, kind: str) -> None:
-        answer = api.open(path, method=method, query_string=query, data=body, content_type=kind)
+        answer = api.open(path.replace("?", "%3F"), method=method, query_string=query, data=body, content_type=kind)
         assert answer.status_code < 500, answer.get_data()
 
     ask()

@@ -222,35 +222,35 @@ def test_unknown_jobs_paths_and_methods_are_problems_too(api: FlaskClient) -> No
 
 
 def test_the_video_is_409_until_it_is_archived_and_then_a_link_that_works(
-    api: FlaskClient, database: Database, bucket: Bucket
+    api_with_bucket: FlaskClient, database: Database, bucket: Bucket
 ) -> None:
-    job_id = api.post("/v1/jobs", json=GOOD).get_json()["id"]
-    early = api.get(f"/v1/jobs/{job_id}/video")
+    job_id = api_with_bucket.post("/v1/jobs", json=GOOD).get_json()["id"]
+    early = api_with_bucket.get(f"/v1/jobs/{job_id}/video")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
         key = cases.read_case(db, job_id).job.archive_key
         db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(key, b"film", "video/mp4")
-    answer = api.get(f"/v1/jobs/{job_id}/video")
+    answer = api_with_bucket.get(f"/v1/jobs/{job_id}/video")
     assert answer.status_code == 302
     followed = requests.get(answer.headers["Location"], timeout=5)
     assert (followed.content, "Content-Disposition" in followed.headers) == (b"film", False)
-    saved = requests.get(api.get(f"/v1/jobs/{job_id}/video?download=true").headers["Location"], timeout=5)
+    saved = requests.get(api_with_bucket.get(f"/v1/jobs/{job_id}/video?download=true").headers["Location"], timeout=5)
     assert (saved.content, f"{job_id}.mp4" in saved.headers["Content-Disposition"]) == (b"film", True)
 
 
 def test_the_poster_is_409_until_its_video_is_archived_and_then_a_link_that_works(
-    api: FlaskClient, database: Database, bucket: Bucket
+    api_with_bucket: FlaskClient, database: Database, bucket: Bucket
 ) -> None:
-    job_id = api.post("/v1/jobs", json=GOOD).get_json()["id"]
-    early = api.get(f"/v1/jobs/{job_id}/poster")
+    job_id = api_with_bucket.post("/v1/jobs", json=GOOD).get_json()["id"]
+    early = api_with_bucket.get(f"/v1/jobs/{job_id}/poster")
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
         key = cases.read_case(db, job_id).job.archive_key
         db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
     bucket.put_small(poster_key(key), b"picture", "image/jpeg")
-    links = api.get(f"/v1/jobs/{job_id}").get_json()["links"]
-    assert requests.get(api.get(links["poster"]).headers["Location"], timeout=5).content == b"picture"
+    links = api_with_bucket.get(f"/v1/jobs/{job_id}").get_json()["links"]
+    assert requests.get(api_with_bucket.get(links["poster"]).headers["Location"], timeout=5).content == b"picture"
 
 
 def test_a_request_is_kept_while_valkey_is_away(settings: Settings, database: Database) -> None:
@@ -261,9 +261,9 @@ def test_a_request_is_kept_while_valkey_is_away(settings: Settings, database: Da
     app.extensions["rushes.close"]()
 
 
-def test_readiness_names_its_parts_and_liveness_asks_nobody(api: FlaskClient) -> None:
-    assert api.get("/livez").get_json() == {"status": "ok"}
-    answer = api.get("/readyz")
+def test_readiness_names_its_parts_and_liveness_asks_nobody(api_with_bucket: FlaskClient) -> None:
+    assert api_with_bucket.get("/livez").get_json() == {"status": "ok"}
+    answer = api_with_bucket.get("/readyz")
     parts = answer.get_json()["parts"]
     assert answer.status_code == 503
     assert parts["database"] == parts["bucket"] == "ok"

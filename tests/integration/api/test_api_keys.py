@@ -164,12 +164,12 @@ def test_no_read_waits_for_a_writer_because_of_a_use(api: FlaskClient, database:
     until(lambda: used_at(database, key_id))
 
 
-def test_a_refused_key_is_not_in_use(api: FlaskClient, database: Database) -> None:
+def test_a_refused_key_is_not_in_use(own_api: FlaskClient, database: Database) -> None:
     key_id, key = api_keys.create(database, "gone")
     assert api_keys.revoke(database, key_id)
-    answer = api.application.test_client().get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
+    answer = own_api.application.test_client().get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
     assert answer.status_code == 401
-    api.application.extensions["rushes.close"]()
+    own_api.application.extensions["rushes.close"]()
     assert used_at(database, key_id) is None
 
 

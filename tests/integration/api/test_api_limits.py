@@ -23,7 +23,6 @@ def left(client: FlaskClient, path: str = "/v1/costs") -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_keyed_answer_tells_what_is_left(make_api: Callable[..., FlaskClient]) -> None:
     api = make_api(API_REQUESTS_PER_MIN="100")
     policy = '"key";q=100;w=60'
@@ -35,7 +34,6 @@ def test_every_keyed_answer_tells_what_is_left(make_api: Callable[..., FlaskClie
     assert 0 < reset_s <= 60
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_beyond_the_limit_is_429_with_word_of_when_and_other_keys_go_on(
     make_api: Callable[..., FlaskClient], database: Database
 ) -> None:
@@ -51,7 +49,6 @@ def test_beyond_the_limit_is_429_with_word_of_when_and_other_keys_go_on(
     assert api.get("/v1/jobs", headers={"Authorization": f"Bearer {other}"}).status_code == 200
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_has_no_live_key_is_not_counted_and_leaves_nothing_behind(make_api: Callable[..., FlaskClient]) -> None:
     api = make_api(API_REQUESTS_PER_MIN="5")
     before = left(api)[0]

@@ -17,6 +17,8 @@ from jobs.reports.listing import Filters, Place, statement
 from jobs.store import tables
 from jobs.store.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 Keep = Callable[..., str]
 

@@ -18,6 +18,8 @@ from jobs.store.database import Database
 from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
 
+pytestmark = pytest.mark.both_databases
+
 
 def read(api: FlaskClient) -> dict[tuple[str, str], float]:
     """Every sample, by its name and the value of its label."""

@@ -62,6 +62,7 @@ def desk(make_api: Callable[..., FlaskClient], database: Database) -> Desk:
     return Desk(make_api(NOTICE_SECRETS=SECRET), database)
 
 
+@pytest.mark.both_databases
 class TestTheList:
     def test_the_newest_come_first_a_page_at_a_time(self, desk: Desk) -> None:
         made = [desk.told() for _ in range(5)][::-1]
@@ -127,6 +128,7 @@ class TestOne:
         assert (answer.status_code, answer.get_json(force=True)["code"]) == (404, "unknown_notice")
 
 
+@pytest.mark.both_databases
 class TestReplay:
     def test_one_goes_out_once_more_and_its_job_is_rung_for(self, desk: Desk, bells: Bells) -> None:
         desk.tried(notice_id := desk.failed(), 500)

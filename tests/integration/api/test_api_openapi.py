@@ -18,7 +18,6 @@ from jobs.store.database import Database
 ROOT = Path(__file__).parents[3]
 METHODS = {"get", "post", "put", "patch", "delete"}
 OWN_TYPES = {"200", "202", "302", "304"}
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

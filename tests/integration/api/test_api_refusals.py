@@ -10,7 +10,6 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 JOB = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
 FRAME = {"type": "first_frame", "url": "https://example.com/file"}

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 def asked(api: FlaskClient, path: str, sent: str | None) -> Any:
     return api.get(path, headers={} if sent is None else {"X-Request-Id": sent})

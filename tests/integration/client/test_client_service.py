@@ -1,15 +1,14 @@
-"""The client against the service itself, over a socket, with both databases and a real bucket."""
+"""The client against the service itself, over a socket, with a real database and a real bucket."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from werkzeug.serving import make_server
+from served import serve_app
 
 from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
@@ -55,6 +54,7 @@ def url(database: Database, bucket: Bucket, tmp_path: Path) -> Iterator[str]:
             "RUSHES_REDIS_URL": "redis://127.0.0.1:1/0",
             "RUSHES_S3_ENDPOINT_URL": str(bucket.config.endpoint_url),
             "RUSHES_S3_BUCKET": bucket.config.bucket,
+            "RUSHES_S3_PREFIX": bucket.config.prefix,
             "AWS_ACCESS_KEY_ID": str(bucket.config.access_key),
             "AWS_SECRET_ACCESS_KEY": str(bucket.config.secret_key),
             "AWS_REGION": "us-east-1",
@@ -62,13 +62,9 @@ def url(database: Database, bucket: Bucket, tmp_path: Path) -> Iterator[str]:
         }
     )
     app = create_app(settings, ringer=Silent())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    served = serve_app(app)
+    yield served.url
+    served.close()
     app.extensions["rushes.close"]()
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
-from workshop import RUN, ReceiverServer, Workshop
+from served import Served
+from workshop import RUN, Workshop
 
 from jobs import callback_urls, logs
 from jobs.intake import api_keys, new_jobs
@@ -55,7 +56,7 @@ def lost(workshop: Workshop, sandbox: Any, provider: str, **request: Any) -> str
 
 @pytest.mark.parametrize("hourly", [False, True], ids=["workers_were_down", "hourly_resends"])
 def test_no_resend_once_the_idempotency_key_has_died(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any, hourly: bool
+    workshop: Workshop, receiver: Served, sandbox: Any, hourly: bool
 ) -> None:
     sandbox.fault("apiframe", "lose_callback")
     job_id = lost(workshop, sandbox, "apiframe")
@@ -96,13 +97,13 @@ def test_a_late_refusal_does_not_close_an_attempt_that_a_resend_got_accepted(wor
     workshop.until(job_id, State.ARCHIVED, within_s=4)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_read_only_postgresql_counts_as_unavailable(database: Database) -> None:
-    with database.write() as db:
-        db.execute(sa.text(f"ALTER DATABASE {database.url.database} SET default_transaction_read_only = on"))
-    database.engine.dispose()
+@pytest.mark.databases("postgresql")
+def test_a_read_only_postgresql_counts_as_unavailable(spare_database: Database) -> None:
+    with spare_database.write() as db:
+        db.execute(sa.text(f"ALTER DATABASE {spare_database.url.database} SET default_transaction_read_only = on"))
+    spare_database.engine.dispose()
     with pytest.raises(DatabaseUnavailable):  # else: watchdog threads die, POST answers are dropped, receiver says 500
-        heartbeats.beat(database, "worker@x:1", "worker")
+        heartbeats.beat(spare_database, "worker@x:1", "worker")
 
 
 def test_foreign_exceptions_are_masked_in_the_log() -> None:
@@ -157,9 +158,12 @@ def dripping() -> Iterator[str]:
                 except OSError:
                     continue
 
-    threading.Thread(target=serve, daemon=True).start()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     yield f"http://127.0.0.1:{server.getsockname()[1]}/hook"
     over.set()
+    server.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits for a caller
+    thread.join()
     server.close()
 
 
@@ -177,7 +181,7 @@ def test_a_dripping_pipeline_does_not_hold_a_notice_beyond_its_deadline(make_wor
 
 
 def test_six_candidates_are_still_asked_about(
-    make_workshop: Any, receiver: ReceiverServer, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    make_workshop: Any, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop: Workshop = make_workshop(overdue_poll_s=0.2, retry_first_s=0.2)
     workshop.receive_callbacks_at(receiver.url)
@@ -239,7 +243,7 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
 
 
 def test_a_genuine_callback_for_an_attempt_that_the_database_forgot_stops_a_second_purchase(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     """A backup from before the submit was put back: the job is queued again, but its callback proves a purchase."""
     job_id = workshop.create(provider="evolink")

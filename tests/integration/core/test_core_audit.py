@@ -19,6 +19,8 @@ from jobs.upkeep.audit import Report
 from storage.errors import BucketUnavailable
 from storage.keys import poster_key, sidecar_key
 
+pytestmark = pytest.mark.both_databases
+
 
 def look(workshop: Workshop, *, deep: bool = False) -> Report:
     return audit.audit(workshop.resources, deep=deep)

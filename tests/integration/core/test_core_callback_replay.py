@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from workshop import ReceiverServer, Workshop
+from served import Served
+from workshop import Workshop
 
 from jobs.machine.states import State
 from jobs.steps import reconciliation
@@ -15,7 +16,7 @@ from jobs.store.tables import inbox as table
 
 
 def test_its_job_asks_and_has_read_it_once_the_gateway_has_answered(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.set(generation_s=3600)
     job_id = workshop.create(provider="evolink")

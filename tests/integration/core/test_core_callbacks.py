@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
-from workshop import RUN, ReceiverServer, Workshop
+from served import Served
+from workshop import RUN, Workshop, serve_receiver
 
 from jobs import callback_urls
 from jobs.machine.rows import AttemptOutcome
@@ -39,7 +40,7 @@ def submit(workshop: Workshop, **request: Any) -> str:
 @pytest.mark.parametrize("provider", ["aivideoapi", "apiframe", "evolink"])
 def test_a_callback_alone_brings_a_job_to_the_archive(make_workshop: Any, sandbox: Any, provider: str) -> None:
     workshop: Workshop = make_workshop(poll_interval_s=3600)
-    receiver = ReceiverServer(workshop)
+    receiver = serve_receiver(workshop)
     try:
         workshop.receive_callbacks_at(receiver.url)
         job_id = submit(workshop, provider=provider)
@@ -58,7 +59,7 @@ def test_a_callback_alone_brings_a_job_to_the_archive(make_workshop: Any, sandbo
         receiver.close()
 
 
-def test_a_lost_callback_is_found_by_the_poller(workshop: Workshop, receiver: ReceiverServer, sandbox: Any) -> None:
+def test_a_lost_callback_is_found_by_the_poller(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
     sandbox.fault("evolink", "lose_callback")
     job_id = submit(workshop, provider="evolink")
     case = workshop.until(job_id, State.ARCHIVED)
@@ -68,7 +69,7 @@ def test_a_lost_callback_is_found_by_the_poller(workshop: Workshop, receiver: Re
 
 
 def test_a_callback_that_arrives_before_the_submits_answer_is_served_after_it(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("aivideoapi", "callback_before_answer")
     job_id = submit(workshop, provider="aivideoapi")
@@ -82,7 +83,7 @@ def test_a_callback_that_arrives_before_the_submits_answer_is_served_after_it(
 
 
 def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten_and_adopts_the_task(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("aivideoapi", "callback_before_answer")
     sandbox.fault("aivideoapi", "lose_answer", how="reset")
@@ -98,9 +99,7 @@ def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten_and_a
     assert len(sandbox.tasks("aivideoapi")) == 1
 
 
-def test_four_equal_callbacks_at_once_move_the_job_once(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
-) -> None:
+def test_four_equal_callbacks_at_once_move_the_job_once(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
     sandbox.fault("evolink", "double_callbacks", count=4)
     job_id = submit(workshop, provider="evolink")
 
@@ -118,9 +117,7 @@ def test_four_equal_callbacks_at_once_move_the_job_once(
     assert history.count("store") == 1
 
 
-def test_a_callback_to_an_archived_job_disturbs_nothing(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
-) -> None:
+def test_a_callback_to_an_archived_job_disturbs_nothing(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
     sandbox.fault("evolink", "lose_callback")
     job_id = submit(workshop, provider="evolink")
     before = workshop.until(job_id, State.ARCHIVED)
@@ -132,9 +129,7 @@ def test_a_callback_to_an_archived_job_disturbs_nothing(
     assert workshop.bells.take() == []
 
 
-def test_a_callback_for_an_unknown_job_is_kept_and_disturbs_nothing(
-    workshop: Workshop, receiver: ReceiverServer
-) -> None:
+def test_a_callback_for_an_unknown_job_is_kept_and_disturbs_nothing(workshop: Workshop, receiver: Served) -> None:
     url = callback_url(workshop, "job_00000000000000000000000000")
     assert requests.post(url, json=FINISHED, timeout=5).status_code == 200
     assert len(kept(workshop, "job_00000000000000000000000000")) == 1
@@ -142,9 +137,7 @@ def test_a_callback_for_an_unknown_job_is_kept_and_disturbs_nothing(
     assert workshop.sweep() == 0
 
 
-def test_a_forged_success_makes_us_ask_and_moves_nothing(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
-) -> None:
+def test_a_forged_success_makes_us_ask_and_moves_nothing(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
     sandbox.fault("aivideoapi", "stall")
     job_id = submit(workshop, provider="aivideoapi")
     body = {**FINISHED, "id": workshop.case(job_id).attempts[1].task_id}
@@ -157,7 +150,7 @@ def test_a_forged_success_makes_us_ask_and_moves_nothing(
 
 
 def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     """A message spent on a held job: the holder rings when it finishes. No beat runs here."""
     sandbox.fault("aivideoapi", "slow_submit", seconds=1)

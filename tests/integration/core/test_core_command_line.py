@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
+from served import serve_app
 from workshop import Workshop
 
 from jobs.intake import api_keys
@@ -33,16 +33,12 @@ def rushes(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rush
     for name, value in workshop.env.items():
         monkeypatch.setenv(name, value)
     app = create_app(ringer=workshop.bells)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    served = serve_app(app)
     _, key = api_keys.create(workshop.database, "test")
-    monkeypatch.setenv("RUSHES_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("RUSHES_URL", served.url)
     monkeypatch.setenv("RUSHES_API_KEY", key)
     yield lambda *arguments, **more: CliRunner().invoke(main, arguments, **more)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    served.close()
     app.extensions["rushes.close"]()
 
 

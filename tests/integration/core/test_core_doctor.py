@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,13 +11,15 @@ import sqlalchemy as sa
 from canaries import canary
 from click.testing import CliRunner
 from flask import Flask, Response, jsonify, redirect, request
-from werkzeug.serving import make_server
-from workshop import ReceiverServer, Workshop
+from served import Served, serve_app
+from workshop import Workshop
 
+from jobs.store.database import Database
 from jobs.store.tables import inbox
 from rushes.cli import main
+from rushes.doctor.store import FOLDER
 from rushes.local.valkey import Valkey
-from storage.bucket import connect
+from storage.bucket import Bucket
 
 KEY = canary()
 SECRET = "whsec_" + "A" * 32
@@ -26,27 +27,13 @@ Told = dict[str, dict[str, Any]]
 Doctor = Callable[..., Told]
 
 
-class Server:
-    """A few pages on a real port."""
-
-    def __init__(self, app: Flask) -> None:
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], str]]:
-    servers: list[Server] = []
+    """A few pages on a real port."""
+    servers: list[Served] = []
 
     def served(app: Flask) -> str:
-        servers.append(Server(app))
+        servers.append(serve_app(app))
         return servers[-1].url
 
     yield served
@@ -72,7 +59,7 @@ def api() -> Flask:
 @pytest.fixture
 def doctor(
     workshop: Workshop,
-    receiver: ReceiverServer,
+    receiver: Served,
     valkey: Valkey,
     serve: Callable[[Flask], str],
     monkeypatch: pytest.MonkeyPatch,
@@ -114,7 +101,10 @@ def warned(told: Told) -> list[str]:
 
 
 def keys(workshop: Workshop) -> list[str]:
-    return [item.key for item in workshop.bucket.listing("")]
+    """What the doctor may have left in the bucket: under the installation's prefix, or in its own folder anywhere."""
+    prefix = workshop.bucket.config.prefix
+    found = [item.key for item in workshop.bucket.listing("")]
+    return [key for key in found if key.startswith(prefix) or FOLDER in key]
 
 
 def test_a_whole_installation_is_well_and_nothing_stays_behind(doctor: Doctor, workshop: Workshop) -> None:
@@ -153,10 +143,10 @@ def test_a_database_that_is_away_is_told(doctor: Doctor) -> None:
     assert "RUSHES_DATABASE_URL" in told["database"]["then"]
 
 
-def test_a_database_of_another_version_is_told(doctor: Doctor, workshop: Workshop) -> None:
-    with workshop.database.write() as db:
+def test_a_database_of_another_version_is_told(doctor: Doctor, spare_database: Database) -> None:
+    with spare_database.write() as db:
         db.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    told = doctor(failing=True)
+    told = doctor(failing=True, RUSHES_DATABASE_URL=spare_database.url.render_as_string(hide_password=False))
     assert (failed(told), told["database"]["then"]) == (["database"], "run `rushes db upgrade`")
 
 
@@ -184,11 +174,11 @@ def test_links_that_lead_nowhere_are_told(doctor: Doctor, workshop: Workshop) ->
     assert keys(workshop) == []
 
 
-def test_a_rule_that_would_delete_videos_is_a_warning(doctor: Doctor, workshop: Workshop) -> None:
-    config = workshop.bucket.config
+def test_a_rule_that_would_delete_videos_is_a_warning(doctor: Doctor, own_bucket: Bucket) -> None:
+    name = own_bucket.config.bucket
     rule = {"ID": "tidy", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
-    connect(config).put_bucket_lifecycle_configuration(Bucket=config.bucket, LifecycleConfiguration={"Rules": [rule]})
-    told = doctor(failing=False)
+    own_bucket._client.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
+    told = doctor(failing=False, RUSHES_S3_BUCKET=name)
     assert "lifecycle" in warned(told)
     assert "tidy" in told["lifecycle"]["found"]
 

@@ -22,7 +22,6 @@ from webhooks import delivery
 from webhooks.errors import NoticeUndelivered
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from served import Served
 from standardwebhooks import Webhook
 from workshop import Workshop
 
@@ -40,13 +40,8 @@ class Pipeline:
 
             def log_message(self, *_: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        self.url, self.close = f"{served.url}/hook", served.close
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from canaries import canary
+from served import Served
 from standardwebhooks import Webhook, WebhookVerificationError
 from workshop import Workshop
 
@@ -52,17 +53,12 @@ class Receiver:
 
             def log_message(self, *_: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        self._served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        self.url = f"{self._served.url}/hook"
 
     def close(self) -> None:
         self.open.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._served.close()
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from workshop import Workshop
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 
+pytestmark = pytest.mark.both_databases
+
 PROVIDERS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 
 

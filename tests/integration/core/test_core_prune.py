@@ -19,6 +19,8 @@ from jobs.store.tables import events, jobs
 from jobs.upkeep import audit
 from rushes.cli import main
 
+pytestmark = pytest.mark.both_databases
+
 Rushes = Callable[..., Result]
 
 

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import sqlalchemy as sa
+from served import Served
 from test_core_callbacks import FINISHED, callback_url, kept, submit
-from workshop import RUN, ReceiverServer, Workshop
+from workshop import RUN, Workshop, serve_receiver
 
 from jobs.store import tables
 from jobs.store.database import Database, DatabaseUnavailable
@@ -22,7 +23,7 @@ RUNNING = {"id": "t-1", "status": "processing"}
 
 
 @pytest.fixture
-def live(workshop: Workshop, receiver: ReceiverServer, sandbox: Any) -> str:
+def live(workshop: Workshop, receiver: Served, sandbox: Any) -> str:
     """A job that is generating, and stays so."""
     sandbox.fault("aivideoapi", "stall")
     job_id = submit(workshop, provider="aivideoapi")
@@ -61,9 +62,7 @@ def test_a_bad_token_gets_an_empty_404_without_any_sql(
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_a_bad_token_is_answered_before_the_body_is_sent(
-    workshop: Workshop, live: str, receiver: ReceiverServer
-) -> None:
+def test_a_bad_token_is_answered_before_the_body_is_sent(workshop: Workshop, live: str, receiver: Served) -> None:
     parts = urlsplit(receiver.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
         head = f"POST /webhooks/aivideoapi/{live}/1/k1.wrong HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
@@ -151,7 +150,7 @@ def test_over_the_limit_of_kept_bodies_the_answer_is_200_and_nothing_is_kept(wor
 
 
 def test_a_body_that_is_too_long_gets_413_and_one_without_a_length_411(
-    workshop: Workshop, live: str, receiver: ReceiverServer
+    workshop: Workshop, live: str, receiver: Served
 ) -> None:
     assert post(workshop, live, b"x" * 65_537).status_code == 413
     parts = urlsplit(callback_url(workshop, live))
@@ -179,13 +178,13 @@ def test_a_database_that_is_away_gets_503_so_that_the_gateway_tries_again(
 
 
 def test_tokens_of_the_previous_key_stay_good_during_a_rotation(
-    workshop: Workshop, live: str, receiver: ReceiverServer
+    workshop: Workshop, live: str, receiver: Served
 ) -> None:
     url = callback_url(workshop, live)
     old = dict(workshop.settings.callback_keys)
     rotated = {"k2": b"another-secret-of-some-length", **old}
     object.__setattr__(workshop.settings, "callback_keys", rotated)
-    second = ReceiverServer(workshop)
+    second = serve_receiver(workshop)
     try:
         assert requests.post(url.replace(receiver.url, second.url), json=RUNNING, timeout=5).status_code == 200
         assert "/k2." in callback_url(workshop, live)

@@ -11,6 +11,7 @@ from drawn_bodies import ANYTHING, samples, spoilt, written
 from flask import Flask
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from proving import drawn
 
 from jobs import callback_urls
 from jobs.providers.registry import PROVIDERS
@@ -21,14 +22,13 @@ from webhooks.receiver import Receiver, blueprint
 KEY = "0123456789abcdef0123456789abcdef"
 STATUSES = {200, 400, 404, 411, 413}
 CALM = settings(
-    max_examples=80,
+    max_examples=drawn(80),
     derandomize=True,
     database=None,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 class Silent:
@@ -94,7 +94,7 @@ PIECE = st.one_of(
 
 
 def test_no_path_or_header_is_an_internal_error(receiver: Any) -> None:
-    @settings(CALM, max_examples=300)
+    @settings(CALM, max_examples=drawn(300))
     @given(st.tuples(PIECE, PIECE, PIECE, PIECE), st.sampled_from(["5", "-1", "", "x", "99999999999", "1e3", "٣"]))
     def send(pieces: tuple[str, ...], length: str) -> None:
         path = "/webhooks/" + "/".join(pieces)

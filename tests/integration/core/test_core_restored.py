@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from workshop import RUN, ReceiverServer, Workshop
+from served import Served
+from workshop import RUN, Workshop
 
 from jobs.errors import MayBePaid
 from jobs.intake import changes
@@ -18,6 +19,8 @@ from jobs.steps import forgotten_attempts
 from jobs.store import leases, tables
 from jobs.upkeep import audit, repair, restore
 from jobs.upkeep.restore import NotRestored
+
+pytestmark = pytest.mark.both_databases
 
 HOUR = timedelta(hours=1)
 
@@ -59,7 +62,7 @@ def bought(sandbox: Any) -> int:
 
 
 def test_a_queued_job_that_was_ordered_since_is_not_ordered_again_and_comes_home_by_its_callback(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")
@@ -82,7 +85,7 @@ def test_a_queued_job_that_was_ordered_since_is_not_ordered_again_and_comes_home
 
 
 def test_a_callback_tells_which_gateway_got_the_order_that_was_forgotten(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("aivideoapi", "lose_callback")
     job_id = workshop.create(provider=["evolink", "aivideoapi"])
@@ -105,7 +108,7 @@ def test_a_callback_tells_which_gateway_got_the_order_that_was_forgotten(
 
 
 def test_a_video_that_was_archived_since_is_adopted_with_the_gateway_that_made_it(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     job_id = workshop.create(provider=["evolink", "aivideoapi"])
     backup = Backup(workshop)
@@ -126,7 +129,7 @@ def test_a_video_that_was_archived_since_is_adopted_with_the_gateway_that_made_i
 
 
 def test_a_later_order_than_the_suspected_one_is_recognised_by_its_callback(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("evolink", "refuse", status=402)
     sandbox.fault("aivideoapi", "lose_callback")
@@ -143,7 +146,7 @@ def test_a_later_order_than_the_suspected_one_is_recognised_by_its_callback(
 
 
 def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_sent(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")
@@ -168,7 +171,7 @@ def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_se
 
 
 def test_a_running_task_that_fails_after_a_restore_is_not_followed_by_an_order_that_may_have_been_made(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     """Its failure may have been known before, and answered with a second order."""
     sandbox.set(generation_s=1)
@@ -262,7 +265,7 @@ def test_a_lost_order_is_not_sent_again_beside_one_that_may_have_been_made_since
 
 
 def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
-    make_workshop: Any, sandbox: Any, workshop: Workshop, receiver: ReceiverServer
+    make_workshop: Any, sandbox: Any, workshop: Workshop, receiver: Served
 ) -> None:
     workshop = make_workshop(late_poll_s=0.1)
     workshop.receive_callbacks_at(receiver.url)
@@ -283,7 +286,7 @@ def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
 
 
 def test_an_order_beside_the_known_one_of_its_number_is_told(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     """Nobody ran the command: the job was ordered twice, under one number, at two gateways."""
     job_id = workshop.create(provider="evolink")
@@ -302,7 +305,7 @@ def test_an_order_beside_the_known_one_of_its_number_is_told(
 
 
 def test_a_gateway_whose_key_is_gone_keeps_the_callback_unread_until_it_is_back(
-    workshop: Workshop, receiver: ReceiverServer, sandbox: Any
+    workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
     sandbox.fault("evolink", "lose_callback")
     job_id = workshop.create(provider="evolink")

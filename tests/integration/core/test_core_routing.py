@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from workshop import RUN, ReceiverServer, Workshop, account
+from workshop import RUN, Workshop, account, serve_receiver
 
 from jobs.errors import BadRequest
 from jobs.intake import new_jobs
@@ -224,7 +224,7 @@ class TestPaidTwice:
     ) -> None:
         """The client chose to risk it: the answer was lost, another was bought, and then the first came as well."""
         workshop = make_workshop(resubmit_after_s=0.2)
-        receiver = ReceiverServer(workshop)
+        receiver = serve_receiver(workshop)
         try:
             workshop.receive_callbacks_at(receiver.url)
             sandbox.fault("evolink", "lose_answer", how="reset")

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from jobs.store import migrate
 from jobs.store.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_the_migrated_database_and_the_models_do_not_differ(database: Database) -> None:
     assert migrate.differences(database) == []
@@ -27,7 +29,7 @@ def test_a_database_that_was_never_migrated_stops_the_start_and_says_what_to_do(
     database.close()
 
 
-def test_a_difference_between_database_and_models_shows(database: Database) -> None:
-    with database.write() as db:
+def test_a_difference_between_database_and_models_shows(spare_database: Database) -> None:
+    with spare_database.write() as db:
         db.execute(sa.text("ALTER TABLE heartbeats ADD COLUMN extra INTEGER"))
-    assert len(migrate.differences(database)) == 1
+    assert len(migrate.differences(spare_database)) == 1

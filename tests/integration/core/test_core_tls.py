@@ -30,9 +30,12 @@ class BreakingGateway:
         authority.issue_cert("localhost").configure_cert(self._context)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://localhost:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits for a caller
+        self._thread.join()
         self._listener.close()
 
     def _serve(self) -> None:

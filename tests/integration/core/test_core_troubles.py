@@ -21,9 +21,8 @@ from storage.fetch import Spooled
 
 
 def objects(workshop: Workshop) -> list[str]:
-    client = workshop.bucket._client
-    listed = client.list_objects_v2(Bucket=workshop.bucket.config.bucket)
-    return [item["Key"] for item in listed.get("Contents", []) if item["Key"].endswith(".mp4")]
+    found = workshop.bucket.listing(workshop.bucket.config.prefix)
+    return [item.key for item in found if item.key.endswith(".mp4")]
 
 
 def make_due(workshop: Workshop, job_id: str) -> None:

@@ -14,6 +14,8 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from storage.errors import BucketUnavailable
 
+pytestmark = pytest.mark.both_databases  # wishes race with steps, and guarded writes decide
+
 NEVER = "job_00000000000000000000000000"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from werkzeug.serving import make_server
+from served import Served, serve_app
 
 from jobs.intake import new_jobs
 from jobs.machine.rows import Case
@@ -61,7 +61,16 @@ class Bells:
 class Workshop:
     """Makes jobs, and runs the steps that their rows ask for."""
 
-    def __init__(self, database: Database, bucket: Bucket, sandbox_url: str, folder: Path, **numbers: Any):
+    def __init__(
+        self,
+        database: Database,
+        bucket: Bucket,
+        prober: Prober,
+        ca_file: str,
+        sandbox_url: str,
+        folder: Path,
+        **numbers: Any,
+    ):
         self.bells = Bells()
         self.receiver_url: str | None = None
         self.env = env = {
@@ -70,6 +79,7 @@ class Workshop:
             "RUSHES_REDIS_URL": SILENT_VALKEY,
             "RUSHES_S3_ENDPOINT_URL": str(bucket.config.endpoint_url),
             "RUSHES_S3_BUCKET": bucket.config.bucket,
+            "RUSHES_S3_PREFIX": bucket.config.prefix,
             "RUSHES_ALLOW_PRIVATE_ADDRESSES": "1",
             "RUSHES_CALLBACK_KEYS": "k1:0123456789abcdef0123456789abcdef",
             "RUSHES_POLL_INTERVAL_S": "0.05",
@@ -84,13 +94,13 @@ class Workshop:
             settings=self.settings,
             providers=on_terms(self.settings.terms),
             database=database,
-            client=ProviderClient(allow_private=True),
+            client=ProviderClient(allow_private=True, ca_file=ca_file),
             query_budget=QueryBudget(SILENT_VALKEY),
             bulkheads=Bulkheads(self.settings.worker_slots),
             ringer=self.bells,
             session=guarded_session(allow_private=True),
             bucket=bucket,
-            prober=Prober(),
+            prober=prober,
             process="test",
             spool_dir=folder,
         )
@@ -100,7 +110,6 @@ class Workshop:
         return replace(self.resources, process="test-2", stopping=threading.Event(), **changes)
 
     def close(self) -> None:
-        self.resources.prober.close()
         self.resources.client.close()
         self.resources.session.close()
 
@@ -151,21 +160,11 @@ class Workshop:
         return found
 
 
-class ReceiverServer:
+def serve_receiver(workshop: Workshop) -> Served:
     """The receiver on a real port."""
-
-    def __init__(self, workshop: Workshop):
-        app = Flask("receiver")
-        app.register_blueprint(blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, workshop.bells)))
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    app = Flask("receiver")
+    app.register_blueprint(blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, workshop.bells)))
+    return serve_app(app)
 
 
 def account(workshop: Workshop, provider: str) -> Account:

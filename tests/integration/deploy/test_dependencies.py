@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from served import Served
 
 ROOT = Path(__file__).parents[3]
 LOCKED = re.findall(r"^([a-z0-9_.-]+)==([^ ;\\]+)(.*)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
@@ -71,13 +71,8 @@ class Database:
 
             def log_message(self, *_: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1/query"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        self.url, self.close = f"{served.url}/v1/query", served.close
 
 
 @pytest.fixture(params=[None, "click"], ids=["none known", "one known"])

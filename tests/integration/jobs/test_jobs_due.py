@@ -9,6 +9,8 @@ from jobs.machine.states import State
 from jobs.store import cases, due, leases
 from jobs.store.step_table import BY_NAME, SUBMIT, wake
 
+pytestmark = pytest.mark.both_databases
+
 
 def due_ids(rows: Rows, step: str, *, limit: int = 100, leave_out: tuple[due.Due, ...] = ()) -> list[str]:
     with rows.database.read() as db:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from rows import DAY, NOW, Rows
 
 from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.store import leases
+
+pytestmark = pytest.mark.both_databases
 
 
 def live(rows: Rows) -> str:

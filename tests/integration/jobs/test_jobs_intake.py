@@ -14,6 +14,8 @@ from jobs.intake import new_jobs
 from jobs.machine.states import State
 from jobs.store.tables import events, idempotency_keys, jobs
 
+pytestmark = pytest.mark.both_databases
+
 
 def count(rows: Rows, table: sa.Table) -> int:
     with rows.database.read() as db:

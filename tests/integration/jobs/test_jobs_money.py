@@ -25,6 +25,8 @@ from jobs.store.cooldowns import Lane
 from jobs.store.database import Database
 from jobs.store.tables import attempts, jobs
 
+pytestmark = pytest.mark.both_databases
+
 A, Z = AttemptOutcome, Standing
 TODAY = "2026-03-04"
 KEY = Account("evolink", "https://gateway", "sk-1")

@@ -28,6 +28,8 @@ from jobs.store.tables import notice_tries
 from jobs.store.tables import notices as table
 from webhooks import delivery
 
+pytestmark = pytest.mark.both_databases
+
 HOOK = "https://pipeline.example/hook?token=t"
 
 

@@ -18,6 +18,8 @@ from jobs.store.tables import attempts, events, idempotency_keys, inbox, jobs, n
 from jobs.upkeep import audit, balance, prune
 from jobs.upkeep.prune import PRUNED, Pruned, Pruning
 
+pytestmark = pytest.mark.both_databases
+
 SENT = {"method": "POST", "path": "/v1/videos", "body": {"prompt": "A fox"}, "headers": {}}
 LONG_AGO = NOW - 181 * DAY
 

@@ -9,6 +9,8 @@ from jobs.intake import api_keys
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.tables import api_keys as table
 
+pytestmark = pytest.mark.both_databases
+
 
 def names(database: Database) -> set[str]:
     with database.read() as db:

@@ -20,6 +20,8 @@ from jobs.store import attempt_rows, cases, due, history, late_facts, leases
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 
+pytestmark = pytest.mark.both_databases
+
 A = AttemptOutcome
 
 

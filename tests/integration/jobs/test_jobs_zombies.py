@@ -16,6 +16,8 @@ from jobs.steps import submission
 from jobs.steps.step import conclude
 from jobs.store import leases
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def job_id(rows: Rows) -> str:

@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from sandbox_caller import Caller, Receiver
+from served import Served
 
 
 @pytest.fixture
@@ -31,20 +33,38 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    taken.url = f"http://127.0.0.1:{server.server_port}/cb"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+    taken.url = f"{served.url}/cb"
     yield taken
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    served.close()
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    with started(tmp_path_factory.mktemp("sandbox")) as caller:
+        yield caller
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Caller]:
+def sandbox(running_sandbox: Caller) -> Caller:
+    """As freshly started; it makes small films at once."""
+    requests.post(f"{running_sandbox.address}/control/reset", timeout=10).raise_for_status()
+    running_sandbox.control("settings", {"generation_s": 0, "film": "small"})
+    return running_sandbox
+
+
+@pytest.fixture
+def own_sandbox(tmp_path: Path) -> Iterator[Caller]:
+    """One for a test that ends it, or looks at its files."""
+    with started(tmp_path) as caller:
+        caller.control("settings", {"generation_s": 0, "film": "small"})
+        yield caller
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Caller]:
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--allow-loopback-callbacks"]
-    errors = (tmp_path / "errors").open("w+")
+    errors = (folder / "errors").open("w+")
     with (
         errors,
         subprocess.Popen(
@@ -53,14 +73,12 @@ def sandbox(tmp_path: Path) -> Iterator[Caller]:
             stderr=errors,
             text=True,
             cwd=Path(__file__).parents[3],
-            env={**os.environ, "TMPDIR": str(tmp_path)},
+            env={**os.environ, "TMPDIR": str(folder)},
         ) as process,
     ):
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
-        caller = Caller(address, process, tmp_path)
-        caller.control("settings", {"generation_s": 0, "film": "small"})
-        yield caller
+        yield Caller(address, process, folder)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0

@@ -162,38 +162,40 @@ def test_a_slow_film_comes_at_the_rate_asked_for(sandbox: Caller) -> None:
     assert time.monotonic() - started >= 0.4
 
 
-def test_200_slow_submits_hold_up_nobody(sandbox: Caller) -> None:
-    sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 3, "times": 200})
+def test_200_slow_submits_hold_up_nobody(own_sandbox: Caller) -> None:
+    own_sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 3, "times": 200})
     with ThreadPoolExecutor(300) as pool:
         started = time.monotonic()
-        slow = [pool.submit(sandbox.order) for _ in range(200)]
-        until(lambda: not sandbox.control("faults")["faults"])
-        quick = [pool.submit(sandbox.control, "settings") for _ in range(100)]
+        slow = [pool.submit(own_sandbox.order) for _ in range(200)]
+        until(lambda: not own_sandbox.control("faults")["faults"])
+        quick = [pool.submit(own_sandbox.control, "settings") for _ in range(100)]
         for each in quick:
             each.result()
         assert not any(each.done() for each in slow)
         assert all(each.result().status_code == 200 for each in slow)
         assert time.monotonic() - started < 15
-    assert sandbox.control("submits")["evolink"]["accepted"] == 200
-    until(lambda: all(task["state"] == "finished" for task in sandbox.tasks()))
-    assert len(list(sandbox.folder.rglob("*.mp4"))) == 1
+    assert own_sandbox.control("submits")["evolink"]["accepted"] == 200
+    until(lambda: all(task["state"] == "finished" for task in own_sandbox.tasks()))
+    assert len(list(own_sandbox.folder.rglob("*.mp4"))) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_within_2_seconds_whatever_hangs_and_leaves_no_files(sandbox: Caller, number: signal.Signals) -> None:
-    sandbox.control("settings", {"film": "real"})
+def test_it_ends_within_2_seconds_whatever_hangs_and_leaves_no_files(
+    own_sandbox: Caller, number: signal.Signals
+) -> None:
+    own_sandbox.control("settings", {"film": "real"})
     for prompt in "abcdef":
-        sandbox.order(prompt=prompt, quality="1080p", duration=15)
-    sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 60})
-    hanging = threading.Thread(target=_order_in_vain, args=(sandbox,))
+        own_sandbox.order(prompt=prompt, quality="1080p", duration=15)
+    own_sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 60})
+    hanging = threading.Thread(target=_order_in_vain, args=(own_sandbox,))
     hanging.start()
-    until(lambda: not sandbox.control("faults")["faults"])
+    until(lambda: not own_sandbox.control("faults")["faults"])
     started = time.monotonic()
-    sandbox.process.send_signal(number)
-    assert sandbox.process.wait(10) == 0
+    own_sandbox.process.send_signal(number)
+    assert own_sandbox.process.wait(10) == 0
     assert time.monotonic() - started < 2
     hanging.join()
-    assert not list(sandbox.folder.glob("sandbox-*"))
+    assert not list(own_sandbox.folder.glob("sandbox-*"))
 
 
 def _order_in_vain(sandbox: Caller) -> None:

@@ -1,4 +1,4 @@
-"""The room's own fixtures: a prober, and small HTTP servers that misbehave. The bucket is everybody's."""
+"""The room's own fixtures: an empty bucket, and small HTTP servers that misbehave."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,16 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import bucket_config_of, empty_bucket
 from fetching import Fetcher
 from misbehaving import Server, Talk
 
-from storage.proof.probe import Prober
+from rushes.local.seaweedfs import SeaweedFS
+from storage.bucket import Bucket
 
 
 @pytest.fixture(scope="session")
-def prober() -> Iterator[Prober]:
-    with Prober() as one:
-        yield one
+def room(seaweedfs: SeaweedFS, s3: Any) -> Bucket:
+    """A bucket of this room: its tests choose whole keys, each for itself."""
+    bucket = Bucket(bucket_config_of(seaweedfs, "storage"), s3)
+    bucket.ensure()
+    return bucket
+
+
+@pytest.fixture
+def bucket(room: Bucket) -> Bucket:
+    """The room's bucket, with nothing in it."""
+    empty_bucket(room)
+    return room
 
 
 @pytest.fixture

@@ -147,13 +147,14 @@ def test_nothing_is_started_before_the_first_probe_and_nothing_left_after_the_en
     assert not is_alive(pid)
 
 
-def test_a_helper_that_was_killed_is_replaced_and_nobody_notices(prober: Prober) -> None:
-    probe(prober, films.film())
-    before = prober.helper_pid
-    assert before
-    os.kill(before, signal.SIGKILL)
-    assert probe(prober, films.film())[0].width == 320
-    assert prober.helper_pid != before
+def test_a_helper_that_was_killed_is_replaced_and_nobody_notices() -> None:
+    with Prober() as prober:
+        probe(prober, films.film())
+        before = prober.helper_pid
+        assert before
+        os.kill(before, signal.SIGKILL)
+        assert probe(prober, films.film())[0].width == 320
+        assert prober.helper_pid != before
 
 
 def test_a_helper_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +215,7 @@ def test_a_helper_outlives_the_thread_that_started_it() -> None:
 
 PARENT = """
 import sys, tempfile, time, os
-from storage.probe import Prober
+from storage.proof.probe import Prober
 prober = Prober()
 with open(sys.argv[1], "rb") as film:
     prober.probe(film)
