@@ -133,7 +133,7 @@ class ProviderChoice(fields.Field[tuple[str, ...]]):
 
 def _reader(field: Field) -> fields.Field[Any]:
     """What reads one of the video's fields. One that has no value of its own may be left out or null."""
-    said: dict[str, Any] = {"load_default": _UNSAID.get(field.name), "metadata": {"description": field.about}}
+    said: dict[str, Any] = {"load_default": _UNSAID[field.name], "metadata": {"description": field.about}}
     said["allow_none"] = said["load_default"] is None
     match field:
         case TextField():

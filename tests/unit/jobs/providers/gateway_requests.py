@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from jobs.request.generation import Generation, Mode
+from jobs.request.generation import Generation, Kind, Mode
 from jobs.request.schema import load_request
 
 
@@ -56,3 +57,9 @@ LEAD = {Mode.TEXT: (), Mode.IMAGE: (FRAME,), Mode.REFERENCE: (GIRL,), Mode.EDIT:
 def plain(mode: Mode, **fields: Any) -> Generation:
     """The least that can be asked in a mode."""
     return asked(mode, *LEAD[mode], **fields)
+
+
+def least(kind: Kind, **fields: Any) -> Generation:
+    """The least that can be asked of a model in a mode."""
+    model, mode = kind
+    return replace(plain(mode, **fields), model=model)

@@ -8,31 +8,31 @@ from typing import Any
 
 import pytest
 from gateway_bodies import EVERY
-from gateway_requests import AUDIO, SPEAKING_GIRL, plain, reference, text
+from gateway_requests import AUDIO, SPEAKING_GIRL, least, plain, reference, text
 
 from jobs.providers.base import Provider, Request
 from jobs.providers.capabilities import Why
 from jobs.providers.fitting import fit, misfits
 from jobs.providers.prices import Estimate, estimate
 from jobs.providers.registry import PROVIDERS
-from jobs.request.generation import WAN_2_7, Mode
+from jobs.request.generation import WAN_2_7, Kind, Mode
 
 EVERY_ABILITY = pytest.mark.parametrize(
-    ("provider", "mode"),
-    [(provider, mode) for provider in PROVIDERS.values() for mode in provider.modes(WAN_2_7)],
-    ids=[f"{provider.name}-{mode}" for provider in PROVIDERS.values() for mode in provider.modes(WAN_2_7)],
+    ("provider", "kind"),
+    [(provider, kind) for provider in PROVIDERS.values() for kind in provider.abilities],
+    ids=["-".join((provider.name, *kind)) for provider in PROVIDERS.values() for kind in provider.abilities],
 )
 
 
-def request(provider: Provider, mode: Mode, callback_url: str | None = None, **fields: Any) -> Request:
-    """What is sent for the least that can be asked in a mode, and these fields."""
-    fitted = fit(plain(mode, **fields), provider, callback_url)
+def request(provider: Provider, kind: Kind, callback_url: str | None = None, **fields: Any) -> Request:
+    """What is sent for the least that can be asked of a model in a mode, and these fields."""
+    fitted = fit(least(kind, **fields), provider, callback_url)
     assert isinstance(fitted, Request)
     return fitted
 
 
-def body(provider: Provider, mode: Mode, callback_url: str | None = None, **fields: Any) -> str:
-    return json.dumps(request(provider, mode, callback_url, **fields).body, ensure_ascii=False)
+def body(provider: Provider, kind: Kind, callback_url: str | None = None, **fields: Any) -> str:
+    return json.dumps(request(provider, kind, callback_url, **fields).body, ensure_ascii=False)
 
 
 @EVERY
@@ -44,54 +44,54 @@ def test_a_query_puts_the_id_into_one_step_of_the_path(provider: Provider) -> No
 
 @EVERY_ABILITY
 def test_a_callback_url_is_sent_only_where_there_are_callbacks_and_only_when_given(
-    provider: Provider, mode: Mode
+    provider: Provider, kind: Kind
 ) -> None:
     url = "https://rushes.example/webhooks/x"
-    assert (url in body(provider, mode, url)) == (provider.callbacks is not None)
-    without = body(provider, mode).lower()
+    assert (url in body(provider, kind, url)) == (provider.callbacks is not None)
+    without = body(provider, kind).lower()
     assert "callback" not in without
     assert "webhook" not in without
 
 
 @EVERY_ABILITY
-def test_the_model_the_prompt_and_the_resolution_are_always_said(provider: Provider, mode: Mode) -> None:
-    for resolution in ("720p", "1080p"):
-        said = body(provider, mode, resolution=resolution, prompt="狐狸 🦊")
-        assert f'"{provider.abilities[WAN_2_7, mode].model}"' in said
+def test_the_model_the_prompt_and_the_resolution_are_always_said(provider: Provider, kind: Kind) -> None:
+    for resolution in provider.abilities[kind].resolutions:
+        said = body(provider, kind, resolution=resolution, prompt="狐狸 🦊")
+        assert f'"{provider.abilities[kind].model}"' in said
         assert '"狐狸 🦊"' in said
         assert f'"{resolution}"' in said.lower()
 
 
 @EVERY_ABILITY
-def test_a_length_is_said_wherever_one_can_be_asked_for(provider: Provider, mode: Mode) -> None:
-    length = provider.abilities[WAN_2_7, mode].duration
+def test_a_length_is_said_wherever_one_can_be_asked_for(provider: Provider, kind: Kind) -> None:
+    length = provider.abilities[kind].duration
     if length is None:
-        assert '"duration"' not in body(provider, mode)
+        assert '"duration"' not in body(provider, kind)
     else:
         for seconds in (length.least, length.most):
-            assert f'"duration": {seconds}' in body(provider, mode, duration=seconds)
+            assert f'"duration": {seconds}' in body(provider, kind, duration=seconds)
 
 
 @EVERY_ABILITY
 def test_a_ratio_is_said_wherever_one_can_be_asked_for_and_sixteen_to_nine_where_none_was(
-    provider: Provider, mode: Mode
+    provider: Provider, kind: Kind
 ) -> None:
-    ratios = provider.abilities[WAN_2_7, mode].ratios
+    ratios = provider.abilities[kind].ratios
     for ratio in ratios:
-        assert f'"{ratio}"' in body(provider, mode, ratio=ratio)
-    assert ('"16:9"' in body(provider, mode)) == (mode in (Mode.TEXT, Mode.REFERENCE))
+        assert f'"{ratio}"' in body(provider, kind, ratio=ratio)
+    assert ('"16:9"' in body(provider, kind)) == (kind[1] in (Mode.TEXT, Mode.REFERENCE))
 
 
 @EVERY_ABILITY
-def test_what_was_not_asked_for_is_not_sent_as_null_nor_as_an_empty_list(provider: Provider, mode: Mode) -> None:
-    said = body(provider, mode)
+def test_what_was_not_asked_for_is_not_sent_as_null_nor_as_an_empty_list(provider: Provider, kind: Kind) -> None:
+    said = body(provider, kind)
     for nothing in ("null", "[]", "{}", '""'):
         assert nothing not in said
 
 
 @EVERY_ABILITY
-def test_a_body_is_a_value_of_its_own_and_the_same_each_time(provider: Provider, mode: Mode) -> None:
-    one, other = request(provider, mode), request(provider, mode)
+def test_a_body_is_a_value_of_its_own_and_the_same_each_time(provider: Provider, kind: Kind) -> None:
+    one, other = request(provider, kind), request(provider, kind)
     assert one == other
     assert one.body is not None
     assert json.loads(json.dumps(one.body)) == one.body
@@ -100,7 +100,7 @@ def test_a_body_is_a_value_of_its_own_and_the_same_each_time(provider: Provider,
 @EVERY
 def test_the_key_is_in_the_headers_and_nowhere_else(provider: Provider) -> None:
     assert "sk-secret" in " ".join(provider.auth_headers("sk-secret").values())
-    assert request(provider, Mode.TEXT).headers == {}
+    assert request(provider, (WAN_2_7, Mode.TEXT)).headers == {}
 
 
 @EVERY
@@ -147,8 +147,9 @@ def test_a_mode_that_a_gateway_has_not_is_the_one_reason(provider: Provider) -> 
 
 
 @EVERY_ABILITY
-def test_an_ability_has_a_price_for_both_resolutions_or_for_none(provider: Provider, mode: Mode) -> None:
-    prices: list[Estimate] = [estimate(plain(mode, resolution=size), provider) for size in ("720p", "1080p")]
+def test_an_ability_has_a_price_for_every_resolution_or_for_none(provider: Provider, kind: Kind) -> None:
+    sizes = provider.abilities[kind].resolutions
+    prices: list[Estimate] = [estimate(least(kind, resolution=size), provider) for size in sizes]
     assert len({price.credits is None for price in prices}) == 1
     for price in prices:
         assert price.credits is None or price.credits > 0
