@@ -51,6 +51,7 @@ class LeftBehind:
 
     def __init__(self) -> None:
         _kept_threads.update(threading.enumerate())
+        _kept_children.update(_children())  # such as the plant's processes that an earlier test has started again
 
     def check(self) -> None:
         """Raise AssertionError if somebody stays."""

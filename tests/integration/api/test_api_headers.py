@@ -45,7 +45,7 @@ def test_a_failure_of_ours_has_the_headers_and_tells_nothing(api: FlaskClient, m
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("https://s3.example/k?X-Amz-Signature=of-a-failure")
 
-    monkeypatch.setattr("rushes.api.jobs.leases.read_shown", fail)
+    monkeypatch.setattr("rushes.api.jobs.cases.read_shown", fail)
     answer = api.get("/v1/jobs/job_01K8Z3V0QWERTYUIOPASDFGHJK")
     assert (answer.status_code, answer.get_json(force=True)["code"]) == (500, "internal_error")
     assert told(answer) == HEADERS

@@ -45,7 +45,7 @@ def test_the_log_of_a_failure_has_it(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("rushes.api.jobs.leases.read_shown", fail)
+    monkeypatch.setattr("rushes.api.jobs.cases.read_shown", fail)
     monkeypatch.setattr(logging.getLogger().handlers[0], "stream", __import__("sys").stderr)
     answer = asked(api, "/v1/jobs", "scene-12")
     assert answer.status_code == 500

@@ -135,7 +135,7 @@ def test_an_ended_job_keeps_a_callback_and_rings_only_while_an_attempt_is_open(w
         later = workshop.database.clock(db) + timedelta(hours=1)
     end_with(later)
     assert post(workshop, live, json.dumps(FINISHED).encode()).status_code == 200
-    assert workshop.bells.take() == [("jobs.transfer", live)]
+    assert workshop.bells.take() == [("jobs.reconcile", live)]  # to be asked about: there is nothing to copy yet
     end_with(None)
     assert post(workshop, live, json.dumps(RUNNING).encode()).status_code == 200
     assert workshop.bells.take() == []
