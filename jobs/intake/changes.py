@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
 from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
 from jobs.machine.outcome import Facts, Move, Note, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.schedule import link_end
 from jobs.machine.states import UNANSWERED, Event, State
 from jobs.store import cases, leases
@@ -96,11 +96,18 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
     job, current = case.job, case.current
     if job.state is not State.FAILED:
         raise NotFailed(f"The job is {job.state}; only a failed one can be tried again.")
-    fresh = {**no_error(), "progress": None, "overdue": False, "flagged": None, "cancel_requested_at": None}
+    fresh: JobChanges = {**no_error(), "progress": None, "overdue": False, "flagged": None, "cancel_requested_at": None}
     if current and current.outcome is AttemptOutcome.UNDELIVERED and not accept_double_charge:
         link_dies_at = link_end(current, rules.settings, rules.providers)
-        again = {"outcome": AttemptOutcome.FINISHED, "last_word": None, **no_error()}
-        job_again = {**fresh, "progress": 100, "link_dies_at": link_dies_at}
+        again: AttemptChanges = {
+            "outcome": AttemptOutcome.FINISHED,
+            "last_word": None,
+            "error_code": None,
+            "error_message": None,
+            "error_retryable": None,
+            "error_said": None,
+        }
+        job_again: JobChanges = {**fresh, "progress": 100, "link_dies_at": link_dies_at}
         wish = turn_of(Event.RETRY_TRANSFER, current, job_again, again)
         return decide(case, Facts(), now=now, rules=rules, wish=wish)
     if not accept_double_charge:
@@ -112,7 +119,9 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
         raise NothingLeft("Links to the job's inputs are dead by now; send a new job with fresh ones.")
     wish = Turn(Move(Event.RETRY, job.attempt), {**fresh, "start_by": limit, "link_dies_at": None}, {})
     # An order that a restored backup may have forgotten is one that may be paid; the client has accepted that.
-    doubted = {a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)}
+    doubted: dict[int, AttemptChanges] = {
+        a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)
+    }
     return decide(case, Facts(doubted), now=now, rules=rules, wish=wish)
 
 

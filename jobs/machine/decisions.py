@@ -14,7 +14,15 @@ from typing import Any
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing, with_times
+from jobs.machine.rows import (
+    Attempt,
+    AttemptChanges,
+    AttemptOutcome,
+    Case,
+    JobChanges,
+    Standing,
+    with_times,
+)
 from jobs.machine.states import ENDED, Event, State, next_state
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -39,8 +47,8 @@ class Turn:
     """One move, with what it writes on the job and on its current attempt."""
 
     move: Move
-    job: Mapping[str, Any]
-    attempt: Mapping[str, Any]
+    job: JobChanges
+    attempt: AttemptChanges
 
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
@@ -50,18 +58,17 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
     moves: list[Move] = []
     if facts.video:
         case = replace(case, job=replace(case.job, **facts.video))
-    changes: dict[str, Any] = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
+    changes: JobChanges = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
     notes = list(facts.notes)
     while turn := wish or _JUDGES[case.job.state](case, now, rules):
         wish = None
         moves.append(turn.move)
-        changes |= {"attempt": turn.move.attempt, **turn.job}
+        changes |= {**turn.job, "attempt": turn.move.attempt}
         if turn.attempt:
-            old = facts.attempts.get(turn.move.attempt, {})
-            facts = replace(facts, attempts={**facts.attempts, turn.move.attempt: {**old, **turn.attempt}})
-        job = replace(
-            case.job, state=next_state(case.job.state, turn.move.event), attempt=turn.move.attempt, **turn.job
-        )
+            learnt: AttemptChanges = {**facts.attempts.get(turn.move.attempt, {}), **turn.attempt}
+            facts = replace(facts, attempts={**facts.attempts, turn.move.attempt: learnt})
+        written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
+        job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
         changes["flagged"] = "troubled"
@@ -85,10 +92,10 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
 
 def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
-    closed: dict[int, Mapping[str, Any]] = {}
+    closed: dict[int, AttemptChanges] = {}
     for number, attempt in _with_facts(case, facts, now).attempts.items():
-        cooling = number == case.job.attempt and case.job.state not in ENDED
-        if attempt.is_open and not cooling and now >= schedule.life_end(attempt, rules.settings, rules.providers):
+        resting = number == case.job.attempt and case.job.state not in ENDED
+        if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
             standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
             closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
     return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
@@ -100,7 +107,7 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return known
     forgotten = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
     if forgotten is not None:
-        uncertain = {"standing": Standing.UNCERTAIN}
+        uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
         since = {"suspected_since": forgotten.created_at.isoformat()}
         return turn_of(E.RESTORE, forgotten, {"flagged": None}, uncertain, detail=since)
     if now < case.job.start_by:
@@ -134,7 +141,7 @@ def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _not_sent(case, attempt)
     if attempt.task_id is not None and attempt.is_open:
         return _accepted(case, attempt, now)
-    lost: dict[str, Any] = {} if attempt.lost_at else {"lost_at": now}
+    lost: AttemptChanges = {} if attempt.lost_at else {"lost_at": now}
     if attempt.is_open:
         lost["standing"] = Standing.UNCERTAIN
     return turn_of(E.LOSE, attempt, attempt_changes=lost)
@@ -181,7 +188,7 @@ def _archiving(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if attempt.outcome is A.DELIVERED:
         # Its task may have been given back to its true owner while it was copied: then a person must look.
         flagged = None if attempt.task_id else "foreign_task"
-        job = {**no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
+        job: JobChanges = {**no_error(), "progress": 100, "overdue": False, "flagged": flagged, "link_dies_at": None}
         return turn_of(E.STORE, attempt, job)
     if attempt.outcome is A.UNDELIVERED:
         event = E.KEY_CONFLICT if attempt.error_code == "key_conflict" else E.EXPIRE
@@ -199,7 +206,7 @@ def _ended(case: Case, now: datetime, rules: Rules) -> Turn | None:
     return None
 
 
-def _not_started(case: Case) -> dict[str, Any]:
+def _not_started(case: Case) -> JobChanges:
     job = case.job
     limit = "before a link to its inputs would die" if job.start_by == job.inputs_until else "within its start_within_s"
     waited = f" It was waiting: {job.waiting['reason']}." if job.waiting else ""
@@ -222,13 +229,19 @@ _JUDGES: dict[State, Callable[[Case, datetime, Rules], Turn | None]] = {
 def _accepted(case: Case, attempt: Attempt, now: datetime) -> Turn:
     """A wish to cancel lapses here: no gateway can cancel, and what is paid for will be archived."""
     lapsed = {"cancel_lapsed": True} if case.job.cancel_requested_at else {}
-    job = {**no_error(), "provider": attempt.provider, "cancel_requested_at": None, "flagged": None, "overdue": False}
-    changes = {"standing": Standing.HELD, **({} if attempt.accepted_at else {"accepted_at": now})}
+    job: JobChanges = {
+        **no_error(),
+        "provider": attempt.provider,
+        "cancel_requested_at": None,
+        "flagged": None,
+        "overdue": False,
+    }
+    changes: AttemptChanges = {"standing": Standing.HELD, **({} if attempt.accepted_at else {"accepted_at": now})}
     return turn_of(E.ACCEPT, attempt, job, changes, {"task_id": attempt.task_id, **lapsed})
 
 
 def _finished(attempt: Attempt, rules: Rules) -> Turn:
-    job = {**no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
+    job: JobChanges = {**no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
     job["link_dies_at"] = schedule.link_end(attempt, rules.settings, rules.providers)
     return turn_of(E.FINISH, attempt, job, detail={"by": attempt.news_by})
 
@@ -267,7 +280,7 @@ _FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"
 
 def _not_sent(case: Case, attempt: Attempt) -> Turn:
     event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
-    unsent = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
+    unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
     return turn_of(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
 
 
@@ -277,9 +290,9 @@ def _unknown_forever(
     code: str = "submit_unconfirmed",
     message: str = "The answer to the submit was lost.",
 ) -> Turn:
-    expired = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
+    expired: AttemptChanges = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
     said = f"{message} It may have been charged."
-    error = {"error_code": code, "error_message": said, "error_retryable": True, "error_said": None}
+    error: JobChanges = {"error_code": code, "error_message": said, "error_retryable": True, "error_said": None}
     return turn_of(E.EXPIRE, attempt, {**error, "flagged": "uncertain_money"}, expired)
 
 
@@ -292,7 +305,7 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
     made = _waiting_proof(case)
     if made is None:
         return None
-    job = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
+    job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 
@@ -362,14 +375,14 @@ def _current(case: Case) -> Attempt:
 def turn_of(
     event: Event,
     attempt: Attempt,
-    job: Mapping[str, Any] | None = None,
-    attempt_changes: Mapping[str, Any] | None = None,
+    job: JobChanges | None = None,
+    attempt_changes: AttemptChanges | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> Turn:
     return Turn(Move(event, attempt.number, detail or {}), job or {}, attempt_changes or {})
 
 
-def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
+def _error(attempt: Attempt, *, retryable: bool) -> JobChanges:
     return {
         "error_code": attempt.error_code,
         "error_message": attempt.error_message,
@@ -378,7 +391,7 @@ def _error(attempt: Attempt, *, retryable: bool) -> dict[str, Any]:
     }
 
 
-def no_error() -> dict[str, Any]:
+def no_error() -> JobChanges:
     return {"error_code": None, "error_message": None, "error_retryable": None, "error_said": None}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from jobs.machine.error_codes import IN_LINE
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
+from jobs.machine.times import iso
 
 NOT_LOOKED_AT = "no worker has looked at it yet"
 
@@ -107,8 +107,3 @@ def _video(case: Case) -> dict[str, Any] | None:
         return None
     facts = {name: getattr(job, name) for name in ("bytes", "sha256", "duration_s", "width", "height", "fps")}
     return {"bucket": job.bucket, "key": job.archive_key, **facts}
-
-
-def iso(moment: datetime | None) -> str | None:
-    """A time as clients see it, to the millisecond: 2026-11-21T16:00:00.000Z."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobs.machine.rows import AttemptChanges, JobChanges
 from jobs.machine.states import Event
 
 
@@ -40,12 +41,12 @@ class Cooldown:
 class Facts:
     """What a step has learnt, in the words of the rows: changes by attempt number, callbacks read, lines of history."""
 
-    attempts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    attempts: Mapping[int, AttemptChanges] = field(default_factory=dict)
     read: tuple[int, ...] = ()
     notes: tuple[Note, ...] = ()
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.
-    video: Mapping[str, Any] = field(default_factory=dict)
+    video: JobChanges = field(default_factory=JobChanges)
     cooldown: Cooldown | None = None  # what the gateway asked for, or had better be given
     trouble: bool = False
 
@@ -56,5 +57,5 @@ class Outcome:
 
     alarm_at: datetime | None
     moves: tuple[Move, ...] = ()
-    job: Mapping[str, Any] = field(default_factory=dict)
+    job: JobChanges = field(default_factory=JobChanges)
     facts: Facts = field(default_factory=Facts)

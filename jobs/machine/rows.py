@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 from jobs.machine.states import State
 from jobs.request.generation import JobRequest
@@ -179,9 +179,60 @@ class Case:
         return [t for t in named if t is not None and t not in attempt.rejected_task_ids][:3]
 
 
-def with_times(changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+class AttemptChanges(TypedDict, total=False):
+    """What a step has learnt of an attempt, by the columns of its row; what is not named stays as it is."""
+
+    outcome: AttemptOutcome
+    standing: Standing
+    task_id: str | None
+    adopted: bool
+    rejected_task_ids: list[str]
+    last_word: str | None
+    news_by: str | None
+    link: str | None
+    error_code: str | None
+    error_message: str | None
+    error_retryable: bool | None
+    error_said: str | None
+    reported_credits: float | None
+    reported_usd: float | None
+    sending_at: datetime | None
+    lost_at: datetime | None
+    accepted_at: datetime | None
+    last_unfinished_at: datetime | None
+    finished_at: datetime | None
+    closed_at: datetime | None
+
+
+class JobChanges(TypedDict, total=False):
+    """What is written on a job beside its moves, by the columns of its row."""
+
+    attempt: int
+    bucket: str
+    bytes: int
+    sha256: str
+    duration_s: float
+    width: int
+    height: int
+    fps: float
+    error_code: str | None
+    error_message: str | None
+    error_retryable: bool | None
+    error_said: str | None
+
+    provider: str | None
+    progress: int | None
+    overdue: bool
+    flagged: str | None
+    troubles: int
+    cancel_requested_at: datetime | None
+    start_by: datetime
+    link_dies_at: datetime | None
+
+
+def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:
     """Changes of an attempt, with the times that they imply."""
-    values = dict(changes)
+    values = changes.copy()
     if values.get("task_id"):
         values.setdefault("accepted_at", now)
     if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine import schedule
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, LIVE, State
+from jobs.machine.times import iso_s
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import spending
@@ -65,9 +66,9 @@ def counts(db: Connection, looking: Looking) -> Counter[str]:
 
 def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
     """Gateways' keys that rest for a reason that no waiting mends."""
-    cooling = sa.select(cooldowns).where(cooldowns.c.until > looking.now, cooldowns.c.reason.in_(KEY_REASONS))
-    for row in db.execute(cooling.order_by(cooldowns.c.provider)).mappings():
-        said = f"the key {row['account']} rests; it is tried again at {_at(row['until'])}"
+    resting = sa.select(cooldowns).where(cooldowns.c.until > looking.now, cooldowns.c.reason.in_(KEY_REASONS))
+    for row in db.execute(resting.order_by(cooldowns.c.provider)).mappings():
+        said = f"the key {row['account']} rests; it is tried again at {iso_s(row['until'])}"
         reason = KEY_REASONS[row["reason"]]
         yield Item(reason, said, provider=row["provider"], until=row["until"])
 
@@ -80,7 +81,7 @@ def _dying(db: Connection, looking: Looking) -> Iterator[Item]:
         attempt = attempt_of(row)
         life = timedelta(seconds=looking.settings.life_s or looking.providers[attempt.provider].link_life_s)
         if until is not None and until - looking.now < max(DYING, life / DYING_SHARE):
-            said = f"copying has failed {row['troubles']} times in a row; the link dies at {_at(until)}"
+            said = f"copying has failed {row['troubles']} times in a row; the link dies at {iso_s(until)}"
             yield Item("link_dying", said, row["job_id"], attempt.provider, attempt.finished_at, until)
 
 
@@ -92,7 +93,7 @@ def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
         until = schedule.unconfirmed_end(attempt, looking.settings, looking.providers)
         by = "a callback may tell" if attempt.with_callback else "no callback can tell, it is waited"
         what = "it may have been ordered before the backup was put back" if attempt.is_forgotten else "no answer came"
-        said = f"{what}; {by} until {_at(until)}"
+        said = f"{what}; {by} until {iso_s(until)}"
         yield Item("unconfirmed", said, row["job_id"], attempt.provider, attempt.lost_at, until)
 
 
@@ -104,7 +105,7 @@ def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
         attempt = attempt_of(row)
         until = schedule.link_end(attempt, looking.settings, looking.providers)
         if until > looking.now:
-            said = f"order {attempt.number} was paid, and the job is {row['state']}; its link dies at {_at(until)}"
+            said = f"order {attempt.number} was paid, and the job is {row['state']}; its link dies at {iso_s(until)}"
             yield Item("paid_not_delivered", said, row["job_id"], attempt.provider, attempt.finished_at, until)
 
 
@@ -117,7 +118,7 @@ def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
     )
     for row in db.execute(_orders_since(looking.now - LOOKED_BACK, lost)).mappings():
         attempt = attempt_of(row)
-        said = f"order {attempt.number} of {_at(attempt.created_at)} may have been charged"
+        said = f"order {attempt.number} of {iso_s(attempt.created_at)} may have been charged"
         yield Item("uncertain_money", said, row["job_id"], attempt.provider, attempt.created_at)
 
 
@@ -134,7 +135,7 @@ def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
         .limit(MOST)
     )
     for row in db.execute(rows):
-        said = f"a callback of {_at(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
+        said = f"a callback of {iso_s(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
         yield Item("unknown_attempt" if row.known else "unknown_job", said, row.job_id, row.provider, row.received_at)
 
 
@@ -164,7 +165,3 @@ def _orders_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Select[
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
     return sa.select(attempts, jobs.c.state, jobs.c.troubles, jobs.c.link_dies_at).select_from(jobs)
-
-
-def _at(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

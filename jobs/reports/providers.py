@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from jobs.machine.times import iso
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Ability, Length, Text
 from jobs.providers.client import Account
@@ -160,7 +161,7 @@ def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[
     if pause is None:
         return None
     until = now + timedelta(seconds=pause.seconds)
-    return {"reason": pause.reason, "until": _iso(until), "seconds": round(pause.seconds)}
+    return {"reason": pause.reason, "until": iso(until), "seconds": round(pause.seconds)}
 
 
 def _budget(db: Connection, account: Account, daily_usd: float | None, now: datetime) -> dict[str, Any] | None:
@@ -168,7 +169,3 @@ def _budget(db: Connection, account: Account, daily_usd: float | None, now: date
         return None
     day = spending.day_of(now)
     return {"daily_usd": daily_usd, "spent_usd": spending.spent_usd(db, account.provider, day), "day": day}
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

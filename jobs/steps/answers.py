@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.errors import BadReport
 from jobs.machine.outcome import Cooldown, Facts, Note
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
 from jobs.store import unknown_words
@@ -46,7 +46,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     """What a round of replies says about the attempts; pure."""
     unread = {callback.attempt for callback in case.unread}
     waiting = {reply.inquiry.attempt.number for reply in replies if not reply.final}
-    changes: dict[int, dict[str, Any]] = {}
+    changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
     progress = None
     for reply in replies:
@@ -85,12 +85,12 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
 
 
-def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now: datetime) -> dict[str, Any]:
+def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now: datetime) -> AttemptChanges:
     """The changes that a report makes on its attempt's row."""
     if report.state is ReportState.FINISHED and report.link is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
             return {"link": report.link}
-        finished = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
+        finished: AttemptChanges = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
         money = _money(report, provider)
         return {**finished, **money, "link": report.link, "finished_at": _believable(report, attempt, now)}
     if report.state is ReportState.FAILED and report.failure is not None:
@@ -99,12 +99,17 @@ def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now:
         # A gateway that refunds failures and yet tells a cost contradicts itself: a person must look.
         kept = report.cost is not None and report.cost > 0
         standing = Standing.REFUNDED if provider.refunds_failures and not kept else Standing.UNCERTAIN
-        failed = {"outcome": AttemptOutcome.FAILED, "standing": standing, "news_by": by, **_money(report, provider)}
+        failed: AttemptChanges = {
+            "outcome": AttemptOutcome.FAILED,
+            "standing": standing,
+            "news_by": by,
+            **_money(report, provider),
+        }
         return {**failed, **error_columns(report.failure)}
     return {"last_unfinished_at": now} if attempt.is_open else {}
 
 
-def _money(report: Report, provider: Provider) -> dict[str, Any]:
+def _money(report: Report, provider: Provider) -> AttemptChanges:
     """What the gateway says that it took; nothing where it does not say."""
     if report.cost is None:
         return {}
@@ -153,7 +158,7 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     """What a submit's answer says. Anything that is neither acceptance nor a documented refusal is lost."""
     number = attempt.number
     if isinstance(answer, NotSent):
-        unsent = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
+        unsent: AttemptChanges = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
         return Facts({number: {**unsent, "error_message": answer.reason}}, trouble=True)
     if isinstance(answer, Lost):
         return _lost(number, {"reason": answer.reason})
@@ -169,12 +174,12 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     if refusal is None:
         return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
     failure = refusal.failure
-    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
+    refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)
     return Facts({number: refused}, notes=(Note("refused", number, said),), cooldown=cooldown)
 
 
-def error_columns(failure: Failure) -> dict[str, Any]:
+def error_columns(failure: Failure) -> AttemptChanges:
     return {
         "error_code": failure.code,
         "error_message": failure.message,

@@ -11,12 +11,12 @@ import structlog
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.states import State
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.steps import reconciliation, sidecar
 from jobs.steps.resources import Resources
-from jobs.steps.step import conclude, due_case, under_lease
+from jobs.steps.step import Work, at_work, due_case
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
@@ -79,27 +79,26 @@ class _Keeper:
 
 def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video. For a job that a callback calls finished: ask first, then copy at once."""
+    lease_s = resources.settings.transfer_lease_s
     with resources.database.read() as db:
         state = cases.read_case(db, job_id).job.state
     if state in COPIES_AT_ONCE:
-        case = due_case(job_id, RECONCILE, resources)
-        lease_s = resources.settings.transfer_lease_s
-        lease = None if case is None else reconciliation.ask(case, resources, lease_s=lease_s, keep_for=State.ARCHIVING)
-    else:
-        lease = _claim(due_case(job_id, TRANSFER, resources), resources)
-    if lease is not None:
-        with under_lease(lease, resources):
-            conclude(lease, _copy(lease, resources), resources)
+        with at_work(due_case(job_id, RECONCILE, resources), resources, keep_for=State.ARCHIVING) as asked:
+            reconciliation.ask(asked, resources, lease_s=lease_s)
+        with at_work(None, resources, lease=asked.kept) as work:
+            _copy_under(work, resources)
+        return
+    with at_work(due_case(job_id, TRANSFER, resources), resources) as work:
+        if work.case is not None:
+            with resources.database.write() as db:
+                now, holder = resources.database.clock(db), resources.new_lease_holder()
+                work.lease = leases.claim(db, work.case, holder=holder, lease_s=lease_s, now=now)
+        _copy_under(work, resources)
 
 
-def _claim(case: Case | None, resources: Resources) -> Lease | None:
-    if case is None:
-        return None
-    with resources.database.write() as db:
-        now = resources.database.clock(db)
-        return leases.claim(
-            db, case, holder=resources.new_lease_holder(), lease_s=resources.settings.transfer_lease_s, now=now
-        )
+def _copy_under(work: Work, resources: Resources) -> None:
+    if work.lease is not None:
+        work.facts = _copy(work.lease, resources)
 
 
 def _copy(lease: Lease, resources: Resources) -> Facts:
@@ -190,7 +189,7 @@ def _met_object(case: Case, resources: Resources) -> Facts:
 def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     """An object at our key. One that bears our job id was proven before it was visible."""
     if stored.metadata.get("rushes-job") != case.job.id or _is_of_another_task(case, stored):
-        conflict = {
+        conflict: AttemptChanges = {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": "key_conflict",
             "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
@@ -208,7 +207,7 @@ def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
 def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     """The row's facts, from the object's own metadata; the row takes the object's attempt."""
     number = int(stored.metadata["rushes-attempt"])
-    video = {"bucket": resources.bucket.config.bucket, **sidecar.video_columns(stored)}
+    video: JobChanges = {"bucket": resources.bucket.config.bucket, **sidecar.video_columns(stored)}
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
@@ -223,7 +222,7 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
     word = f"transfer:{type(error).__name__}"
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
-    changes: dict[str, Any] = {"last_word": word}
+    changes: AttemptChanges = {"last_word": word}
     with resources.database.read() as db:
         now = resources.database.clock(db)
     if now >= schedule.link_end(attempt, resources.settings, resources.providers) and _is_absent(case, resources):

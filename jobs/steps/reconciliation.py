@@ -18,7 +18,7 @@ from jobs.providers.refusals import retry_after_s
 from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.resources import Resources
-from jobs.steps.step import conclude, due_case, under_lease
+from jobs.steps.step import Work, at_work, due_case
 from jobs.store import callbacks, cooldowns, leases
 from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
@@ -32,38 +32,36 @@ log = structlog.get_logger()
 
 def reconcile(job_id: str, resources: Resources) -> None:
     """Ask about a due job that is generating or unconfirmed, or that has ended with an attempt still open."""
-    case = due_case(job_id, RECONCILE, resources)
-    if case is not None:
-        ask(case, resources, lease_s=resources.settings.query_lease_s)
+    with at_work(due_case(job_id, RECONCILE, resources), resources) as work:
+        ask(work, resources, lease_s=resources.settings.query_lease_s)
 
 
-def ask(case: Case, resources: Resources, *, lease_s: float, keep_for: State | None = None) -> Lease | None:
-    """Claim, ask, conclude. With `keep_for` the lease is kept when the job arrives in that state, and returned."""
-    known = forgotten_attempts.recognise(case, resources)
-    if known is None:
-        return None
-    case = known
+def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
+    """Claim a due case and ask about it, as far as budgets and room allow just now."""
+    case = None if work.case is None else forgotten_attempts.recognise(work.case, resources)
+    if case is None:
+        return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
     if wait := _wait(asked[:1], urgent, resources):
-        with resources.database.write() as db:
-            now = resources.database.clock(db)
-            leases.postpone(db, case.job, until=now + timedelta(seconds=wait), now=now)
-        return None
+        _put_off(case, wait, resources)
+        return
     with resources.bulkheads.enter(gateways[0] if gateways else "none", "query") as come_back_in:
+        if come_back_in:
+            _put_off(case, come_back_in, resources)
+            return
         with resources.database.write() as db:
             now = resources.database.clock(db)
-            if come_back_in:
-                leases.postpone(db, case.job, until=now + timedelta(seconds=come_back_in), now=now)
-                return None
-            lease = leases.claim(db, case, holder=resources.new_lease_holder(), lease_s=lease_s, now=now)
-        if lease is None:
-            return None
-        kept = None
-        with under_lease(lease, resources):
-            kept = conclude(lease, _round(lease, urgent, resources), resources, keep_for=keep_for)
-        return kept  # noqa: RET504 - holding() may have swallowed what was raised
+            work.lease = leases.claim(db, case, holder=resources.new_lease_holder(), lease_s=lease_s, now=now)
+        if work.lease is not None:
+            work.facts = _round(work.lease, urgent, resources)
+
+
+def _put_off(case: Case, seconds: float, resources: Resources) -> None:
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
+        leases.postpone(db, case.job, until=now + timedelta(seconds=seconds), now=now)
 
 
 def _round(lease: Lease, urgent: bool, resources: Resources) -> Facts:

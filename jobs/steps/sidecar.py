@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import AttemptOutcome, Case, Job, Origin, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Job, JobChanges, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
 from jobs.store import attempt_rows, spending
@@ -29,7 +29,7 @@ def write(case: Case, metadata: Mapping[str, str]) -> bytes:
     return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
 
-def video_columns(stored: StoredVideo) -> dict[str, Any]:
+def video_columns(stored: StoredVideo) -> JobChanges:
     """A video's columns of its job's row, from the object's own metadata. Raises KeyError, ValueError."""
     said = stored.metadata
     width, _, height = said["rushes-size"].partition("x")

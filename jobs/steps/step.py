@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -50,17 +51,38 @@ def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: Stat
     return None
 
 
+@dataclass
+class Work:
+    """A step's turn at one row: the case if it is due, our lease once it is claimed, and what the step learns."""
+
+    case: Case | None
+    lease: Lease | None = None
+    facts: Facts = field(default_factory=Facts)
+    kept: Lease | None = None  # the lease, if it outlives the turn
+
+
 @contextmanager
-def under_lease(lease: Lease, resources: Resources) -> Iterator[None]:
-    """Work under a lease. Should it raise, the lease is let go and the job waits; a begun submit is unconfirmed."""
+def at_work(
+    case: Case | None, resources: Resources, *, lease: Lease | None = None, keep_for: State | None = None
+) -> Iterator[Work]:
+    """One turn of a step, from the row as it was read to the write that ends it.
+
+    Inside, the step claims by setting `lease`, and says in `facts` what it learns; the end of the block concludes.
+    Should it raise under a lease, the lease is let go and the job waits; a begun submit is unconfirmed then.
+    """
+    work = Work(case, lease)
     try:
-        yield
+        yield work
+        if work.lease is not None:
+            work.kept = conclude(work.lease, work.facts, resources, keep_for=keep_for)
     except DatabaseUnavailable:  # the lease will run out by itself
         raise
     except Exception as e:
-        log.exception("step_raised", job=lease.job.id)
-        note = Note("step_raised", lease.job.attempt, {"error": type(e).__name__})
-        conclude(lease, Facts(notes=(note,), trouble=True), resources)
+        if work.lease is None:
+            raise
+        log.exception("step_raised", job=work.lease.job.id)
+        note = Note("step_raised", work.lease.job.attempt, {"error": type(e).__name__})
+        conclude(work.lease, Facts(notes=(note,), trouble=True), resources)
 
 
 def fence(job_id: str, resources: Resources) -> None:

@@ -19,7 +19,7 @@ from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.steps.answers import read_answer
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
-from jobs.steps.step import conclude, due_case, move_unleased, under_lease
+from jobs.steps.step import at_work, due_case, move_unleased
 from jobs.store import attempt_rows, availability, cases, cooldowns, due, leases, spending
 from jobs.store.cooldowns import Lane
 from jobs.store.database import DatabaseUnavailable
@@ -41,28 +41,27 @@ class _Hindered(Exception):
 
 def submit(job_id: str, resources: Resources) -> None:
     """Take a due queued job to a gateway."""
-    case = due_case(job_id, SUBMIT, resources)
-    if case is None:
-        return None
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    if decide(case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
-        return move_unleased(case, Facts(), resources)
-    planned = plan(case, resources)
-    if isinstance(planned, Wait):
-        return _postpone(case, planned, resources)
-    with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
-        if come_back_in:
-            name = planned.provider.name
-            slow = Obstacle("slow", f"{name} takes its time", come_back_in, name)
-            return _postpone(case, Wait(slow), resources)
-        try:
-            lease = _claim(planned, resources)
-        except _Hindered as e:
-            return _postpone(case, Wait(e.obstacle), resources)
-        if lease is not None:
-            with under_lease(lease, resources):
-                conclude(lease, _send(lease, planned, resources), resources)
+    with at_work(due_case(job_id, SUBMIT, resources), resources) as work:
+        if work.case is None:
+            return None
+        with resources.database.read() as db:
+            now = resources.database.clock(db)
+        if decide(work.case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
+            return move_unleased(work.case, Facts(), resources)
+        planned = plan(work.case, resources)
+        if isinstance(planned, Wait):
+            return _postpone(work.case, planned, resources)
+        with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
+            if come_back_in:
+                name = planned.provider.name
+                slow = Obstacle("slow", f"{name} takes its time", come_back_in, name)
+                return _postpone(work.case, Wait(slow), resources)
+            try:
+                work.lease = _claim(planned, resources)
+            except _Hindered as e:
+                return _postpone(work.case, Wait(e.obstacle), resources)
+            if work.lease is not None:
+                work.facts = _send(work.lease, planned, resources)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine.rows import Attempt, AttemptOutcome, Origin, Standing, with_times
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, with_times
 from jobs.store import spending
 from jobs.store.tables import attempts
 
@@ -45,9 +45,9 @@ def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
         db.execute(sa.insert(attempts).values(**values))
 
 
-def change_attempt(db: Connection, job_id: str, number: int, changes: Mapping[str, Any], now: datetime) -> None:
+def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptChanges, now: datetime) -> None:
     """Write changes with the times that they imply, and settle the day's spending with them."""
-    values = with_times(spending.adjust(db, job_id, number, changes), now)
+    values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
@@ -45,7 +45,12 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
             if attempt.outcome is AttemptOutcome.DELIVERED:
                 db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(flagged="foreign_task"))
                 continue
-            again = {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None, "adopted": False}
+            again: AttemptChanges = {
+                "outcome": AttemptOutcome.OPEN,
+                "standing": Standing.HELD,
+                "closed_at": None,
+                "adopted": False,
+            }
             change_attempt(db, job_id, number, {**changes, **again}, now)
             _wake_ended(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.outcome in WITHOUT_VIDEO:
@@ -60,7 +65,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
 
 def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
     """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess."""
-    resolved = dict(facts.attempts)
+    resolved: dict[int, AttemptChanges] = dict(facts.attempts)
     notes = list(facts.notes)
     for number, changes in facts.attempts.items():
         task_id = changes.get("task_id")
@@ -95,7 +100,7 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
 
     Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
     """
-    given_up = {
+    given_up: AttemptChanges = {
         "task_id": None,
         "adopted": False,
         "rejected_task_ids": [*adopter.rejected_task_ids, task_id],

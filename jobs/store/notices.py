@@ -13,9 +13,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from ulid import ULID
 
 from jobs.errors import UnknownNotice
-from jobs.machine.job_json import iso, job_json
+from jobs.machine.job_json import job_json
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
+from jobs.machine.times import iso
 from jobs.store.database import Database
 from jobs.store.tables import Instant, notice_tries, notices
 

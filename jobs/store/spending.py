@@ -6,14 +6,12 @@ given back when nothing was sold or the money came back, put right when the gate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import Standing
+from jobs.machine.rows import AttemptChanges, Standing
 from jobs.store.database import upsert
 from jobs.store.tables import attempts, spending
 
@@ -53,10 +51,10 @@ def open_day(db: Connection, provider: str, day: str) -> None:
     db.execute(upsert(db, spending).values(provider=provider, day=day, micro_usd=0).on_conflict_do_nothing())
 
 
-def adjust(db: Connection, job_id: str, number: int, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The changes of an attempt, and with a new standing what it then takes of its day."""
+def adjust(db: Connection, job_id: str, number: int, changes: AttemptChanges) -> dict[str, int]:
+    """What an attempt with these changes takes of its day from now on, by its column; {} where it takes the same."""
     if "standing" not in changes:
-        return changes
+        return {}
     one = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
     columns = (attempts.c.provider, attempts.c.day, attempts.c.estimated_usd, attempts.c.reported_usd)
     row = db.execute(sa.select(*columns, attempts.c.reserved_micro_usd).where(one).with_for_update()).one()
@@ -64,8 +62,8 @@ def adjust(db: Connection, job_id: str, number: int, changes: Mapping[str, Any])
     usd = 0.0 if changes["standing"] in FREE else row.estimated_usd if reported is None else reported
     wanted = micro(usd)
     if wanted == row.reserved_micro_usd:
-        return changes
+        return {}
     day = sa.and_(spending.c.provider == row.provider, spending.c.day == row.day)
     corrected = spending.c.micro_usd + (wanted - row.reserved_micro_usd)
     db.execute(sa.update(spending).where(day).values(micro_usd=corrected))
-    return {**changes, "reserved_micro_usd": wanted}
+    return {"reserved_micro_usd": wanted}

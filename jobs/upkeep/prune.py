@@ -96,25 +96,25 @@ def _forget_callbacks(db: Connection, ids: Sequence[int]) -> Pruned:
     known = sa.exists().where(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
     own = sa.select(inbox.c.id, inbox.c.job_id).where(inbox.c.id.in_(ids), known)
     rows = db.execute(own).all()
-    cooling = _at_rest(db, [row.job_id for row in rows])
-    chosen = [row.id for row in rows if row.job_id in cooling]
+    resting = _at_rest(db, [row.job_id for row in rows])
+    chosen = [row.id for row in rows if row.job_id in resting]
     return Pruned(callbacks=db.execute(sa.delete(inbox).where(inbox.c.id.in_(chosen))).rowcount)
 
 
 def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, now: datetime) -> Pruned:
     """Events, requests of orders, and notices of jobs that were resting before `before`."""
-    cooling = _at_rest(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
-    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(cooling)))).rowcount
+    resting = _at_rest(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
+    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(resting)))).rowcount
     lines = [
         {"job_id": job_id, "at": now, "event": PRUNED, "attempt": row.attempt, "to_state": row.state, "detail": {}}
-        for job_id, row in cooling.items()
+        for job_id, row in resting.items()
     ]
     if lines:
         db.execute(sa.insert(events), lines)
-    told = sa.select(notices.c.id).where(notices.c.job_id.in_(list(cooling)))
+    told = sa.select(notices.c.id).where(notices.c.job_id.in_(list(resting)))
     db.execute(sa.delete(notice_tries).where(notice_tries.c.notice_id.in_(told)))
-    notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(cooling)))).rowcount
-    return Pruned(histories=len(cooling), events=gone, requests=_empty_requests(db, list(cooling)), notices=notes)
+    notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(resting)))).rowcount
+    return Pruned(histories=len(resting), events=gone, requests=_empty_requests(db, list(resting)), notices=notes)
 
 
 def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note, Outcome
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
 from jobs.steps import sidecar
 from jobs.steps.resources import Resources
@@ -91,8 +91,8 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
         made = case.attempts[number]
         if made.task_id not in (None, task_id) or task_id in made.rejected_task_ids:
             raise _NeedsPerson  # made from a task that turned out to be another order's
-        named = {"task_id": task_id, "adopted": True} if task_id and made.task_id is None else {}
-        done = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, **named}
+        named: AttemptChanges = {"task_id": task_id, "adopted": True} if task_id and made.task_id is None else {}
+        done: AttemptChanges = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, **named}
         facts = late_facts.resolve_task_ids(db, case, Facts({number: done}, notes=_said(case, finding).notes), now=now)
         outcome = decide(case, facts, now=now, rules=resources.rules)
         if "outcome" not in facts.attempts[number] or not leases.move_unleased(db, case, outcome, now=now):

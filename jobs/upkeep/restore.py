@@ -18,6 +18,7 @@ from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import Case, Origin
 from jobs.machine.states import LIVE, MAY_ORDER, State
+from jobs.machine.times import iso_s
 from jobs.steps import forgotten_attempts
 from jobs.steps.planning import next_number
 from jobs.steps.resources import Resources
@@ -63,18 +64,18 @@ def restored(resources: Resources, *, as_of: datetime) -> Restored:
 
 def _check(db: Connection, as_of: datetime, now: datetime) -> None:
     if as_of > now + TOLERANCE:
-        raise NotRestored(f"{as_of.isoformat()} is in the future; it is {now.isoformat(timespec='seconds')}.")
+        raise NotRestored(f"{as_of.isoformat()} is in the future; it is {iso_s(now)}.")
     newest = db.execute(sa.select(sa.func.max(jobs.c.updated_at))).scalar_one_or_none()
     if newest is not None and newest > as_of + TOLERANCE:
         raise NotRestored(
-            f"A job was last written at {newest.isoformat(timespec='seconds')}, after the backup is said to have been"
+            f"A job was last written at {iso_s(newest)}, after the backup is said to have been"
             " taken. Either it was taken later (give that time), or this has run already, or processes have worked on"
             " the database since it was put back (put it back once more, with everything stopped)."
         )
     seen = db.execute(sa.select(heartbeats.c.name, heartbeats.c.seen_at).order_by(heartbeats.c.seen_at.desc())).first()
     if seen is not None and seen.seen_at > as_of + TOLERANCE:
         raise NotRestored(
-            f"{seen.name} was seen at {seen.seen_at.isoformat(timespec='seconds')}, after the backup is said to have"
+            f"{seen.name} was seen at {iso_s(seen.seen_at)}, after the backup is said to have"
             " been taken: it has run on this database. Stop every process and put the backup back once more."
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from flask.typing import ResponseReturnValue
@@ -12,6 +11,7 @@ from flask_smorest import Blueprint
 from marshmallow import fields, validate
 
 from jobs.machine.error_codes import REASONS
+from jobs.machine.times import iso
 from jobs.providers.base import Provider
 from jobs.reports import attention
 from jobs.reports.attention import Item, Looking
@@ -92,9 +92,5 @@ def blueprint(api: AttentionApi) -> Blueprint:
 
 
 def _told(item: Item) -> dict[str, Any]:
-    times = {"since": _iso(item.since), "until": _iso(item.until)}
+    times = {"since": iso(item.since), "until": iso(item.until)}
     return {**asdict(item), **times, "then": REASONS[item.reason].then}
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

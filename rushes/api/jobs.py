@@ -15,9 +15,10 @@ from sqlalchemy.engine import Connection
 from jobs.errors import UnknownJob
 from jobs.intake import changes, new_jobs
 from jobs.intake.new_jobs import Quote
-from jobs.machine.job_json import iso, job_json
+from jobs.machine.job_json import job_json
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
+from jobs.machine.times import iso
 from jobs.reports import listing, queue_position
 from jobs.reports.listing import Filters, Place
 from jobs.request.schema import RequestSchema

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
 
-from jobs.machine.job_json import iso
+from jobs.machine.times import iso
 from jobs.ringer import Ringer
 from jobs.store import notices
 from jobs.store.database import Database

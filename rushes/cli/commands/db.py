@@ -10,6 +10,7 @@ import click
 
 from jobs import logs
 from jobs.broker import ringing_app
+from jobs.machine.times import iso_s
 from jobs.ringer import CeleryRinger
 from jobs.store import migrate
 from jobs.upkeep import restore
@@ -70,7 +71,7 @@ def backup(file: Path, data_dir: Path, as_json: bool) -> None:
             taken_at = database.back_up(file)
         except FileExistsError as error:
             raise Failure(f"{file} is there already", failures.USAGE, hint="choose another name") from error
-    as_of = taken_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    as_of = iso_s(taken_at)
     if as_json:
         output.as_json({"file": str(file), "as_of": as_of})
     else:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.buckets import bucket
+from jobs.machine.states import ENDED
 from rushes.cli.service import downloads
-from rushes.cli.service.api import ENDED, Api, direct_session
+from rushes.cli.service.api import Api, direct_session
 from rushes.cli.terminal.failures import Failure
 from rushes.local.stack import Running
 from storage.bucket import Bucket

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.machine.states import ENDED
 from rushes.cli.ordering import quoting
 from rushes.cli.ordering.batches import KEY, Line
 from rushes.cli.ordering.several import HOPELESS, Several
 from rushes.cli.service import downloads, waiting
-from rushes.cli.service.api import ENDED, Api
+from rushes.cli.service.api import Api
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 from rushes.cli.terminal.progress import Bars

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from jobs.machine.states import ENDED
 from rushes.cli.service.answers import refused, wait_of
 from rushes.cli.terminal import failures
 from rushes.cli.terminal.failures import Failure
@@ -26,7 +27,6 @@ WAIT_S = 0.5
 SPACING_S = 0.1  # between looks at many jobs
 LONG_POLL_S = 20  # less than TIMEOUT_S has, and than proxies allow
 PAGE = 100
-ENDED = frozenset({"archived", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_se
         return real(*args, **kwargs)
 
     monkeypatch.setattr(leases, "mark_sending", mark)
-    monkeypatch.setattr("jobs.steps.submission.conclude", lambda *a, **k: None)
+    monkeypatch.setattr("jobs.steps.step.conclude", lambda *a, **k: None)
     RUN["jobs.submit"](job_id, workshop.resources)
     monkeypatch.undo()
     done = lose(workshop, backups[0])

@@ -13,7 +13,7 @@ from workshop import RUN, Workshop
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.steps import archiving, submission
+from jobs.steps import archiving, step
 from jobs.steps.step import conclude
 from jobs.store import cases, history, leases, tables
 from jobs.store.leases import Lease
@@ -200,7 +200,7 @@ def _die_in_submit(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, where: s
 
     job_id = workshop.create(provider="evolink")
     with monkeypatch.context() as patch:
-        patch.setattr(leases if where == "mark_sending" else submission, where, die)
+        patch.setattr(leases if where == "mark_sending" else step, where, die)
         with pytest.raises(Died):
             RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.SUBMITTING

@@ -43,7 +43,7 @@ def spent(rows: Rows, day: str = TODAY) -> float:
     return rows.write(lambda db: spending.spent_usd(db, "evolink", day))
 
 
-def cooling(rows: Rows, lane: Lane = "submit") -> Cooldown | None:
+def resting(rows: Rows, lane: Lane = "submit") -> Cooldown | None:
     return rows.write(lambda db: cooldowns.left(db, KEY, lane, now=rows.now))
 
 
@@ -230,31 +230,31 @@ class TestPauses:
         resources = worker(rows, gateway)
         first, second = rows.job(), rows.job()
         submission.submit(first, resources)
-        assert cooling(rows) == Cooldown(reason, seconds)
+        assert resting(rows) == Cooldown(reason, seconds)
         submission.submit(second, resources)
         assert gateway.sent == 1
         waiting = rows.case(second).job.waiting
         assert waiting is not None
         assert (waiting["provider"], waiting["code"]) == ("evolink", reason)
-        assert cooling(rows, "query") is None
+        assert resting(rows, "query") is None
 
     def test_a_refusal_about_the_request_pauses_nothing(self, rows: Rows) -> None:
         submission.submit(rows.job(), worker(rows, Gateway(refuse(400, "invalid_request_error"))))
-        assert cooling(rows) is None
+        assert resting(rows) is None
 
     def test_a_longer_rest_is_not_shortened_and_a_longer_one_counts(self, rows: Rows) -> None:
         for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
             asked = Cooldown(reason, seconds)
             with rows.database.write() as db:
                 cooldowns.start(db, KEY, "submit", asked, now=rows.now)
-            found = cooling(rows)
+            found = resting(rows)
             assert found is not None
             assert found.seconds == kept
 
     def test_a_rest_ends(self, rows: Rows) -> None:
         rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("rate_limited", 10), now=rows.now))
         rows.now += 10 * SECOND
-        assert cooling(rows) is None
+        assert resting(rows) is None
 
     def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
         rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("unauthorized", 300), now=rows.now))
