@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from cases import NOW, accepted, attempt, case, failed, finished, job, lost, refused
+from made_cases import NOW, accepted, attempt, case, failed, finished, job, lost, refused
 
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State

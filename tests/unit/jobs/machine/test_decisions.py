@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cases import (
+from made_cases import (
     DAY,
     HOUR,
     MINUTE,

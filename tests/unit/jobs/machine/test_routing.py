@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cases import accepted, attempt, failed, refused
+from made_cases import accepted, attempt, failed, refused
 
 from jobs.errors import BadRequest
 from jobs.machine import routing

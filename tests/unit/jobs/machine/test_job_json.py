@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from cases import JOB_ID, NOW, SECOND, accepted, case, failed, finished, job, lost
+from made_cases import JOB_ID, NOW, SECOND, accepted, case, failed, finished, job, lost
 
 from jobs.machine.job_json import job_json, paid_not_delivered
 from jobs.machine.rows import Attempt, AttemptOutcome, Standing

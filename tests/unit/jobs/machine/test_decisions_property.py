@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, job, rules
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, job, rules
 
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Cooldown, Facts

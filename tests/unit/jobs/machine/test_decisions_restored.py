@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cases import DAY, HOUR, MINUTE, NOW, SETTINGS, accepted, callback, case, failed, finished, job, lost, rules
+from made_cases import DAY, HOUR, MINUTE, NOW, SETTINGS, accepted, callback, case, failed, finished, job, lost, rules
 
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Outcome
