@@ -101,7 +101,7 @@ def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
     """Videos that were paid for and not delivered, while their links may live."""
     made = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
     paid = sa.and_(jobs.c.state.in_(OVER), made, attempts.c.standing == Standing.CHARGED.value)
-    for row in db.execute(_orders_since(looking.now - LINK_LIVES, paid)).mappings():
+    for row in db.execute(_attempts_since(looking.now - LINK_LIVES, paid)).mappings():
         attempt = attempt_of(row)
         until = schedule.link_end(attempt, looking.settings, looking.providers)
         if until > looking.now:
@@ -116,7 +116,7 @@ def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
         attempts.c.standing == Standing.UNCERTAIN.value,
         attempts.c.outcome != AttemptOutcome.OPEN.value,
     )
-    for row in db.execute(_orders_since(looking.now - LOOKED_BACK, lost)).mappings():
+    for row in db.execute(_attempts_since(looking.now - LOOKED_BACK, lost)).mappings():
         attempt = attempt_of(row)
         said = f"order {attempt.number} of {iso_s(attempt.created_at)} may have been charged"
         yield Item("uncertain_money", said, row["job_id"], attempt.provider, attempt.created_at)
@@ -153,15 +153,15 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
 
 def _with_current(wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
     current = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
-    return _order().join(attempts, current).where(wanted).limit(MOST)
+    return _attempt().join(attempts, current).where(wanted).limit(MOST)
 
 
-def _orders_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+def _attempts_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
     own = attempts.c.job_id == jobs.c.id
     days = attempts.c.day >= spending.day_of(since)
-    return _order().join(attempts, own).where(days, wanted).order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
+    return _attempt().join(attempts, own).where(days, wanted).order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
 
 
-def _order() -> sa.Select[tuple[object, ...]]:
+def _attempt() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
     return sa.select(attempts, jobs.c.state, jobs.c.troubles, jobs.c.link_dies_at).select_from(jobs)

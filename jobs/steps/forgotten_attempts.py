@@ -27,11 +27,11 @@ def recognise(case: Case, resources: Resources) -> Case | None:
 
     A callback's URL names its gateway under our own token, so it outweighs a guess.
     """
-    orders = {callback.attempt: callback for callback in case.unread if _tells_more(case, callback, resources.settings)}
+    named = {callback.attempt: callback for callback in case.unread if _tells_more(case, callback, resources.settings)}
     strangers = [callback for callback in case.unread if _contradicts(case, callback)]
-    if not orders and not strangers:
+    if not named and not strangers:
         return case
-    notes = [Note("order_recognised", n, {"provider": callback.provider}) for n, callback in orders.items()]
+    notes = [Note("order_recognised", n, {"provider": callback.provider}) for n, callback in named.items()]
     notes += [Note("unknown_order", x.attempt, {"provider": x.provider, "task_id": x.task_id}) for x in strangers]
     flagged = "unknown_attempt" if strangers else case.job.flagged
     with resources.database.write() as db:
@@ -39,7 +39,7 @@ def recognise(case: Case, resources: Resources) -> Case | None:
         said = Outcome(alarm_at=case.job.alarm_at, job={"flagged": flagged}, facts=Facts(notes=tuple(notes)))
         if not leases.move_unleased(db, case, said, now=now):
             return None
-        for number, callback in orders.items():
+        for number, callback in named.items():
             if number in case.attempts:  # what was reserved at the gateway that was guessed goes back
                 spending.adjust(db, case.job.id, number, {"standing": Standing.NONE})
             since, called_back = case.job.created_at, Origin.CALLED_BACK

@@ -52,29 +52,29 @@ def rows(
         if said["id"] != stored.metadata["rushes-job"]:
             raise BadSidecar(f"it is of {said['id']}, the video of {stored.metadata['rushes-job']}")
         number = int(stored.metadata["rushes-attempt"])
-        orders = [_order(said, order, stored, number, providers) for order in said["attempts"]]
-        job = _job(said, stored, orders, number, bucket, now)
+        attempts = [_attempt(said, attempt, stored, number, providers) for attempt in said["attempts"]]
+        job = _job(said, stored, attempts, number, bucket, now)
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadSidecar(f"it cannot be read ({type(e).__name__}: {e})") from e
-    return job, orders
+    return job, attempts
 
 
 def _job(
     said: Mapping[str, Any],
     stored: StoredVideo,
-    orders: list[dict[str, Any]],
+    attempts: list[dict[str, Any]],
     number: int,
     bucket: str,
     now: datetime,
 ) -> dict[str, Any]:
-    made = {order["number"]: order for order in orders}[number]
+    made = {attempt["number"]: attempt for attempt in attempts}[number]
     created_at = datetime.fromisoformat(said["created_at"])
     row: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     return row | {
         "id": said["id"],
         "state": State.ARCHIVED,
         "version": 0,
-        "alarm_at": now if any(order["outcome"] is AttemptOutcome.OPEN for order in orders) else None,
+        "alarm_at": now if any(attempt["outcome"] is AttemptOutcome.OPEN for attempt in attempts) else None,
         "mode": str(said["mode"]),
         "request": dict(said["request"]),
         "provider": made["provider"],
@@ -96,15 +96,15 @@ def _job(
     }
 
 
-def _order(
+def _attempt(
     said: Mapping[str, Any],
-    order: Mapping[str, Any],
+    attempt: Mapping[str, Any],
     stored: StoredVideo,
     made: int,
     providers: Mapping[str, Provider],
 ) -> dict[str, Any]:
-    cost, number, created_at = order["cost"], int(order["number"]), datetime.fromisoformat(order["created_at"])
-    outcome, standing = AttemptOutcome(order["outcome"]), Standing(cost["standing"])
+    cost, number, created_at = attempt["cost"], int(attempt["number"]), datetime.fromisoformat(attempt["created_at"])
+    outcome, standing = AttemptOutcome(attempt["outcome"]), Standing(cost["standing"])
     if number == made:
         outcome, standing = AttemptOutcome.DELIVERED, Standing.CHARGED
     reported = cost["reported_usd"]
@@ -112,19 +112,19 @@ def _order(
     return attempt_rows.new_row(
         said["id"],
         number,
-        order["provider"],
+        attempt["provider"],
         Origin.ORDERED,
-        base_url=providers[order["provider"]].base_url,
+        base_url=providers[attempt["provider"]].base_url,
         account="",  # no sidecar names a key
         with_callback=False,
         created_at=created_at,
         outcome=outcome,
         standing=standing,
-        task_id=(stored.metadata.get("rushes-task") or None) if number == made else order["task_id"],
+        task_id=(stored.metadata.get("rushes-task") or None) if number == made else attempt["task_id"],
         **{name: cost[name] for name in ("estimated_credits", "estimated_usd", "estimate_exact")},
         **{name: cost[name] for name in ("reported_credits", "reported_usd")},
         reserved_micro_usd=0 if standing in FREE else spending.micro(usd),
         sending_at=created_at,
         sends=1,
-        accepted_at=created_at if order["task_id"] else None,
+        accepted_at=created_at if attempt["task_id"] else None,
     )

@@ -123,7 +123,7 @@ def end_state(case: Case, outcome: Outcome) -> State:
 def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
     """The case, if this step is the one that its row asks for now.
 
-    A doorbell for a row that is held, or not due, is left: the holder rings when it has finished, and the sweep finds
+    A doorbell for a row that is leased, or not due, is left: the holder rings when it has finished, and the sweep finds
     what is due. A row that is due for another step is rung for there.
     """
     with resources.database.read() as db:

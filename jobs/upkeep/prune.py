@@ -125,8 +125,8 @@ def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
 
 
 def _empty_requests(db: Connection, job_ids: Sequence[str]) -> int:
-    orders = sa.select(attempts.c.job_id, attempts.c.number, attempts.c.request)
-    rows = db.execute(orders.where(attempts.c.job_id.in_(job_ids))).all()
+    sent = sa.select(attempts.c.job_id, attempts.c.number, attempts.c.request)
+    rows = db.execute(sent.where(attempts.c.job_id.in_(job_ids))).all()
     full = [{"job": row.job_id, "order": row.number} for row in rows if row.request]
     if full:
         row_ = sa.and_(attempts.c.job_id == sa.bindparam("job"), attempts.c.number == sa.bindparam("order"))

@@ -80,13 +80,13 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
             raise _NeedsPerson
         known = case.attempts.get(number)
         if known is None or (known.is_forgotten and known.task_id is None):  # its gateway is a guess at best
-            order = _order_of(stored, number, resources)
+            attempt = _attempt_of(stored, number, resources)
             if known:
                 spending.adjust(db, case.job.id, number, {"standing": Standing.NONE})
             attempt_rows.add_attempt(
-                db, {**order, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
+                db, {**attempt, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
             )
-            spending.open_day(db, order["provider"], order["day"])
+            spending.open_day(db, attempt["provider"], attempt["day"])
             case = cases.read_case(db, case.job.id)
         made = case.attempts[number]
         if made.task_id not in (None, task_id) or task_id in made.rejected_task_ids:
@@ -100,15 +100,15 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
     return "it will be adopted"
 
 
-def _order_of(stored: StoredVideo, number: int, resources: Resources) -> dict[str, Any]:
+def _attempt_of(stored: StoredVideo, number: int, resources: Resources) -> dict[str, Any]:
     """The row of an order that the database does not know, as the sidecar has it. Raises _NeedsPerson."""
     try:
-        _, orders = _rows(stored, resources)
+        _, made = _rows(stored, resources)
     except BadSidecar as e:
         raise _NeedsPerson from e
-    order = {order["number"]: order for order in orders}[number]
-    account = resources.settings.accounts.get(order["provider"])
-    return {**order, "account": account.fingerprint if account else ""}
+    attempt = {attempt["number"]: attempt for attempt in made}[number]
+    account = resources.settings.accounts.get(attempt["provider"])
+    return {**attempt, "account": account.fingerprint if account else ""}
 
 
 def _rebuild(finding: Finding, resources: Resources) -> str | None:
@@ -117,16 +117,16 @@ def _rebuild(finding: Finding, resources: Resources) -> str | None:
     if stored is None or stored.metadata.get("rushes-job") != finding.job_id:
         return None
     try:
-        job, orders = _rows(stored, resources)
+        job, made = _rows(stored, resources)
     except BadSidecar:
         return None
     with resources.database.write() as db:
         if db.execute(sa.select(jobs.c.id).where(jobs.c.id == finding.job_id)).first():
             return "it has come back meanwhile"
         db.execute(sa.insert(jobs).values(**job))
-        for order in orders:
-            db.execute(sa.insert(attempts).values(**order))
-            spending.reserve(db, order["provider"], order["day"], order["reserved_micro_usd"], None)
+        for attempt in made:
+            db.execute(sa.insert(attempts).values(**attempt))
+            spending.reserve(db, attempt["provider"], attempt["day"], attempt["reserved_micro_usd"], None)
         line = {"job_id": job["id"], "at": job["updated_at"], "event": "rebuilt", "attempt": job["attempt"]}
         db.execute(sa.insert(events).values(**line, to_state=State.ARCHIVED, detail={"key": stored.key}))
     return "its job is built again"
