@@ -121,7 +121,6 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
         "conclude": "jobs.steps.step:conclude",
         "end_state": "jobs.steps.step:end_state",
         "fence": "jobs.steps.step:fence",
-        "holding": "jobs.steps.step:under_lease",
         "move_unheld": "jobs.steps.step:move_unleased",
     },
     "jobs.store": {
