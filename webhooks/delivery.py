@@ -28,6 +28,7 @@ from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 TIMETABLE = (5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 GONE = 410  # the receiving side wants no more of these
 AT_A_TIME = 8  # of one job; even if each takes as long as it may, the watchdog takes nobody for stuck
+LATE = "no answer in time"
 
 log = structlog.get_logger()
 
@@ -164,7 +165,9 @@ def _post(url: str, body: str, headers: dict[str, str], deadline: Deadline, reso
         ):
             status = answer.status_code
     except (requests.RequestException, LinkForbidden, OSError) as e:
-        raise NoticeUndelivered("no answer in time" if deadline.passed else type(e).__name__) from e
+        raise NoticeUndelivered(LATE if deadline.passed else type(e).__name__) from e
+    if deadline.passed:  # http.client takes a head that our cut has ended for a whole one
+        raise NoticeUndelivered(LATE)
     return status
 
 
