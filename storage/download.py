@@ -17,7 +17,8 @@ import requests
 import urllib3.exceptions
 
 from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
-from storage.outbound.connections import Switch
+from storage.outbound.connections import under
+from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
@@ -65,22 +66,36 @@ class FetchLimits:
 
 
 class Download:
-    """Starts reading at once. `done` is set at the end, whatever the end was; then `result` tells."""
+    """Starts reading at once. `done` is set at the end, whatever the end was; then `result` tells.
+
+    Whoever gave the deadline asks it first: once it has passed, what looks whole may be what a cut has left. Raises
+    NoThread.
+    """
 
     def __init__(
-        self, session: requests.Session, url: str, *, folder: Path, limits: FetchLimits, allow_private: bool
+        self,
+        session: requests.Session,
+        url: str,
+        *,
+        folder: Path,
+        limits: FetchLimits,
+        allow_private: bool,
+        deadline: Deadline,
     ) -> None:
         self.done = threading.Event()
         self.answered = False  # the headers of a 200 are here; the body has begun
         self.bytes = 0
         self._session, self._url, self._folder = session, url, folder
         self._limits, self._allow_private = limits, allow_private
-        self._switch = Switch()
+        self._deadline = deadline
         self._error: BaseException | None = None
         self._spooled: Spooled | None = None
         # A daemon: getaddrinfo cannot be cut, so such a thread is left to the resolver's own timeouts, holding nothing.
         self._thread = threading.Thread(target=self._run, name="download", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as e:
+            raise NoThread("no thread to read in") from e
 
     def result(self) -> Spooled:
         """The whole body, or the error that ended it. Call once, after `done`."""
@@ -91,14 +106,14 @@ class Download:
 
     def stop(self, *, wait_s: float = 5) -> None:
         """Cut the connection, wait for the thread to notice, and drop what it had."""
-        self._switch.cut()
+        self._deadline.cut()
         self._thread.join(wait_s)
         if self._spooled is not None:
             self._spooled.close()
 
     def _run(self) -> None:
         try:
-            with self._switch.watching():
+            with under(self._deadline):
                 self._spooled = self._fetch()
         except NOT_A_LINK:
             self._error = LinkForbidden(f"{masked(self._url)} is not a link that can be asked for")

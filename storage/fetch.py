@@ -9,6 +9,7 @@ import requests
 
 from storage.download import Download, FetchLimits, as_https
 from storage.errors import LinkUnavailable
+from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.guard import masked
 from storage.spool import Spooled
 
@@ -25,7 +26,6 @@ def fetch_to_spool(
     limits: FetchLimits,
     allow_private: bool,
     keep_going: Callable[[], None],
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> Spooled:
     """Fetch the link into an unlinked file in `folder`; the caller closes what is returned.
 
@@ -34,26 +34,38 @@ def fetch_to_spool(
     asked for over https unless `allow_private`. The body is complete as far as HTTP can tell and begins like an MP4;
     check_boxes and the probe prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden, BadVideo, SpoolFull.
     """
-    began = monotonic()
     link = as_https(url, allow_private=allow_private)
-    download = Download(session, link, folder=folder, limits=limits, allow_private=allow_private)
     try:
-        pace = Pace(limits, began)
-        body_began = False
-        while not download.done.wait(TICK_S):
-            keep_going()
-            now = monotonic()
-            if now - began >= limits.deadline_s:
-                raise LinkUnavailable(f"{masked(link)} was not here after {limits.deadline_s:g} s")
-            if download.answered and not body_began:
-                body_began, pace = True, Pace(limits, now)  # time to think is not counted against the body
-            if pace.is_stalled(now, download.bytes):
-                least = f"{limits.stall_bytes_per_s:g} bytes/s for {limits.stall_window_s:g} s"
-                raise LinkUnavailable(f"{masked(link)} stalled: under {least}")
-        return download.result()
-    except BaseException:
-        download.stop()
-        raise
+        with Deadline(limits.deadline_s) as deadline:
+            download = Download(
+                session, link, folder=folder, limits=limits, allow_private=allow_private, deadline=deadline
+            )
+            try:
+                _await(download, link, limits, deadline, keep_going)
+                return download.result()
+            except BaseException:
+                download.stop()
+                raise
+    except NoThread as e:
+        raise LinkUnavailable(f"{masked(link)}: {e}") from e
+
+
+def _await(
+    download: Download, link: str, limits: FetchLimits, deadline: Deadline, keep_going: Callable[[], None]
+) -> None:
+    """Return once the download is done, in time. Raises LinkUnavailable, and what `keep_going` raises."""
+    pace = Pace(limits, time.monotonic())
+    body_began = False
+    while not download.done.wait(TICK_S) and not deadline.passed:
+        keep_going()
+        now = time.monotonic()
+        if download.answered and not body_began:
+            body_began, pace = True, Pace(limits, now)  # time to think is not counted against the body
+        if pace.is_stalled(now, download.bytes):
+            least = f"{limits.stall_bytes_per_s:g} bytes/s for {limits.stall_window_s:g} s"
+            raise LinkUnavailable(f"{masked(link)} stalled: under {least}")
+    if deadline.passed:  # even if it is done: to the one who reads, our cut looks like the body's end
+        raise LinkUnavailable(f"{masked(link)} was not here after {limits.deadline_s:g} s")
 
 
 class Pace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +19,8 @@ from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
 from jobs.store.tables import Instant, notice_tries, notices
 from storage.errors import LinkForbidden
-from storage.outbound.connections import Switch
+from storage.outbound.connections import under
+from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.guard import check_url, masked
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 
@@ -28,6 +28,7 @@ from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 TIMETABLE = (5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 GONE = 410  # the receiving side wants no more of these
 AT_A_TIME = 8  # of one job; even if each takes as long as it may, the watchdog takes nobody for stuck
+LATE = "no answer in time"
 
 log = structlog.get_logger()
 
@@ -136,16 +137,25 @@ def _send(row: RowMapping, resources: Resources) -> int:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-    deadline_s = resources.settings.notice_deadline_s
-    switch = Switch()
-    timer = threading.Timer(deadline_s, switch.cut)  # a socket's own timeout never ends an answer that drips
-    timer.start()
     try:
-        check_url(row["url"], allow_private=resources.settings.allow_private_addresses)
+        with Deadline(resources.settings.notice_deadline_s) as deadline:
+            status = _post(row["url"], body, headers, deadline, resources)
+    except NoThread as e:
+        raise NoticeUndelivered(str(e)) from e
+    if not 200 <= status < 300:
+        raise NoticeRefused(status)
+    return status
+
+
+def _post(url: str, body: str, headers: dict[str, str], deadline: Deadline, resources: Resources) -> int:
+    """The status of the answer. Raises NoticeUndelivered."""
+    deadline_s = resources.settings.notice_deadline_s
+    try:
+        check_url(url, allow_private=resources.settings.allow_private_addresses)
         with (
-            switch.watching(),
+            under(deadline),
             resources.session.post(
-                row["url"],
+                url,
                 data=body.encode(),
                 headers=headers,
                 timeout=(deadline_s / 3, deadline_s),
@@ -155,11 +165,9 @@ def _send(row: RowMapping, resources: Resources) -> int:
         ):
             status = answer.status_code
     except (requests.RequestException, LinkForbidden, OSError) as e:
-        raise NoticeUndelivered("no answer in time" if switch.is_cut else type(e).__name__) from e
-    finally:
-        timer.cancel()
-    if not 200 <= status < 300:
-        raise NoticeRefused(status)
+        raise NoticeUndelivered(LATE if deadline.passed else type(e).__name__) from e
+    if deadline.passed:  # http.client takes a head that our cut has ended for a whole one
+        raise NoticeUndelivered(LATE)
     return status
 
 

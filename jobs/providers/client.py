@@ -21,15 +21,14 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from jobs.providers.answers import json_body, mask
 from jobs.providers.base import Provider, Request
 from jobs.providers.connection import (
-    Deadline,
     IdleConnections,
     LookUp,
-    NoThread,
     PlainConnection,
     Resolver,
     TlsConnection,
     describe,
 )
+from storage.outbound.deadline import Deadline, NoThread
 
 __all__ = ["Account", "Answered", "Lost", "NotSent", "ProviderClient", "answer_for_history", "json_body"]
 
@@ -128,8 +127,8 @@ class ProviderClient:
         try:
             with Deadline(deadline_s) as deadline:
                 return self._exchange(connection, call, deadline)
-        except NoThread:
-            return NotSent("no thread to keep the time")
+        except NoThread as e:
+            return NotSent(str(e))
         finally:
             connection.close()
 
@@ -149,8 +148,8 @@ class ProviderClient:
                     if isinstance(outcome, Answered) or deadline.passed:
                         return outcome
                 return self._query(self._connection(target), target, call, deadline)
-        except NoThread:
-            return NotSent("no thread to keep the time")
+        except NoThread as e:
+            return NotSent(str(e))
 
     def resolve(self, account: Account, *, timeout_s: float) -> str | None:
         """Look the gateway's name up before anything is claimed. None when that works, else the reason."""

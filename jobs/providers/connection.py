@@ -1,4 +1,4 @@
-"""One exchange's connection: ours, so that we know whether a byte of the request left, and when the time is over.
+"""One exchange's connection: ours, so that we know whether a byte of the request left, and that it ends in time.
 
 urllib3 connects inside `connect()`, which for https returns only after the TLS handshake and the certificate check.
 http.client's `send()` is the one door to the socket afterwards: urllib3's `request()` passes the head and the body
@@ -8,91 +8,24 @@ there is no socket (`auto_open`); here it does not, so that nothing reconnects b
 
 from __future__ import annotations
 
-import contextlib
-import os
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.wait import wait_for_read
+
+from storage.outbound.deadline import Deadline
 
 Address = tuple[Any, ...]  # what getaddrinfo gives: family, type, proto, canonname, sockaddr
 LookUp = Callable[..., Sequence[Address]]
 
 IDLE_PER_HOST = 16
 IDLE_S = 30.0  # shorter than the keep-alive of common servers, so that a stale connection is rare
-
-
-class TooLate(TimeoutError):
-    """The exchange's time was over before this step began."""
-
-
-class NoThread(RuntimeError):
-    """The system gives no more threads, so nothing would end the exchange; it was not begun."""
-
-
-class Deadline:
-    """The total time of one exchange. When it is over the watched socket is shut down, which wakes its reader.
-
-    A socket's own timeout begins anew with every byte, so a server that drips could hold us for ever. We watch a
-    duplicate of the descriptor: TLS detaches the original, and a shutdown works on what both share.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._ends = time.monotonic() + seconds
-        self._lock = threading.Lock()
-        self._watched: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-        self.passed = False
-
-    def __enter__(self) -> Deadline:
-        try:
-            self._timer.start()
-        except RuntimeError as e:
-            raise NoThread(str(e)) from e
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
-        self._timer.cancel()
-        with self._lock:
-            self._let_go()
-
-    def left_s(self) -> float:
-        """Seconds left, more than 0. Raises TooLate."""
-        left = self._ends - time.monotonic()
-        if left <= 0 or self.passed:
-            raise TooLate("the time is over")
-        return left
-
-    def watch(self, sock: socket.socket) -> None:
-        """End this socket too when the time is over, instead of the one watched before."""
-        with self._lock:
-            self._let_go()
-            self._watched = socket.socket(fileno=os.dup(sock.fileno()))
-            if self.passed:
-                self._shut()
-
-    def _end(self) -> None:
-        with self._lock:
-            self.passed = True  # before the shutdown: its end of file must never look like the server's
-            self._shut()
-
-    def _shut(self) -> None:
-        if self._watched is not None:
-            with contextlib.suppress(OSError):  # the server was faster
-                self._watched.shutdown(socket.SHUT_RDWR)
-
-    def _let_go(self) -> None:
-        if self._watched is not None:
-            self._watched.close()
-            self._watched = None
 
 
 class Resolver:

@@ -1,5 +1,5 @@
-"""The guard of connections to addresses that strangers name, in a link or a `notify_url`: which ones are allowed, and a
-connection that goes to those alone and can be cut.
+"""Connections to the outside: the deadline that ends each of them, and the guard of those to addresses that strangers
+name, in a link or a `notify_url`: which ones are allowed, and a connection that goes to those alone.
 
 Not here: what is sent or read.
 """

@@ -1,4 +1,4 @@
-"""Connections that go only where they may, and that another thread can cut.
+"""Connections that go only where they may, and that end with a deadline.
 
 The check sits where the connection is made: the name is resolved once, every answer is judged, and the socket is
 connected to an answer that was judged, so a name that changes its mind in between (DNS rebinding) finds nobody asking
@@ -7,9 +7,9 @@ instead, where it sees only the first answer; its ranges and its session are use
 """
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,53 +21,26 @@ from urllib3.util.timeout import Timeout
 
 from storage.errors import LinkForbidden
 from storage.outbound.addresses import is_public
+from storage.outbound.deadline import Deadline
 
 # A name with a hundred dead addresses must not cost a hundred connect timeouts.
 MAX_ADDRESSES_TRIED = 3
 
-_watched = threading.local()
+_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
-class Switch:
-    """Cuts every connection opened under it, from any thread.
+@contextmanager
+def under(deadline: Deadline) -> Iterator[None]:
+    """Connections that this thread opens inside the block end with the deadline.
 
-    A socket's own timeout counts from the last byte, so a peer that drips one byte at a time (in the TLS handshake, the
-    headers, the body) is never late. Shutting the connection down is what ends such a read at once.
+    A requests session opens them out of sight and is shared by threads, and nothing that it passes on to a connection
+    can bear a deadline. So each thread's is looked up here, and nowhere else.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self.is_cut = False
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Connections that this thread opens inside the block belong to the switch; they are let go at its end."""
-        _watched.switch = self
-        try:
-            yield
-        finally:
-            _watched.switch = None
-            with self._lock:
-                for held in self._sockets:
-                    held.close()
-                self._sockets.clear()
-
-    def hold(self, connection: socket.socket) -> None:
-        # A duplicate: TLS takes the original's descriptor away, and a closed number may soon be someone else's.
-        with self._lock:
-            self._sockets.append(connection.dup())
-        if self.is_cut:
-            self.cut()
-
-    def cut(self) -> None:
-        with self._lock:
-            self.is_cut = True
-            for held in self._sockets:
-                try:
-                    held.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue  # the peer was faster
+    before = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
 
 
 class GuardedAdapter(HTTPAdapter):
@@ -116,12 +89,13 @@ def _open(connection: HTTPConnection, family: int, kind: int, protocol: int, soc
         opened.settimeout(Timeout.resolve_default_timeout(connection.timeout))
         for option in connection.socket_options or ():
             opened.setsockopt(*option)
-        switch: Switch | None = getattr(_watched, "switch", None)
-        if switch:
-            switch.hold(opened)
+        deadline = _deadline.get()
+        if deadline is not None:
+            deadline.left_s()  # the time is over for all of a host's addresses, not for the first one only
+            deadline.watch(opened)
         opened.connect(sockaddr)
-        if switch and switch.is_cut:  # a cut between the two lines above would have met no connection
-            raise ConnectionAbortedError
+        if deadline is not None:
+            deadline.left_s()  # a cut between the watching and the connecting met no connection
     except BaseException:
         opened.close()
         raise

@@ -178,6 +178,9 @@ def test_a_dripping_pipeline_does_not_hold_a_notice_beyond_its_deadline(make_wor
         alive = sender.is_alive()
     sender.join(10)
     assert not alive, "no total deadline: the thread is held for as long as the peer likes"
+    with workshop.database.read() as db:
+        row = db.execute(sa.select(tables.notices)).mappings().one()
+    assert (row["delivered_at"], row["last_status"], row["last_error"]) == (None, None, "no answer in time")
 
 
 def test_six_candidates_are_still_asked_about(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -132,6 +133,22 @@ def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipe
         return row_of(notifying)["delivered_at"] is not None
 
     notifying.await_(delivered, "the delivery", job_id=job_id)
+
+
+def test_without_a_thread_to_keep_the_time_a_notice_is_not_sent_and_waits(
+    notifying: Workshop, pipeline: Pipeline, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    job_id = archived(notifying, pipeline)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Timer, "start", refuse)
+        delivery.notify(job_id, notifying.resources)
+    row = row_of(notifying)
+    assert (row["delivered_at"], row["last_error"]) == (None, "no thread to keep the time")
+    assert row["alarm_at"] is not None
+    assert pipeline.seen == []
 
 
 def test_a_failed_job_is_told_too(make_workshop: Any, pipeline: Pipeline, sandbox: Any) -> None:

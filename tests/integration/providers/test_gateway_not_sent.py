@@ -12,7 +12,8 @@ from gateway_servers import KEY, LONG_S, OK, QUERY, SHORT_S, SUBMIT, Serve, acco
 
 from jobs.providers.aivideoapi import AIVIDEOAPI
 from jobs.providers.client import Account, NotSent, ProviderClient
-from jobs.providers.connection import Deadline, PlainConnection, Resolver, TooLate
+from jobs.providers.connection import PlainConnection, Resolver
+from storage.outbound.deadline import Deadline, TooLate
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
@@ -133,9 +134,9 @@ def test_nothing_is_handed_over_once_the_time_is_over(serve: Serve) -> None:
     server = serve(answer(OK), tls=False)
     connection = PlainConnection("localhost", server.port)
     try:
-        with Deadline(SHORT_S) as deadline:
+        with Deadline(LONG_S) as deadline:
             connection.prepare(Resolver(), deadline)
-            deadline._end()
+            deadline.cut()
             with pytest.raises(TooLate):
                 connection.request("POST", "/", b"{}")
             assert not connection.handed_over
@@ -178,6 +179,7 @@ def test_without_a_thread_to_keep_the_time_nothing_is_sent(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Timer, "start", refuse)
-    assert isinstance(submit(client, account(server)), NotSent)
-    assert isinstance(client.ask(AIVIDEOAPI, account(server), QUERY, deadline_s=LONG_S), NotSent)
+    unsent = NotSent("no thread to keep the time")
+    assert submit(client, account(server)) == unsent
+    assert client.ask(AIVIDEOAPI, account(server), QUERY, deadline_s=LONG_S) == unsent
     assert server.connections == 0

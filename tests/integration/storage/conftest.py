@@ -1,13 +1,12 @@
 """The room's own fixtures: an empty bucket, and small HTTP servers that misbehave."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from buckets import bucket_config_of, empty_bucket
-from fetching import Fetcher
+from fetching import Fetcher, readers
 from misbehaving import Server, Talk
 
 from rushes.local.seaweedfs import SeaweedFS
@@ -48,4 +47,4 @@ def fetch(tmp_path: Path) -> Iterator[Fetcher]:
     fetcher = Fetcher(tmp_path)
     yield fetcher
     fetcher.session.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "download"]
+    assert readers() == []

@@ -6,13 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import films
 import pytest
-from fetching import LIMITS, SECRET, Fetcher, told
+import requests
+from fetching import LIMITS, SECRET, SOON_S, Fetcher, readers, told
 from misbehaving import Server, answering, chunked, head, sending
 
 from storage import spool as spools
@@ -23,6 +25,8 @@ from storage.errors import (
     LinkUnavailable,
     SpoolFull,
 )
+from storage.outbound.connections import under
+from storage.outbound.deadline import Deadline
 from storage.proof.boxes import check_boxes
 
 Serve = Callable[..., Server]
@@ -146,6 +150,7 @@ def test_a_dripped_body_is_a_stall(fetch: Fetcher, serve: Serve) -> None:
 
     limits = replace(LIMITS, stall_bytes_per_s=64 << 10, stall_window_s=0.6)
     assert "stalled" in fetch.fails(LinkUnavailable, serve(talk).url(), limits)
+    assert readers() == []
 
 
 def test_a_steady_body_that_takes_too_long_in_all_meets_the_deadline(fetch: Fetcher, serve: Serve) -> None:
@@ -194,9 +199,79 @@ def test_a_name_that_takes_for_ever_to_resolve_cannot_pass_the_deadline(
     monkeypatch.setattr("storage.download.Download.stop.__kwdefaults__", {"wait_s": 0.1})
     fetch.fails(LinkUnavailable, "http://films.example/a.mp4?Signature=topsecret", HASTE)
     release.set()
-    for thread in threading.enumerate():
-        if thread.name == "download":
-            thread.join(5)
+    for reader in readers():
+        reader.join(5)
+
+
+def test_a_body_that_only_the_deadline_has_ended_is_not_whole(fetch: Fetcher, serve: Serve) -> None:
+    """Without a length it ends where the connection ends, and our own shutdown looks like that."""
+
+    def talk(server: Server, connection: socket.socket, _: str) -> None:
+        connection.sendall(head() + films.film())
+        server.drip(connection, bytes(1000), every_s=0.01)
+
+    assert "not here after 0.8 s" in fetch.fails(LinkUnavailable, serve(talk).url(), HASTE)
+
+
+def test_one_deadline_is_for_all_redirects_together(fetch: Fetcher, serve: Serve) -> None:
+    def talk(server: Server, connection: socket.socket, target: str) -> None:
+        server.stopping.wait(0.5)
+        connection.sendall(head("302 Found", Location=f"{target}&again", Content_Length=0))
+
+    assert "not here after 0.8 s" in fetch.fails(LinkUnavailable, serve(talk).url(), HASTE)
+
+
+def test_a_host_that_lets_nobody_in_cannot_pass_the_deadline(fetch: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor can the addresses that come after its first."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(2):  # the one place, and the one that Linux adds
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname())] * 3
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        url = "http://films.example/a.mp4?Signature=topsecret"
+        assert "not here after 0.8 s" in fetch.fails(LinkUnavailable, url, replace(HASTE, connect_s=SOON_S))
+
+
+def test_once_the_time_is_over_no_address_is_tried(fetch: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: tried.append(address))
+    with Deadline(LIMITS.deadline_s) as deadline, under(deadline):
+        deadline.cut()
+        with pytest.raises(requests.ConnectTimeout):
+            fetch.session.get("http://127.0.0.1:9/film.mp4")
+    assert tried == []
+
+
+def test_a_cut_just_before_the_connecting_is_noticed_after_it(
+    fetch: Fetcher, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(deadline: Deadline, _: socket.socket) -> None:
+        deadline.cut()  # there is no connection yet that a shutdown could meet
+
+    server = serve(answering(films.film()))
+    monkeypatch.setattr(Deadline, "watch", cut)
+    assert "not here" in fetch.fails(LinkUnavailable, server.url())
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", [threading.Timer, threading.Thread], ids=["to keep the time", "to read in"])
+def test_without_a_thread_nothing_is_asked_for(
+    fetch: Fetcher, serve: Serve, monkeypatch: pytest.MonkeyPatch, kind: type[threading.Thread]
+) -> None:
+    start = kind.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if type(thread) is kind:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    server = serve(answering(films.film()))
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "start", refuse)
+        assert "no thread" in fetch.fails(LinkUnavailable, server.url())
+    assert server.requests == []
 
 
 # The caller has the last word
@@ -223,6 +298,7 @@ def test_the_caller_is_asked_all_along_and_can_stop_it(fetch: Fetcher, serve: Se
     began = time.monotonic()
     with pytest.raises(Cancelled, match="told to"):
         fetch(server.url(), replace(LIMITS, max_bytes=2 << 30), keep_going)
+    assert readers() == []
     times = [began, *asked_at, time.monotonic()]
     assert max(after - before for before, after in pairwise(times)) < 1
     server.stopping.set()
