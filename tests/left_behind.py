@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakSet
 
 import pytest
+from tcp_proxy import PIPE
 
 ENDING_S = 5  # for those that are ending: a server's last request, a client's last callback
 LOOK_EVERY_S = 0.005
@@ -63,7 +64,7 @@ class LeftBehind:
         assert not found, f"left behind: {', '.join(found)}"
 
     def _found(self) -> list[str]:
-        threads = [f"thread {t.name}" for t in threading.enumerate() if t not in _kept_threads]
+        threads = [f"thread {t.name}" for t in threading.enumerate() if t not in _kept_threads and t.name != PIPE]
         return threads + [f"process {_command(pid)}" for pid in sorted(_children() - _kept_children)]
 
 

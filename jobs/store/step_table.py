@@ -20,6 +20,8 @@ Role = Literal["worker", "transfer", "notify"]
 
 # Where a finished task is copied under the lease that asked for it.
 COPIES_AT_ONCE = frozenset({State.GENERATING, State.UNCONFIRMED})
+# A callback may overtake the answer to our submit, which then has ended by the time that its doorbell is heard.
+MAY_BE_FINISHED = COPIES_AT_ONCE | {State.SUBMITTING}
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def wake(state: State, *, unread: bool, says_finished: bool = False) -> Step:
     `says_finished`: a callback says that the video is ready: a hint, which chooses the process that can copy at once.
     """
     wanted = next(step for step in OF_JOBS if step.serves(state, unread))
-    return TRANSFER if says_finished and state in COPIES_AT_ONCE else wanted
+    return TRANSFER if says_finished and state in MAY_BE_FINISHED else wanted
 
 
 def slots(role: str, settings: Settings) -> int:

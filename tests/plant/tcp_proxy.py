@@ -12,6 +12,7 @@ from typing import Any
 
 RECENT_BYTES = 256 * 1024
 CHUNK_BYTES = 64 * 1024
+PIPE = "pipe of the plant"  # its processes call while tests that do not know of it run in the same process
 HELD_LOOK_S = 0.05  # between two looks whether a client that is held is still there
 
 # Judges one chunk from the client: (what the connection said lately, the chunk included; the chunk).
@@ -100,7 +101,7 @@ class _Connection:
         self._recent = b""
         self._ends = 0
         for run in (self._up, self._down):
-            threading.Thread(target=self._safely, args=(run,), daemon=True).start()
+            threading.Thread(target=self._safely, args=(run,), name=PIPE, daemon=True).start()
 
     def close(self, *, reset: bool) -> None:
         for side in (self.client, self.server):
@@ -169,7 +170,7 @@ class Proxy:
         self._refusing = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, name=PIPE, daemon=True).start()
 
     def trap(
         self,
@@ -247,7 +248,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+            threading.Thread(target=self._connect, args=(client,), name=PIPE, daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
         if self._refusing:

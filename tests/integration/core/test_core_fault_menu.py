@@ -72,12 +72,12 @@ def test_no_fault_on_the_menu_buys_a_second_video(
     another = next(name for name in PROVIDERS if name != provider)
     violations, bought_again = [], 0
     try:
-        for fault in variants(provider):
-            before = {task["task_id"] for task in sandbox.tasks()}
+        for number, fault in enumerate(variants(provider)):
             sandbox.fault(provider, **fault)
-            job_id = workshop.create(provider=[provider, another])
+            prompt = f"A red fox, take {number}"  # tells its tasks from those of an order that comes late
+            job_id = workshop.create(provider=[provider, another], prompt=prompt)
             state = followed(workshop, job_id, 3 if fault["fault"] in ENDLESS else 6)
-            tasks = [task for task in sandbox.tasks() if task["task_id"] not in before]
+            tasks = [task for task in sandbox.tasks() if task["prompt"] == prompt]
             case = workshop.case(job_id)
             bought_again += len(tasks) > 1
             if not refused_for_sure(sorted(tasks, key=lambda task: task["submitted_at"])):

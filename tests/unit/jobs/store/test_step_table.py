@@ -35,7 +35,7 @@ def test_an_ended_job_is_asked_about() -> None:
 
 def test_a_callback_that_says_finished_wakes_who_can_copy_where_there_may_be_something_to_copy() -> None:
     chosen = {state for state in State if wake(state, unread=True, says_finished=True) is TRANSFER}
-    assert chosen == {State.GENERATING, State.UNCONFIRMED, State.ARCHIVING}
+    assert chosen == {State.SUBMITTING, State.GENERATING, State.UNCONFIRMED, State.ARCHIVING}
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
