@@ -43,7 +43,7 @@ def serve() -> Iterator[Callable[[Flask], str]]:
 
 def api() -> Flask:
     """As much of the API as the doctor looks at."""
-    app = Flask("api")
+    app = Flask(__name__)
 
     @app.get("/readyz")
     def ready() -> Response:
@@ -220,7 +220,7 @@ def test_a_receiver_with_other_keys_is_told(doctor: Doctor) -> None:
 def test_a_stranger_at_the_public_url_is_told(
     doctor: Doctor, serve: Callable[[Flask], str], status: int, words: str
 ) -> None:
-    app = Flask("stranger")
+    app = Flask(__name__)
 
     @app.post("/webhooks/<path:rest>")
     def answer(rest: str) -> Any:
@@ -244,7 +244,7 @@ def test_a_service_that_is_away_or_refuses_us_is_told(doctor: Doctor) -> None:
 
 
 def test_a_process_that_is_missing_is_told(doctor: Doctor, serve: Callable[[Flask], str]) -> None:
-    app = Flask("api")
+    app = Flask(__name__)
     app.add_url_rule("/v1/jobs", view_func=lambda: jsonify(data=[]), endpoint="jobs")
     parts = {"database": "ok", "worker": "last seen 90 s ago"}
     app.add_url_rule("/readyz", view_func=lambda: (jsonify(parts=parts), 503), endpoint="ready")
