@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
-from jobs.machine.decisions import Rules, Turn, decide, no_error, start_by, turn_of
+from jobs.machine.alarms import Rules
+from jobs.machine.decisions import Turn, decide, no_error, start_by, turn_of
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.schedule import link_end

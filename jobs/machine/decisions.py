@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import schedule
+from jobs.machine import alarms, schedule
+from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
@@ -24,22 +25,10 @@ from jobs.machine.rows import (
     with_times,
 )
 from jobs.machine.states import ENDED, Event, State, next_state
-from jobs.providers.base import Provider
-from jobs.settings import Settings
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
 
 S, E, A = State, Event, AttemptOutcome
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What decisions rest on beside the rows. `remaining`: the gateways still open to a case, best first."""
-
-    settings: Settings
-    providers: Mapping[str, Provider]
-    remaining: Callable[[Case], list[str]]
-    jitter: Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         notes.append(Note("overdue", case.job.attempt))
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     return Outcome(
-        alarm_at=_alarm(case, facts, now, rules),
+        alarm_at=alarms.alarm(case, facts, now, rules),
         moves=tuple(moves),
         job=changes,
         facts=replace(facts, notes=tuple(notes)),
@@ -163,7 +152,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return known
     if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
         return _unknown_forever(attempt, now)
-    if may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
+    if alarms.may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
         return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
     return None
 
@@ -309,60 +298,11 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 
-def may_resubmit(case: Case, rules: Rules) -> bool:
-    """Whether the client chose to risk paying twice and may risk it again: each lost submit counts as bought."""
-    risked = sum(a.sending_at is not None and a.outcome not in (A.REFUSED, A.NOT_SENT) for a in case.attempts.values())
-    chosen = case.job.on_unconfirmed == "resubmit" and not case.job.cancel_requested_at
-    return chosen and risked < rules.settings.max_attempts
-
-
 def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:
     attempt = case.current
     if case.job.state is not S.GENERATING or attempt is None or attempt.accepted_at is None:
         return False
     return now >= schedule.expected_end(case.job.mode, attempt.accepted_at, rules.settings)
-
-
-def _alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | None:
-    """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
-    job, attempt = case.job, case.current
-    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
-    elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
-    cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
-    floor = max(trouble, cooled)
-    if job.state in ENDED:
-        return _alarm_after_end(case, floor, now, rules)
-    if case.unread or attempt is None or job.state in (S.QUEUED, S.ARCHIVING):
-        return floor
-    if job.state is S.GENERATING:
-        return max(floor, schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter))
-    return max(floor, _alarm_unconfirmed(case, attempt, now, rules))
-
-
-def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime:
-    ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
-    if may_resubmit(case, rules):
-        ends.append(schedule.resubmit_at(attempt, rules.settings))
-    later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
-    resend = schedule.resend_at(case, now, rules.settings, rules.providers)
-    if resend and not case.job.cancel_requested_at:
-        ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
-    if case.candidates(attempt.number):
-        ends.append(later)
-    return min(ends)
-
-
-def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
-    """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
-    wanted: datetime | None = None
-    for attempt in (a for a in case.attempts.values() if a.is_open):
-        if case.unread:
-            return floor
-        end = schedule.life_end(attempt, rules.settings, rules.providers)
-        if attempt.task_id or case.candidates(attempt.number):
-            end = min(end, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s)))
-        wanted = end if wanted is None else min(wanted, end)
-    return wanted and max(floor, wanted)
 
 
 def _current(case: Case) -> Attempt:

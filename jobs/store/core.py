@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jobs.machine import routing
-from jobs.machine.decisions import Rules
+from jobs.machine.alarms import Rules
 from jobs.machine.routing import Candidate
 from jobs.machine.rows import Case
 from jobs.providers.base import Provider

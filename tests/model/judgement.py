@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from jobs.machine.decisions import Rules, decide
+from jobs.machine.alarms import Rules
+from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State, next_state

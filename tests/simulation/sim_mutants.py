@@ -158,7 +158,7 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
     "a lost submit is bought again only by choice": Lack(
-        _one("jobs.machine.decisions.may_resubmit", lambda case, rules: True), LOSS
+        _one("jobs.machine.alarms.may_resubmit", lambda case, rules: True), LOSS
     ),
     "a retry asks before it may pay twice": Lack(
         _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
@@ -167,7 +167,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.store.callbacks.bring_news", lambda *_, **__: True), ("callback_twice",)
     ),
     "an ended job with an open attempt keeps an alarm": Lack(
-        _one("jobs.machine.decisions._alarm_after_end", _nothing),
+        _one("jobs.machine.alarms._alarm_after_end", _nothing),
         ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),
     ),
     "a token is checked before anything else": Lack(

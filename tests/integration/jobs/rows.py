@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.intake import new_jobs
-from jobs.machine.decisions import Rules
+from jobs.machine.alarms import Rules
 from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.machine.decisions import Rules
+from jobs.machine.alarms import Rules
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS

@@ -26,7 +26,8 @@ from made_cases import (
     settings,
 )
 
-from jobs.machine.decisions import TROUBLES_FLAGGED, decide, may_resubmit
+from jobs.machine.alarms import may_resubmit
+from jobs.machine.decisions import TROUBLES_FLAGGED, decide
 from jobs.machine.outcome import Cooldown, Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State

@@ -1,0 +1,79 @@
+"""When a job next wants attention, by its rows and what was just learnt. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobs.machine import schedule
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import (
+    Attempt,
+    AttemptOutcome,
+    Case,
+)
+from jobs.machine.states import ENDED, State
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+
+S, A = State, AttemptOutcome
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decisions rest on beside the rows. `remaining`: the gateways still open to a case, best first."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    remaining: Callable[[Case], list[str]]
+    jitter: Callable[[float], float]
+
+
+def may_resubmit(case: Case, rules: Rules) -> bool:
+    """Whether the client chose to risk paying twice and may risk it again: each lost submit counts as bought."""
+    risked = sum(a.sending_at is not None and a.outcome not in (A.REFUSED, A.NOT_SENT) for a in case.attempts.values())
+    chosen = case.job.on_unconfirmed == "resubmit" and not case.job.cancel_requested_at
+    return chosen and risked < rules.settings.max_attempts
+
+
+def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | None:
+    """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
+    job, attempt = case.job, case.current
+    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
+    elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
+    cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
+    floor = max(trouble, cooled)
+    if job.state in ENDED:
+        return _alarm_after_end(case, floor, now, rules)
+    if case.unread or attempt is None or job.state in (S.QUEUED, S.ARCHIVING):
+        return floor
+    if job.state is S.GENERATING:
+        return max(floor, schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter))
+    return max(floor, _alarm_unconfirmed(case, attempt, now, rules))
+
+
+def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime:
+    ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
+    if may_resubmit(case, rules):
+        ends.append(schedule.resubmit_at(attempt, rules.settings))
+    later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
+    resend = schedule.resend_at(case, now, rules.settings, rules.providers)
+    if resend and not case.job.cancel_requested_at:
+        ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
+    if case.candidates(attempt.number):
+        ends.append(later)
+    return min(ends)
+
+
+def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
+    """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
+    wanted: datetime | None = None
+    for attempt in (a for a in case.attempts.values() if a.is_open):
+        if case.unread:
+            return floor
+        end = schedule.life_end(attempt, rules.settings, rules.providers)
+        if attempt.task_id or case.candidates(attempt.number):
+            end = min(end, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s)))
+        wanted = end if wanted is None else min(wanted, end)
+    return wanted and max(floor, wanted)
