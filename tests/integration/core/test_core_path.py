@@ -9,8 +9,11 @@ import pytest
 import requests
 from workshop import Workshop
 
+from jobs.machine import rows
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
+from jobs.request.generation import JobRequest
+from jobs.request.schema import load_request
 
 pytestmark = pytest.mark.both_databases
 
@@ -37,3 +40,16 @@ def test_a_job_of_each_provider_reaches_archived_and_the_objects_bytes_equal_the
     assert workshop.history(job_id)[0] == "created"
     for suffix in (".jpg", ".json"):
         assert b"".join(workshop.bucket.open(job.archive_key.replace(".mp4", suffix)))
+
+
+def test_a_worker_reads_a_request_once_on_its_whole_way(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = workshop.create()
+    read: list[Any] = []
+
+    def noted(body: Any) -> JobRequest:
+        read.append(body)
+        return load_request(body)
+
+    monkeypatch.setattr(rows, "load_request", noted)
+    workshop.until(job_id, State.ARCHIVED)
+    assert len(read) == 1
