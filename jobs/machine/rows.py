@@ -132,6 +132,11 @@ class Attempt:
     last_unfinished_at: datetime | None
     finished_at: datetime | None
     closed_at: datetime | None
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    settled: str | None
+    named_task_id: str | None
+    named_refused: str | None
 
     @property
     def is_open(self) -> bool:
@@ -202,6 +207,11 @@ class AttemptChanges(TypedDict, total=False):
     last_unfinished_at: datetime | None
     finished_at: datetime | None
     closed_at: datetime | None
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    settled: str | None
+    named_task_id: str | None
+    named_refused: str | None
 
 
 class JobChanges(TypedDict, total=False):

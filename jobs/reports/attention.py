@@ -21,7 +21,7 @@ from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import spending
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, cooldowns, inbox, jobs
+from jobs.store.tables import attempts, inbox, jobs, lanes
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
@@ -66,8 +66,8 @@ def counts(db: Connection, looking: Looking) -> Counter[str]:
 
 def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
     """Gateways' keys that rest for a reason that no waiting mends."""
-    resting = sa.select(cooldowns).where(cooldowns.c.until > looking.now, cooldowns.c.reason.in_(KEY_REASONS))
-    for row in db.execute(resting.order_by(cooldowns.c.provider)).mappings():
+    resting = sa.select(lanes).where(lanes.c.until > looking.now, lanes.c.reason.in_(KEY_REASONS))
+    for row in db.execute(resting.order_by(lanes.c.provider)).mappings():
         said = f"the key {row['account']} rests; it is tried again at {iso_s(row['until'])}"
         reason = KEY_REASONS[row["reason"]]
         yield Item(reason, said, provider=row["provider"], until=row["until"])

@@ -16,8 +16,8 @@ from jobs.providers.prices import cheapest_usd, price_list
 from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
 from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
-from jobs.store import availability, cooldowns, spending, unknown_words
-from jobs.store.cooldowns import Lane
+from jobs.store import availability, lanes, spending, unknown_words
+from jobs.store.lanes import Lane
 
 
 def overview(
@@ -157,7 +157,7 @@ def _text(rule: Text) -> dict[str, Any]:
 
 
 def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:
-    pause = cooldowns.left(db, account, lane, now=now)
+    pause = lanes.left(db, account, lane, now=now)
     if pause is None:
         return None
     until = now + timedelta(seconds=pause.seconds)

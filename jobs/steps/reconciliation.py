@@ -19,7 +19,7 @@ from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
-from jobs.store import callbacks, cooldowns, leases
+from jobs.store import callbacks, lanes, leases
 from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
@@ -123,7 +123,7 @@ def _wait(asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
         if account is None:
             continue
         with resources.database.read() as db:
-            cooldown = cooldowns.left(db, account, "query", now=resources.database.clock(db))
+            cooldown = lanes.left(db, account, "query", now=resources.database.clock(db))
         wait = max(wait, cooldown.seconds if cooldown else 0.0)
         per_s = resources.providers[account.provider].polling.budget_per_s
         if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):

@@ -20,9 +20,9 @@ from jobs.steps.answers import read_answer
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
 from jobs.steps.step import at_work, due_case, move_unleased
-from jobs.store import attempt_rows, availability, cases, cooldowns, due, leases, spending
-from jobs.store.cooldowns import Lane
+from jobs.store import attempt_rows, availability, cases, due, lanes, leases, spending
 from jobs.store.database import DatabaseUnavailable
+from jobs.store.lanes import Lane
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, SUBMIT
 
@@ -169,7 +169,7 @@ def cool_down(account: Account, lane: Lane, cooldown: Cooldown, resources: Resou
     """Let a key rest. Should the database be away just now, the gateway will have to ask once more."""
     try:
         with resources.database.write() as db:
-            cooldowns.start(db, account, lane, cooldown, now=resources.database.clock(db))
+            lanes.start(db, account, lane, cooldown, now=resources.database.clock(db))
     except DatabaseUnavailable:
         log.warning("cooldown_not_kept", provider=account.provider, lane=lane)
 

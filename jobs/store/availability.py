@@ -11,7 +11,7 @@ from jobs.machine.routing import Obstacle
 from jobs.machine.rows import AttemptOutcome
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.store import cooldowns, spending
+from jobs.store import lanes, spending
 from jobs.store.tables import attempts
 
 FULL_PAUSE_S = 5  # until a gateway that is full is looked at again
@@ -28,7 +28,7 @@ def obstacle(
 ) -> Obstacle | None:
     """Why this key cannot take an order of that price now; None when it can."""
     name = account.provider
-    if cooldown := cooldowns.left(db, account, "submit", now=now):
+    if cooldown := lanes.left(db, account, "submit", now=now):
         words = WORDS.get(cooldown.reason, cooldown.reason)
         return Obstacle(cooldown.reason, f"{name} {words}; its key rests", cooldown.seconds, name)
     if in_flight(db, account) >= settings.max_in_flight:

@@ -144,6 +144,11 @@ attempts = sa.Table(
     sa.Column("last_unfinished_at", Instant),  # the last time the gateway said "not yet"
     sa.Column("finished_at", Instant),
     sa.Column("closed_at", Instant),
+    sa.Column("answered_at", Instant),  # the last time the gateway answered a question about its task
+    sa.Column("unanswered_since", Instant),  # the first of the questions that it has not answered since
+    sa.Column("settled", sa.String(16)),  # what a person said of it: not_made, charged or not_charged
+    sa.Column("named_task_id", sa.String(200)),  # the task that a person named, to be asked about
+    sa.Column("named_refused", sa.Text),  # why that one cannot be its task
     sa.UniqueConstraint("provider", "account", "task_id"),
     sa.Index(
         "ix_attempts_open",
@@ -266,15 +271,28 @@ heartbeats = sa.Table(
     sa.Column("seen_at", Instant, nullable=False),
 )
 
-# Keys that rest, because a gateway asked for it or because asking on is pointless: until when, and why.
-cooldowns = sa.Table(
-    "cooldowns",
+# A gateway key's orders (submit) or its questions (query): whether they rest, since when, why, and who probes then.
+lanes = sa.Table(
+    "lanes",
     metadata,
     sa.Column("provider", sa.String(32), primary_key=True),
     sa.Column("account", sa.String(64), primary_key=True),
     sa.Column("lane", sa.String(8), primary_key=True),  # submit or query
-    sa.Column("until", Instant, nullable=False),
-    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("until", Instant),  # the end of its rest; past, with a reason: it is to be probed
+    sa.Column("reason", sa.String(64)),  # why it rests or is probed; NULL: it is well
+    sa.Column("since", Instant),  # when the first of its rests in a row began
+    sa.Column("began_at", Instant),  # when the last one did
+    sa.Column(
+        "rest_s", sa.Float, nullable=False, server_default="0"
+    ),  # how long the last one is, for the next to be twice that
+    sa.Column(
+        "losses", sa.Integer, nullable=False, server_default="0"
+    ),  # failures in a row, each of another job or task
+    sa.Column("lost_of", sa.String(250)),  # the job, or the task, of the last one
+    sa.Column("prober", sa.String(120)),  # the lease's holder who probes
+    sa.Column("probing_until", Instant),  # until when that may be believed
+    sa.Column("may_risk", sa.Boolean, nullable=False, server_default=sa.false()),  # one order beyond the bound may go
+    sa.Column("accepted_at", Instant),  # the last acceptance; orders lost before it count for the bound no more
 )
 
 # What a gateway's orders of a day come to, as far as prices are known. A claim reserves here before it orders.

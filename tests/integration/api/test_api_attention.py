@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jobs.machine.error_codes import FLAGS, REASONS
 from jobs.reports import attention
 from jobs.store.database import Database
-from jobs.store.tables import attempts, cooldowns, inbox, jobs
+from jobs.store.tables import attempts, inbox, jobs, lanes
 
 pytestmark = pytest.mark.both_databases
 
@@ -129,15 +129,15 @@ def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
 )
 def test_a_gateways_key_that_no_waiting_mends_is_told(desk: Desk, said: str, reason: str) -> None:
     rest = {"provider": "evolink", "account": ACCOUNT, "reason": said}
-    desk.write(sa.insert(cooldowns).values(**rest, lane="submit", until=desk.now + HOUR))
+    desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR))
     item = desk.only()
     assert (item["reason"], item["provider"], item["job_id"]) == (reason, "evolink", None)
 
 
 def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> None:
     rest = {"provider": "evolink", "account": ACCOUNT}
-    desk.write(sa.insert(cooldowns).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
-    desk.write(sa.insert(cooldowns).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
+    desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
+    desk.write(sa.insert(lanes).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
     assert desk.told()["data"] == []
 
 

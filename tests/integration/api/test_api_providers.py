@@ -15,7 +15,7 @@ from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import DEFAULT_MODEL, WAN_2_7, Mode
-from jobs.store import cooldowns, spending
+from jobs.store import lanes, spending
 from jobs.store.database import Database
 from jobs.store.tables import unknown_words
 from rushes.api.schemas.providers import ProviderSchema
@@ -101,8 +101,8 @@ def test_another_address_shows(make_api: Callable[..., FlaskClient]) -> None:
 def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Database) -> None:
     with database.write() as db:
         now = database.clock(db)
-        cooldowns.start(db, EVOLINK, "submit", Cooldown("rate_limited", 600), now=now)
-        cooldowns.start(db, EVOLINK, "query", Cooldown("rate_limited", 60), now=now)
+        lanes.start(db, EVOLINK, "submit", Cooldown("rate_limited", 600), now=now)
+        lanes.start(db, EVOLINK, "query", Cooldown("rate_limited", 60), now=now)
     told = one(api)["status"]
     assert told["paused"]["submit"]["reason"] == "rate_limited"
     assert 550 < told["paused"]["submit"]["seconds"] <= 600

@@ -106,4 +106,4 @@ def forget(workshop: Workshop, sandbox: Any) -> None:
     """No key rests and no fault waits for the next order."""
     sandbox.clear()
     with workshop.database.write() as db:
-        db.execute(tables.cooldowns.delete())
+        db.execute(tables.lanes.delete())

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from alembic import command
 
 from jobs.machine.rows import Origin
-from jobs.store import cases, cooldowns, migrate
+from jobs.store import cases, migrate
 from jobs.store.database import Database
-from jobs.store.tables import notices
+from jobs.store.tables import lanes, notices
 from rushes.local.postgres import Postgres
 
 THEN = "2026-11-21T10:00:00.000000+00:00"
@@ -99,7 +99,7 @@ def test_attempts_say_where_they_came_from(old_database: Database) -> None:
 def test_keys_still_cool_down(old_database: Database) -> None:
     migrate.upgrade(old_database)
     with old_database.read() as db:
-        rows = db.execute(sa.select(cooldowns.cooldowns)).all()
+        rows = db.execute(sa.select(lanes)).all()
     assert [(row.provider, row.lane, row.reason) for row in rows] == [("evolink", "submit", "rate_limited")]
 
 
@@ -109,5 +109,7 @@ def test_the_way_back_gives_the_old_rows(old_database: Database) -> None:
         command.downgrade(migrate._config(db), "0004")
         job = db.execute(sa.text("SELECT holder, held_until FROM jobs")).one()
         said = db.execute(sa.text("SELECT request FROM attempts WHERE number = 2")).scalar_one()
+        rests = db.execute(sa.text("SELECT provider, account, lane, reason FROM pauses")).one()
     assert job.holder == "worker@here:7"
     assert "suspected_since" in str(said)
+    assert rests == ("evolink", "a", "submit", "rate_limited")

@@ -20,9 +20,9 @@ from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import availability, cooldowns, late_facts, spending
-from jobs.store.cooldowns import Lane
+from jobs.store import availability, lanes, late_facts, spending
 from jobs.store.database import Database
+from jobs.store.lanes import Lane
 from jobs.store.tables import attempts, jobs
 
 pytestmark = pytest.mark.both_databases
@@ -44,7 +44,7 @@ def spent(rows: Rows, day: str = TODAY) -> float:
 
 
 def resting(rows: Rows, lane: Lane = "submit") -> Cooldown | None:
-    return rows.write(lambda db: cooldowns.left(db, KEY, lane, now=rows.now))
+    return rows.write(lambda db: lanes.left(db, KEY, lane, now=rows.now))
 
 
 def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
@@ -246,20 +246,20 @@ class TestPauses:
         for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
             asked = Cooldown(reason, seconds)
             with rows.database.write() as db:
-                cooldowns.start(db, KEY, "submit", asked, now=rows.now)
+                lanes.start(db, KEY, "submit", asked, now=rows.now)
             found = resting(rows)
             assert found is not None
             assert found.seconds == kept
 
     def test_a_rest_ends(self, rows: Rows) -> None:
-        rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("rate_limited", 10), now=rows.now))
+        rows.write(lambda db: lanes.start(db, KEY, "submit", Cooldown("rate_limited", 10), now=rows.now))
         rows.now += 10 * SECOND
         assert resting(rows) is None
 
     def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
-        rows.write(lambda db: cooldowns.start(db, KEY, "submit", Cooldown("unauthorized", 300), now=rows.now))
+        rows.write(lambda db: lanes.start(db, KEY, "submit", Cooldown("unauthorized", 300), now=rows.now))
         new = Account("evolink", "https://gateway", "sk-2")
-        assert rows.write(lambda db: cooldowns.left(db, new, "submit", now=rows.now)) is None
+        assert rows.write(lambda db: lanes.left(db, new, "submit", now=rows.now)) is None
 
 
 class TestCosts:
