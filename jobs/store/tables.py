@@ -282,12 +282,8 @@ lanes = sa.Table(
     sa.Column("reason", sa.String(64)),  # why it rests or is probed; NULL: it is well
     sa.Column("since", Instant),  # when the first of its rests in a row began
     sa.Column("began_at", Instant),  # when the last one did
-    sa.Column(
-        "rest_s", sa.Float, nullable=False, server_default="0"
-    ),  # how long the last one is, for the next to be twice that
-    sa.Column(
-        "losses", sa.Integer, nullable=False, server_default="0"
-    ),  # failures in a row, each of another job or task
+    sa.Column("rest_s", sa.Float, nullable=False, server_default="0"),  # of the last one; the next is twice as long
+    sa.Column("losses", sa.Integer, nullable=False, server_default="0"),  # in a row, each of another job or task
     sa.Column("lost_of", sa.String(250)),  # the job, or the task, of the last one
     sa.Column("prober", sa.String(120)),  # the lease's holder who probes
     sa.Column("probing_until", Instant),  # until when that may be believed
