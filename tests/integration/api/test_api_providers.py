@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from api_orders import ACCOUNT, Orders
 from flask.testing import FlaskClient
 
-from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import DEFAULT_MODEL, WAN_2_7, Mode
@@ -69,6 +68,9 @@ def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
         "paused": {"submit": None, "query": None},
         "in_flight": 0,
         "max_in_flight": 50,
+        "unanswered": 0,
+        "max_unconfirmed": 5,
+        "holds_up": 0,
         "budget": None,
         "unknown_words": {},
     }
@@ -101,8 +103,8 @@ def test_another_address_shows(make_api: Callable[..., FlaskClient]) -> None:
 def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Database) -> None:
     with database.write() as db:
         now = database.clock(db)
-        lanes.start(db, EVOLINK, "submit", Cooldown("rate_limited", 600), now=now)
-        lanes.start(db, EVOLINK, "query", Cooldown("rate_limited", 60), now=now)
+        lanes.rest(db, EVOLINK, "submit", "rate_limited", 600, now=now)
+        lanes.rest(db, EVOLINK, "query", "rate_limited", 60, now=now)
     told = one(api)["status"]
     assert told["paused"]["submit"]["reason"] == "rate_limited"
     assert 550 < told["paused"]["submit"]["seconds"] <= 600
@@ -128,7 +130,7 @@ def test_a_budget_is_spent_once_not_even_the_cheapest_video_fits(
         day = spending.day_of(database.clock(db))
         assert spending.reserve(db, "evolink", day, spending.micro(spent), None)
     told = one(make_api(EVOLINK_DAILY_USD="1"))["status"]
-    assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "day": day}
+    assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "uncertain_usd": 0.0, "day": day}
     assert (told["obstacle"] or {}).get("code") == code
 
 
