@@ -182,6 +182,7 @@ def test_claims_at_once_on_both_sides_of_midnight_see_each_other(rows: Rows, res
     """The day's row of the budget is another one on each side; the lane's row is not."""
     resources.settings = replace(resources.settings, max_unconfirmed=3)
     plans = [_planned(rows, rows.job(), resources) for _ in range(12)]
+    rows.write(lambda db: lanes.lock(db, KEY, "submit"))  # the row is there: to make it would lock it as well
     midnight = NOW.replace(hour=0) + DAY
     own = threading.local()
     rows.database.clock = lambda db: own.now  # type: ignore[method-assign]
