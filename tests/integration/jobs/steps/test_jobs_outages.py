@@ -209,7 +209,8 @@ def test_no_more_than_five_orders_are_on_their_way_without_an_answer(rows: Rows,
     for job_id in made[:5]:
         assert submission._claim(_planned(rows, job_id, resources), resources) is not None
     submission.submit(made[5], resources)
-    assert waits(rows, made[5])["code"] == "unconfirmed"
+    assert waits(rows, made[5])["code"] == "slow"
+    assert rows.case(made[5]).job.alarm_at == NOW + SECOND
 
 
 @pytest.mark.timeout(60)
