@@ -12,7 +12,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import ABSURD, CHARGED, FREE, AttemptChanges, Money
+from jobs.machine.rows import ABSURD, CHARGED, FREE, AttemptChanges, Money, Standing
 from jobs.store.database import upsert
 from jobs.store.tables import attempts, spending
 
@@ -38,6 +38,14 @@ def taken(money: Money) -> int:
 def spent_usd(db: Connection, provider: str, day: str) -> float:
     """What the orders of a day come to so far."""
     row = sa.select(spending.c.micro_usd).where(spending.c.provider == provider, spending.c.day == day)
+    return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
+
+
+def uncertain_usd(db: Connection, provider: str, day: str) -> float:
+    """What of it stands uncertain: orders of which nobody knows whether they were charged."""
+    of_day = sa.and_(attempts.c.provider == provider, attempts.c.day == day)
+    row = sa.select(sa.func.sum(attempts.c.reserved_micro_usd))
+    row = row.where(of_day, attempts.c.standing == Standing.UNCERTAIN.value)
     return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
 
 
