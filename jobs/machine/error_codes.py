@@ -73,6 +73,14 @@ FLAGS = {
     "key_refused": Meaning("A gateway of its route refused the key.", "mend the key; the job goes on by itself"),
     "no_gateway": Meaning("No gateway that it may go to has a key and fits any more.", "set a key again"),
     "uncertain_money": Meaning("It failed, and may have been charged.", "ask the gateway, by time and request"),
+    "absurd_cost": Meaning(
+        "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
+        "ask the gateway; once somebody settles the order as charged, the cost counts",
+    ),
+    "link_forbidden": Meaning(
+        "The video's link leads where none may lead, or is too long to be asked for; it is tried until it dies.",
+        "look at the job's events for why, and fetch the video at the gateway",
+    ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
