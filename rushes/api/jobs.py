@@ -161,7 +161,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     @routes.alt_response(**unknown)
     def cancel(job_id: str) -> ResponseReturnValue:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
-        case = changes.cancel(_known(job_id), api.core)
+        case = changes.cancel(_known(job_id), api.core, api_key_id=g.api_key_id)
         return answer(job_json(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
@@ -174,7 +174,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def retry(body: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """Try a failed job again: its copying if that failed, else with a new order."""
         accept = bool(body.get("accept_double_charge"))
-        case = changes.retry(_known(job_id), api.core, accept_double_charge=accept)
+        case = changes.retry(_known(job_id), api.core, accept_double_charge=accept, api_key_id=g.api_key_id)
         return answer(job_json(case), 202)
 
     return routes
