@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule
+from jobs.machine import alarms, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -42,7 +42,8 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, facts, now, rules)
+    facts = _close_dead(case, settlement.weigh(case, facts), now, rules)
+    facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -61,6 +62,8 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         case = _with_facts(replace(case, job=job), facts, now)
     if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
         changes["flagged"] = "troubled"
+    if not facts.trouble and case.job.flagged == "troubled" and case.job.state in ENDED:
+        changes["flagged"] = None  # no later move of its own would take that back
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))

@@ -43,7 +43,7 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
-    urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
+    urgent = bool(case.unread) or case.is_named or case.job.state is State.UNCONFIRMED
     if wait := _wait(asked[:1], urgent, resources):
         _put_off(case, wait, resources)
         return
@@ -102,11 +102,15 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str:
 
 
 def inquiries(case: Case) -> list[Inquiry]:
-    """The queries that a case asks for: open attempts, and whatever has unread news; the current attempt first."""
+    """The queries that a case asks for: open attempts, and whatever has unread news or a task that a person named.
+
+    The current attempt comes first.
+    """
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER or not (attempt.is_open or attempt.number in unread):
+        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
+        if attempt.outcome in CLOSED_BY_TRANSFER or not wanted:
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))

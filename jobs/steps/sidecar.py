@@ -120,6 +120,7 @@ def _attempt(
         created_at=created_at,
         outcome=outcome,
         standing=standing,
+        settled=None if number == made else attempt.get("settled"),
         task_id=(stored.metadata.get("rushes-task") or None) if number == made else attempt["task_id"],
         **{name: cost[name] for name in ("estimated_credits", "estimated_usd", "estimate_exact")},
         **{name: cost[name] for name in ("reported_credits", "reported_usd")},
