@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import UNBOUGHT, WITHOUT_VIDEO, Attempt, Case
+from jobs.machine.rows import UNBOUGHT, WITHOUT_VIDEO, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -36,8 +36,9 @@ def may_resubmit(case: Case, rules: Rules) -> bool:
 def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | None:
     """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
     job, attempt = case.job, case.current
-    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
+    waits = facts.trouble and not (elsewhere and attempt and attempt.outcome is AttemptOutcome.NOT_SENT)
+    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if waits else now
     cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
     floor = max(trouble, cooled)
     named_at = _named_at(case, now, rules)

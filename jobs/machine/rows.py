@@ -274,6 +274,7 @@ class JobChanges(TypedDict, total=False):
     cancel_requested_at: datetime | None
     start_by: datetime
     link_dies_at: datetime | None
+    waiting: Mapping[str, Any]
 
 
 def rejection(attempt: Attempt, said: AttemptChanges, task_id: str, reason: str) -> AttemptChanges:
