@@ -199,9 +199,9 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
         flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
         for row in db.execute(flagged).mappings():
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
-            said = f"the job is {row['state']}{troubles}"
+            reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
-            yield Item(row["flagged"], said, since=row["updated_at"], **looked_up)
+            yield Item(reason, said, since=row["updated_at"], **looked_up)
 
 
 def _looked_up(row: RowMapping) -> dict[str, Any]:
