@@ -51,17 +51,17 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
     return grant(job_id, judge, core)
 
 
-def settle(job_id: str, number: int, word: Settled, core: Core, *, api_key_id: str | None = None) -> Case:
+def settle(job_id: str, number: int, said: Settled, core: Core, *, api_key_id: str | None = None) -> Case:
     """Take a person's word for an order's fate: that it was not made, or whether it was charged.
 
     Saying the same again changes nothing. Raises UnknownJob, UnknownOrder, DatabaseUnavailable; of one that is said not
     to have been made UnderWay, TaskKnown, NotLost; of its money NotClosed.
     """
-    detail = {"said": word.value, "api_key": api_key_id}
+    detail = {"said": said.value, "api_key": api_key_id}
 
     def judge_order(case: Case, now: datetime, rules: Rules) -> Outcome | None:
         attempt = _order(case, number)
-        if attempt.settled is word and attempt.outcome is AttemptOutcome.NOT_MADE and not attempt.is_named:
+        if attempt.settled is said and attempt.outcome is AttemptOutcome.NOT_MADE and not attempt.is_named:
             return None
         _refuse_unless_lost(attempt)
         _refuse_if_sent_just_now(case, attempt, now, rules)
@@ -77,14 +77,14 @@ def settle(job_id: str, number: int, word: Settled, core: Core, *, api_key_id: s
                 f"Order {number} is {attempt.outcome}: its gateway may yet say what became of it. Name its task, or say"
                 " that it was not made."
             )
-        if attempt.settled is word:
+        if attempt.settled is said:
             return None
-        changes: AttemptChanges = {"standing": settlement.STANDINGS[word], "settled": word}
+        changes: AttemptChanges = {"standing": settlement.STANDINGS[said], "settled": said}
         flagged: JobChanges = {"flagged": settlement.flag_left(case, number)}
         facts = Facts({number: changes}, notes=(Note(SETTLE, number, detail),))
         return Outcome(alarm_at=case.job.alarm_at, job=flagged, facts=facts)
 
-    if word is Settled.NOT_MADE:
+    if said is Settled.NOT_MADE:
         return grant(job_id, judge_order, core, leases.move_unleased)
     return grant(job_id, judge_money, core)
 

@@ -203,13 +203,13 @@ def blueprint(api: JobsApi) -> Blueprint:
         if "task_id" in body:
             case = settling.name_task(*order, body["task_id"], api.core, api_key_id=who)
         else:
-            case = settling.settle(*order, _word(body), api.core, api_key_id=who)
+            case = settling.settle(*order, _said(body), api.core, api_key_id=who)
         return answer(job_json(case), 202 if case.attempts[order[1]].is_named else 200)
 
     return routes
 
 
-def _word(body: Mapping[str, Any]) -> Settled:
+def _said(body: Mapping[str, Any]) -> Settled:
     if "made" in body:
         return Settled.NOT_MADE
     return Settled.CHARGED if body["charged"] else Settled.NOT_CHARGED
