@@ -104,7 +104,7 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
     elif not kept.kept:
         log.warning("callback_over_the_limit", job=callback.job_id, provider=callback.provider)
     if kept.ring and kept.state is not None:
-        step = wake(kept.state, unread=True, says_finished=state is ReportState.FINISHED)
+        step = wake(kept.state, news=True, says_finished=state is ReportState.FINISHED)
         receiver.ringer.ring(step.name, callback.job_id)
     return _answer(kept.status)
 
@@ -113,7 +113,7 @@ def _write(receiver: Receiver, callback: Callback) -> Kept:
     database = receiver.database
     with database.write() as db:
         now = database.clock(db)
-        return callbacks.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
+        return callbacks.keep(db, callback, receiver.settings, receiver.providers, now=now)
 
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule
+from jobs.machine import alarms, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -45,7 +45,8 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, facts, now, rules)
+    facts = _close_dead(case, settlement.weigh(case, facts), now, rules)
+    facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -317,6 +318,8 @@ def _flag(case: Case) -> str | None:
     flagged = None if job.flagged in SHOWN else job.flagged
     if flagged not in (None, "troubled"):
         return flagged
+    if job.state in ENDED and not job.troubles:
+        flagged = None  # no later move of its own would take "troubled" back
     if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
         flagged = "link_forbidden"
     elif job.troubles >= TROUBLES_FLAGGED:

@@ -12,7 +12,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import ABSURD, CHARGED, FREE, AttemptChanges, Money, Standing
+from jobs.machine.rows import ABSURD, FREE, AttemptChanges, Money, Settled, Standing
 from jobs.store.database import upsert
 from jobs.store.tables import attempts, spending
 
@@ -91,5 +91,5 @@ def counted(unit: Literal["usd", "credits"]) -> sa.ColumnElement[float | None]:
         (in_usd, attempts.c.reported_usd > ABSURD * attempts.c.estimated_usd),
         else_=attempts.c.reported_credits > ABSURD * attempts.c.estimated_credits,
     )
-    doubted = sa.and_(attempts.c.settled.is_distinct_from(CHARGED), absurd)
+    doubted = sa.and_(attempts.c.settled.is_distinct_from(Settled.CHARGED.value), absurd)
     return sa.case((sa.or_(reported.is_(None), doubted), estimated), (reported > most, most), else_=reported)

@@ -84,7 +84,7 @@ jobs = sa.Table(
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    # When the job next wants attention; NULL only once it has ended and no attempt of it is open.
+    # When the job next wants attention; NULL only once it has ended, and there is nothing left to ask about.
     sa.Column("alarm_at", Instant),
     # Who works on it, and until when that may be believed.
     sa.Column("lease_holder", sa.String(120)),

@@ -15,6 +15,7 @@ from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_risks import Risks
 from sim_truths import check_nothing_left, check_object
+from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
 
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -49,6 +50,10 @@ RULES = {
     "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
     "comes-to-rest": "once the faults stop, every job ends within a bounded time, and nothing stays to be done",
     "keeps-trying": "a video that can still be fetched once the faults stop is archived",
+    "settled-unheld": "an order is called not made only while nobody holds its job",
+    "late-word": "a callback for an order that is over without a video wakes its job while task and link can live",
+    "word-outweighed": "a person's word about the money yields to what the gateway says anew, and to nothing else",
+    "named-answered": "a task that a person named is believed or refused in the end",
     "told": "every notice is delivered once the faults stop, in the end",
 }
 
@@ -63,9 +68,10 @@ STANDINGS: dict[str, set[str]] = {
     A.DELIVERED: {Standing.CHARGED},
     A.UNDELIVERED: {Standing.CHARGED},
     A.EXPIRED: {Standing.UNCERTAIN, Standing.NONE},  # the second: of an order that was only suspected
+    A.NOT_MADE: {Standing.NONE},
 }
 NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
-SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
+SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED, A.NOT_MADE}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
 SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
@@ -107,6 +113,14 @@ class AttemptRow(NamedTuple):
     rejected_task_ids: str
     created_at: str
     origin: str
+    settled: str | None
+    named_task_id: str | None
+    named_refused: str | None
+
+    @property
+    def is_asked_about(self) -> bool:
+        """Whether a person waits to hear of the task that they named."""
+        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
 
 
 class CallbackRow(NamedTuple):
@@ -145,6 +159,7 @@ class Rules:
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
+        self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
         self.risks = Risks(world, database, settings)
@@ -168,6 +183,7 @@ class Rules:
         for key, attempt in self.attempts.items():
             if old_attempts.get(key) != attempt:
                 self._attempt_changed(key, old_attempts.get(key), attempt)
+                check_taken(self, old_attempts.get(key), attempt, old_jobs.get(key[0]), now)
         for job_id, job in self.jobs.items():
             if (old := old_jobs.get(job_id)) != job:
                 if old is not None:
@@ -215,6 +231,8 @@ class Rules:
             # Whoever chose to order again after an attempt accepts that one and whatever comes after it.
             if other.owner[1] == number or min(number, other.owner[1]) <= self.chosen_again.get(job_id, 0):
                 continue
+            if self.words.free & {order.owner, other.owner}:  # a person has taken that risk
+                continue
             row = self.attempts.get(other.owner)
             self.check(
                 "no-blind-second",
@@ -251,6 +269,10 @@ class Rules:
             self.world.tell(f"history: {event}", job_id[-2:], attempt, *([f"{before} -> {after}"] if after else []))
             if event == "step_raised":
                 raise Violated("no-step-raises", f"{job_id}: {detail}")
+            if event == Event.SETTLE and self.words.hear(
+                (job_id, attempt), detail, self.attempts.get((job_id, attempt))
+            ):
+                self._ordered_again(job_id)
             if not after or event == "created":
                 continue
             state, move = State(before), Event(event)
@@ -261,9 +283,12 @@ class Rules:
             self.moves[state, move] += 1
             if self._is_chosen(move, job_id):
                 self.chosen_again[job_id] = max((n for j, n in self.attempts if j == job_id), default=0)
-                self.is_ordered_again = True
-                orders = enumerate(self.gateways.orders)
-                self.excused |= {i for i, o in orders if i in self.forgotten and o.owner[0] == job_id}
+                self._ordered_again(job_id)
+
+    def _ordered_again(self, job_id: str) -> None:
+        """Somebody has decided that the job may be ordered once more, whatever is forgotten of it."""
+        self.is_ordered_again = True
+        self.excused |= {i for i, o in enumerate(self.gateways.orders) if i in self.forgotten and o.owner[0] == job_id}
 
     def _is_chosen(self, move: Event, job_id: str) -> bool:
         """Whether by this move the client takes the risk of paying twice."""
@@ -328,9 +353,9 @@ class Rules:
         actor = self.world.actor
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
-        allowed = STANDINGS[row.outcome]
+        allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
-        if row.outcome == A.EXPIRED and row.standing == Standing.NONE:
+        if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:
             self.check("standing", row.origin != "ordered", f"{owner} was sent, expired, and stands as free")
         if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
             self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
@@ -365,6 +390,8 @@ class Rules:
     def _callback_kept(self, callback: CallbackRow, old: JobRow | None, now: str) -> None:
         job = self.jobs.get(callback.job_id)
         if job is None or old is None or old.alarm_at is None:
+            if job is not None and old is not None:
+                check_heard(self, callback, job, now)
             return
         woken = job.alarm_at is not None and job.alarm_at <= now and job.version > old.version
         self.check("news-kept", woken, f"callback {callback.id} is kept, and {job.id} is not told")
@@ -378,6 +405,7 @@ class Rules:
         mine = [a for a in self.attempts.values() if a.job_id == job.id]
         owed = job.state not in ENDED or any(a.outcome == A.OPEN for a in mine)
         owed = owed or (job.state == S.FAILED and any(a.outcome == A.FINISHED for a in mine))
+        owed = owed or any(a.is_asked_about for a in mine)
         if not owed:
             return
         self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")

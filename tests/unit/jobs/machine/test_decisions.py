@@ -441,7 +441,7 @@ class TestAlarms:
         assert events(outcome) == [Event.STORE]
         assert outcome.job["flagged"] == "absurd_cost"
 
-    @pytest.mark.parametrize("graver", ["uncertain_money", "foreign_task", "troubled"])
+    @pytest.mark.parametrize("graver", ["uncertain_money", "foreign_task"])
     def test_a_graver_reason_for_a_person_stays(self, graver: str) -> None:
         dear = finished(estimated_usd=0.2, reported_usd=2.01)
         assert "flagged" not in decided(case(job(State.ARCHIVED, flagged=graver), dear)).job
