@@ -34,7 +34,7 @@ from jobs.worker.sweep import Sweeper
 from webhooks.receiver import Receiver, blueprint
 
 PUBLIC_URL = "https://rushes.example"
-NAMES = ("apiframe", "evolink", "easyrouter", "gravitex")
+NAMES = ("aivideoapi", "apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
 ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
