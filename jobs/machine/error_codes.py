@@ -63,7 +63,7 @@ WAITS = {
     ),
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
     "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
-    "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
+    "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
 
