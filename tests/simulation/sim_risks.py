@@ -35,7 +35,7 @@ class Risks:
     def claimed(self, key: Key, out: Iterable[AttemptRow]) -> None:
         """A claim on a key has just been written; `out` are its open attempts, this one among them."""
         provider, most = key[0], self._settings.max_unconfirmed
-        lane = self._rows.lanes.get((key, "submit"))
+        lane = self._rows.lane_before(key, "submit")
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")

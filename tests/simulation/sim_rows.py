@@ -86,6 +86,10 @@ class LaneRow(NamedTuple):
     began_at: str | None
     rest_s: float
 
+    @property
+    def key(self) -> Key:
+        return self.provider, self.account
+
 
 class SpendingRow(NamedTuple):
     provider: str
@@ -185,6 +189,10 @@ class Rows:
         self._database.take_noted()
         self._take(Changes(*(table.read_all() for table in self._tables.values())))
 
+    def lane_before(self, key: Key, name: str) -> LaneRow | None:
+        """A lane as it was before the last commit."""
+        return self._lanes_before.get((key, name), self.lanes.get((key, name)))
+
     def has_unread(self, job_id: str) -> bool:
         return any(callback.read_at is None for callback in self.callbacks_of[job_id].values())
 
@@ -195,8 +203,9 @@ class Rows:
             self._take_attempt(attempt)
         for callback in changes.callbacks:
             _put(self.callbacks_of[callback.row.job_id], callback, lambda row: row.id)
+        self._lanes_before = {(lane.row.key, lane.row.lane): lane.old for lane in changes.lanes}
         for lane in changes.lanes:
-            _put(self.lanes, lane, lambda row: ((row.provider, row.account), row.lane))
+            _put(self.lanes, lane, lambda row: (row.key, row.lane))
         for spending in changes.spending:
             _put(self.spent, spending, lambda row: (row.provider, row.day))
 

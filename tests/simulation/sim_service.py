@@ -255,7 +255,7 @@ class Service:
             database=self.database,
             client=SimClient(world, self.gateways, self.rules),
             query_budget=SimPacing(world),
-            bulkheads=Bulkheads(self.settings.worker_slots),
+            bulkheads=self._bulkheads(),
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]
             bucket=self.bucket,
@@ -267,6 +267,12 @@ class Service:
             pause=lambda seconds: world.effect("during a pause", seconds),
             jitter=lambda seconds: seconds * world.fate.between(0.9, 1.1),
             stopping=threading.Event(),
+        )
+
+    def _bulkheads(self) -> Bulkheads:
+        settings = self.settings
+        return Bulkheads(
+            settings.worker_slots, most_submits=settings.max_unconfirmed, monotonic=lambda: self.world.now
         )
 
     def run(self, process: Process, step: str, job_id: str) -> None:
