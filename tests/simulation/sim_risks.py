@@ -33,13 +33,13 @@ class Risks:
         self._answered[account.provider, account.fingerprint] = asked_at
 
     def claimed(self, key: Key, out: Iterable[AttemptRow]) -> None:
-        """A claim on a key has just been written; `out` are its open attempts, this one among them."""
+        """A claim on a key has just been written; `out` are its attempts that are open or lost, this one among them."""
         provider, most = key[0], self._settings.max_unconfirmed
         lane = self._rows.lane_before(key, "submit")
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")
-        lost = [a for a in ordered if a.lost_at is not None and a.lost_at > since]
+        lost = [a for a in ordered if a.is_lost and (a.lost_at or "") > since]
         now = self._world.database_time().isoformat(timespec="microseconds")
         if lane is not None and lane.reason is not None:
             resting = lane.until is not None and now < lane.until and (lane.began_at or "") <= now

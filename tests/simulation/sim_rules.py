@@ -370,8 +370,9 @@ class Rules:
     def _room(self, job: JobRow) -> None:
         """A claim has just been written."""
         row = self.attempts[job.id, job.attempt]
-        mine = self.rows.open_at[row.key].values()
-        inside = sum(a.accepted_at is not None or (a.origin == "ordered" and a.lost_at is None) for a in mine)
+        mine = self.rows.out_at[row.key].values()
+        ordered = [a for a in mine if a.is_open and (a.accepted_at is not None or a.origin == "ordered")]
+        inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
         self.risks.claimed(row.key, mine)

@@ -206,9 +206,10 @@ class TestMaxInFlight:
         [
             ({"accepted_at": NOW}, True),
             ({"lost_at": None}, True),  # being submitted
-            ({"lost_at": NOW - HOUR + SECOND}, True),  # it may be running: nobody knows
-            ({"lost_at": NOW - HOUR}, False),
-            ({"lost_at": NOW, "origin": "forgotten"}, False),
+            ({"lost_at": NOW - HOUR + SECOND, "standing": Z.UNCERTAIN}, True),  # it may be running: nobody knows
+            ({"lost_at": NOW - MINUTE, "standing": Z.UNCERTAIN, "outcome": A.EXPIRED}, True),
+            ({"lost_at": NOW - HOUR, "standing": Z.UNCERTAIN}, False),
+            ({"lost_at": NOW, "standing": Z.UNCERTAIN, "origin": "forgotten"}, False),
             ({"accepted_at": NOW, "origin": "forgotten"}, True),
             ({"accepted_at": NOW, "outcome": A.FINISHED}, False),
             ({"accepted_at": NOW, "account": "another"}, False),
