@@ -41,6 +41,17 @@ def expected_end(mode: str, accepted: datetime, settings: Settings) -> datetime:
     return accepted + _s(settings.expected_s * (2 if mode == Mode.EDIT else 1))
 
 
+def heard_until(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when a task, or its link, can show itself: the task's whole life, and then its link's.
+
+    Counted from the acceptance, or from the last moment at which the order may have been taken. What the gateway says
+    meanwhile moves nothing here.
+    """
+    provider = providers[attempt.provider]
+    begun = attempt.accepted_at or max(filter(None, (attempt.lost_at, attempt.sending_at, attempt.created_at)))
+    return begun + _s(settings.life_s or provider.task_life_s) + _s(settings.life_s or provider.link_life_s)
+
+
 def life_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
     """When neither the task nor its link can exist any longer, so that nobody is left to ask."""
     provider = providers[attempt.provider]

@@ -80,6 +80,16 @@ def test_without_an_answer_the_task_may_have_begun_late_and_its_link_lives_after
     assert schedule.life_end(lost(lost_at=NOW), SETTINGS, PROVIDERS) == NOW + 2 * DAY
 
 
+def test_a_task_can_be_heard_of_for_its_life_and_its_links_whatever_was_said_meanwhile() -> None:
+    running = accepted(accepted_at=NOW - 20 * HOUR, last_unfinished_at=NOW - SECOND)
+    assert schedule.heard_until(running, SETTINGS, PROVIDERS) == NOW + 28 * HOUR
+
+
+def test_an_order_that_went_out_again_may_have_been_taken_then() -> None:
+    again = lost(provider="apiframe", created_at=NOW - DAY, lost_at=NOW - DAY, sending_at=NOW - HOUR, sends=9)
+    assert schedule.heard_until(again, SETTINGS, PROVIDERS) == NOW + 47 * HOUR
+
+
 @pytest.mark.parametrize(
     ("times", "born"),
     [
