@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule
+from jobs.machine import alarms, schedule, task_flags
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -59,8 +59,12 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
-    if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
-        changes["flagged"] = "troubled"
+    flagged = case.job.flagged
+    if not flagged and changes["troubles"] >= TROUBLES_FLAGGED:
+        flagged = "troubled"
+    flagged = task_flags.shown(case, flagged, now, rules.settings)
+    if flagged != case.job.flagged:
+        changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))
@@ -251,7 +255,10 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
             {},
             detail,
         )
-    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
+    job = _error(attempt, retryable=bool(attempt.error_retryable))
+    if case.job.flagged in task_flags.FLAGS:  # said of a task that has had its last word since
+        job["flagged"] = None
+    return turn_of(E.FAIL, attempt, job, {}, detail)
 
 
 def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:

@@ -62,6 +62,20 @@ FLAGS = {
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
         "look for the other task at its gateway; the job's events name it",
     ),
+    "no_link": Meaning(
+        "The gateway calls the task finished, and gives no link that can be used.",
+        "look at the task at the gateway; a link that comes in time is taken",
+    ),
+    "link_forbidden": Meaning(
+        "The gateway calls the task finished, and its link leads where none may lead.",
+        "look at the link; another one that comes in time is taken",
+    ),
+    "unknown_word": Meaning(
+        "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
+    ),
+    "overdue_day": Meaning(
+        "The task is a day late, and its gateway has not called it failed.", "look at the task at the gateway"
+    ),
     "troubled": Meaning("Its step failed on our side several times in a row.", "look at its events and the log"),
     "raises": Meaning("Its row makes a step raise before it begins.", "a bug: look at the log, and report it"),
 }
