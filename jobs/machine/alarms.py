@@ -46,15 +46,22 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     floor = max(trouble, cooled)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, now, rules)
-    if case.unread or attempt is None or job.state in (S.QUEUED, S.ARCHIVING):
+    if attempt is None or job.state is S.QUEUED:
         return floor
+    if job.state is S.ARCHIVING:
+        end = schedule.link_end(attempt, rules.settings, rules.providers)
+        return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:
-        return max(floor, schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter))
-    return max(floor, _alarm_unconfirmed(case, attempt, now, rules))
+        end = schedule.life_end(attempt, rules.settings, rules.providers)
+        poll = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
+    else:
+        end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
+        poll = _alarm_unconfirmed(case, attempt, end, now, rules)
+    return min(max(floor, now if case.unread else poll), schedule.look_by(end, now))
 
 
-def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime:
-    ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
+def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetime, rules: Rules) -> datetime:
+    ends = []
     if may_resubmit(case, rules):
         ends.append(schedule.resubmit_at(attempt, rules.settings))
     later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
@@ -63,17 +70,16 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     if case.candidates(attempt.number):
         ends.append(later)
-    return min(ends)
+    return min(ends, default=end)
 
 
 def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
     """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
-    wanted: datetime | None = None
+    looks = []
     for attempt in (a for a in case.attempts.values() if a.is_open):
+        looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
         if case.unread:
-            return floor
-        end = schedule.life_end(attempt, rules.settings, rules.providers)
-        if attempt.task_id or case.candidates(attempt.number):
-            end = min(end, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s)))
-        wanted = end if wanted is None else min(wanted, end)
-    return wanted and max(floor, wanted)
+            looks.append(floor)
+        elif attempt.task_id or case.candidates(attempt.number):
+            looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
+    return min(looks, default=None)

@@ -42,7 +42,7 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, facts, now, rules)
+    facts = _close_dead(case, _count_tries(case, facts, now, rules), now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -83,15 +83,53 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     return Case(case.job, attempts, callbacks)
 
 
+def _count_tries(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
+    """At the end of a life, the hour of tries without an answer begins with the first question after it."""
+    counted: dict[int, AttemptChanges] = {}
+    for number, attempt in _with_facts(case, facts, now).attempts.items():
+        said = facts.attempts.get(number, {})
+        if attempt.is_open and said.get("unanswered_since") is not None:
+            since = schedule.unanswered_since(attempt, _end(case, attempt, rules), now)
+            counted[number] = {**said, "unanswered_since": since}
+    return replace(facts, attempts={**facts.attempts, **counted}) if counted else facts
+
+
 def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
+    case = _with_facts(case, facts, now)
     closed: dict[int, AttemptChanges] = {}
-    for number, attempt in _with_facts(case, facts, now).attempts.items():
+    for number, attempt in case.attempts.items():
         resting = number == case.job.attempt and case.job.state not in ENDED
-        if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
-            standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
-            closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
+        if attempt.is_open and not resting and _is_over(case, attempt, now, rules):
+            closed[number] = {**facts.attempts.get(number, {}), "closed_at": now, **_last_word(case, attempt)}
     return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
+
+
+def _last_word(case: Case, attempt: Attempt) -> AttemptChanges:
+    """What an open attempt comes to once its life is over."""
+    if _is_finished_without_link(attempt):
+        return {"outcome": A.UNDELIVERED, "standing": Standing.CHARGED}
+    standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
+    return {"outcome": A.EXPIRED, "standing": standing}
+
+
+def _is_finished_without_link(attempt: Attempt) -> bool:
+    return attempt.is_open and attempt.task_id is not None and attempt.finished_at is not None
+
+
+def _is_over(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether an open attempt is waited for no longer. Where there is a task to ask about, it has been asked about."""
+    end = _end(case, attempt, rules)
+    if attempt.task_id is not None or case.candidates(attempt.number):
+        return now >= end and schedule.is_asked_after(attempt, end, now)
+    return now >= end
+
+
+def _end(case: Case, attempt: Attempt, rules: Rules) -> datetime:
+    """Until when an open attempt is waited for: its life, or the window of a job whose order has no answer."""
+    lost = case.job.state is S.UNCONFIRMED and attempt.number == case.job.attempt and attempt.task_id is None
+    end = schedule.unconfirmed_end if lost else schedule.life_end
+    return end(attempt, rules.settings, rules.providers)
 
 
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -154,8 +192,8 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _accepted(case, attempt, now)
     if attempt.is_forgotten and (known := _known_elsewhere(case, rules)):
         return known
-    if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
-        return _unknown_forever(attempt, now)
+    if _is_over(case, attempt, now, rules):
+        return _unknown_forever(attempt)
     if alarms.may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
         return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
     return None
@@ -169,11 +207,12 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is None:
         return turn_of(E.GIVE_BACK, attempt, {"progress": None})
-    if now >= schedule.life_end(attempt, rules.settings, rules.providers):
-        return _unknown_forever(
-            attempt, now, "task_expired", "The gateway gave no last word while the task could exist."
-        )
-    return None
+    if not _is_over(case, attempt, now, rules):
+        return None
+    if _is_finished_without_link(attempt):
+        job: JobChanges = {**_error(attempt, retryable=True), "flagged": attempt.error_code}
+        return turn_of(E.EXPIRE, attempt, job, _last_word(case, attempt))
+    return _unknown_forever(attempt, "task_expired", "The gateway gave no last word while the task could exist.")
 
 
 def _archiving(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -282,7 +321,6 @@ def _not_sent(case: Case, attempt: Attempt) -> Turn:
 
 def _unknown_forever(
     attempt: Attempt,
-    now: datetime,
     code: str = "submit_unconfirmed",
     message: str = "The answer to the submit was lost.",
 ) -> Turn:

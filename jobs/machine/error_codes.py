@@ -30,6 +30,10 @@ ERRORS = {
     "task_expired": Meaning("The gateway gave no last word while the task could exist.", "it may be paid twice"),
     "link_expired": Meaning("The video was made and charged; its link died before it was copied.", "it is paid twice"),
     "link_forbidden": Meaning("The video's link led where none may lead, until it died.", "it is paid twice"),
+    "no_link": Meaning(
+        "The gateway called the task finished, and gave no link that can be used while one could live.",
+        "it asks for a link once more; a new order is paid twice",
+    ),
     "bad_video": Meaning("What the link held was no video that plays, until the link died.", "it is paid twice"),
     "bucket_unavailable": Meaning("The bucket could not be written to until the link died.", "it is paid twice"),
     "key_conflict": Meaning(

@@ -143,6 +143,12 @@ class Attempt:
         return self.outcome is AttemptOutcome.OPEN
 
     @property
+    def is_without_video(self) -> bool:
+        """Whether it is closed, and nobody has a link to a video of it. A later word of its gateway may bring one."""
+        unlinked = self.outcome is AttemptOutcome.UNDELIVERED and self.link is None
+        return unlinked or self.outcome in (AttemptOutcome.FAILED, AttemptOutcome.EXPIRED)
+
+    @property
     def is_forgotten(self) -> bool:
         """Whether a backup that was put back had forgotten it. Then `created_at` is the earliest that it may be."""
         return self.origin is not Origin.ORDERED

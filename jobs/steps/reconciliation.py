@@ -92,13 +92,16 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
         return leases.renew_lease(db, lease, lease_s=resources.settings.query_lease_s, now=now)
 
 
-def fresh_link(attempt: Attempt, resources: Resources) -> str:
-    """Ask the gateway for the link of a finished task. Raises LinkUnavailable when it gives none."""
+def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
+    """Ask the gateway for the link of a finished task; None where it says that there is none.
+
+    Raises LinkUnavailable where it does not answer.
+    """
     assert attempt.task_id is not None
     reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources)
-    if reply.report is None or reply.report.link is None:
-        raise LinkUnavailable(f"{attempt.provider} gave no fresh link ({reply.word})")
-    return reply.report.link
+    if not reply.final:
+        raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
+    return reply.report.link if reply.report else None
 
 
 def inquiries(case: Case) -> list[Inquiry]:
@@ -106,7 +109,8 @@ def inquiries(case: Case) -> list[Inquiry]:
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER or not (attempt.is_open or attempt.number in unread):
+        over = attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video
+        if over or not (attempt.is_open or attempt.number in unread):
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
