@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     core = Core(settings=settings, providers=providers, database=database, ringer=ringer)
     links = bucket_for_links(settings)
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(core, database, links, waits)))
-    api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database)))
+    api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database, ringer)))
     api.register_blueprint(costs.blueprint(database))
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
     api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))

@@ -40,8 +40,9 @@ def may_resubmit(case: Case, rules: Rules) -> bool:
 def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | None:
     """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
     job, attempt = case.job, case.current
-    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if facts.trouble else now
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
+    waits = facts.trouble and not (elsewhere and attempt and attempt.outcome is A.NOT_SENT)
+    trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if waits else now
     cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
     floor = max(trouble, cooled)
     if job.state in ENDED:

@@ -169,7 +169,7 @@ def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if attempt.outcome is A.REFUSED:
         return _refused(case, attempt, rules)
     if attempt.outcome is A.NOT_SENT or attempt.sending_at is None:
-        return _not_sent(case, attempt)
+        return _not_sent(case, attempt, now)
     if attempt.task_id is not None and attempt.is_open:
         return _accepted(case, attempt, now)
     lost: AttemptChanges = {} if attempt.lost_at else {"lost_at": now}
@@ -183,7 +183,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if attempt.outcome is A.REFUSED:
         return _refused(case, attempt, rules)
     if attempt.outcome is A.NOT_SENT:
-        return _not_sent(case, attempt)
+        return _not_sent(case, attempt, now)
     if attempt.outcome is A.FINISHED:
         return _finished(attempt, rules)
     if attempt.outcome is A.FAILED:
@@ -313,10 +313,19 @@ def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
 _FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 
 
-def _not_sent(case: Case, attempt: Attempt) -> Turn:
+def _not_sent(case: Case, attempt: Attempt, now: datetime) -> Turn:
+    """It goes to the next gateway of its route, as an attempt of its own; this one is not tried for a while.
+
+    A worker that died before it sent says nothing of the gateway: then it goes at once, to whichever is first.
+    """
     event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
-    unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
-    return turn_of(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
+    unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE, "closed_at": now}
+    reason = attempt.error_message or "nothing was sent"
+    why: JobChanges = {}
+    if attempt.error_code:
+        said = f"{attempt.provider}: {reason}"
+        why = {"waiting": {"provider": attempt.provider, "code": attempt.error_code, "reason": said}}
+    return turn_of(event, attempt, why, unsent, {"reason": reason})
 
 
 def _unknown_forever(

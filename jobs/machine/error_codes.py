@@ -50,7 +50,23 @@ WAITS = {
     "unauthorized": Meaning("The gateway refused the key; it rests.", "mend the key"),
     "full": Meaning("The key has `RUSHES_MAX_IN_FLIGHT` tasks at the gateway.", "nothing, or raise it"),
     "over_budget": Meaning("The order would pass the gateway's budget of the day.", "nothing, or raise it"),
-    "unreachable": Meaning("The gateway's name cannot be resolved.", "look at the network"),
+    "no_answer": Meaning(
+        "Orders to the gateway were lost; no more go there until one that tries it is answered.",
+        "nothing; look at the gateway's own status page",
+    ),
+    "unconfirmed": Meaning(
+        "The gateway owes answers to `RUSHES_MAX_UNCONFIRMED` orders; no more are risked until it answers.",
+        "nothing, or `rushes providers resume NAME` once it is well",
+    ),
+    "unreachable": Meaning(
+        "No connection to the gateway can be made, or its name cannot be resolved. Nothing was sent.",
+        "look at the network, and at its base URL",
+    ),
+    "own_trouble": Meaning(
+        "Something on this machine kept the order from being sent; `reason` says what.", "look at this machine"
+    ),
+    "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
+    "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
     "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
@@ -89,6 +105,10 @@ REASONS = {
     "unconfirmed": Meaning(
         "The answer to an order was lost. It settles itself if a callback comes in time.",
         "look for the task at the gateway, by time and prompt",
+    ),
+    "gateway_rests": Meaning(
+        "A gateway does not answer, or cannot be reached: no orders go there until a probe is answered.",
+        "look at its status page, and at the network; `rushes providers resume NAME` ends the rest",
     ),
     "link_dying": Meaning(
         "A video could not be copied so far, and its link dies soon.", "look at the bucket and at the job's events"

@@ -32,13 +32,14 @@ class Candidate:
 class Obstacle:
     """What keeps a gateway from taking an order just now, and for how long it had better not be looked at.
 
-    `code` is one of: rate_limited, insufficient_credits, unauthorized (its key rests), full, over_budget, unreachable.
+    `code`: see error_codes.WAITS. `may_ask`: a question that costs nothing may show that the gateway answers again.
     """
 
     code: str
     reason: str
     wait_s: float
     provider: str | None = None
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,7 @@ class JobChanges(TypedDict, total=False):
     cancel_requested_at: datetime | None
     start_by: datetime
     link_dies_at: datetime | None
+    waiting: Mapping[str, Any]
 
 
 def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:

@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine import schedule
+from jobs.machine import breaker, schedule
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
 from jobs.providers.base import Provider
 from jobs.settings import Settings
-from jobs.store import spending
+from jobs.store import availability, spending
+from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.tables import attempts, inbox, jobs, lanes
 
@@ -27,6 +28,7 @@ LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones 
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
 DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
 DYING_SHARE = 4
+GATEWAY_REASONS = {code: words for code, words in availability.WORDS.items() if code in breaker.REASONS}
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 MOST = 1000  # of each reason; more would not be read, and a metric must not read a whole table
 OVER = [state.value for state in ENDED]
@@ -65,12 +67,21 @@ def counts(db: Connection, looking: Looking) -> Counter[str]:
 
 
 def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
-    """Gateways' keys that rest for a reason that no waiting mends."""
-    resting = sa.select(lanes).where(lanes.c.until > looking.now, lanes.c.reason.in_(KEY_REASONS))
-    for row in db.execute(resting.order_by(lanes.c.provider)).mappings():
-        said = f"the key {row['account']} rests; it is tried again at {iso_s(row['until'])}"
-        reason = KEY_REASONS[row["reason"]]
-        yield Item(reason, said, provider=row["provider"], until=row["until"])
+    """Gateways' keys that rest for a reason that no waiting mends, and those that are ill or were told to rest."""
+    held_up: Mapping[str, int] | None = None
+    for row in db.execute(sa.select(lanes).where(lanes.c.reason.is_not(None)).order_by(lanes.c.provider)).mappings():
+        provider, until = row["provider"], row["until"]
+        if row["reason"] in KEY_REASONS and until > looking.now:
+            said = f"the key {row['account']} rests; it is tried again at {iso_s(until)}"
+            reason = KEY_REASONS[row["reason"]]
+            yield Item(reason, said, provider=provider, since=row["since"], until=until)
+        elif row["reason"] in GATEWAY_REASONS and looking.settings.account_of(provider, row["account"]):
+            held_up = stored_lanes.held_up(db) if held_up is None else held_up
+            what = "orders to it rest" if row["lane"] == "submit" else "questions to it rest"
+            why = GATEWAY_REASONS[row["reason"]].format(provider)
+            waits = f"; {held_up.get(provider, 0)} jobs wait for it" if row["lane"] == "submit" else ""
+            said = f"{why}; {what} until {iso_s(until)}, then one tries it{waits}"
+            yield Item("gateway_rests", said, provider=provider, since=row["since"], until=until)
 
 
 def _dying(db: Connection, looking: Looking) -> Iterator[Item]:

@@ -191,7 +191,8 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     number = attempt.number
     if isinstance(answer, NotSent):
         unsent: AttemptChanges = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
-        return Facts({number: {**unsent, "error_message": answer.reason}}, trouble=True)
+        code = "own_trouble" if answer.ours else "unreachable"
+        return Facts({number: {**unsent, "error_code": code, "error_message": answer.reason}}, trouble=True)
     if isinstance(answer, Lost):
         return _lost(number, {"reason": answer.reason})
     try:

@@ -10,13 +10,14 @@ from datetime import timedelta
 
 import structlog
 
-from jobs.machine.outcome import Cooldown, Facts
+from jobs.machine.breaker import FAILURES
+from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
-from jobs.providers.client import Answered
-from jobs.providers.refusals import retry_after_s
+from jobs.providers.client import Account
 from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
+from jobs.steps.health import Exchange, hear, word_of_query
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import callbacks, lanes, leases
@@ -28,6 +29,14 @@ BUDGET_PAUSE_S = 1
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
+
+
+class _LaneRests(Exception):
+    """Seen only in the claim's own transaction: the lane of its first question rests, or somebody else probes it."""
+
+    def __init__(self, wait_s: float):
+        super().__init__(f"not for {wait_s:.0f} s")
+        self.wait_s = wait_s
 
 
 def reconcile(job_id: str, resources: Resources) -> None:
@@ -44,18 +53,34 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
-    if wait := _wait(asked[:1], urgent, resources):
+    if wait := _wait(case, asked[:1], urgent, resources):
         _put_off(case, wait, resources)
         return
     with resources.bulkheads.enter(gateways[0] if gateways else "none", "query") as come_back_in:
         if come_back_in:
             _put_off(case, come_back_in, resources)
             return
-        with resources.database.write() as db:
-            now = resources.database.clock(db)
-            work.lease = leases.claim(db, case, holder=resources.new_lease_holder(), lease_s=lease_s, now=now)
+        try:
+            work.lease = _claim(case, asked[:1], lease_s, resources)
+        except _LaneRests as e:
+            _put_off(case, e.wait_s, resources)
+            return
         if work.lease is not None:
             work.facts = _round(work.lease, urgent, resources)
+
+
+def _claim(case: Case, asked: list[Inquiry], lease_s: float, resources: Resources) -> Lease | None:
+    """Claim, and take the right to probe a lane that rested in the same breath. Raises _LaneRests."""
+    holder = resources.new_lease_holder()
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
+        lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
+        account = _account(asked[0], resources) if lease and asked else None
+        if account is not None:
+            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=bool(case.unread), now=now)
+            if wait_s:
+                raise _LaneRests(wait_s)
+        return lease
 
 
 def _put_off(case: Case, seconds: float, resources: Resources) -> None:
@@ -67,14 +92,14 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
 def _round(lease: Lease, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     asked = inquiries(lease.case)
-    replies = [_inquire(inquiry, resources) for inquiry in asked[:1]]
+    replies = [_inquire(inquiry, lease.holder, resources) for inquiry in asked[:1]]
     others = asked[1:]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
-        if not _keep_lease(lease, resources) or _wait([inquiry], urgent, resources):
+        if not _keep_lease(lease, resources) or _wait(lease.case, [inquiry], urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
-            replies.append(_inquire(inquiry, resources))
+            replies.append(_inquire(inquiry, lease.holder, resources))
     _judge_signatures(lease, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
@@ -98,7 +123,7 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
     Raises LinkUnavailable where it does not answer.
     """
     assert attempt.task_id is not None
-    reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources)
+    reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources.new_lease_holder(), resources)
     if not reply.final:
         raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
     return reply.report.link if reply.report else None
@@ -119,37 +144,47 @@ def inquiries(case: Case) -> list[Inquiry]:
     return asked
 
 
-def _wait(asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
+def _wait(case: Case, asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
     """Seconds until the keys that are to be used may be used; 0: now."""
     wait = 0.0
     for inquiry in asked:
-        account = resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
+        account = _account(inquiry, resources)
         if account is None:
             continue
         with resources.database.read() as db:
-            cooldown = lanes.left(db, account, "query", now=resources.database.clock(db))
-        wait = max(wait, cooldown.seconds if cooldown else 0.0)
+            lane = lanes.read(db, account, "query")
+            now = resources.database.clock(db)
+        # News is asked about while a lane rests as well, slowly: the claim decides.
+        wait = max(wait, 0.0 if case.unread else lane.rests_s(now))
         per_s = resources.providers[account.provider].polling.budget_per_s
         if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
             wait = resources.jitter(BUDGET_PAUSE_S)
     return wait
 
 
-def _inquire(inquiry: Inquiry, resources: Resources) -> Reply:
-    """Ask one question with the key that the attempt was sent with."""
+def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
+    return resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
+
+
+def _inquire(inquiry: Inquiry, by: str, resources: Resources) -> Reply:
+    """Ask one question with the key that the attempt was sent with, under the lease of `by`."""
     attempt = inquiry.attempt
     provider = resources.providers[attempt.provider]
-    account = resources.settings.account_of(attempt.provider, attempt.account)
+    account = _account(inquiry, resources)
     if account is None:
         detail = {"account": attempt.account, "hint": f"set RUSHES_{attempt.provider.upper()}_API_KEY_PREVIOUS"}
         return Reply(inquiry, None, "key_gone", detail, final=False)
     account = replace(account, base_url=attempt.base_url)
     request = provider.query_request(inquiry.task_id)
+    with resources.database.read() as db:
+        left_at = resources.database.clock(db)
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
-    if isinstance(answer, Answered) and answer.status == 429:
-        asked_s = retry_after_s(answer.headers) or resources.settings.retry_first_s
-        submission.cool_down(account, "query", Cooldown("rate_limited", asked_s), resources)
-    return read_reply(inquiry, provider, account, answer)
+    reply = read_reply(inquiry, provider, account, answer)
+    word = word_of_query(Exchange(inquiry.task_id, left_at, by), answer)
+    # What a stranger's callback named proves nothing: a gateway may fail over it alone.
+    if not inquiry.candidate or word.kind not in FAILURES:
+        hear(account, "query", word, resources)
+    return reply
 
 
 def _judge_signatures(lease: Lease, resources: Resources) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, with_times
+from jobs.providers.client import Account
 from jobs.store import spending
 from jobs.store.tables import attempts
 
@@ -51,6 +52,13 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptCha
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))
+
+
+def newest_task(db: Connection, account: Account) -> str | None:
+    """The id of a task that the key has at its gateway, of the newest one; None where it has none."""
+    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
+    found = sa.select(attempts.c.task_id).where(of_key, attempts.c.task_id.is_not(None))
+    return db.execute(found.order_by(attempts.c.created_at.desc()).limit(1)).scalar_one_or_none()
 
 
 def attempt_of(row: RowMapping) -> Attempt:

@@ -34,6 +34,14 @@ def spent_usd(db: Connection, provider: str, day: str) -> float:
     return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
 
 
+def uncertain_usd(db: Connection, provider: str, day: str) -> float:
+    """What of it stands uncertain: orders of which nobody knows whether they were charged."""
+    of_day = sa.and_(attempts.c.provider == provider, attempts.c.day == day)
+    row = sa.select(sa.func.sum(attempts.c.reserved_micro_usd))
+    row = row.where(of_day, attempts.c.standing == Standing.UNCERTAIN.value)
+    return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
+
+
 def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: float | None) -> bool:
     """Count an order to its day. False: it would pass the day's budget, and nothing was counted.
 

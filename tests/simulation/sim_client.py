@@ -58,6 +58,8 @@ class SimClient(ProviderClient):
         taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
         if taken and order.task and world.actor:
             world.actor.accepted = (order.owner, order.task.id)
+        if taken:
+            self.rules.risks.accepted(account)
         return outcome
 
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
@@ -73,7 +75,11 @@ class SimClient(ProviderClient):
             others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
             task_id = fate.one_of(others) if others else task_id
         answer = self.gateways.tell(name, task_id, account.api_key)
-        return self._answer(answer, 0.1, deadline_s, "while a query is answered")
+        asked_at = world.now
+        outcome = self._answer(answer, 0.1, deadline_s, "while a query is answered")
+        if isinstance(outcome, Answered) and outcome.status < 500 and _is_whole(outcome):
+            self.rules.risks.answered(account, asked_at)
+        return outcome
 
     def _unreached(self, account: Account) -> bool:
         if self.gateways.is_away(account.provider) or self.world.fate.strikes("connection_refused"):

@@ -78,7 +78,7 @@ def _dead_submit_counts_as_unsent() -> dict[str, Any]:
     def judge(case: Any, now: Any, rules: Any) -> Any:
         attempt = case.current
         if attempt.is_open and attempt.task_id is None:
-            return decisions._not_sent(case, attempt)
+            return decisions._not_sent(case, attempt, now)
         return real(case, now, rules)
 
     return {"jobs.machine.decisions._JUDGES": {**decisions._JUDGES, State.SUBMITTING: judge}}

@@ -190,7 +190,7 @@ class People:
 
     def _put_back(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
         """Stop everything, put the backup back, say so to the service, start again."""
-        if self.world.fate.calm:
+        if self.world.fate.calm or taken_at[1] > self.world.database_time():  # of a clock that was set back since
             return
         world, service = self.world, self.service
         world.tell("backup put back")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
+from sim_risks import Risks
 from sim_truths import check_nothing_left, check_object
 from sim_world import BEGIN, Actor, Violated, World
 
@@ -39,6 +40,8 @@ RULES = {
     "standing": "every attempt has the one standing that its outcome allows",
     "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
     "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
+    "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
+    "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "whoever is told a task id writes it on its attempt's row, with a lease or without",
     "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",
@@ -144,7 +147,7 @@ class Rules:
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
-        self._dirty = True
+        self.risks = Risks(world, database, settings)
 
     def unconfirmed(self) -> set[Owner]:
         return {(job.id, job.attempt) for job in self.jobs.values() if job.state == S.UNCONFIRMED}
@@ -391,13 +394,11 @@ class Rules:
         """A claim has just been written."""
         row = self.attempts[job.id, job.attempt]
         key = (row.provider, row.account)
-        inside = sum(
-            a.outcome == A.OPEN and (a.accepted_at is not None or a.lost_at is None)
-            for a in self.attempts.values()
-            if (a.provider, a.account) == key
-        )
+        mine = [a for a in self.attempts.values() if (a.provider, a.account) == key and a.outcome == A.OPEN]
+        inside = sum(a.accepted_at is not None or (a.origin == "ordered" and a.lost_at is None) for a in mine)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
+        self.risks.claimed(row.provider, row.account, mine)
         budget = self.settings.daily_usd.get(row.provider)
         if budget is not None:
             spent = sum(

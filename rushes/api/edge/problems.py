@@ -47,6 +47,10 @@ class UnknownProvider(Exception):
     """No gateway is called so."""
 
 
+class NoApiKey(Exception):
+    """The gateway has no API key here."""
+
+
 # class → status, code, title
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (422, "invalid_request", "The request is not valid."),
@@ -55,6 +59,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     UnknownNotice: (404, "unknown_notice", "No such notice."),
     UnknownCallback: (404, "unknown_callback", "No such callback."),
     UnknownProvider: (404, "unknown_provider", "No such gateway."),
+    NoApiKey: (409, "no_api_key", "The gateway has no API key here."),
     TooLate: (409, "too_late", "The job can no longer be cancelled."),
     NotFailed: (409, "not_failed", "Only a failed job can be tried again."),
     MayBePaid: (409, "may_be_paid", "Another order may pay twice."),

@@ -20,6 +20,7 @@ STATUSES = {
 }
 # By the problem's code; {id} is the job's, where the path has one.
 HINTS = {
+    "no_api_key": "the operator sets the key that the message names",
     "unknown_provider": "`rushes providers` shows what there is",
     "unknown_notice": "`rushes notices list` shows what there is",
     "unknown_callback": "`rushes callbacks list` shows what there is",

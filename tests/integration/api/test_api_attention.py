@@ -11,6 +11,7 @@ from api_orders import ACCOUNT, Orders
 from flask.testing import FlaskClient
 
 from jobs.machine.error_codes import FLAGS, REASONS
+from jobs.providers.client import Account
 from jobs.reports import attention
 from jobs.store.database import Database
 from jobs.store.tables import attempts, inbox, jobs, lanes
@@ -138,6 +139,24 @@ def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> N
     rest = {"provider": "evolink", "account": ACCOUNT}
     desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
     desk.write(sa.insert(lanes).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
+    assert desk.told()["data"] == []
+
+
+@pytest.mark.parametrize("reason", ["no_answer", "unreachable", "no_network", "unconfirmed", "by_hand"])
+@pytest.mark.parametrize("ends_in", [HOUR, -HOUR])
+def test_a_gateway_that_is_ill_is_told_until_a_probe_is_answered(desk: Desk, reason: str, ends_in: timedelta) -> None:
+    key = Account("evolink", "https://api.evolink.ai", "sk-test")
+    row = {"provider": "evolink", "account": key.fingerprint, "lane": "submit", "reason": reason}
+    desk.write(sa.insert(lanes).values(**row, since=desk.now - 2 * HOUR, until=desk.now + ends_in))
+    item = desk.only()
+    assert (item["reason"], item["provider"], item["job_id"]) == ("gateway_rests", "evolink", None)
+    assert item["since"] < item["until"]
+    assert "0 jobs wait for it" in item["detail"]
+
+
+def test_the_lane_of_a_key_that_is_gone_is_not_told(desk: Desk) -> None:
+    row = {"provider": "evolink", "account": "gone", "lane": "submit", "reason": "no_answer"}
+    desk.write(sa.insert(lanes).values(**row, until=desk.now + HOUR))
     assert desk.told()["data"] == []
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from api_orders import as_operator
 from flask.testing import FlaskClient
+
+from jobs.store.database import Database
 
 JOB = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
 GOOD = {"prompt": "A red fox", "provider": "evolink", "resolution": "720p", "duration": 2}
@@ -108,12 +111,19 @@ BODIES: dict[str, list[tuple[str, Any, str]]] = {
         ("accept_double_charge", "yes", "boolean"),
         ("accept_double", True, "did you mean accept_double_charge?"),
     ],
+    "Rest": [("seconds", 0, "Choose from 1 to 2592000"), ("second", 9, "did you mean seconds?")],
     "ReplayFailed": [
         ("job_id", "7", "ids look like job_"),
         ("since", "now", A_TIME),
         ("sinc", "", "did you mean since?"),
     ],
 }
+
+
+@pytest.fixture
+def api(api: FlaskClient, database: Database) -> FlaskClient:
+    """What is refused here is refused to those who may do everything."""
+    return as_operator(api, database)
 
 
 @pytest.fixture
@@ -215,6 +225,7 @@ def test_a_wrong_field_is_refused_with_what_would_be_right(
             f"media.0.{field}",
         ),
         "Retry": lambda: (f"/v1/jobs/{JOB}/retry", {field: sent}, field),
+        "Rest": lambda: ("/v1/providers/evolink/rest", {field: sent}, field),
         "ReplayFailed": lambda: ("/v1/notices/replay", {field: sent}, field),
     }
     path, body, name = places[schema]()

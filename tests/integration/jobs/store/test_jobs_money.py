@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from benches import Gateway, rung, worker
-from rows import ACCOUNT, DAY, MINUTE, NOW, SECOND, Rows
+from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
-from jobs.machine.outcome import Cooldown, Facts
+from jobs.machine.breaker import Kind, Lane, LaneName, Word
+from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
@@ -20,9 +21,8 @@ from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import availability, lanes, late_facts, spending
+from jobs.store import lanes, late_facts, spending
 from jobs.store.database import Database
-from jobs.store.lanes import Lane
 from jobs.store.tables import attempts, jobs
 
 pytestmark = pytest.mark.both_databases
@@ -43,8 +43,15 @@ def spent(rows: Rows, day: str = TODAY) -> float:
     return rows.write(lambda db: spending.spent_usd(db, "evolink", day))
 
 
-def resting(rows: Rows, lane: Lane = "submit") -> Cooldown | None:
-    return rows.write(lambda db: lanes.left(db, KEY, lane, now=rows.now))
+def resting(rows: Rows, name: LaneName = "submit", account: Account = KEY) -> tuple[str | None, float]:
+    """Why a lane rests, and for how long yet."""
+    lane = rows.write(lambda db: lanes.read(db, account, name))
+    return lane.reason, lane.rests_s(rows.now)
+
+
+def ask_for_rest(rows: Rows, reason: str, seconds: float) -> None:
+    word = Word(Kind.ASKED_FOR_REST, "job", rows.now, "A", seconds, reason)
+    rows.write(lambda db: lanes.hear(db, KEY, "submit", word, rows.core.settings, now=rows.now))
 
 
 def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
@@ -197,7 +204,10 @@ class TestMaxInFlight:
         [
             ({"accepted_at": NOW}, True),
             ({"lost_at": None}, True),  # being submitted
-            ({"lost_at": NOW}, False),
+            ({"lost_at": NOW - HOUR + SECOND}, True),  # it may be running: nobody knows
+            ({"lost_at": NOW - HOUR}, False),
+            ({"lost_at": NOW, "origin": "forgotten"}, False),
+            ({"accepted_at": NOW, "origin": "forgotten"}, True),
             ({"accepted_at": NOW, "outcome": A.FINISHED}, False),
             ({"accepted_at": NOW, "account": "another"}, False),
             ({"accepted_at": NOW, "provider": "apiframe"}, False),
@@ -212,7 +222,8 @@ class TestMaxInFlight:
                 sa.update(attempts).where(attempts.c.account == ACCOUNT).values(account=known.fingerprint)
             )
         )
-        assert rows.write(lambda db: availability.in_flight(db, known)) == int(counts)
+        out = rows.write(lambda db: lanes.out(db, known, Lane(), rows.core.settings, now=rows.now))
+        assert out.in_flight == int(counts)
 
 
 class TestPauses:
@@ -230,36 +241,31 @@ class TestPauses:
         resources = worker(rows, gateway)
         first, second = rows.job(), rows.job()
         submission.submit(first, resources)
-        assert resting(rows) == Cooldown(reason, seconds)
+        assert resting(rows) == (reason, seconds)
         submission.submit(second, resources)
         assert gateway.sent == 1
         waiting = rows.case(second).job.waiting
         assert waiting is not None
         assert (waiting["provider"], waiting["code"]) == ("evolink", reason)
-        assert resting(rows, "query") is None
+        assert resting(rows, "query") == (None, 0)
 
     def test_a_refusal_about_the_request_pauses_nothing(self, rows: Rows) -> None:
         submission.submit(rows.job(), worker(rows, Gateway(refuse(400, "invalid_request_error"))))
-        assert resting(rows) is None
+        assert resting(rows) == (None, 0)
 
     def test_a_longer_rest_is_not_shortened_and_a_longer_one_counts(self, rows: Rows) -> None:
         for seconds, reason, kept in ((100, "a", 100), (30, "b", 100), (200, "c", 200), (5000, "d", 900)):
-            asked = Cooldown(reason, seconds)
-            with rows.database.write() as db:
-                lanes.start(db, KEY, "submit", asked, now=rows.now)
-            found = resting(rows)
-            assert found is not None
-            assert found.seconds == kept
+            ask_for_rest(rows, reason, seconds)
+            assert resting(rows)[1] == kept
 
     def test_a_rest_ends(self, rows: Rows) -> None:
-        rows.write(lambda db: lanes.start(db, KEY, "submit", Cooldown("rate_limited", 10), now=rows.now))
+        ask_for_rest(rows, "rate_limited", 10)
         rows.now += 10 * SECOND
-        assert resting(rows) is None
+        assert resting(rows)[1] == 0
 
     def test_another_key_of_the_same_gateway_is_not_concerned(self, rows: Rows) -> None:
-        rows.write(lambda db: lanes.start(db, KEY, "submit", Cooldown("unauthorized", 300), now=rows.now))
-        new = Account("evolink", "https://gateway", "sk-2")
-        assert rows.write(lambda db: lanes.left(db, new, "submit", now=rows.now)) is None
+        ask_for_rest(rows, "unauthorized", 300)
+        assert resting(rows, account=Account("evolink", "https://gateway", "sk-2")) == (None, 0)
 
 
 class TestCosts:
