@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule, task_flags
+from jobs.machine import alarms, lives, schedule, task_flags
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -24,7 +24,7 @@ from jobs.machine.rows import (
     Standing,
     with_times,
 )
-from jobs.machine.states import ENDED, Event, State, next_state
+from jobs.machine.states import Event, State, next_state
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
 
@@ -42,7 +42,8 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, _count_tries(case, facts, now, rules), now, rules)
+    facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
+    facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -83,60 +84,11 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     return Case(case.job, attempts, callbacks)
 
 
-def _count_tries(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
-    """At the end of a life, the hour of tries without an answer begins with the first question after it."""
-    counted: dict[int, AttemptChanges] = {}
-    for number, attempt in _with_facts(case, facts, now).attempts.items():
-        said = facts.attempts.get(number, {})
-        if attempt.is_open and said.get("unanswered_since") is not None:
-            since = schedule.unanswered_since(attempt, _end(case, attempt, rules), now)
-            counted[number] = {**said, "unanswered_since": since}
-    return replace(facts, attempts={**facts.attempts, **counted}) if counted else facts
-
-
-def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
-    """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
-    case = _with_facts(case, facts, now)
-    closed: dict[int, AttemptChanges] = {}
-    for number, attempt in case.attempts.items():
-        resting = number == case.job.attempt and case.job.state not in ENDED
-        if attempt.is_open and not resting and _is_over(case, attempt, now, rules):
-            closed[number] = {**facts.attempts.get(number, {}), "closed_at": now, **_last_word(case, attempt)}
-    return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
-
-
-def _last_word(case: Case, attempt: Attempt) -> AttemptChanges:
-    """What an open attempt comes to once its life is over."""
-    if _is_finished_without_link(attempt):
-        return {"outcome": A.UNDELIVERED, "standing": Standing.CHARGED}
-    standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
-    return {"outcome": A.EXPIRED, "standing": standing}
-
-
-def _is_finished_without_link(attempt: Attempt) -> bool:
-    return attempt.is_open and attempt.task_id is not None and attempt.finished_at is not None
-
-
-def _is_over(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
-    """Whether an open attempt is waited for no longer. Where there is a task to ask about, it has been asked about."""
-    end = _end(case, attempt, rules)
-    if attempt.task_id is not None or case.candidates(attempt.number):
-        return now >= end and schedule.is_asked_after(attempt, end, now)
-    return now >= end
-
-
-def _end(case: Case, attempt: Attempt, rules: Rules) -> datetime:
-    """Until when an open attempt is waited for: its life, or the window of a job whose order has no answer."""
-    lost = case.job.state is S.UNCONFIRMED and attempt.number == case.job.attempt and attempt.task_id is None
-    end = schedule.unconfirmed_end if lost else schedule.life_end
-    return end(attempt, rules.settings, rules.providers)
-
-
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
     if known := _known_elsewhere(case, rules):
         return known
-    forgotten = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
+    forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
         since = {"suspected_since": forgotten.created_at.isoformat()}
@@ -152,15 +104,6 @@ def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
     if running is None or _waiting_proof(case):
         return _proof(case, rules)
     return turn_of(E.RECALL, running, {**no_error(), "provider": running.provider, "flagged": None})
-
-
-def _is_unheeded(attempt: Attempt) -> bool:
-    """Whether an attempt may have been made and no decision rests on that yet."""
-    return attempt.is_forgotten and attempt.standing is Standing.NONE
-
-
-def _never_heard_of(attempt: Attempt, case: Case) -> bool:
-    return _is_unheeded(attempt) and all(callback.attempt != attempt.number for callback in case.callbacks)
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -192,7 +135,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _accepted(case, attempt, now)
     if attempt.is_forgotten and (known := _known_elsewhere(case, rules)):
         return known
-    if _is_over(case, attempt, now, rules):
+    if lives.is_over(case, attempt, now, rules):
         return _unknown_forever(attempt)
     if alarms.may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
         return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
@@ -207,11 +150,11 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is None:
         return turn_of(E.GIVE_BACK, attempt, {"progress": None})
-    if not _is_over(case, attempt, now, rules):
+    if not lives.is_over(case, attempt, now, rules):
         return None
-    if _is_finished_without_link(attempt):
+    if lives.is_finished_without_link(attempt):
         job: JobChanges = {**_error(attempt, retryable=True), "flagged": attempt.error_code}
-        return turn_of(E.EXPIRE, attempt, job, _last_word(case, attempt))
+        return turn_of(E.EXPIRE, attempt, job, lives.last_word(case, attempt))
     return _unknown_forever(attempt, "task_expired", "The gateway gave no last word while the task could exist.")
 
 

@@ -153,6 +153,11 @@ class Attempt:
         """Whether a backup that was put back had forgotten it. Then `created_at` is the earliest that it may be."""
         return self.origin is not Origin.ORDERED
 
+    @property
+    def is_unheeded(self) -> bool:
+        """Whether it may have been made and no decision rests on that yet."""
+        return self.is_forgotten and self.standing is Standing.NONE
+
 
 @dataclass(frozen=True)
 class KeptCallback:
