@@ -116,14 +116,8 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     "a task past its life": (
         State.GENERATING,
         {},
-        [accepted(accepted_at=NOW - 2 * DAY)],
+        [accepted(accepted_at=NOW - 2 * DAY, answered_at=NOW)],
         [Event.EXPIRE],
-    ),
-    "a task whose last not-yet is young": (
-        State.GENERATING,
-        {},
-        [accepted(accepted_at=NOW - 2 * DAY, last_unfinished_at=NOW - HOUR)],
-        [],
     ),
     "a copy goes on": (State.ARCHIVING, {}, [finished()], []),
     "stored": (State.ARCHIVING, {}, [finished(outcome=A.DELIVERED)], [Event.STORE]),
@@ -247,7 +241,7 @@ def test_nothing_sent_keeps_the_attempt_for_the_next_try() -> None:
     ("state", "one", "code"),
     [
         (State.UNCONFIRMED, lost(**EXPIRED_LOSS), "submit_unconfirmed"),
-        (State.GENERATING, accepted(accepted_at=NOW - 3 * DAY), "task_expired"),
+        (State.GENERATING, accepted(accepted_at=NOW - 3 * DAY, answered_at=NOW), "task_expired"),
     ],
 )
 def test_an_expiry_without_a_word_says_that_it_may_have_been_charged(state: State, one: Attempt, code: str) -> None:
@@ -468,7 +462,8 @@ class TestAlarms:
     @pytest.mark.parametrize("state", [State.ARCHIVED, State.FAILED, State.CANCELLED])
     def test_an_open_attempt_of_an_ended_job_is_closed_at_the_end_of_its_life(self, state: State) -> None:
         outcome = decided(case(job(state), lost(**EXPIRED_LOSS)))
-        assert outcome.facts.attempts[1] == {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
+        closed = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN, "closed_at": NOW}
+        assert outcome.facts.attempts[1] == closed
         assert outcome.alarm_at is None
 
     def test_an_old_attempt_beside_a_running_one_is_closed_too(self) -> None:
