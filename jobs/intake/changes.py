@@ -99,7 +99,7 @@ def _too_late(case: Case, paid: Attempt | None) -> str:
         return "The job has failed; there is nothing to cancel."
     if paid is None:
         return f"The job is {job.state}."
-    price = paid.reported_usd if paid.reported_usd is not None else paid.estimated_usd
+    price = paid.money.usd
     cost = "" if price is None else f" for ${price:.2f}"
     if job.state is State.ARCHIVED:
         return f"The video is archived; {paid.provider} was paid{cost}."

@@ -16,6 +16,7 @@ from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
+    FREE,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -27,6 +28,8 @@ from jobs.machine.rows import (
 from jobs.machine.states import ENDED, Event, State, next_state
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
+SHOWN = ("link_forbidden", "absurd_cost")  # flags that rows show, and that go with what shows them
+FORBIDDEN = "transfer:LinkForbidden"  # the last word on an order whose link may not be followed
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -60,14 +63,13 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
-    if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
-        changes["flagged"] = "troubled"
-    if not facts.trouble and case.job.flagged == "troubled" and case.job.state in ENDED:
-        changes["flagged"] = None  # no later move of its own would take that back
+    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    flagged = _flag(case)
+    if flagged != case.job.flagged:
+        changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))
-    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     return Outcome(
         alarm_at=alarms.alarm(case, facts, now, rules),
         moves=tuple(moves),
@@ -308,6 +310,23 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
         return None
     job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
+
+
+def _flag(case: Case) -> str | None:
+    """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
+    job, current = case.job, case.current
+    flagged = None if job.flagged in SHOWN else job.flagged
+    if flagged not in (None, "troubled"):
+        return flagged
+    if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
+        flagged = "link_forbidden"
+    elif job.troubles >= TROUBLES_FLAGGED:
+        flagged = "troubled"
+    elif flagged == "troubled" and job.state in ENDED and not job.troubles:
+        flagged = None  # no later move of its own would take that back
+    elif flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
+        flagged = "absurd_cost"
+    return flagged
 
 
 def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:

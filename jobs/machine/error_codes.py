@@ -63,7 +63,7 @@ WAITS = {
     ),
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
     "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
-    "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
+    "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
 
@@ -74,6 +74,14 @@ FLAGS = {
     "no_gateway": Meaning("No gateway that it may go to has a key and fits any more.", "set a key again"),
     "uncertain_money": Meaning(
         "It failed, and may have been charged.", "ask the gateway, by time and prompt, and say what it says"
+    ),
+    "absurd_cost": Meaning(
+        "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
+        "ask the gateway; once somebody settles the order as charged, the cost counts",
+    ),
+    "link_forbidden": Meaning(
+        "The video's link leads where none may lead, or is too long to be asked for; it is tried until it dies.",
+        "look at the job's events for why, and fetch the video at the gateway",
     ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(

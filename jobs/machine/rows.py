@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from jobs.machine.states import State
 from jobs.request.generation import JobRequest
@@ -32,14 +32,6 @@ WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED, Attemp
 UNBOUGHT = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED, AttemptOutcome.NOT_MADE})
 
 
-class Settled(StrEnum):
-    """What a person said of an attempt, while its standing rests on that."""
-
-    NOT_MADE = "not_made"
-    CHARGED = "charged"
-    NOT_CHARGED = "not_charged"
-
-
 class Origin(StrEnum):
     """How we know of an attempt."""
 
@@ -56,6 +48,43 @@ class Standing(StrEnum):
     CHARGED = "charged"
     REFUNDED = "refunded"
     UNCERTAIN = "uncertain"
+
+
+FREE = frozenset({Standing.NONE, Standing.REFUNDED})
+ABSURD = 10  # times the estimate: a cost beyond that counts once a person has settled it
+
+
+class Settled(StrEnum):
+    """What a person said of an attempt, while its standing rests on that."""
+
+    NOT_MADE = "not_made"
+    CHARGED = "charged"
+    NOT_CHARGED = "not_charged"
+
+
+class Money(NamedTuple):
+    """What is known of an order's money, by the columns of its row."""
+
+    standing: Standing
+    settled: Settled | None
+    estimated_credits: float | None
+    estimated_usd: float | None
+    reported_credits: float | None
+    reported_usd: float | None
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the gateway tells a cost that cannot be true, and no person has settled that it is."""
+        if self.settled == Settled.CHARGED:
+            return False
+        in_usd, in_credits = (self.reported_usd, self.estimated_usd), (self.reported_credits, self.estimated_credits)
+        told, expected = in_credits if None in in_usd else in_usd
+        return told is not None and expected is not None and told > ABSURD * expected
+
+    @property
+    def usd(self) -> float | None:
+        """What the order counts for: what is reported, else what is expected."""
+        return self.estimated_usd if self.reported_usd is None or self.is_doubted else self.reported_usd
 
 
 @dataclass(frozen=True)
@@ -156,6 +185,10 @@ class Attempt:
     @property
     def is_open(self) -> bool:
         return self.outcome is AttemptOutcome.OPEN
+
+    @property
+    def money(self) -> Money:
+        return Money(*(getattr(self, name) for name in Money._fields))
 
     @property
     def is_forgotten(self) -> bool:

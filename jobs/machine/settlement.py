@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import FREE, Attempt, AttemptChanges, AttemptOutcome, Case, Settled, Standing
 
 # Where an order's money is, if a person says this of it.
 STANDINGS: Mapping[Settled, Standing] = {
@@ -18,15 +18,20 @@ STANDINGS: Mapping[Settled, Standing] = {
     Settled.NOT_CHARGED: Standing.NONE,
 }
 ABOUT_MONEY = frozenset({Settled.CHARGED, Settled.NOT_CHARGED})
-ANSWERED_FLAGS = frozenset({"uncertain_money"})  # what a job no longer needs a person for, once its orders are settled
+# A flag that a person's word about an order answers → whether another order of its job is doubtful in the same way.
+DOUBTS: Mapping[str, Callable[[Attempt], bool]] = {
+    "uncertain_money": lambda a: a.standing is Standing.UNCERTAIN and not a.is_open,
+    "absurd_cost": lambda a: a.money.is_doubted and a.standing not in FREE,
+}
 ASKED_IN_VAIN = timedelta(hours=1)
 
 
 def flag_left(case: Case, number: int) -> str | None:
     """The flag that a job keeps once a person has said what became of this order's money."""
-    doubtful = [a for a in case.attempts.values() if a.standing is Standing.UNCERTAIN and not a.is_open]
-    is_answered = case.job.flagged in ANSWERED_FLAGS and all(a.number == number for a in doubtful)
-    return None if is_answered else case.job.flagged
+    doubts = DOUBTS.get(case.job.flagged or "")
+    if doubts is None or any(doubts(a) for a in case.attempts.values() if a.number != number):
+        return case.job.flagged
+    return None
 
 
 def weigh(case: Case, facts: Facts) -> Facts:

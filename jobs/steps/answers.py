@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -79,7 +79,10 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
         if report is not None:
             by = "callback" if number in unread else "poll"
-            said |= _verdict(attempt, report, providers[attempt.provider], by, now)
+            verdict = _verdict(attempt, report, providers[attempt.provider], by, now)
+            if report.bad_cost is not None and "outcome" in verdict:
+                notes.append(Note("cost_not_kept", number, asdict(report.bad_cost)))
+            said |= verdict
             if number == case.job.attempt:
                 progress = report.progress
         if reply.word != attempt.last_word:
@@ -165,6 +168,8 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
     if not report.word_known:
         return Reply(inquiry, report, f"unknown:{report.word}"[:64], raw)
     if report.state is ReportState.FINISHED and report.link is None:
+        if report.bad_link is not None:  # told without the body, in which its query could not be found and masked
+            return Reply(inquiry, report, "link_forbidden", asdict(report.bad_link))
         return Reply(inquiry, report, "finished_without_link", raw)
     return Reply(inquiry, report, report.state.value, {})
 
@@ -181,14 +186,14 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     try:
         body = json_body(answer.body)
         acceptance = provider.read_acceptance(answer.status, body)
-    except BadReport:
-        body = _json_or_none(answer)
+    except BadReport as e:
+        body, reason = _json_or_none(answer), str(e)
     else:
         return Facts({number: {"task_id": acceptance.task_id}})
     said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
-        return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
+        return _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
     failure = refusal.failure
     refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)

@@ -6,7 +6,7 @@ A callback is a hint: it only makes us ask. What moves a job is the answer to ou
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -92,14 +92,14 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
 def _round(lease: Lease, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     asked = inquiries(lease.case)
-    replies = [_inquire(inquiry, lease.holder, resources) for inquiry in asked[:1]]
+    replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
     others = asked[1:]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
         if not _keep_lease(lease, resources) or _wait(lease.case, [inquiry], urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
-            replies.append(_inquire(inquiry, lease.holder, resources))
+            replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
     _judge_signatures(lease, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
@@ -120,7 +120,10 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
 def fresh_link(attempt: Attempt, resources: Resources) -> str:
     """Ask the gateway for the link of a finished task. Raises LinkUnavailable when it gives none."""
     assert attempt.task_id is not None
-    reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources.new_lease_holder(), resources)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
+    reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
     if reply.report is None or reply.report.link is None:
         raise LinkUnavailable(f"{attempt.provider} gave no fresh link ({reply.word})")
     return reply.report.link
@@ -166,8 +169,8 @@ def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
     return resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
 
 
-def _inquire(inquiry: Inquiry, by: str, resources: Resources) -> Reply:
-    """Ask one question with the key that the attempt was sent with, under the lease of `by`."""
+def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -> Reply:
+    """Ask one question with the key that the attempt was sent with, under the lease that `by` took at `since`."""
     attempt = inquiry.attempt
     provider = resources.providers[attempt.provider]
     account = _account(inquiry, resources)
@@ -176,11 +179,9 @@ def _inquire(inquiry: Inquiry, by: str, resources: Resources) -> Reply:
         return Reply(inquiry, None, "key_gone", detail, final=False)
     account = replace(account, base_url=attempt.base_url)
     request = provider.query_request(inquiry.task_id)
-    with resources.database.read() as db:
-        left_at = resources.database.clock(db)
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
     reply = read_reply(inquiry, provider, account, answer)
-    word = word_of_query(Exchange(inquiry.task_id, left_at, by), answer)
+    word = word_of_query(Exchange(inquiry.task_id, since, by), answer)
     # What a stranger's callback named proves nothing: a gateway may fail over it alone.
     if not inquiry.candidate or word.kind not in FAILURES:
         hear(account, "query", word, resources)

@@ -243,7 +243,7 @@ def test_no_reason_is_read_without_end(desk: Desk, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("query", "field", "words"),
     [
-        ("reason=boredom", "reason", "Knows no boredom; choose from foreign_task"),
+        ("reason=boredom", "reason", "Knows no boredom; choose from absurd_cost"),
         ("limit=0", "limit", "Choose from 1 to 1000."),
         ("limit=1001", "limit", "Choose from 1 to 1000."),
         ("limit=many", "limit", "Not a valid integer."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -17,9 +17,10 @@ from jobs.machine.breaker import Lane
 from jobs.machine.rows import Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost, NotSent
+from jobs.settings import Settings
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import lanes
+from jobs.store import lanes, spending
 from jobs.store.tables import attempts
 
 pytestmark = pytest.mark.both_databases
@@ -113,6 +114,40 @@ def test_two_orders_are_risked_and_the_others_wait_with_a_true_reason(
         assert rows.case(job_id).job.alarm_at == NOW + 15 * SECOND
 
 
+def test_in_one_turn_an_order_that_was_not_sent_is_given_up_and_claimed_elsewhere(
+    rows: Rows, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both in one transaction: whoever looks sees its price reserved at one of the two gateways, and never at none."""
+    sums: list[tuple[int, int]] = []
+    real = spending.reserve
+
+    class Chooses(Gateway):
+        def send(self, provider: Any, *_: Any, **__: Any) -> Any:
+            return NotSent("ConnectionRefusedError") if provider.name == "evolink" else super().send()
+
+        def accept(self) -> Answered:
+            return Answered(200, {}, b'{"id": "task-1", "task_id": "task-1", "status": "queued"}')
+
+    def reserve(db: Any, name: str, *more: Any) -> bool:
+        reserved = real(db, name, *more)
+        with rows.database.read() as outside:
+            sums.append(tuple(_reserved(outside, each) for each in ("evolink", "easyrouter")))  # type: ignore[arg-type]
+        return reserved
+
+    resources.client = cast(Any, Chooses())
+    resources.settings = with_easyrouter(resources.settings)
+    job_id = rows.job(request={"prompt": "A fox", "provider": ["evolink", "easyrouter"]})
+    monkeypatch.setattr(spending, "reserve", reserve)
+    submission.submit(job_id, resources)
+    case = rows.case(job_id)
+    assert (case.job.state, case.job.attempt, case.job.provider) == (State.GENERATING, 2, "easyrouter")
+    # Seen from outside, just before the second claim's commit: the first gateway's reservation still stands.
+    assert sums == [(0, 0), (720_000, 0)]
+    with rows.database.read() as db:
+        assert _reserved(db, "evolink") == 0
+        assert _reserved(db, "easyrouter") > 0
+
+
 def test_one_job_alone_lets_nothing_rest(rows: Rows, resources: Resources, gateway: IllGateway) -> None:
     gateway.orders = NotSent("no route")
     (job_id,) = submit(rows, resources)
@@ -174,7 +209,8 @@ def test_no_more_than_five_orders_are_on_their_way_without_an_answer(rows: Rows,
     for job_id in made[:5]:
         assert submission._claim(_planned(rows, job_id, resources), resources) is not None
     submission.submit(made[5], resources)
-    assert waits(rows, made[5])["code"] == "unconfirmed"
+    assert waits(rows, made[5])["code"] == "slow"
+    assert rows.case(made[5]).job.alarm_at == NOW + SECOND
 
 
 @pytest.mark.timeout(60)
@@ -347,6 +383,15 @@ def test_a_person_lets_a_gateway_rest_and_ends_its_rest(rows: Rows, resources: R
     rows.write(lambda db: (lanes.resume(db, KEY), lanes.wake_waiting(db, "evolink", now=rows.now)))
     submission.submit(job_id, resources)
     assert rows.case(job_id).job.state is State.GENERATING
+
+
+def with_easyrouter(settings: Settings) -> Settings:
+    accounts = {**settings.accounts, "easyrouter": Account("easyrouter", "https://other", "sk-1")}
+    return replace(settings, accounts=accounts)
+
+
+def _reserved(db: Any, provider: str) -> int:
+    return spending.micro(spending.spent_usd(db, provider, spending.day_of(NOW)))
 
 
 def _planned(rows: Rows, job_id: str, resources: Resources) -> planning.Plan:
