@@ -159,7 +159,13 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     ),
     "a proof for a cancelled job stands as it is": (State.CANCELLED, {}, [finished(1)], []),
     "a proof waits while another attempt runs": (State.GENERATING, {"attempt": 2}, [finished(1), accepted(2)], []),
-    "a proof waits while another answer is lost": (State.UNCONFIRMED, {"attempt": 2}, [finished(1), lost(2)], []),
+    "a proof comes before an order whose answer was lost": (
+        State.UNCONFIRMED,
+        {"attempt": 2},
+        [finished(1), lost(2)],
+        [Event.PROVE],
+    ),
+    "a running task does not": (State.UNCONFIRMED, {"attempt": 2}, [accepted(1), lost(2)], []),
     "a job about to fail takes a waiting proof": (
         State.GENERATING,
         {"attempt": 2},
@@ -176,7 +182,7 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
         State.UNCONFIRMED,
         {"attempt": 2},
         [finished(1), lost(2, **EXPIRED_LOSS)],
-        [Event.EXPIRE, Event.PROVE],
+        [Event.PROVE],
     ),
     "a transfer that failed takes a waiting proof": (
         State.ARCHIVING,
