@@ -317,10 +317,10 @@ def _flag(case: Case) -> str | None:
     """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
     job, current = case.job, case.current
     flagged = None if job.flagged in SHOWN else job.flagged
-    if flagged == "troubled" and not job.troubles and job.state in ENDED:
-        flagged = None  # no later move of its own would take that back
     if flagged not in (None, "troubled"):
         return flagged
+    if job.state in ENDED and not job.troubles:
+        flagged = None  # no later move of its own would take "troubled" back
     if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
         flagged = "link_forbidden"
     elif job.troubles >= TROUBLES_FLAGGED:

@@ -77,7 +77,7 @@ FLAGS = {
     ),
     "absurd_cost": Meaning(
         "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
-        "ask the gateway; once somebody settles the order as charged, the cost counts",
+        "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
     ),
     "link_forbidden": Meaning(
         "The video's link leads where none may lead, or is too long to be asked for; it is tried until it dies.",

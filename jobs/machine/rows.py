@@ -32,6 +32,14 @@ WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED, Attemp
 UNBOUGHT = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED, AttemptOutcome.NOT_MADE})
 
 
+class Settled(StrEnum):
+    """What a person said of an attempt, while its standing rests on that."""
+
+    NOT_MADE = "not_made"
+    CHARGED = "charged"
+    NOT_CHARGED = "not_charged"
+
+
 class Origin(StrEnum):
     """How we know of an attempt."""
 
@@ -54,19 +62,11 @@ FREE = frozenset({Standing.NONE, Standing.REFUNDED})
 ABSURD = 10  # times the estimate: a cost beyond that counts once a person has settled it
 
 
-class Settled(StrEnum):
-    """What a person said of an attempt, while its standing rests on that."""
-
-    NOT_MADE = "not_made"
-    CHARGED = "charged"
-    NOT_CHARGED = "not_charged"
-
-
 class Money(NamedTuple):
     """What is known of an order's money, by the columns of its row."""
 
     standing: Standing
-    settled: Settled | None
+    settled: str | None
     estimated_credits: float | None
     estimated_usd: float | None
     reported_credits: float | None

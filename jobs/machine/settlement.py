@@ -18,7 +18,7 @@ STANDINGS: Mapping[Settled, Standing] = {
     Settled.NOT_CHARGED: Standing.NONE,
 }
 ABOUT_MONEY = frozenset({Settled.CHARGED, Settled.NOT_CHARGED})
-# A flag that a person's word about an order answers → whether another order of its job is doubtful in the same way.
+# What a job needs a person for until its orders are settled: its flags, and the orders that they are about.
 DOUBTS: Mapping[str, Callable[[Attempt], bool]] = {
     "uncertain_money": lambda a: a.standing is Standing.UNCERTAIN and not a.is_open,
     "absurd_cost": lambda a: a.money.is_doubted and a.standing not in FREE,
@@ -28,10 +28,10 @@ ASKED_IN_VAIN = timedelta(hours=1)
 
 def flag_left(case: Case, number: int) -> str | None:
     """The flag that a job keeps once a person has said what became of this order's money."""
-    doubts = DOUBTS.get(case.job.flagged or "")
-    if doubts is None or any(doubts(a) for a in case.attempts.values() if a.number != number):
+    if case.job.flagged not in DOUBTS:
         return case.job.flagged
-    return None
+    others = [a for a in case.attempts.values() if a.number != number]
+    return next((flag for flag, is_about in DOUBTS.items() if any(map(is_about, others))), None)
 
 
 def weigh(case: Case, facts: Facts) -> Facts:

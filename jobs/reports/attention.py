@@ -39,8 +39,8 @@ OVER = [state.value for state in ENDED]
 COMMANDS = {
     "unconfirmed": "rushes jobs settle {job_id} --attempt {attempt} (--task-id T | --not-made)",
     "uncertain_money": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
-    "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
     "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
+    "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
     "link_dying": "rushes doctor",
     "foreign_task": "rushes videos link {job_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",

@@ -97,11 +97,11 @@ def _attempt(
     if not 0 < number < MOST_ATTEMPTS:
         raise ValueError(f"order {number}")
     outcome, standing = AttemptOutcome(attempt["outcome"]), Standing(cost["standing"])
-    task_id = gate.name(attempt["task_id"])
+    task_id, settled = gate.name(attempt["task_id"]), attempt.get("settled")
     if number == video.attempt:
-        outcome, standing, task_id = AttemptOutcome.DELIVERED, Standing.CHARGED, video.task_id
+        outcome, standing, task_id, settled = AttemptOutcome.DELIVERED, Standing.CHARGED, video.task_id, None
     figures = {name: gate.amount(cost[name]) for name in FIGURES}
-    money = Money(standing, None, **figures)
+    money = Money(standing, settled, **figures)
     return attempt_rows.new_row(
         said["id"],
         number,
@@ -113,7 +113,7 @@ def _attempt(
         created_at=created_at,
         outcome=outcome,
         standing=standing,
-        settled=None if number == video.attempt else attempt.get("settled"),
+        settled=settled,
         task_id=task_id,
         estimate_exact=bool(cost["estimate_exact"]),
         **figures,

@@ -53,6 +53,9 @@ def admit(db: Connection, account: Account, by: str, settings: Settings, *, now:
     out = lanes.out(db, account, lane, settings, now=now)
     if found := lane_obstacle(account, lane, out, settings, now):
         return found
+    if out.unanswered >= settings.max_unconfirmed:
+        # One order more begins the next rest itself: should its worker die at it, none follows before that is over.
+        lane = lane.rest(breaker.UNCONFIRMED, max(lane.rest_s, breaker.FIRST_REST_S), now)
     if not lane.is_well or lane.may_risk:
         probe = lane.probe(by, now, for_s=settings.submit_lease_s)
         lanes.write(db, account, "submit", replace(probe, may_risk=False))

@@ -17,7 +17,7 @@ from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
-from jobs.store import cases, leases, tables
+from jobs.store import availability, cases, leases, tables
 from jobs.store.leases import Lease
 
 
@@ -129,6 +129,16 @@ def _settled_under_a_lease() -> dict[str, Any]:
     return {"jobs.intake.settling.is_leased": is_leased, "jobs.intake.settling.leases": unguarded}
 
 
+def _lane_obstacle(**settings: Any) -> dict[str, Any]:
+    """What stands in an order's way, under other settings."""
+    real = availability.lane_obstacle
+
+    def obstacle(account: Any, lane: Any, out: Any, known: Any, now: Any) -> Any:
+        return real(account, lane, out, replace(known, **settings), now)
+
+    return {"jobs.store.availability.lane_obstacle": obstacle}
+
+
 def _nothing(*_: Any, **__: Any) -> None: ...
 
 
@@ -188,7 +198,7 @@ PROTECTIONS: dict[str, Lack] = {
     "a HEAD comes before a transfer and before its end": Lack(
         _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)
     ),
-    "room is judged in the claim": Lack(_one("jobs.store.availability.in_flight", lambda *_: 0), ("task_slow",)),
+    "room at a gateway is counted": Lack(lambda: _lane_obstacle(max_in_flight=10**6), ("task_slow",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),
         ("connection_refused", "task_failed"),

@@ -36,7 +36,7 @@ class People:
         self.calm_at = fate.between(1_800, 15_000)
         self._bodies: dict[str, dict[str, Any]] = {}  # by idempotency key
         self._ids: dict[str, str] = {}  # by idempotency key: the job that was accepted
-        for number in range(1 + int(fate.random.random() * MOST_JOBS)):
+        for number in range(fate.jobs or 1 + int(fate.random.random() * MOST_JOBS)):
             self._bodies[f"key-{number}"] = self._request(number)
             world.at(fate.between(0, self.calm_at / 2), lambda key=f"key-{number}": self._send(key))
         for _ in range(MOST_WORDS):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_risks import Risks
+from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import check_nothing_left, check_object
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
@@ -77,68 +78,7 @@ TOLERANCE = timedelta(minutes=5, seconds=1)
 SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
 
 
-class JobRow(NamedTuple):
-    id: str
-    state: str
-    version: int
-    alarm_at: str | None
-    lease_holder: str | None
-    leased_until: str | None
-    attempt: int
-    updated_at: str
-    flagged: str | None
-    troubles: int
-    cancel_requested_at: str | None
-    sha256: str | None
-    archive_key: str
-    notices: int
-    on_unconfirmed: str
-
-
-class AttemptRow(NamedTuple):
-    job_id: str
-    number: int
-    provider: str
-    account: str
-    outcome: str
-    standing: str
-    task_id: str | None
-    adopted: int
-    sends: int
-    accepted_at: str | None
-    lost_at: str | None
-    day: str
-    reserved_micro_usd: int
-    link: str | None
-    rejected_task_ids: str
-    created_at: str
-    origin: str
-    settled: str | None
-    named_task_id: str | None
-    named_refused: str | None
-
-    @property
-    def is_asked_about(self) -> bool:
-        """Whether a person waits to hear of the task that they named."""
-        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
-
-
-class CallbackRow(NamedTuple):
-    id: int
-    job_id: str
-    attempt: int
-    task_id: str | None
-    received_at: str
-    read_at: str | None
-
-
-def _select(row: Any, table: str) -> str:
-    return f"SELECT {', '.join(row._fields)} FROM {table}"
-
-
-JOBS, ATTEMPTS, LETTERS = _select(JobRow, "jobs"), _select(AttemptRow, "attempts"), _select(CallbackRow, "inbox")
 LINES = "SELECT id, job_id, event, attempt, from_state, to_state, detail FROM events WHERE id > ? ORDER BY id"
-SPENDING = "SELECT provider, day, micro_usd FROM spending"
 
 
 class Rules:
@@ -147,9 +87,7 @@ class Rules:
     def __init__(self, world: World, database: SimDatabase, settings: Settings) -> None:
         self.world, self.database, self.settings = world, database, settings
         self.gateways: Gateways
-        self.jobs: dict[str, JobRow] = {}
-        self.attempts: dict[Owner, AttemptRow] = {}
-        self.callbacks: dict[int, CallbackRow] = {}
+        self.rows = Rows(database)
         self.accepted: set[str] = set()
         self.failed_now: list[str] = []  # jobs that have just failed, for whoever watches
         self.moves: Counter[tuple[State, Event]] = Counter()
@@ -162,7 +100,15 @@ class Rules:
         self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
-        self.risks = Risks(world, database, settings)
+        self.risks = Risks(world, self.rows, settings)
+
+    @property
+    def jobs(self) -> dict[str, JobRow]:
+        return self.rows.jobs
+
+    @property
+    def attempts(self) -> dict[Owner, AttemptRow]:
+        return self.rows.attempts
 
     def unconfirmed(self) -> set[Owner]:
         return {(job.id, job.attempt) for job in self.jobs.values() if job.state == S.UNCONFIRMED}
@@ -173,31 +119,28 @@ class Rules:
 
     def committed(self) -> None:
         """After every commit that changed something."""
-        rows = self.database.rows
         now = self.world.database_time().isoformat(timespec="microseconds")
-        old_jobs, old_attempts, old_letters = self.jobs, self.attempts, self.callbacks
-        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
-        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
-        self._moved(rows(LINES, self._line))
-        for key, attempt in self.attempts.items():
-            if old_attempts.get(key) != attempt:
-                self._attempt_changed(key, old_attempts.get(key), attempt)
-                check_taken(self, old_attempts.get(key), attempt, old_jobs.get(key[0]), now)
-        for job_id, job in self.jobs.items():
-            if (old := old_jobs.get(job_id)) != job:
-                if old is not None:
-                    self._job_changed(old, job, now)
+        changes = self.rows.read_changes()
+        before = {change.row.id: change.old for change in changes.jobs}
+        self._moved(self.database.rows(LINES, self._line))
+        for old_attempt, attempt in changes.attempts:
+            if attempt is not None:
+                self._attempt_changed(old_attempt, attempt)
+                job_before = before.get(attempt.job_id, self.jobs.get(attempt.job_id))
+                check_taken(self, old_attempt, attempt, job_before, now)
+        for old, job in changes.jobs:
+            self.check("accepted-kept", job is not None or old.id not in self.accepted, f"{old} is gone")
+            if old is not None and job is not None:
+                self._job_changed(old, job, now)
+            if job is not None:
                 self._claimed(old, job)
-        for number, callback in self.callbacks.items():
-            if number not in old_letters:
-                self._callback_kept(callback, old_jobs.get(callback.job_id), now)
-            if callback.read_at and (old_letter := old_letters.get(number)) is not None and old_letter.read_at is None:
-                self._callback_read(callback)
-        for job in self.jobs.values():
-            self._alarmed(job, now)
-        self._money()
-        self.check("accepted-kept", self.accepted <= self.jobs.keys(), str(self.accepted - self.jobs.keys()))
+        for old_callback, callback in changes.callbacks:
+            self._callback_changed(old_callback, callback, before, now)
+        touched = [*before, *(c.row.job_id for c in changes.attempts), *(c.row.job_id for c in changes.callbacks)]
+        for job_id in dict.fromkeys(touched):
+            if job_id in self.jobs:
+                self._alarmed(self.jobs[job_id], now)
+        self._money(changes)
 
     def restored(self, taken_at: float) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
@@ -207,11 +150,8 @@ class Rules:
         """
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
-        rows = self.database.rows
-        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
-        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
-        self._line = max([row[0] for row in rows("SELECT id FROM events")], default=0)
+        self.rows.read_all()
+        self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
         self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in live}
@@ -310,7 +250,7 @@ class Rules:
             if job.state == S.ARCHIVED:
                 check_object(self, job)
         if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
-            unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
+            unread = self.rows.has_unread(job.id)
             calm = unread and job.updated_at <= _later(now)
             waits = job.alarm_at is None or job.alarm_at > _later(now)
             self.check("news-kept", not (calm and waits), f"{job.id} has unread news, and is left until {job.alarm_at}")
@@ -337,11 +277,11 @@ class Rules:
         ):
             if old is None or old.lease_holder != job.lease_holder:
                 actor.holders.add(job.lease_holder)
-                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
+                actor.seen = set(self.rows.callbacks_of[job.id])
                 if job.state == S.SUBMITTING:
                     self._room(job)
             elif old.state != job.state:  # a step that keeps its lease has read the row anew
-                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
+                actor.seen = set(self.rows.callbacks_of[job.id])
 
     def _path(self, job: JobRow) -> None:
         last = self.database.rows(
@@ -349,8 +289,8 @@ class Rules:
         )
         self.check("history-is-a-path", bool(last) and last[0][0] == job.state, f"{job.id} is {job.state}, not {last}")
 
-    def _attempt_changed(self, owner: Owner, old: AttemptRow | None, row: AttemptRow) -> None:
-        actor = self.world.actor
+    def _attempt_changed(self, old: AttemptRow | None, row: AttemptRow) -> None:
+        actor, owner = self.world.actor, row.owner
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
         allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
@@ -387,6 +327,16 @@ class Rules:
     def _orders(self, owner: Owner) -> list[Order]:
         return [o for i, o in enumerate(self.gateways.orders) if o.owner == owner and i not in self.forgotten]
 
+    def _callback_changed(
+        self, old: CallbackRow | None, callback: CallbackRow | None, before: dict[str, JobRow | None], now: str
+    ) -> None:
+        if callback is None:
+            return
+        if old is None:
+            self._callback_kept(callback, before.get(callback.job_id, self.jobs.get(callback.job_id)), now)
+        elif callback.read_at and old.read_at is None:
+            self._callback_read(callback)
+
     def _callback_kept(self, callback: CallbackRow, old: JobRow | None, now: str) -> None:
         job = self.jobs.get(callback.job_id)
         if job is None or old is None or old.alarm_at is None:
@@ -402,8 +352,8 @@ class Rules:
         self.check("news-kept", seen, f"callback {callback.id} of {callback.job_id} is read by one who never saw it")
 
     def _alarmed(self, job: JobRow, now: str) -> None:
-        mine = [a for a in self.attempts.values() if a.job_id == job.id]
-        owed = job.state not in ENDED or any(a.outcome == A.OPEN for a in mine)
+        mine = self.rows.attempts_of[job.id].values()
+        owed = job.state not in ENDED or any(a.is_open for a in mine)
         owed = owed or (job.state == S.FAILED and any(a.outcome == A.FINISHED for a in mine))
         owed = owed or any(a.is_asked_about for a in mine)
         if not owed:
@@ -412,8 +362,7 @@ class Rules:
         assert job.alarm_at is not None
         latest = _later(now, 2 * 7_200 + 3_600) if job.updated_at <= _later(now) else "9"
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
-        unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
-        if unread and job.updated_at <= _later(now):
+        if self.rows.has_unread(job.id) and job.updated_at <= _later(now):
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.
             wait_s = max(self.settings.retry_longest_s, 900) * 1.2
             self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")
@@ -421,26 +370,22 @@ class Rules:
     def _room(self, job: JobRow) -> None:
         """A claim has just been written."""
         row = self.attempts[job.id, job.attempt]
-        key = (row.provider, row.account)
-        mine = [a for a in self.attempts.values() if (a.provider, a.account) == key and a.outcome == A.OPEN]
+        mine = self.rows.open_at[row.key].values()
         inside = sum(a.accepted_at is not None or (a.origin == "ordered" and a.lost_at is None) for a in mine)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
-        self.risks.claimed(row.provider, row.account, mine)
+        self.risks.claimed(row.key, mine)
         budget = self.settings.daily_usd.get(row.provider)
         if budget is not None:
-            spent = sum(
-                a.reserved_micro_usd for a in self.attempts.values() if (a.provider, a.day) == (row.provider, row.day)
-            )
+            spent = self.rows.reserved[row.provider, row.day]
             self.check("room-kept", spent <= round(budget * 1e6), f"{spent} of {budget} at {row.provider}")
 
-    def _money(self) -> None:
-        sums: Counter[tuple[str, str]] = Counter()
-        for a in self.attempts.values():
-            sums[a.provider, a.day] += a.reserved_micro_usd
-        kept = {(provider, day): amount for provider, day, amount in self.database.rows(SPENDING)}
-        for key in sums.keys() | kept.keys():
-            self.check("money-adds-up", sums[key] == kept.get(key, 0), f"{key}: {kept.get(key)}, not {sums[key]}")
+    def _money(self, changes: Changes) -> None:
+        rows = [*changes.attempts, *changes.spending]
+        for key in dict.fromkeys((row.provider, row.day) for change in rows for row in change if row is not None):
+            kept, wanted = self.rows.spent.get(key), self.rows.reserved[key]
+            micro_usd = kept.micro_usd if kept else 0
+            self.check("money-adds-up", micro_usd == wanted, f"{key}: {micro_usd}, not {wanted}")
 
 
 def _later(now: str, seconds: float = 5) -> str:

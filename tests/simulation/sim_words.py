@@ -11,7 +11,8 @@ from sim_gateways import LIFE_S, Owner, Task
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 
 if TYPE_CHECKING:
-    from sim_rules import AttemptRow, CallbackRow, JobRow, Rules
+    from sim_rows import AttemptRow, CallbackRow, JobRow
+    from sim_rules import Rules
 
 A = AttemptOutcome
 SAID = {Settled.NOT_MADE: Standing.NONE, Settled.CHARGED: Standing.CHARGED, Settled.NOT_CHARGED: Standing.NONE}

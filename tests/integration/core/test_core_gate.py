@@ -11,12 +11,13 @@ import pytest
 import requests
 import sqlalchemy as sa
 from altered import AlteredSandbox
+from persons import say
 from proving import prove
 from served import Served
 from test_core_callbacks import callback_url
 from workshop import RUN, Workshop
 
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
 from jobs.store import history, spending, tables
@@ -92,6 +93,18 @@ class TestCosts:
         assert spent(workshop, case) == made.estimated_usd
         assert case.job.flagged == "absurd_cost"
         assert reasons(workshop, case.job.id) == ["absurd_cost"]
+
+    @pytest.mark.parametrize(("word", "usd"), [(Settled.CHARGED, 50.0), (Settled.NOT_CHARGED, 0.0)])
+    def test_what_a_person_says_of_an_absurd_one_counts_and_answers_the_question(
+        self, make_altered: Any, altered: AlteredSandbox, word: Settled, usd: float
+    ) -> None:
+        workshop: Workshop = make_altered(apiframe_usd_per_credit=0.005)
+        altered.rewrite = told(COST["apiframe"], "10000")
+        case = workshop.until(workshop.create(provider="apiframe"), State.ARCHIVED)
+        assert spent(workshop, case) == case.attempts[1].estimated_usd
+        assert say(workshop, case.job.id, word).job.flagged is None
+        assert spent(workshop, case) == usd
+        assert reasons(workshop, case.job.id) == []
 
     @pytest.mark.parametrize("cost", ["1e400", *map(prove, ("9" * 500, "NaN", "-Infinity", "-5", '"free"', "true"))])
     @pytest.mark.parametrize("provider", COST)

@@ -331,6 +331,26 @@ class TestTheBoundUsedUp:
         submit(rows, resources, 3)
         assert gateway.sent == 1
 
+    @pytest.mark.parametrize("longest", [False, True])
+    def test_a_worker_that_dies_at_the_one_order_more_is_followed_by_none_before_the_next_rest_is_over(
+        self, rows: Rows, resources: Resources, gateway: IllGateway, longest: bool
+    ) -> None:
+        use_up(rows, resources, gateway)
+        while longest and lane(rows).rest_s < breaker.LONGEST_REST_S:
+            submit(rows, resources)
+            pass_rest(rows)
+        gateway.questions = NOT_FOUND
+        job_id = rows.job(start_by=NOW + 30 * DAY)
+        assert submission._claim(_planned(rows, job_id, resources), resources) is not None
+        rows.now += timedelta(seconds=resources.settings.submit_lease_s)
+        submission.lose(job_id, resources)
+        asked = len(gateway.asked)
+        submit(rows, resources, 4)
+        assert (gateway.sent, len(gateway.asked)) == (0, asked)
+        pass_rest(rows)
+        submit(rows, resources, 4)
+        assert gateway.sent == 1
+
     def test_the_question_is_about_a_task_that_the_key_has(
         self, rows: Rows, resources: Resources, gateway: IllGateway
     ) -> None:
