@@ -134,14 +134,23 @@ def gateway_settings() -> str:
 
 
 def gateway_terms() -> str:
-    """The four variables of each gateway's terms."""
-    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "UNDOCUMENTED")
+    """The variables of each gateway's terms."""
+    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "QUERIES_PER_S", "UNDOCUMENTED")
     rows = [
         [f"`{p.name}`", *(f"`RUSHES_{p.name.upper()}_{end}`" for end in ends), _codes(p.switches)]
         for p in PROVIDERS.values()
     ]
     return _table(
-        ["gateway", "price of a second", "worth of a credit", "budget of a day", "switches", "its words"], rows
+        [
+            "gateway",
+            "price of a second",
+            "worth of a credit",
+            "budget of a day",
+            "queries a second",
+            "switches",
+            "its words",
+        ],
+        rows,
     )
 
 
