@@ -188,7 +188,7 @@ def fixed_numbers() -> str:
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
         ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
-        ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
+        ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],
         ["troubles in a row until a job asks for a person", str(decisions.TROUBLES_FLAGGED)],
