@@ -187,6 +187,8 @@ def fixed_numbers() -> str:
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
+        ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
+        ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],
         ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
         ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],

@@ -13,7 +13,7 @@ import structlog
 from jobs.machine.outcome import Cooldown, Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
-from jobs.providers.client import Answered
+from jobs.providers.client import Account, Answered
 from jobs.providers.refusals import retry_after_s
 from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
@@ -24,7 +24,6 @@ from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
 
-BUDGET_PAUSE_S = 1
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
@@ -93,8 +92,18 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
 
 
 def fresh_link(attempt: Attempt, resources: Resources) -> str:
-    """Ask the gateway for the link of a finished task. Raises LinkUnavailable when it gives none."""
+    """Ask the gateway for the link of a finished task, once the key's budget has room.
+
+    Raises LinkUnavailable when it gives none, or when that room is further away than a lease may be left alone.
+    """
     assert attempt.task_id is not None
+    account = resources.settings.account_of(attempt.provider, attempt.account)
+    left_s = resources.settings.transfer_lease_s / 3
+    while account and (wait := _slot(account, attempt.job_id, True, resources)):
+        if wait > left_s:
+            raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
+        resources.pause(wait)
+        left_s -= wait
     reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources)
     if reply.report is None or reply.report.link is None:
         raise LinkUnavailable(f"{attempt.provider} gave no fresh link ({reply.word})")
@@ -125,10 +134,14 @@ def _wait(asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
         with resources.database.read() as db:
             cooldown = lanes.left(db, account, "query", now=resources.database.clock(db))
         wait = max(wait, cooldown.seconds if cooldown else 0.0)
-        per_s = resources.providers[account.provider].polling.budget_per_s
-        if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
-            wait = resources.jitter(BUDGET_PAUSE_S)
+        wait = wait or _slot(account, inquiry.attempt.job_id, urgent, resources)
     return wait
+
+
+def _slot(account: Account, job_id: str, urgent: bool, resources: Resources) -> float:
+    """Seconds until the key's budget has room for this job; 0: it has, and the query is counted."""
+    per_s = resources.providers[account.provider].polling.budget_per_s
+    return resources.query_budget.slot(account, per_s, job_id, urgent=urgent)
 
 
 def _inquire(inquiry: Inquiry, resources: Resources) -> Reply:
