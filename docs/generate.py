@@ -24,7 +24,7 @@ import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
-from jobs.machine import decisions, error_codes, schedule, states
+from jobs.machine import breaker, decisions, error_codes, schedule, states
 from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
@@ -35,7 +35,7 @@ from jobs.request.generation import Generation, Mode
 from jobs.settings import NUMBERS, STALL_BYTES_PER_S, load
 from jobs.steps import answers, planning, query_budget, submission
 from jobs.steps.step import FENCE
-from jobs.store import availability, lanes, migrate, notices
+from jobs.store import availability, migrate, notices
 from jobs.store.database import Database
 from jobs.worker import sweep, watchdog
 from rushes import provider_words
@@ -181,7 +181,9 @@ def fixed_numbers() -> str:
         ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
         ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
-        ["a key cools down for at most", _s(lanes.LONGEST_S)],
+        ["failures in a row, of different jobs, until a gateway rests", str(breaker.LOSSES_UNTIL_REST)],
+        ["its first rest, unless it names a time; each next one is twice as long", _s(breaker.FIRST_REST_S)],
+        ["a rest that no person began is at most", _s(breaker.LONGEST_REST_S)],
         ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],

@@ -44,6 +44,7 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "RESEND_UNIT_S": (60, "scale of the timetable for re-sends under an idempotency key (1, 5, 30, 60 ... minutes)"),
     "LIFE_S": (0, "life of tasks and links in seconds; 0: each gateway's own"),
     "MAX_IN_FLIGHT": (50, "accepted jobs at a time per gateway key"),
+    "MAX_UNCONFIRMED": (5, "orders of a gateway key without an answer, on their way or lost, until no more are risked"),
     "MAX_ATTEMPTS": (2, "accepted attempts per job"),
     "WORKER_SLOTS": (32, "threads of the worker process"),
     "TRANSFER_SLOTS": (8, "threads of the transfer process"),
@@ -56,8 +57,9 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "KEEP_HISTORY_D": (180, "days after a job's end after which `rushes db prune` deletes its events and notices"),
     "KEEP_IDEMPOTENCY_KEYS_D": (7, "days after which `rushes db prune` deletes an idempotency key"),
 }
-INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER_SLOTS", "NOTIFY_SLOTS",
-                      "API_REQUESTS_PER_MIN", "MAX_BODY_BYTES", "MAX_INBOX_ROWS", "MAX_VIDEO_BYTES"})  # fmt: skip
+INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_UNCONFIRMED", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER_SLOTS",
+                      "NOTIFY_SLOTS", "API_REQUESTS_PER_MIN", "MAX_BODY_BYTES", "MAX_INBOX_ROWS",
+                      "MAX_VIDEO_BYTES"})  # fmt: skip
 MAY_BE_ZERO = frozenset({"POLL_INTERVAL_S", "LIFE_S"})
 LONGER_THAN = [
     ("SUBMIT_LEASE_S", "SUBMIT_DEADLINE_S"),
@@ -118,6 +120,7 @@ class Settings:
     resend_unit_s: float
     life_s: float
     max_in_flight: int
+    max_unconfirmed: int
     max_attempts: int
     worker_slots: int
     transfer_slots: int

@@ -16,8 +16,9 @@ from jobs.providers.base import Provider
 from jobs.reports import attention
 from jobs.reports.attention import Looking
 from jobs.settings import Settings
-from jobs.store import heartbeats
+from jobs.store import heartbeats, lanes
 from jobs.store.database import Database
+from jobs.store.lanes import LANES
 from jobs.store.tables import jobs
 from rushes.api.edge.problems import NotInstalled
 
@@ -75,6 +76,20 @@ def _families(
     for reason in REASONS:
         wanted.add_metric([reason], counts[reason])
     yield wanted
+
+    about = "Seconds that a gateway's lane still rests; 0: its rest is over, and one order or question is to try it."
+    rests = GaugeMetricFamily("rushes_gateway_rest_seconds", about, labels=["provider", "lane", "reason"])
+    for name, account in settings.accounts.items():
+        for lane_name in LANES:
+            lane = lanes.read(db, account, lane_name)
+            if lane.reason is not None:
+                rests.add_metric([name, lane_name, lane.reason], lane.rests_s(now))
+    yield rests
+
+    waits = GaugeMetricFamily("rushes_jobs_held_up", "Queued jobs that wait for a gateway.", labels=["provider"])
+    for name, count in lanes.held_up(db).items():
+        waits.add_metric([name], count)
+    yield waits
 
     oldest = min(filter(None, (_oldest_alarm(db, state, now) for state in State)), default=now)
     waited_s = (now - oldest).total_seconds()

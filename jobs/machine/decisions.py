@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule
+from jobs.machine import alarms, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
+    FREE,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -27,6 +28,8 @@ from jobs.machine.rows import (
 from jobs.machine.states import ENDED, Event, State, next_state
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
+SHOWN = ("link_forbidden", "absurd_cost")  # flags that rows show, and that go with what shows them
+FORBIDDEN = "transfer:LinkForbidden"  # the last word on an order whose link may not be followed
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -42,7 +45,8 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, facts, now, rules)
+    facts = _close_dead(case, settlement.weigh(case, facts), now, rules)
+    facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -59,12 +63,13 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
-    if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
-        changes["flagged"] = "troubled"
+    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    flagged = _flag(case)
+    if flagged != case.job.flagged:
+        changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))
-    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     return Outcome(
         alarm_at=alarms.alarm(case, facts, now, rules),
         moves=tuple(moves),
@@ -127,7 +132,7 @@ def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if attempt.outcome is A.REFUSED:
         return _refused(case, attempt, rules)
     if attempt.outcome is A.NOT_SENT or attempt.sending_at is None:
-        return _not_sent(case, attempt)
+        return _not_sent(case, attempt, now)
     if attempt.task_id is not None and attempt.is_open:
         return _accepted(case, attempt, now)
     lost: AttemptChanges = {} if attempt.lost_at else {"lost_at": now}
@@ -141,7 +146,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if attempt.outcome is A.REFUSED:
         return _refused(case, attempt, rules)
     if attempt.outcome is A.NOT_SENT:
-        return _not_sent(case, attempt)
+        return _not_sent(case, attempt, now)
     if attempt.outcome is A.FINISHED:
         return _finished(attempt, rules)
     if attempt.outcome is A.FAILED:
@@ -267,10 +272,19 @@ def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
 _FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 
 
-def _not_sent(case: Case, attempt: Attempt) -> Turn:
+def _not_sent(case: Case, attempt: Attempt, now: datetime) -> Turn:
+    """It goes to the next gateway of its route, as an attempt of its own; this one is not tried for a while.
+
+    A worker that died before it sent says nothing of the gateway: then it goes at once, to whichever is first.
+    """
     event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
-    unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE}
-    return turn_of(event, attempt, {}, unsent, {"reason": attempt.error_message or "nothing was sent"})
+    unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE, "closed_at": now}
+    reason = attempt.error_message or "nothing was sent"
+    why: JobChanges = {}
+    if attempt.error_code:
+        said = f"{attempt.provider}: {reason}"
+        why = {"waiting": {"provider": attempt.provider, "code": attempt.error_code, "reason": said}}
+    return turn_of(event, attempt, why, unsent, {"reason": reason})
 
 
 def _unknown_forever(
@@ -296,6 +310,23 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
         return None
     job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
+
+
+def _flag(case: Case) -> str | None:
+    """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
+    job, current = case.job, case.current
+    flagged = None if job.flagged in SHOWN else job.flagged
+    if flagged not in (None, "troubled"):
+        return flagged
+    if job.state in ENDED and not job.troubles:
+        flagged = None  # no later move of its own would take "troubled" back
+    if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
+        flagged = "link_forbidden"
+    elif job.troubles >= TROUBLES_FLAGGED:
+        flagged = "troubled"
+    elif flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
+        flagged = "absurd_cost"
+    return flagged
 
 
 def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:

@@ -46,8 +46,24 @@ WAITS = {
     "unauthorized": Meaning("The gateway refused the key; it rests.", "mend the key"),
     "full": Meaning("The key has `RUSHES_MAX_IN_FLIGHT` tasks at the gateway.", "nothing, or raise it"),
     "over_budget": Meaning("The order would pass the gateway's budget of the day.", "nothing, or raise it"),
-    "unreachable": Meaning("The gateway's name cannot be resolved.", "look at the network"),
-    "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
+    "no_answer": Meaning(
+        "Orders to the gateway were lost; no more go there until one that tries it is answered.",
+        "nothing; look at the gateway's own status page",
+    ),
+    "unconfirmed": Meaning(
+        "The gateway owes answers to `RUSHES_MAX_UNCONFIRMED` orders; no more are risked until it answers.",
+        "nothing, or `rushes providers resume NAME` once it is well",
+    ),
+    "unreachable": Meaning(
+        "No connection to the gateway can be made, or its name cannot be resolved. Nothing was sent.",
+        "look at the network, and at its base URL",
+    ),
+    "own_trouble": Meaning(
+        "Something on this machine kept the order from being sent; `reason` says what.", "look at this machine"
+    ),
+    "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
+    "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
+    "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
 
@@ -56,7 +72,17 @@ FLAGS = {
     "out_of_credit": Meaning("A gateway of its route has no credit left.", "buy credit; the job goes on by itself"),
     "key_refused": Meaning("A gateway of its route refused the key.", "mend the key; the job goes on by itself"),
     "no_gateway": Meaning("No gateway that it may go to has a key and fits any more.", "set a key again"),
-    "uncertain_money": Meaning("It failed, and may have been charged.", "ask the gateway, by time and request"),
+    "uncertain_money": Meaning(
+        "It failed, and may have been charged.", "ask the gateway, by time and prompt, and say what it says"
+    ),
+    "absurd_cost": Meaning(
+        "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
+        "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
+    ),
+    "link_forbidden": Meaning(
+        "The video's link leads where none may lead, or is too long to be asked for; it is tried until it dies.",
+        "look at the job's events for why, and fetch the video at the gateway",
+    ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
@@ -70,14 +96,18 @@ FLAGS = {
 REASONS = {
     "unconfirmed": Meaning(
         "The answer to an order was lost. It settles itself if a callback comes in time.",
-        "look for the task at the gateway, by time and prompt",
+        "look for the task at the gateway, by time and prompt, and say what you found",
+    ),
+    "gateway_rests": Meaning(
+        "A gateway does not answer, or cannot be reached: no orders go there until a probe is answered.",
+        "look at its status page, and at the network; `rushes providers resume NAME` ends the rest",
     ),
     "link_dying": Meaning(
         "A video could not be copied so far, and its link dies soon.", "look at the bucket and at the job's events"
     ),
     "paid_not_delivered": Meaning(
         "A gateway made a video and charged it, and the job has ended without it.",
-        "fetch it by `attempts[].link` while that lives, or ask for the money",
+        "fetch it by its link while that lives, or ask for the money, and say when it is back",
     ),
     "unknown_job": Meaning(
         "A callback speaks of a job that this database does not know: a backup was put back.",

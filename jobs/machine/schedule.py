@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from jobs.machine.breaker import LONGEST_REST_S
 from jobs.machine.rows import Attempt, Case
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode
@@ -67,6 +68,13 @@ def unconfirmed_end(attempt: Attempt, settings: Settings, providers: Providers) 
     return (attempt.lost_at or attempt.created_at) + _s(settings.unconfirmed_window_s)
 
 
+def callback_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when a callback can matter to an order that is over without a video: as long as task and link can live."""
+    provider = providers[attempt.provider]
+    lives = (settings.life_s or provider.task_life_s) + (settings.life_s or provider.link_life_s)
+    return (attempt.lost_at or attempt.created_at) + _s(lives)
+
+
 def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 
@@ -90,6 +98,13 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
     at = attempt.lost_at + _s(units * settings.resend_unit_s)
     end = attempt.created_at + _s(provider.idempotency_life_s * settings.resend_unit_s / 60)
     return at if max(at, now) < end else None
+
+
+def tries_again_at(case: Case, attempt: Attempt, settings: Settings) -> datetime:
+    """When a gateway that could not be reached for a job is tried for it again: so each has its turn once a round."""
+    since = attempt.closed_at or attempt.created_at
+    pause = min(LONGEST_REST_S, settings.retry_first_s * 2.0 ** min(max(0, case.job.troubles - 1), 30))
+    return since + _s(pause)
 
 
 def backoff_end(troubles: int, now: datetime, settings: Settings, jitter: Callable[[float], float]) -> datetime:

@@ -7,6 +7,7 @@ used directly, without requests.Session or a urllib3 pool: no redirects, retries
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import socket
@@ -34,6 +35,18 @@ __all__ = ["Account", "Answered", "Lost", "NotSent", "ProviderClient", "answer_f
 
 LONGEST_ANSWER_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 16
+# What a connection fails of on a machine that has no network, no room or no address, whomever it connects to.
+OWN_TROUBLES = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +74,13 @@ class Answered:
 
 @dataclass(frozen=True)
 class NotSent:
-    """Proven: no byte of the request was handed to a connection after connect and TLS handshake."""
+    """Proven: no byte of the request was handed to a connection after connect and TLS handshake.
+
+    `ours`: the cause lies on this machine (no thread, no network, no such address), and says nothing of the gateway.
+    """
 
     reason: str
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +145,7 @@ class ProviderClient:
             with Deadline(deadline_s) as deadline:
                 return self._exchange(connection, call, deadline)
         except NoThread as e:
-            return NotSent(str(e))
+            return NotSent(str(e), ours=True)
         finally:
             connection.close()
 
@@ -149,7 +166,7 @@ class ProviderClient:
                         return outcome
                 return self._query(self._connection(target), target, call, deadline)
         except NoThread as e:
-            return NotSent(str(e))
+            return NotSent(str(e), ours=True)
 
     def resolve(self, account: Account, *, timeout_s: float) -> str | None:
         """Look the gateway's name up before anything is claimed. None when that works, else the reason."""
@@ -171,9 +188,10 @@ class ProviderClient:
             url = urlsplit(account.base_url)
             host, port = url.hostname, url.port
         except ValueError:
-            return NotSent(f"the base URL of {account.provider} is not a URL")
+            return NotSent(f"the base URL of {account.provider} is not a URL", ours=True)
         if url.scheme not in self._schemes or not host or " " in host or not host.isprintable():
-            return NotSent(f"the base URL of {account.provider} must begin with {' or '.join(self._schemes)}://")
+            begins = " or ".join(f"{scheme}://" for scheme in self._schemes)
+            return NotSent(f"the base URL of {account.provider} must begin with {begins}", ours=True)
         return _Target(url.scheme, host, port or (443 if url.scheme == "https" else 80), url.path.rstrip("/"))
 
     def _connection(self, target: _Target) -> PlainConnection:
@@ -201,7 +219,9 @@ class ProviderClient:
             return _read(connection, deadline)
         except Exception as e:  # every class: only the flag decides what an exception means
             reason = "the time was over" if deadline.passed or isinstance(e, TimeoutError) else describe(e)
-            return Lost(f"sent, but no whole answer: {reason}") if connection.handed_over else NotSent(reason)
+            if connection.handed_over:
+                return Lost(f"sent, but no whole answer: {reason}")
+            return NotSent(reason, ours=isinstance(e, OSError) and e.errno in OWN_TROUBLES)
 
 
 def answer_for_history(answered: Answered, *, account: Account, longest: int = 4096) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from jobs.machine.breaker import Lane
 from jobs.machine.times import iso
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Ability, Length, Text
@@ -17,14 +18,14 @@ from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextFie
 from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
 from jobs.store import availability, lanes, spending, unknown_words
-from jobs.store.lanes import Lane
+from jobs.store.lanes import LANES
 
 
 def overview(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> list[dict[str, Any]]:
     """Every gateway there is; those that have a key with their status."""
-    words = unknown_words.seen(db)
+    words, held_up = unknown_words.seen(db), lanes.held_up(db)
     found = []
     for name, provider in providers.items():
         account = settings.accounts.get(name)
@@ -32,8 +33,8 @@ def overview(
         if account is None:
             found.append({**told, "configured": False, **_both_words(None)})
         else:
-            told = {**told, "base_url": account.base_url, "configured": True}
-            found.append({**told, **_both_words(status(db, provider, account, settings, words.get(name, {}), now=now))})
+            stands = status(db, provider, account, settings, words.get(name, {}), held_up.get(name, 0), now=now)
+            found.append({**told, "base_url": account.base_url, "configured": True, **_both_words(stands)})
     return found
 
 
@@ -80,16 +81,22 @@ def status(
     account: Account,
     settings: Settings,
     words: Mapping[str, int],
+    held_up: int,
     *,
     now: datetime,
 ) -> dict[str, Any]:
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
     hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, now=now)
+    found = {name: lanes.read(db, account, name) for name in LANES}
+    out = lanes.out(db, account, found["submit"], settings, now=now)
     return {
         "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
-        "paused": {lane: _pause(db, account, lane, now) for lane in ("submit", "query")},
-        "in_flight": availability.in_flight(db, account),
+        "paused": {name: _pause(lane, now) for name, lane in found.items()},
+        "in_flight": out.in_flight,
         "max_in_flight": settings.max_in_flight,
+        "unanswered": out.unanswered,
+        "max_unconfirmed": settings.max_unconfirmed,
+        "holds_up": held_up,
         "budget": _budget(db, account, settings.terms[provider.name].daily_usd, now),
         "unknown_words": dict(words),
     }
@@ -156,16 +163,23 @@ def _text(rule: Text) -> dict[str, Any]:
     return {"longest": rule.longest, "unit": unit, "required": rule.required, "beyond": rule.beyond.value}
 
 
-def _pause(db: Connection, account: Account, lane: Lane, now: datetime) -> dict[str, Any] | None:
-    pause = lanes.left(db, account, lane, now=now)
-    if pause is None:
+def _pause(lane: Lane, now: datetime) -> dict[str, Any] | None:
+    """A lane that is not well: it rests, or its rest is over (`seconds` 0) and one order or question is to try it."""
+    if lane.is_well:
         return None
-    until = now + timedelta(seconds=pause.seconds)
-    return {"reason": pause.reason, "until": iso(until), "seconds": round(pause.seconds)}
+    return {
+        "reason": lane.reason,
+        "since": iso(lane.since),
+        "until": iso(lane.until),
+        "seconds": round(lane.rests_s(now)),
+    }
 
 
 def _budget(db: Connection, account: Account, daily_usd: float | None, now: datetime) -> dict[str, Any] | None:
     if daily_usd is None:
         return None
     day = spending.day_of(now)
-    return {"daily_usd": daily_usd, "spent_usd": spending.spent_usd(db, account.provider, day), "day": day}
+    spent_usd, uncertain_usd = (
+        told(db, account.provider, day) for told in (spending.spent_usd, spending.uncertain_usd)
+    )
+    return {"daily_usd": daily_usd, "spent_usd": spent_usd, "uncertain_usd": uncertain_usd, "day": day}

@@ -8,12 +8,15 @@ from typing import Any
 
 from jobs import callback_urls
 from jobs.errors import BadRequest
-from jobs.machine import routing
+from jobs.machine import routing, schedule
+from jobs.machine.breaker import LONGEST_REST_S
 from jobs.machine.routing import Candidate, Choice, Obstacle
-from jobs.machine.rows import AttemptOutcome, Case, Origin
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Origin
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
 from jobs.providers.prices import Estimate
+from jobs.settings import Settings
+from jobs.steps import health
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, availability, spending
 
@@ -53,12 +56,12 @@ def plan(case: Case, resources: Resources) -> Plan | Wait:
     if not names:
         gone = Obstacle("no_gateway", "no gateway of its route is configured", resources.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")
-    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, resources))
+    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, case, resources))
     chosen = choice.chosen
     if chosen is None or chosen.estimate is None:
         first = min(choice.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
         return Wait(replace(first, wait_s=resources.jitter(first.wait_s)))
-    provider, number = resources.providers[chosen.name], next_number(case)
+    provider, number = resources.providers[chosen.name], next_number(case, chosen.name)
     url = _callback_url(provider, case.job.id, number, resources)
     return Plan(
         case,
@@ -72,22 +75,46 @@ def plan(case: Case, resources: Resources) -> Plan | Wait:
     )
 
 
-def _obstacle(candidate: Candidate, resources: Resources) -> Obstacle | None:
+def _obstacle(candidate: Candidate, case: Case, resources: Resources) -> Obstacle | None:
     account = resources.settings.accounts[candidate.name]
     usd = candidate.estimate.usd if candidate.estimate else None
-    with resources.database.read() as db:
-        found = availability.obstacle(db, account, usd, resources.settings, now=resources.database.clock(db))
+
+    def hindrance() -> tuple[Obstacle | None, datetime]:
+        with resources.database.read() as db:
+            now = resources.database.clock(db)
+            return availability.obstacle(db, account, usd, resources.settings, now=now), now
+
+    found, now = hindrance()
+    if found is not None and found.may_ask:
+        health.ask_for_free(account, resources)
+        found, now = hindrance()
+    found = found or _tried_lately(case, candidate.name, resources.settings, now)
     if found is None and (reason := resources.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
         return Obstacle("unreachable", f"{candidate.name}: {reason}", resources.settings.retry_first_s, candidate.name)
     return found
 
 
-def next_number(case: Case) -> int:
-    """An attempt is at most one POST; one that was provably not sent is used again."""
-    current = case.current
-    if current is not None and current.outcome is AttemptOutcome.NOT_SENT:
-        return current.number
-    return max(case.attempts, default=0) + 1
+def _tried_lately(case: Case, provider: str, settings: Settings, now: datetime) -> Obstacle | None:
+    """A gateway to which this very job's order could not be sent: it waits its turn, and the others have theirs."""
+    unsent = _unsent(case, provider)
+    if unsent is None or unsent.error_code is None:
+        return None
+    wait_s = (schedule.tries_again_at(case, unsent, settings) - now).total_seconds()
+    if not 0 < wait_s <= LONGEST_REST_S:
+        return None
+    return Obstacle(unsent.error_code, f"{provider}: {unsent.error_message}", wait_s, provider)
+
+
+def next_number(case: Case, provider: str) -> int:
+    """An attempt is at most one POST at one gateway; one that was provably not sent is used again there."""
+    unsent = _unsent(case, provider)
+    return unsent.number if unsent else max(case.attempts, default=0) + 1
+
+
+def _unsent(case: Case, provider: str) -> Attempt | None:
+    """The job's attempt at this gateway of which provably nothing was sent, where there is one."""
+    unsent = (a for a in case.attempts.values() if a.outcome is AttemptOutcome.NOT_SENT and a.provider == provider)
+    return next(unsent, None)
 
 
 def _callback_url(provider: Provider, job_id: str, number: int, resources: Resources) -> str | None:

@@ -6,17 +6,18 @@ A callback is a hint: it only makes us ask. What moves a job is the answer to ou
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from jobs.machine.outcome import Cooldown, Facts
+from jobs.machine.breaker import FAILURES
+from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
-from jobs.providers.client import Account, Answered
-from jobs.providers.refusals import retry_after_s
+from jobs.providers.client import Account
 from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
+from jobs.steps.health import Exchange, hear, word_of_query
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import callbacks, lanes, leases
@@ -27,6 +28,14 @@ from storage.errors import LinkUnavailable
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
+
+
+class _LaneRests(Exception):
+    """Seen only in the claim's own transaction: the lane of its first question rests, or somebody else probes it."""
+
+    def __init__(self, wait_s: float):
+        super().__init__(f"not for {wait_s:.0f} s")
+        self.wait_s = wait_s
 
 
 def reconcile(job_id: str, resources: Resources) -> None:
@@ -42,19 +51,35 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
-    urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
-    if wait := _wait(asked[:1], urgent, resources):
+    urgent = case.has_news or case.job.state is State.UNCONFIRMED
+    if wait := _wait(case, asked[:1], urgent, resources):
         _put_off(case, wait, resources)
         return
     with resources.bulkheads.enter(gateways[0] if gateways else "none", "query") as come_back_in:
         if come_back_in:
             _put_off(case, come_back_in, resources)
             return
-        with resources.database.write() as db:
-            now = resources.database.clock(db)
-            work.lease = leases.claim(db, case, holder=resources.new_lease_holder(), lease_s=lease_s, now=now)
+        try:
+            work.lease = _claim(case, asked[:1], lease_s, resources)
+        except _LaneRests as e:
+            _put_off(case, e.wait_s, resources)
+            return
         if work.lease is not None:
             work.facts = _round(work.lease, urgent, resources)
+
+
+def _claim(case: Case, asked: list[Inquiry], lease_s: float, resources: Resources) -> Lease | None:
+    """Claim, and take the right to probe a lane that rested in the same breath. Raises _LaneRests."""
+    holder = resources.new_lease_holder()
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
+        lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
+        account = _account(asked[0], resources) if lease and asked else None
+        if account is not None:
+            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=case.has_news, now=now)
+            if wait_s:
+                raise _LaneRests(wait_s)
+        return lease
 
 
 def _put_off(case: Case, seconds: float, resources: Resources) -> None:
@@ -66,14 +91,14 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
 def _round(lease: Lease, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     asked = inquiries(lease.case)
-    replies = [_inquire(inquiry, resources) for inquiry in asked[:1]]
+    replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
     others = asked[1:]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
-        if not _keep_lease(lease, resources) or _wait([inquiry], urgent, resources):
+        if not _keep_lease(lease, resources) or _wait(lease.case, [inquiry], urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
-            replies.append(_inquire(inquiry, resources))
+            replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
     _judge_signatures(lease, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
@@ -97,25 +122,31 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str:
     Raises LinkUnavailable when it gives none, or when that room is further away than a lease may be left alone.
     """
     assert attempt.task_id is not None
-    account = resources.settings.account_of(attempt.provider, attempt.account)
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
     left_s = resources.settings.transfer_lease_s / 3
-    while account and (wait := _slot(account, attempt.job_id, True, resources)):
+    while wait := _slot(inquiry, True, resources):
         if wait > left_s:
             raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
         resources.pause(wait)
         left_s -= wait
-    reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
     if reply.report is None or reply.report.link is None:
         raise LinkUnavailable(f"{attempt.provider} gave no fresh link ({reply.word})")
     return reply.report.link
 
 
 def inquiries(case: Case) -> list[Inquiry]:
-    """The queries that a case asks for: open attempts, and whatever has unread news; the current attempt first."""
+    """The queries that a case asks for: open attempts, and whatever has unread news or a task that a person named.
+
+    The current attempt comes first.
+    """
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER or not (attempt.is_open or attempt.number in unread):
+        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
+        if attempt.outcome in CLOSED_BY_TRANSFER or not wanted:
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
@@ -124,41 +155,52 @@ def inquiries(case: Case) -> list[Inquiry]:
     return asked
 
 
-def _wait(asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
+def _wait(case: Case, asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
     """Seconds until the keys that are to be used may be used; 0: now."""
     wait = 0.0
     for inquiry in asked:
-        account = resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
+        account = _account(inquiry, resources)
         if account is None:
             continue
         with resources.database.read() as db:
-            cooldown = lanes.left(db, account, "query", now=resources.database.clock(db))
-        wait = max(wait, cooldown.seconds if cooldown else 0.0)
-        wait = wait or _slot(account, inquiry.attempt.job_id, urgent, resources)
+            lane = lanes.read(db, account, "query")
+            now = resources.database.clock(db)
+        # News is asked about while a lane rests as well, slowly: the claim decides.
+        wait = max(wait, 0.0 if case.has_news else lane.rests_s(now))
+        wait = wait or _slot(inquiry, urgent, resources)
     return wait
 
 
-def _slot(account: Account, job_id: str, urgent: bool, resources: Resources) -> float:
-    """Seconds until the key's budget has room for this job; 0: it has, and the query is counted."""
+def _slot(inquiry: Inquiry, urgent: bool, resources: Resources) -> float:
+    """Seconds until the key's budget has room for this question; 0: it has, and the question is counted."""
+    account = _account(inquiry, resources)
+    if account is None:
+        return 0
     per_s = resources.providers[account.provider].polling.budget_per_s
-    return resources.query_budget.slot(account, per_s, job_id, urgent=urgent)
+    return resources.query_budget.slot(account, per_s, inquiry.attempt.job_id, urgent=urgent)
 
 
-def _inquire(inquiry: Inquiry, resources: Resources) -> Reply:
-    """Ask one question with the key that the attempt was sent with."""
+def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
+    return resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
+
+
+def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -> Reply:
+    """Ask one question with the key that the attempt was sent with, under the lease that `by` took at `since`."""
     attempt = inquiry.attempt
     provider = resources.providers[attempt.provider]
-    account = resources.settings.account_of(attempt.provider, attempt.account)
+    account = _account(inquiry, resources)
     if account is None:
         detail = {"account": attempt.account, "hint": f"set RUSHES_{attempt.provider.upper()}_API_KEY_PREVIOUS"}
         return Reply(inquiry, None, "key_gone", detail, final=False)
     account = replace(account, base_url=attempt.base_url)
     request = provider.query_request(inquiry.task_id)
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
-    if isinstance(answer, Answered) and answer.status == 429:
-        asked_s = retry_after_s(answer.headers) or resources.settings.retry_first_s
-        submission.cool_down(account, "query", Cooldown("rate_limited", asked_s), resources)
-    return read_reply(inquiry, provider, account, answer)
+    reply = read_reply(inquiry, provider, account, answer)
+    word = word_of_query(Exchange(inquiry.task_id, since, by), answer)
+    # What a stranger's callback named proves nothing: a gateway may fail over it alone.
+    if not inquiry.candidate or word.kind not in FAILURES:
+        hear(account, "query", word, resources)
+    return reply
 
 
 def _judge_signatures(lease: Lease, resources: Resources) -> None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
+from jobs.machine.breaker import Kind, Word
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Cooldown, Facts, Move, Note, Outcome
+from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.steps.answers import read_answer
+from jobs.steps.health import Exchange, hear, word_of_order
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
-from jobs.steps.step import at_work, due_case, move_unleased
-from jobs.store import attempt_rows, availability, cases, due, lanes, leases, spending
+from jobs.steps.step import Work, at_work, due_case, end_state, move_unleased
+from jobs.store import attempt_rows, availability, cases, due, leases, spending
 from jobs.store.database import DatabaseUnavailable
-from jobs.store.lanes import Lane
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, SUBMIT
 
@@ -37,6 +39,13 @@ class _Hindered(Exception):
     def __init__(self, obstacle: Obstacle):
         super().__init__(obstacle.reason)
         self.obstacle = obstacle
+
+
+class _Sent(NamedTuple):
+    """What a POST came to, and when its first byte may have left."""
+
+    answer: Answered | NotSent | Lost
+    left_at: datetime
 
 
 def submit(job_id: str, resources: Resources) -> None:
@@ -62,7 +71,39 @@ def submit(job_id: str, resources: Resources) -> None:
                 return _postpone(work.case, Wait(e.obstacle), resources)
             if work.lease is not None:
                 work.facts = _send(work.lease, planned, resources)
+        while work.lease is not None and _goes_on(work, work.lease, resources):
+            pass
     return None
+
+
+def _goes_on(work: Work, lease: Lease, resources: Resources) -> bool:
+    """Send an order of which provably nothing left to the next gateway of its route, as an attempt of its own.
+
+    One transaction gives it up here and claims it there, and its reservation moves with it. False: it was sent, or
+    nothing else can take it now; the end of the step sees to it.
+    """
+    unsent = lease.case.attempts[lease.job.attempt]
+    said = work.facts.attempts.get(unsent.number, {})
+    if said.get("outcome") is not AttemptOutcome.NOT_SENT:
+        return False
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    changes: AttemptChanges = {**said, "closed_at": now}
+    tried = {**lease.case.attempts, unsent.number: replace(unsent, **changes)}
+    planned = plan(replace(lease.case, attempts=tried), resources)
+    if isinstance(planned, Wait):
+        return False
+    with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
+        if come_back_in:
+            return False
+        try:
+            onward = _claim(planned, resources, instead_of=(lease, work.facts))
+        except _Hindered:
+            return False
+        if onward is None:
+            return False
+        work.lease, work.facts = onward, _send(onward, planned, resources)
+    return True
 
 
 def lose(job_id: str, resources: Resources) -> None:
@@ -89,10 +130,11 @@ def resend(lease: Lease, resources: Resources) -> Facts:
     assert account is not None
     account = replace(account, base_url=attempt.base_url)
     provider = resources.providers[attempt.provider]
-    answer = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources)
-    if answer is None:
+    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources)
+    if sent is None:
         return Facts()
-    facts = read_answer(provider, account, attempt, answer)
+    facts = read_answer(provider, account, attempt, sent.answer)
+    _count(lease, sent, facts, attempt.number, account, resources)
     if facts.attempts[attempt.number].get("task_id"):
         return facts
     return Facts(notes=(Note("resent", attempt.number, {"sends": attempt.sends + 1}),))
@@ -108,17 +150,24 @@ def _postpone(case: Case, wait: Wait, resources: Resources) -> None:
         leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
 
 
-def _claim(planned: Plan, resources: Resources) -> Lease | None:
+def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Facts] | None = None) -> Lease | None:
     """Write the attempt, in `submitting`, and reserve its price.
 
-    None: somebody was faster, or it is not known that we have it. Raises _Hindered.
+    `instead_of`: our lease of an attempt that was not sent, and what we know of it, which is written before. None:
+    somebody was faster, or it is not known that we have it. Raises _Hindered.
     """
-    job, holder = planned.case.job, resources.new_lease_holder()
+    case, holder = planned.case, resources.new_lease_holder()
     move = Move(Event.CLAIM, planned.number, {"provider": planned.provider.name})
     routed = Note("routed", planned.number, planned.choice.as_json())
     try:
         with resources.database.write() as db:
             now = resources.database.clock(db)
+            if instead_of is not None:
+                given_up = _give_up(db, *instead_of, now, resources)
+                if given_up is None:
+                    return None
+                case = given_up
+            job = case.job
             if not due.is_due(job, now=now):
                 return None
             outcome = Outcome(
@@ -128,26 +177,38 @@ def _claim(planned: Plan, resources: Resources) -> Lease | None:
                 facts=Facts(notes=(routed,)),
             )
             lease_s = resources.settings.submit_lease_s
-            if leases.claim(db, planned.case, holder=holder, lease_s=lease_s, now=now, outcome=outcome) is None:
+            if leases.claim(db, case, holder=holder, lease_s=lease_s, now=now, outcome=outcome) is None:
                 return None
+            if found := availability.admit(db, planned.account, holder, resources.settings, now=now):
+                raise _Hindered(found)
             _reserve(db, planned, now, resources)
             attempt_rows.add_attempt(db, attempt_row(planned, now))
             return Lease(cases.read_case(db, job.id), holder)
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.
         with resources.database.read() as db:
-            case = cases.read_case(db, job.id)
+            case = cases.read_case(db, case.job.id)
         return Lease(case, holder) if case.job.lease_holder == holder else None
 
 
+def _give_up(db: Connection, lease: Lease, facts: Facts, now: datetime, resources: Resources) -> Case | None:
+    """Write that nothing was sent and let go of the lease; the queued case. None: it is not to be ordered on."""
+    ours = leases.reread(db, lease)
+    if ours is None:
+        return None
+    outcome = decide(ours.case, facts, now=now, rules=resources.rules)
+    goes_on = end_state(ours.case, outcome) is State.QUEUED and outcome.alarm_at is not None and outcome.alarm_at <= now
+    if not goes_on or not leases.finish_step(db, ours, outcome, now=now):
+        return None
+    return cases.read_case(db, lease.job.id)
+
+
 def _reserve(db: Connection, planned: Plan, now: datetime, resources: Resources) -> None:
-    """Take the order's room and price, in the claim's transaction. Raises _Hindered, which undoes the claim."""
-    name, settings = planned.provider.name, resources.settings
-    daily_usd = settings.terms[name].daily_usd
+    """Take the order's price, in the claim's transaction. Raises _Hindered, which undoes the claim."""
+    name = planned.provider.name
+    daily_usd = resources.settings.terms[name].daily_usd
     if not spending.reserve(db, name, spending.day_of(now), spending.micro(planned.estimate.usd), daily_usd):
         raise _Hindered(availability.over_budget(name, daily_usd or 0, now))
-    if availability.in_flight(db, planned.account) >= settings.max_in_flight:
-        raise _Hindered(availability.full(name, settings))
 
 
 def _kept_request(attempt: Attempt) -> Request:
@@ -155,28 +216,29 @@ def _kept_request(attempt: Attempt) -> Request:
 
 
 def _send(lease: Lease, planned: Plan, resources: Resources) -> Facts:
-    attempt = lease.case.attempts[planned.number]
-    answer = _post(lease, planned.number, planned.provider, planned.account, planned.request, resources)
-    if answer is None:
+    attempt, account = lease.case.attempts[planned.number], planned.account
+    sent = _post(lease, planned.number, planned.provider, account, planned.request, resources)
+    if sent is None:
+        hear(account, "submit", Word(Kind.OURS, lease.job.id, lease.job.updated_at, lease.holder), resources)
         return Facts(trouble=True)
-    facts = read_answer(planned.provider, planned.account, attempt, answer)
-    if facts.cooldown:
-        cool_down(planned.account, "submit", facts.cooldown, resources)
+    facts = read_answer(planned.provider, account, attempt, sent.answer)
+    _count(lease, sent, facts, planned.number, account, resources)
     return facts
 
 
-def cool_down(account: Account, lane: Lane, cooldown: Cooldown, resources: Resources) -> None:
-    """Let a key rest. Should the database be away just now, the gateway will have to ask once more."""
-    try:
-        with resources.database.write() as db:
-            lanes.start(db, account, lane, cooldown, now=resources.database.clock(db))
-    except DatabaseUnavailable:
-        log.warning("cooldown_not_kept", provider=account.provider, lane=lane)
+def _count(lease: Lease, sent: _Sent, facts: Facts, number: int, account: Account, resources: Resources) -> None:
+    """Let the answer to a POST count for the lane of its key, and log the ones that were lost."""
+    exchange = Exchange(lease.job.id, sent.left_at, lease.holder)
+    word = word_of_order(exchange, sent.answer, facts, number)
+    if word.kind is Kind.LOST:
+        reason = f"HTTP {sent.answer.status}" if isinstance(sent.answer, Answered) else sent.answer.reason
+        log.warning("answer_lost", job=lease.job.id, attempt=number, provider=account.provider, reason=reason)
+    hear(account, "submit", word, resources)
 
 
 def _post(
     lease: Lease, number: int, provider: Provider, account: Account, request: Request, resources: Resources
-) -> Answered | NotSent | Lost | None:
+) -> _Sent | None:
     """Say that a byte may leave, and send within seconds of having said so.
 
     None: that could not be said. Then the row itself shows whether anything was sent; a word of ours might hit another
@@ -191,10 +253,9 @@ def _post(
     except DatabaseUnavailable:
         return None
     if resources.monotonic() - begun > SEND_WITHIN_S:
-        return NotSent("the process slept before anything was sent")
+        return _Sent(NotSent("the process slept before anything was sent", ours=True), now)
     headers = {}
     if provider.idempotency_header:
         headers[provider.idempotency_header] = f"{lease.job.id}-{number}"
-    return resources.client.send(
-        provider, account, request, deadline_s=resources.settings.submit_deadline_s, extra_headers=headers
-    )
+    deadline_s = resources.settings.submit_deadline_s
+    return _Sent(resources.client.send(provider, account, request, deadline_s=deadline_s, extra_headers=headers), now)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine import breaker
+from jobs.machine.breaker import Lane
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import AttemptOutcome
+from jobs.machine.times import iso_s
 from jobs.providers.client import Account
 from jobs.settings import Settings
 from jobs.store import lanes, spending
-from jobs.store.tables import attempts
+from jobs.store.lanes import Out
 
-FULL_PAUSE_S = 5  # until a gateway that is full is looked at again
+FULL_PAUSE_S = 5  # until a gateway that is full, or is being tried, is looked at again
+ON_WAY_PAUSE_S = 1  # until a gateway that is taking orders, as many as may be on their way, is looked at again
 BUDGET_PAUSE_S = 900  # the next day may be far, but the budget may be raised and orders may be given back
 WORDS = {
-    "rate_limited": "asked for a pause",
-    "insufficient_credits": "is out of credit",
-    "unauthorized": "refused the key",
+    "rate_limited": "{} asked for a pause",
+    "insufficient_credits": "{} is out of credit",
+    "unauthorized": "{} refused the key",
+    breaker.NO_ANSWER: "{} does not answer orders",
+    breaker.UNREACHABLE: "{} cannot be reached",
+    breaker.NO_NETWORK: "no gateway can be reached from here",
+    breaker.UNCONFIRMED: "{} owes answers to orders",
+    breaker.BY_HAND: "{} was told to rest",
 }
 
 
@@ -28,16 +36,49 @@ def obstacle(
 ) -> Obstacle | None:
     """Why this key cannot take an order of that price now; None when it can."""
     name = account.provider
-    if cooldown := lanes.left(db, account, "submit", now=now):
-        words = WORDS.get(cooldown.reason, cooldown.reason)
-        return Obstacle(cooldown.reason, f"{name} {words}; its key rests", cooldown.seconds, name)
-    if in_flight(db, account) >= settings.max_in_flight:
-        return full(name, settings)
+    lane = lanes.read(db, account, "submit")
+    if found := lane_obstacle(account, lane, lanes.out(db, account, lane, settings, now=now), settings, now):
+        return found
     daily_usd = settings.terms[name].daily_usd
     if daily_usd is not None:
         left = daily_usd - spending.spent_usd(db, name, spending.day_of(now))
         if spending.micro(usd) > spending.micro(left):
             return over_budget(name, daily_usd, now)
+    return None
+
+
+def admit(db: Connection, account: Account, by: str, settings: Settings, *, now: datetime) -> Obstacle | None:
+    """Let a claim pass, in its own transaction: None, and after a rest the claim is the probe. Else what hinders it."""
+    lane = lanes.lock(db, account, "submit")
+    out = lanes.out(db, account, lane, settings, now=now)
+    if found := lane_obstacle(account, lane, out, settings, now):
+        return found
+    if out.unanswered >= settings.max_unconfirmed:
+        # One order more begins the next rest itself: should its worker die at it, none follows before that is over.
+        lane = lane.rest(breaker.UNCONFIRMED, max(lane.rest_s, breaker.FIRST_REST_S), now)
+    if not lane.is_well or lane.may_risk:
+        probe = lane.probe(by, now, for_s=settings.submit_lease_s)
+        lanes.write(db, account, "submit", replace(probe, may_risk=False))
+    return None
+
+
+def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, now: datetime) -> Obstacle | None:
+    """What a key's lane and the orders that are out hold against one more. Pure."""
+    name, words = account.provider, WORDS.get(lane.reason or "", "{}").format(account.provider)
+    if rests_s := lane.rests_s(now):
+        return Obstacle(lane.reason or "", f"{words}; orders rest until {_clock(now, rests_s)}", rests_s, name)
+    if lane.probed_s(now, longest_s=settings.submit_lease_s):
+        code = lane.reason or breaker.UNCONFIRMED
+        return Obstacle(code, f"{words}; one order tries it now", FULL_PAUSE_S, name)
+    may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
+    if out.unanswered >= settings.max_unconfirmed and not may_pass:
+        if not out.lost:
+            said = f"{name} has {out.on_way} orders on their way, and more are not risked at once"
+            return Obstacle("slow", said, ON_WAY_PAUSE_S, name)
+        said = f"{name} owes the answers to {out.unanswered} orders; no more are risked until it answers"
+        return Obstacle(breaker.UNCONFIRMED, said, FULL_PAUSE_S, name, may_ask=not out.on_way)
+    if out.in_flight >= settings.max_in_flight:
+        return full(name, settings)
     return None
 
 
@@ -51,12 +92,5 @@ def over_budget(name: str, daily_usd: float, now: datetime) -> Obstacle:
     return Obstacle("over_budget", f"{name} would pass its ${daily_usd:.2f} of the day (UTC)", wait_s, name)
 
 
-def in_flight(db: Connection, account: Account) -> int:
-    """How many tasks the key has at the gateway: accepted, or being submitted, without a last word."""
-    statement = sa.select(sa.func.count()).where(
-        attempts.c.provider == account.provider,
-        attempts.c.account == account.fingerprint,
-        attempts.c.outcome == AttemptOutcome.OPEN.value,
-        sa.or_(attempts.c.accepted_at.is_not(None), attempts.c.lost_at.is_(None)),
-    )
-    return int(db.execute(statement).scalar_one())
+def _clock(now: datetime, seconds: float) -> str:
+    return iso_s(now + timedelta(seconds=seconds))

@@ -1,50 +1,193 @@
-"""How long a gateway's key had better not be used, and why.
+"""The lanes' rows: which rest, who probes, how many orders are out without an answer. The rules are `machine/breaker`.
 
-In the database, so that a flushed broker does not send orders to a gateway that asked for quiet, and so that whoever
-decides on a route sees it in the same transaction.
+In the database, so that all processes share them, a flushed broker forgets none, and whoever claims an order sees
+them in the claim's own transaction, under a lock on the lane's row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
-from jobs.machine.outcome import Cooldown
+from jobs.machine import breaker
+from jobs.machine.breaker import Kind, Lane, LaneName, Word
+from jobs.machine.rows import AttemptOutcome, Origin
+from jobs.machine.states import State
 from jobs.providers.client import Account
+from jobs.request.generation import Mode
+from jobs.settings import Settings
 from jobs.store.database import upsert
-from jobs.store.tables import lanes
+from jobs.store.tables import attempts, jobs, lanes
 
-Lane = Literal["submit", "query"]
-LONGEST_S = 900
+LANES: tuple[LaneName, ...] = ("submit", "query")
+OUT_OF_REACH = frozenset({breaker.UNREACHABLE, breaker.NO_NETWORK})
+PROBED_PAUSE_S = 5.0  # until somebody whom a probe keeps waiting looks again
+RUNS_FOR = 12  # times the expected time: an hour
+COLUMNS = [lanes.c[name] for name in Lane.__dataclass_fields__]
+
+log = structlog.get_logger()
 
 
-def start(db: Connection, account: Account, lane: Lane, cooldown: Cooldown, *, now: datetime) -> None:
-    """Leave this key alone for a while, 15 minutes at most at a time. A longer one stays as it is."""
-    key = {"provider": account.provider, "account": account.fingerprint, "lane": lane}
-    row = {**key, "until": now + timedelta(seconds=min(cooldown.seconds, LONGEST_S)), "reason": cooldown.reason}
-    insert = upsert(db, lanes).values(**row)
-    db.execute(
-        insert.on_conflict_do_update(
-            index_elements=list(key),
-            set_={"until": insert.excluded.until, "reason": insert.excluded.reason},
-            where=sa.or_(lanes.c.until.is_(None), lanes.c.until < insert.excluded.until),
-        )
+@dataclass(frozen=True)
+class Out:
+    """A key's orders that are out: `in_flight` takes room; `on_way` and `lost` have no answer yet.
+
+    `lost`: since the last acceptance. Orders that a restored backup only suspects are in none of these.
+    """
+
+    in_flight: int
+    on_way: int
+    lost: int
+
+    @property
+    def unanswered(self) -> int:
+        return self.on_way + self.lost
+
+
+def read(db: Connection, account: Account, name: LaneName) -> Lane:
+    """The lane as it stands; one without a row is well."""
+    row = db.execute(sa.select(*COLUMNS).where(_is(account, name))).one_or_none()
+    return Lane() if row is None else Lane(**row._mapping)
+
+
+def lock(db: Connection, account: Account, name: LaneName) -> Lane:
+    """The lane, and nobody else may change it until the transaction ends."""
+    key = {"provider": account.provider, "account": account.fingerprint, "lane": name}
+    db.execute(upsert(db, lanes).values(**key).on_conflict_do_nothing())
+    row = db.execute(sa.select(*COLUMNS).where(_is(account, name)).with_for_update()).one()
+    return Lane(**row._mapping)
+
+
+def write(db: Connection, account: Account, name: LaneName, lane: Lane) -> None:
+    """Write a lane that was locked."""
+    db.execute(sa.update(lanes).where(_is(account, name)).values(**asdict(lane)))
+
+
+def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> None:
+    """Let an exchange count for its lane. Where no gateway can be reached, none of them is to blame."""
+    if word.kind is Kind.UNREACHED and name == "submit":
+        _lock_all(db, settings.accounts)
+    before = lock(db, account, name)
+    is_full = name == "submit" and out(db, account, before, settings, now=now).unanswered >= settings.max_unconfirmed
+    after = breaker.hear(before, word, is_full=is_full, now=now)
+    if after == before:
+        return
+    write(db, account, name, after)
+    _tell(account, name, before, after)
+    if after.reason == breaker.UNREACHABLE and name == "submit":
+        _excuse_all(db, settings.accounts, now)
+
+
+def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now: datetime) -> Out:
+    """How many orders of the key are out."""
+    usual, edits = (now - timedelta(seconds=_runs_s(mode, settings)) for mode in (Mode.TEXT, Mode.EDIT))
+    may_run = sa.case((jobs.c.mode == Mode.EDIT.value, attempts.c.lost_at > edits), else_=attempts.c.lost_at > usual)
+    accepted, lost = attempts.c.accepted_at.is_not(None), attempts.c.lost_at.is_not(None)
+    accepted_at = lane.accepted_at
+    if accepted_at is not None and accepted_at > now + breaker.CLOCK_TOLERANCE:
+        accepted_at = None  # the clock was set back since: no order could be told to be younger
+    since = sa.true() if accepted_at is None else attempts.c.lost_at > accepted_at
+    on_way = sa.and_(~accepted, ~lost)
+    ordered = sa.or_(accepted, attempts.c.origin == Origin.ORDERED.value)
+    counted = sa.select(
+        _count(sa.or_(accepted, on_way, may_run)), _count(on_way), _count(sa.and_(~accepted, lost, since))
     )
+    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
+    is_open = attempts.c.outcome == AttemptOutcome.OPEN.value
+    return Out(*db.execute(counted.select_from(attempts.join(jobs)).where(of_key, is_open, ordered)).one())
 
 
-def left(db: Connection, account: Account, lane: Lane, *, now: datetime) -> Cooldown | None:
-    """The cooldown that this key still has; None when it may be used."""
-    row = db.execute(
-        sa.select(lanes.c.until, lanes.c.reason).where(
-            lanes.c.provider == account.provider,
-            lanes.c.account == account.fingerprint,
-            lanes.c.lane == lane,
-        )
-    ).one_or_none()
-    if row is None or row.until is None or row.until <= now:
-        return None
-    # A clock that was set back must not make a cooldown longer than any is.
-    return Cooldown(row.reason, min((row.until - now).total_seconds(), LONGEST_S))
+def admit_query(
+    db: Connection, account: Account, by: str, settings: Settings, *, has_news: bool, now: datetime
+) -> float:
+    """Let a claim's first question pass, in the claim's own transaction: 0, and after a rest it is the probe.
+
+    Else in how many seconds to come back. While the lane rests, news is asked about one at a time.
+    """
+    if read(db, account, "query").is_well:
+        return 0.0
+    lane = lock(db, account, "query")
+    rests_s = lane.rests_s(now)
+    if lane.is_well or (rests_s and not has_news):
+        return rests_s
+    if probed_s := lane.probed_s(now, longest_s=settings.query_lease_s):
+        return min(probed_s, PROBED_PAUSE_S)
+    for_s = breaker.FIRST_REST_S if rests_s else settings.query_lease_s
+    write(db, account, "query", lane.probe(by, now, for_s=for_s))
+    return 0.0
+
+
+def held_up(db: Connection) -> dict[str, int]:
+    """By gateway: how many queued jobs wait for it."""
+    gateway = jobs.c.waiting["provider"].as_string()
+    waits = sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None))
+    found = sa.select(gateway, sa.func.count()).where(waits).group_by(gateway)
+    return {name: count for name, count in db.execute(found) if name}
+
+
+def rest(db: Connection, account: Account, name: LaneName, reason: str, seconds: float, *, now: datetime) -> None:
+    """Let a lane rest on somebody's word."""
+    before = lock(db, account, name)
+    after = before.rest(reason, seconds, now)
+    write(db, account, name, after)
+    _tell(account, name, before, after)
+
+
+def resume(db: Connection, account: Account) -> None:
+    """End the rests of a key's lanes, as a person has mended what was wrong. One order may go, whatever is out."""
+    for name in LANES:
+        before = lock(db, account, name)
+        after = replace(before.well(), may_risk=name == "submit")
+        write(db, account, name, after)
+        _tell(account, name, before, after)
+
+
+def wake_waiting(db: Connection, provider: str, *, now: datetime) -> None:
+    """Let the queued jobs that wait for a gateway look again."""
+    gateway = jobs.c.waiting["provider"].as_string()
+    waits = sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None), gateway == provider)
+    db.execute(sa.update(jobs).where(waits, jobs.c.alarm_at > now).values(alarm_at=now))
+
+
+def _lock_all(db: Connection, accounts: Mapping[str, Account]) -> None:
+    """Every gateway's lane, always in the same order: two who do so do not lock each other out."""
+    for _, account in sorted(accounts.items()):
+        lock(db, account, "submit")
+
+
+def _excuse_all(db: Connection, accounts: Mapping[str, Account], now: datetime) -> None:
+    """Where every one of several gateways cannot be reached, it is the network: none of them rests for long."""
+    found = {name: read(db, account, "submit") for name, account in accounts.items()}
+    if len(found) < 2 or any(lane.reason not in OUT_OF_REACH for lane in found.values()):
+        return
+    for name, lane in found.items():
+        excused = replace(lane.rest(breaker.NO_NETWORK, breaker.FIRST_REST_S, now), rest_s=0.0)
+        write(db, accounts[name], "submit", excused)
+        _tell(accounts[name], "submit", lane, excused)
+
+
+def _tell(account: Account, name: LaneName, before: Lane, after: Lane) -> None:
+    said = {"provider": account.provider, "account": account.fingerprint, "lane": name}
+    if after.is_well and not before.is_well:
+        log.info("lane_well", **said, after=before.reason)
+    elif not after.is_well and after.began_at != before.began_at:
+        seconds = round(((after.until or after.began_at) - after.began_at).total_seconds()) if after.began_at else 0
+        log.warning("lane_rests", **said, reason=after.reason, seconds=seconds)
+
+
+def _runs_s(mode: Mode, settings: Settings) -> float:
+    """How long a task of this mode can run at a healthy gateway, in seconds: a lost order takes room for as long."""
+    return RUNS_FOR * settings.expected_s * (2 if mode is Mode.EDIT else 1)
+
+
+def _count(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.count().filter(which)
+
+
+def _is(account: Account, name: LaneName) -> sa.ColumnElement[bool]:
+    return sa.and_(lanes.c.provider == account.provider, lanes.c.account == account.fingerprint, lanes.c.lane == name)

@@ -144,7 +144,7 @@ def _write(
     if facts.progress is not None:
         values["progress"] = facts.progress
     if outcome.moves:
-        values["waiting"] = None
+        values.setdefault("waiting", None)
     if (state in ENDED) != (job.state in ENDED):
         values["ended_at"] = now if state in ENDED else None
     told = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))

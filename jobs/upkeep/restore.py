@@ -94,8 +94,8 @@ def _let_go(page: list[str], now: datetime) -> sa.Update:
 def _suspect(db: Connection, case: Case, resources: Resources, as_of: datetime, now: datetime) -> State:
     """Write down the order that may have been made since, and decide. Where the job stands then."""
     sent = case.current if case.job.state is State.SUBMITTING else None  # it was on its way, or about to be
-    number = sent.number if sent else next_number(case)
     gateway = sent.provider if sent else forgotten_attempts.guess(case, resources)
+    number = sent.number if sent else next_number(case, gateway)
     since = case.job.updated_at
     row = forgotten_attempts.forgotten_row(case, number, gateway, Origin.FORGOTTEN, resources, since=since, now=now)
     if sent:

@@ -17,6 +17,7 @@ from typing import Any
 import requests
 
 from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
 from jobs.settings import Settings, load
 from jobs.store.database import Database
 from jobs.worker.watchdog import STUCK
@@ -192,7 +193,7 @@ def _ensure_key(settings: Settings, kept: Mapping[str, Any]) -> ApiKey:
             known = api_keys.find(db, own["key"]) if own else None
         if known:
             return ApiKey(known.id, own["key"], fresh=False)
-        return ApiKey(*api_keys.create(database, KEY_NAME), fresh=True)
+        return ApiKey(*api_keys.create(database, KEY_NAME, Scope.ADMIN), fresh=True)  # whoever starts it runs it
     finally:
         database.close()
 

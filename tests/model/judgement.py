@@ -77,7 +77,7 @@ def what_it_says(word: str) -> tuple[tuple[str, Any], ...]:
 @cache
 def next_number(current: int, rows: tuple[tuple[Any, ...], ...]) -> int:
     """The number of the attempt that a submit would make."""
-    return planning.next_number(_case(State.QUEUED, current, rows, late=False, risk=False))
+    return planning.next_number(_case(State.QUEUED, current, rows, late=False, risk=False), PROVIDER)
 
 
 def _real(n: int, word: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from rushes.api.edge.limits import KeyLimits
 OPEN = frozenset({"health", "webhooks"})
 # Endpoints that a browser shows, by blueprint: the reference, and the document that it reads.
 FOR_BROWSERS = frozenset({"docs", "api-docs"})
+# What changes the service for everybody's jobs.
+OF_OPERATORS = frozenset({"providers.rest", "providers.resume"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 refuse: Callable[..., NoReturn] = abort  # which has no types
 NO_KEY = "Send Authorization: Bearer rk_…; `rushes keys create NAME` makes a key."
@@ -29,7 +31,7 @@ ASK_BROWSER = {"WWW-Authenticate": 'Basic realm="Rushes: an API key as password"
 
 
 def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) -> None:
-    """Ask for a key on every route but the open ones, count its requests, and ask for the scope of the method."""
+    """Ask for a key on every route but the open ones, count its requests, and ask for the scope of the operation."""
 
     @app.before_request
     def check_key() -> None:
@@ -45,11 +47,17 @@ def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) ->
         if found is None:
             refuse(401, message="This key is unknown or revoked.", headers=challenge)
         limits.take(found.id)
-        needed = Scope.READ if request.method in READING else Scope.WRITE
+        needed = _needed_scope()
         if request.url_rule is not None and not found.scope.covers(needed):
             refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
         g.api_key_id = found.id
         uses.note(found.id)
+
+
+def _needed_scope() -> Scope:
+    if request.method in READING:
+        return Scope.READ
+    return Scope.ADMIN if request.endpoint in OF_OPERATORS else Scope.WRITE
 
 
 def _bearer_key() -> str | None:

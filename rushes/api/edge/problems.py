@@ -17,13 +17,19 @@ from jobs.errors import (
     BadRequest,
     IdempotencyKeyReused,
     MayBePaid,
+    NotClosed,
     NotFailed,
     NothingLeft,
     NothingOpen,
+    NotLost,
+    TaskKnown,
+    TaskTaken,
     TooLate,
+    UnderWay,
     UnknownCallback,
     UnknownJob,
     UnknownNotice,
+    UnknownOrder,
 )
 from jobs.request.schema import flatten
 from jobs.store.database import DatabaseUnavailable
@@ -47,18 +53,29 @@ class UnknownProvider(Exception):
     """No gateway is called so."""
 
 
+class NoApiKey(Exception):
+    """The gateway has no API key here."""
+
+
 # class → status, code, title
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (422, "invalid_request", "The request is not valid."),
     IdempotencyKeyReused: (422, "idempotency_key_reused", "This Idempotency-Key came with another body."),
     UnknownJob: (404, "unknown_job", "No such job."),
+    UnknownOrder: (404, "unknown_order", "The job has no such order."),
     UnknownNotice: (404, "unknown_notice", "No such notice."),
     UnknownCallback: (404, "unknown_callback", "No such callback."),
     UnknownProvider: (404, "unknown_provider", "No such gateway."),
+    NoApiKey: (409, "no_api_key", "The gateway has no API key here."),
     TooLate: (409, "too_late", "The job can no longer be cancelled."),
     NotFailed: (409, "not_failed", "Only a failed job can be tried again."),
     MayBePaid: (409, "may_be_paid", "Another order may pay twice."),
     NothingLeft: (409, "nothing_left", "Trying again cannot end otherwise."),
+    UnderWay: (409, "under_way", "A worker is at the order just now; ask again in a moment."),
+    TaskKnown: (409, "task_known", "The order's task is known."),
+    TaskTaken: (409, "task_taken", "The task is another order's."),
+    NotLost: (409, "not_lost", "It is known whether the order was made."),
+    NotClosed: (409, "not_closed", "The order has no last word yet."),
     NothingOpen: (409, "settled", "The job has ended, and nothing of it is open."),
     NotArchived: (409, "not_archived", "The job has no video yet."),
     RateLimited: (429, "rate_limited", "The key has used up its requests of this minute."),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
 from jobs.request.generation import DEFAULT_MODEL
+from jobs.request.schema import Strict
 from rushes.api.schemas.jobs import Answer
+
+USUAL_REST_S, LONGEST_REST_S = 3600.0, 30 * 86_400.0
 
 
 def _about(description: str) -> dict[str, Any]:
@@ -136,8 +139,9 @@ class ObstacleSchema(Answer):
 
 class PauseSchema(Answer):
     reason = fields.String()
+    since = fields.String(allow_none=True, **_about("When the first of its rests in a row began."))
     until = fields.String()
-    seconds = fields.Integer()
+    seconds = fields.Integer(**_about("For so long yet; 0: it is over, and one order or question is to try."))
 
 
 class PausesSchema(Answer):
@@ -148,6 +152,7 @@ class PausesSchema(Answer):
 class BudgetSchema(Answer):
     daily_usd = fields.Float()
     spent_usd = fields.Float(**_about("Ordered today: reserved, charged or uncertain."))
+    uncertain_usd = fields.Float(**_about("What of it nobody knows to be charged or not."))
     day = fields.String(**_about("Today, in UTC."))
 
 
@@ -158,6 +163,9 @@ class StatusSchema(Answer):
     paused = fields.Nested(PausesSchema, **_about("How long the key rests, by what it is used for; null: it does not."))
     in_flight = fields.Integer(**_about("Tasks that the key has there, without a last word."))
     max_in_flight = fields.Integer()
+    unanswered = fields.Integer(**_about("Orders whose answer is not known, since the last one that was accepted."))
+    max_unconfirmed = fields.Integer(**_about("With so many unanswered, no more are risked."))
+    holds_up = fields.Integer(**_about("Queued jobs that wait for it."))
     budget = fields.Nested(BudgetSchema, allow_none=True, **_about("null: no daily budget is set."))
     unknown_words = fields.Dict(
         keys=fields.String(),
@@ -209,3 +217,13 @@ class ProviderSchema(Answer):
 
 class ProviderListSchema(Answer):
     data = fields.List(fields.Nested(ProviderSchema))
+
+
+class RestSchema(Strict):
+    """The body of a rest; it may be left out."""
+
+    seconds = fields.Float(
+        load_default=USUAL_REST_S,
+        validate=validate.Range(1, LONGEST_REST_S, error=f"Choose from 1 to {LONGEST_REST_S:.0f} seconds."),
+        **_about("How long it rests, unless it is resumed before."),
+    )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from jobs.machine import breaker
 from rushes import provider_words
 from rushes.cli import options
 from rushes.cli.service.api import connect
@@ -18,19 +19,35 @@ from rushes.provider_words import dollars
 
 PRICES = ("720p/s", "1080p/s", "in flight")  # the columns of numbers
 NAMES_WIDTH = 23
-RESTS = ("rate_limited", "insufficient_credits", "unauthorized")
+RESTS = ("rate_limited", "insufficient_credits", "unauthorized", *breaker.REASONS)
 
 
-@click.command()
+class Providers(click.Group):
+    """A gateway's name, or nothing, in a command's place asks how it stands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--help" not in args and not set(args) & set(self.commands):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Providers)
+def command() -> None:
+    """The gateways: who is used, for what, at what price, and what keeps one from taking orders just now.
+
+    \b
+    rushes providers              all of them, a line each
+    rushes providers evolink      everything about one of them, mode by mode
+    """
+
+
+@command.command()
 @click.argument("name", required=False)
 @options.data_dir
 @options.as_json
-def command(name: str | None, data_dir: Path, as_json: bool) -> None:
-    """The gateways: who is used, for what, at what price, and what keeps one from taking orders just now.
-
-    With NAME: everything about one of them, mode by mode.
-    """
-    told = connect(data_dir).get(f"/v1/providers/{quote(name, safe='')}" if name else "/v1/providers")
+def show(name: str | None, data_dir: Path, as_json: bool) -> None:
+    """All gateways, a line each; with NAME everything about one. `show` may be left out."""
+    told = connect(data_dir).get(_path(name) if name else "/v1/providers")
     if as_json:
         output.as_json(told)
     elif name:
@@ -38,6 +55,42 @@ def command(name: str | None, data_dir: Path, as_json: bool) -> None:
     else:
         head, right = ["gateway", "key", "modes", "720p/s", "1080p/s", "in flight", "state"], PRICES
         output.table(head, [_line(gateway) for gateway in told["data"]], right=right)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--for", "seconds", type=click.FloatRange(min=1), default=3600, show_default=True, metavar="SECONDS")
+@options.data_dir
+@options.as_json
+def rest(name: str, seconds: float, data_dir: Path, as_json: bool) -> None:
+    """Send no orders to a gateway for a while. What it has is asked about and fetched as before.
+
+    Jobs that may go elsewhere do. Needs a key of scope admin.
+    """
+    _tell(connect(data_dir).post(f"{_path(name)}/rest", {"seconds": seconds}), as_json)
+
+
+@command.command()
+@click.argument("name")
+@options.data_dir
+@options.as_json
+def resume(name: str, data_dir: Path, as_json: bool) -> None:
+    """End a gateway's rests: credit was bought, the key or the address was mended. One order tries it first.
+
+    Needs a key of scope admin.
+    """
+    _tell(connect(data_dir).post(f"{_path(name)}/resume"), as_json)
+
+
+def _path(name: str) -> str:
+    return f"/v1/providers/{quote(name, safe='')}"
+
+
+def _tell(gateway: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.as_json(gateway)
+    else:
+        output.note(f"{gateway['name']}  {state(gateway)}")
 
 
 def state(gateway: dict[str, Any]) -> Colored:
@@ -96,11 +149,20 @@ def _status(gateway: dict[str, Any]) -> list[tuple[str, str]]:
     if status is None:
         return facts
     facts.append(("in flight", f"{status['in_flight']} of at most {status['max_in_flight']}"))
+    if status["unanswered"]:
+        facts.append(("without an answer", f"{status['unanswered']} of at most {status['max_unconfirmed']} orders"))
+    for lane, rest in status["paused"].items():
+        if rest:
+            facts.append((f"{lane} rests", f"{rest['reason']} since {rest['since']}; until {rest['until']}"))
+    if status["holds_up"]:
+        facts.append(("holds up", output.counted(status["holds_up"], "job")))
     if found := status["obstacle"]:
         facts.append(("hindered", f"{found['reason']}; looked at again in {_span(found['seconds'])}"))
     if budget := status["budget"]:
         spent, daily = _cents(budget["spent_usd"]), _cents(budget["daily_usd"])
         facts.append(("budget", f"{spent} of {daily} spent on {budget['day']} (UTC)"))
+        if budget["uncertain_usd"]:
+            facts.append(("uncertain", f"{_cents(budget['uncertain_usd'])} of it: nobody knows whether it was charged"))
     for word, times in status["unknown_words"].items():
         facts.append(("unknown word", Colored(f"{word}, met {times} time{'s' * (times > 1)}", "yellow")))
     return facts

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
 from jobs.providers.client import Account
 from jobs.store.database import Database
 from jobs.store.tables import attempts, jobs
@@ -50,6 +52,14 @@ class Orders:
         return job_id
 
 
+def as_operator(api: FlaskClient, database: Database) -> FlaskClient:
+    """A client of the same application whose key may do everything."""
+    _, key = api_keys.create(database, "operator", Scope.ADMIN)
+    client = api.application.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
+
+
 class Bells:
     """A ringer that remembers."""
 
@@ -59,7 +69,8 @@ class Bells:
     def ring(self, task: str, job_id: str) -> None:
         self.rung.append((task, job_id))
 
-    def sweep(self) -> None: ...
+    def sweep(self) -> None:
+        self.ring("jobs.sweep", "")
 
     def waiting(self, task: str) -> int:
         return 0

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
 
-from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.prices import LONGEST_INPUT_S
 from jobs.store import lanes, spending, tables
@@ -82,7 +81,7 @@ def test_why_the_others_cannot_is_told_by_field(two: FlaskClient) -> None:
 def test_what_hinders_a_better_one_is_told(two: FlaskClient, database: Database) -> None:
     with database.write() as db:
         account = Account("evolink", "https://api.evolink.ai", "sk-test")
-        lanes.start(db, account, "submit", Cooldown("insufficient_credits", 900), now=database.clock(db))
+        lanes.rest(db, account, "submit", "insufficient_credits", 900, now=database.clock(db))
     told = asked(two, PLAIN)
     assert (told["provider"], told["waits"]) == ("easyrouter", None)
     assert told["considered"][0]["obstacle"]["code"] == "insufficient_credits"

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.machine.error_codes import REASONS
 from jobs.machine.states import State
-from jobs.store import heartbeats
+from jobs.providers.client import Account
+from jobs.store import heartbeats, lanes
 from jobs.store.database import Database
 from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
@@ -78,3 +79,17 @@ def test_without_the_extra_the_answer_says_what_to_install(api: FlaskClient, mon
     answer = api.get("/metrics")
     assert (answer.status_code, answer.get_json(force=True)["code"]) == (501, "not_installed")
     assert "rushes[metrics]" in answer.get_json(force=True)["detail"]
+
+
+def test_a_gateway_that_rests_and_whom_it_keeps_waiting_are_told(api: FlaskClient, database: Database) -> None:
+    job_id = api.post("/v1/jobs", json=PLAIN).get_json()["id"]
+    key = Account("evolink", "https://api.evolink.ai", "sk-test")
+    with database.write() as db:
+        lanes.rest(db, key, "submit", "no_answer", 600, now=database.clock(db))
+        waiting = {"provider": "evolink", "code": "no_answer", "reason": "evolink does not answer orders"}
+        db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(waiting=waiting))
+    text = api.get("/metrics").get_data(as_text=True)
+    (rest,) = [line for line in text.splitlines() if line.startswith("rushes_gateway_rest_seconds{")]
+    assert 'lane="submit",provider="evolink",reason="no_answer"' in rest
+    assert 500 < float(rest.rpartition(" ")[2]) <= 600
+    assert read(api)["rushes_jobs_held_up", "evolink"] == 1

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from api_orders import ACCOUNT, Orders
+from api_orders import ACCOUNT, PLAIN, Bells, Orders, as_operator
 from flask.testing import FlaskClient
 
-from jobs.machine.outcome import Cooldown
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import DEFAULT_MODEL, WAN_2_7, Mode
 from jobs.store import lanes, spending
 from jobs.store.database import Database
-from jobs.store.tables import unknown_words
+from jobs.store.tables import jobs, unknown_words
 from rushes.api.schemas.providers import ProviderSchema
 
 EVOLINK = Account("evolink", "https://api.evolink.ai", "sk-test")
@@ -69,6 +69,9 @@ def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
         "paused": {"submit": None, "query": None},
         "in_flight": 0,
         "max_in_flight": 50,
+        "unanswered": 0,
+        "max_unconfirmed": 5,
+        "holds_up": 0,
         "budget": None,
         "unknown_words": {},
     }
@@ -108,8 +111,8 @@ def test_the_pace_in_force_shows_be_it_the_gateways_or_the_operators(make_api: C
 def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Database) -> None:
     with database.write() as db:
         now = database.clock(db)
-        lanes.start(db, EVOLINK, "submit", Cooldown("rate_limited", 600), now=now)
-        lanes.start(db, EVOLINK, "query", Cooldown("rate_limited", 60), now=now)
+        lanes.rest(db, EVOLINK, "submit", "rate_limited", 600, now=now)
+        lanes.rest(db, EVOLINK, "query", "rate_limited", 60, now=now)
     told = one(api)["status"]
     assert told["paused"]["submit"]["reason"] == "rate_limited"
     assert 550 < told["paused"]["submit"]["seconds"] <= 600
@@ -135,7 +138,7 @@ def test_a_budget_is_spent_once_not_even_the_cheapest_video_fits(
         day = spending.day_of(database.clock(db))
         assert spending.reserve(db, "evolink", day, spending.micro(spent), None)
     told = one(make_api(EVOLINK_DAILY_USD="1"))["status"]
-    assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "day": day}
+    assert told["budget"] == {"daily_usd": 1.0, "spent_usd": spent, "uncertain_usd": 0.0, "day": day}
     assert (told["obstacle"] or {}).get("code") == code
 
 
@@ -157,3 +160,58 @@ def test_an_unknown_gateway_is_404_that_names_those_there_are(api: FlaskClient) 
 def test_a_parameter_that_nobody_knows_is_refused(api: FlaskClient, path: str) -> None:
     answer = api.get(f"{path}?configured=true")
     assert (answer.status_code, list(answer.get_json()["errors"])) == (422, ["configured"])
+
+
+class TestRests:
+    """A person lets a gateway rest, and ends its rest."""
+
+    @pytest.fixture
+    def operator(self, api: FlaskClient, database: Database) -> FlaskClient:
+        return as_operator(api, database)
+
+    @pytest.mark.parametrize(("body", "seconds"), [({}, 3600), ({"seconds": 90}, 90), (None, 3600)])
+    def test_orders_rest_for_as_long_as_was_said_and_questions_do_not(
+        self, operator: FlaskClient, body: Any, seconds: float
+    ) -> None:
+        told = operator.post("/v1/providers/evolink/rest", json=body).get_json()["status"]
+        assert told["obstacle"]["code"] == told["paused"]["submit"]["reason"] == "by_hand"
+        assert seconds - 10 < told["paused"]["submit"]["seconds"] <= seconds
+        assert told["paused"]["query"] is None
+
+    def test_a_rest_is_ended_and_those_who_waited_look_again_at_once(
+        self, operator: FlaskClient, database: Database, bells: Bells
+    ) -> None:
+        job_id = operator.post("/v1/jobs", json=PLAIN).get_json()["id"]
+        operator.post("/v1/providers/evolink/rest")
+        with database.write() as db:
+            later = database.clock(db) + timedelta(hours=1)
+            waiting = {"provider": "evolink", "code": "by_hand", "reason": "evolink was told to rest"}
+            db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(alarm_at=later, waiting=waiting))
+        assert one(operator)["status"]["holds_up"] == 1
+        told = operator.post("/v1/providers/evolink/resume").get_json()["status"]
+        assert (told["obstacle"], told["paused"]) == (None, {"submit": None, "query": None})
+        with database.read() as db:
+            alarm_at = db.execute(sa.select(jobs.c.alarm_at).where(jobs.c.id == job_id)).scalar_one()
+            assert alarm_at <= database.clock(db)
+        assert ("jobs.sweep", "") in bells.rung
+
+    @pytest.mark.parametrize("path", ["rest", "resume"])
+    def test_a_pipelines_key_may_not(self, api: FlaskClient, path: str) -> None:
+        answer = api.post(f"/v1/providers/evolink/{path}")
+        assert answer.status_code == 403
+        assert "scope admin" in answer.get_json()["detail"]
+        assert one(api)["status"]["paused"]["submit"] is None
+
+    @pytest.mark.parametrize("path", ["rest", "resume"])
+    def test_a_gateway_without_a_key_has_nothing_to_rest(self, operator: FlaskClient, path: str) -> None:
+        answer = operator.post(f"/v1/providers/gravitex/{path}")
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "no_api_key")
+        assert "RUSHES_GRAVITEX_API_KEY" in answer.get_json()["detail"]
+
+
+def test_what_is_uncertain_of_a_days_budget_is_told(make_api: Callable[..., FlaskClient], database: Database) -> None:
+    api = make_api(EVOLINK_DAILY_USD="10")
+    with database.read() as db:
+        day = spending.day_of(database.clock(db))
+    Orders(api, database).add(day, "uncertain", state="failed", outcome="expired", reserved_micro_usd=430_000)
+    assert one(api)["status"]["budget"]["uncertain_usd"] == 0.43

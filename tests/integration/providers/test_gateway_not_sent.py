@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 import time
@@ -179,7 +181,32 @@ def test_without_a_thread_to_keep_the_time_nothing_is_sent(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Timer, "start", refuse)
-    unsent = NotSent("no thread to keep the time")
+    unsent = NotSent("no thread to keep the time", ours=True)
     assert submit(client, account(server)) == unsent
     assert client.ask(AIVIDEOAPI, account(server), QUERY, deadline_s=LONG_S) == unsent
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("number", ["ENETUNREACH", "ENETDOWN", "EADDRNOTAVAIL", "EMFILE", "ENOBUFS"])
+def test_what_this_machine_lacks_is_told_as_its_own_trouble(
+    client: ProviderClient, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    outcome = submit(client, Account("aivideoapi", "https://localhost:9", KEY))
+    assert isinstance(outcome, NotSent)
+    assert outcome.ours
+
+
+def test_a_base_url_that_is_none_is_our_own_trouble_and_a_refused_connection_is_not(
+    client: ProviderClient, closed_port: int
+) -> None:
+    for url in ("ftp://localhost", "https://", "https://[x"):
+        outcome = submit(client, Account("aivideoapi", url, KEY))
+        assert isinstance(outcome, NotSent)
+        assert outcome.ours
+    refused = submit(client, Account("aivideoapi", f"https://localhost:{closed_port}", KEY))
+    assert isinstance(refused, NotSent)
+    assert not refused.ours

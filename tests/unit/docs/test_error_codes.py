@@ -96,7 +96,9 @@ def test_every_error_code_has_its_meaning() -> None:
 
 
 def test_every_reason_to_wait_has_its_meaning() -> None:
-    found = by_text("waits") | set(availability.WORDS) | {IN_LINE}  # the view's own, by name
+    found = (
+        by_text("waits") | set(availability.WORDS) | {IN_LINE, "own_trouble"}
+    )  # the view's own, and an unsent order's, by name
     assert {"full", "over_budget", "unreachable", "rate_limited"} <= found
     assert found == set(WAITS)
 

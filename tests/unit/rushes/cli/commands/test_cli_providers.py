@@ -19,10 +19,13 @@ READY: dict[str, Any] = {
     "paused": {"submit": None, "query": None},
     "in_flight": 3,
     "max_in_flight": 50,
+    "unanswered": 0,
+    "max_unconfirmed": 5,
+    "holds_up": 0,
     "budget": None,
     "unknown_words": {},
 }
-BUDGET = {"daily_usd": 50.0, "spent_usd": 3.1, "day": "2026-11-21"}
+BUDGET = {"daily_usd": 50.0, "spent_usd": 3.1, "uncertain_usd": 0.0, "day": "2026-11-21"}
 
 
 def hindered(code: str, seconds: int) -> dict[str, Any]:
@@ -52,6 +55,8 @@ def every(service: Service) -> dict[str, Any]:
         ({"budget": BUDGET}, "ready; $46.90 left"),
         (hindered("rate_limited", 42), "rests 42 s: rate_limited"),
         (hindered("insufficient_credits", 900), "rests 15 min: insufficient_credits"),
+        (hindered("no_answer", 30), "rests 30 s: no_answer"),
+        (hindered("by_hand", 3600), "rests 60 min: by_hand"),
         (hindered("full", 5), "full"),
         ({**hindered("over_budget", 900), "budget": BUDGET}, "budget spent"),
         ({"paused": {"submit": None, "query": {"reason": "rate_limited", "seconds": 30}}}, "ready; queries rest 30 s"),

@@ -1,0 +1,172 @@
+"""The circuit breaker of a lane: when it rests, who probes it then, and what answers say of it. Pure.
+
+A lane is a gateway key's orders (`submit`) or its questions (`query`). It is *well* while nothing speaks against it.
+Two failures in a row, of different jobs, let it rest; after a rest one probe goes, and its answer decides. Only what
+left after a rest began can lengthen or end that rest: older answers speak of older days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+LaneName = Literal["submit", "query"]
+
+FIRST_REST_S = 15.0
+LONGEST_REST_S = 900.0
+LOSSES_UNTIL_REST = 2
+# A clock that was set back leaves times that have not come: nothing is believed for longer than it was meant.
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+REASONS = ("no_answer", "unreachable", "no_network", "unconfirmed", "by_hand")
+NO_ANSWER, UNREACHABLE, NO_NETWORK, UNCONFIRMED, BY_HAND = REASONS
+
+
+class Kind(StrEnum):
+    """What one exchange says of its lane."""
+
+    ACCEPTED = "accepted"  # an order was taken
+    ALIVE = "alive"  # the gateway answered, in its own shape
+    LOST = "lost"  # bytes left, and no answer came that could be read
+    UNREACHED = "unreached"  # no connection, so that provably nothing left
+    ASKED_FOR_REST = "asked_for_rest"  # a refusal that is about the key: no credit, a wrong key, too many requests
+    OURS = "ours"  # a trouble of this machine: it says nothing of the gateway
+
+
+FAILURES = frozenset({Kind.LOST, Kind.UNREACHED})
+
+
+@dataclass(frozen=True)
+class Word:
+    """One exchange, as far as its lane is concerned.
+
+    `of`: the job or task that it was about. `left_at`: when it may have left. `by`: the lease's holder, which is how a
+    prober is known. `advice_s`: how long the gateway said to wait. `reason`: of a rest that was asked for.
+    """
+
+    kind: Kind
+    of: str
+    left_at: datetime
+    by: str
+    advice_s: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A row of `lanes`; the names and meanings are the columns'. Without a reason it is well."""
+
+    until: datetime | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    began_at: datetime | None = None
+    rest_s: float = 0.0
+    losses: int = 0
+    lost_of: str | None = None
+    prober: str | None = None
+    probing_until: datetime | None = None
+    may_risk: bool = False
+    accepted_at: datetime | None = None
+
+    @property
+    def is_well(self) -> bool:
+        return self.reason is None
+
+    def rests_s(self, now: datetime) -> float:
+        """How long it still rests; 0: no longer, or not at all."""
+        if self.reason is None or self.until is None:
+            return 0.0
+        left = (self.until - now).total_seconds()
+        if self.began_at is not None:
+            left = min(left, (self.until - self.began_at).total_seconds())
+        return max(0.0, left)
+
+    def probed_s(self, now: datetime, *, longest_s: float) -> float:
+        """For how long its present prober may still be believed to be alive; 0: nobody probes."""
+        if self.prober is None or self.probing_until is None:
+            return 0.0
+        left = (self.probing_until - now).total_seconds()
+        return left if 0 < left <= longest_s + CLOCK_TOLERANCE.total_seconds() else 0.0
+
+    def probe(self, by: str, now: datetime, *, for_s: float) -> Lane:
+        """The right to probe goes to one; should he die, it runs out."""
+        return replace(self, prober=by, probing_until=now + timedelta(seconds=for_s))
+
+    def rest(self, reason: str, seconds: float, now: datetime) -> Lane:
+        """It rests from now on. Whoever probed has had his answer."""
+        return replace(
+            self,
+            until=now + timedelta(seconds=seconds),
+            reason=reason,
+            since=self.since or now,
+            began_at=now,
+            prober=None,
+            probing_until=None,
+            may_risk=False,
+        )
+
+    def well(self) -> Lane:
+        """Nothing speaks against it any more. When it last accepted an order stays known."""
+        return Lane(accepted_at=self.accepted_at)
+
+
+def hear(lane: Lane, word: Word, *, is_full: bool, now: datetime) -> Lane:
+    """The lane after an exchange. `is_full`: as many orders as may be are without an answer."""
+    if lane.prober == word.by and word.kind is Kind.OURS:
+        return replace(lane, prober=None, probing_until=None)
+    if word.kind is Kind.OURS or _is_stale(lane, word, now):
+        return lane
+    if lane.reason == BY_HAND and lane.rests_s(now):  # a person began it, and a person ends it
+        return replace(lane, accepted_at=now) if word.kind is Kind.ACCEPTED else lane
+    if word.kind is Kind.ACCEPTED:
+        return replace(lane.well(), accepted_at=now)
+    if word.kind is Kind.ASKED_FOR_REST:
+        return _rested_as_asked(lane, word, now)
+    if word.kind is Kind.ALIVE:
+        # Not one of the lost orders is known by it: they stay as many, and are asked about once a rest.
+        return lane.rest(UNCONFIRMED, max(lane.rest_s, FIRST_REST_S), now) if is_full else lane.well()
+    return _failed(lane, word, is_full, now)
+
+
+def answered(lane: Lane, by: str) -> Lane:
+    """A question that cost nothing was answered: one order may go beyond the bound."""
+    return replace(lane, prober=None, probing_until=None, may_risk=True) if lane.prober == by else lane
+
+
+def next_rest_s(lane: Lane, advice_s: float | None = None) -> float:
+    """The gateway's advice, else a first rest; where it did not help the last time, at least twice that."""
+    first = FIRST_REST_S if advice_s is None else advice_s
+    return min(LONGEST_REST_S, max(first, 2 * lane.rest_s))
+
+
+def _failed(lane: Lane, word: Word, is_full: bool, now: datetime) -> Lane:
+    reason = UNREACHABLE if word.kind is Kind.UNREACHED else NO_ANSWER
+    if not lane.is_well:
+        # It rests, or is being probed. Only its prober's failure counts: once the rest is over, or of the one order
+        # more that began this rest.
+        if lane.prober != word.by or (lane.rests_s(now) and not is_full):
+            return lane
+        seconds = next_rest_s(lane, word.advice_s)
+        return replace(lane.rest(reason, seconds, now), rest_s=seconds)
+    losses = lane.losses + (word.of != lane.lost_of or lane.losses == 0)
+    lane = replace(lane, losses=losses, lost_of=word.of[:250])
+    if losses < LOSSES_UNTIL_REST and not is_full:
+        return lane
+    seconds = next_rest_s(lane, word.advice_s)
+    return replace(lane.rest(reason, seconds, now), rest_s=seconds)
+
+
+def _rested_as_asked(lane: Lane, word: Word, now: datetime) -> Lane:
+    seconds = min(word.advice_s or FIRST_REST_S, LONGEST_REST_S)
+    if lane.rests_s(now) >= seconds:  # a longer one stays as it is
+        return lane
+    rested = replace(lane if lane.reason == word.reason else lane.well(), losses=0, lost_of=None)
+    return rested.rest(word.reason or NO_ANSWER, seconds, now)
+
+
+def _is_stale(lane: Lane, word: Word, now: datetime) -> bool:
+    """Whether it left before the present rest began; such a time in the future is of a clock that was set back."""
+    began = lane.began_at
+    return not lane.is_well and began is not None and word.left_at < began <= now + CLOCK_TOLERANCE

@@ -1,0 +1,134 @@
+"""What exchanges say of a gateway's lanes, brought to their rows; and the question that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from jobs.errors import BadReport
+from jobs.machine import breaker
+from jobs.machine.breaker import Kind, LaneName, Word
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome
+from jobs.providers.client import Account, Answered, Lost, NotSent, json_body
+from jobs.providers.refusals import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, retry_after_s
+from jobs.steps.resources import Resources
+from jobs.store import attempt_rows, lanes
+from jobs.store.database import DatabaseUnavailable
+
+# No gateway's tasks are called so; each answers it as it answers for any task that it does not have.
+NO_TASK = "00000000-0000-4000-8000-000000000000"
+SAYS_NOTHING = frozenset({401, 403, 408})  # of whether the gateway is well; 429 asks for a rest
+
+Answer = Answered | NotSent | Lost
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One POST or query: about which job or task, when it may have left, under whose lease."""
+
+    of: str
+    left_at: datetime
+    by: str
+
+
+def word_of_order(exchange: Exchange, answer: Answer, facts: Facts, number: int) -> Word:
+    """What the answer to an order says of the lane; `facts` is what it says of the order."""
+    said = facts.attempts.get(number, {})
+    if said.get("task_id"):
+        return _word(exchange, Kind.ACCEPTED)
+    if said.get("outcome") is AttemptOutcome.REFUSED:
+        if facts.cooldown is None:
+            return _word(exchange, Kind.ALIVE)
+        return _word(exchange, Kind.ASKED_FOR_REST, facts.cooldown.seconds, facts.cooldown.reason)
+    return _failed(exchange, answer)
+
+
+def word_of_query(exchange: Exchange, answer: Answer) -> Word:
+    """What the answer to a query says of the lane; not what it says of the task."""
+    if isinstance(answer, Answered):
+        if answer.status == 429:
+            return _word(exchange, Kind.ASKED_FOR_REST, _advice_s(answer), "rate_limited")
+        if answer.status in SAYS_NOTHING:
+            return _word(exchange, Kind.OURS)
+        if answer.status < 500 and _is_object(answer):
+            return _word(exchange, Kind.ALIVE)
+    return _failed(exchange, answer)
+
+
+def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> None:
+    """Let a word count for its lane. With the database away the lane learns nothing, and a probe's right runs out."""
+    database = resources.database
+    try:
+        if word.kind in (Kind.ACCEPTED, Kind.ALIVE, Kind.OURS):
+            with database.read() as db:
+                lane = lanes.read(db, account, name)
+                lost = (
+                    name == "submit" and lanes.out(db, account, lane, resources.settings, now=database.clock(db)).lost
+                )
+            # Most words are good ones about a lane that is well: they change nothing, so nothing is written.
+            if lane.is_well and not lane.losses and not lost and lane.prober is None:
+                return
+        with database.write() as db:
+            lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
+    except DatabaseUnavailable:
+        log.warning("lane_not_told", provider=account.provider, lane=name, word=word.kind.value)
+
+
+def ask_for_free(account: Account, resources: Resources) -> bool:
+    """Ask a gateway that owes too many answers something that costs nothing. True: it answered, one order may go.
+
+    The question is about a task that the key has there, else about one that cannot exist: then a "not found" in the
+    gateway's own words is an answer as well.
+    """
+    database, settings, by = resources.database, resources.settings, resources.new_lease_holder()
+    with database.write() as db:
+        now = database.clock(db)
+        lane = lanes.lock(db, account, "submit")
+        if lane.rests_s(now) or lane.probed_s(now, longest_s=settings.submit_lease_s):
+            return False  # somebody else asks, or has just asked in vain
+        lanes.write(db, account, "submit", lane.probe(by, now, for_s=settings.query_lease_s))
+        task_id = attempt_rows.newest_task(db, account) or NO_TASK
+    provider = resources.providers[account.provider]
+    answer = resources.client.ask(
+        provider, account, provider.query_request(task_id), deadline_s=settings.query_deadline_s
+    )
+    word = replace(word_of_query(Exchange(by, now, by), answer), of=by)
+    log.info("asked_for_free", provider=account.provider, word=word.kind.value)
+    if word.kind is not Kind.ALIVE:
+        hear(account, "submit", word, resources)
+        return False
+    with database.write() as db:
+        lane = lanes.lock(db, account, "submit")
+        lanes.write(db, account, "submit", breaker.answered(lane, by))
+    return lane.prober == by
+
+
+def _failed(exchange: Exchange, answer: Answer) -> Word:
+    if isinstance(answer, NotSent):
+        return _word(exchange, Kind.OURS if answer.ours else Kind.UNREACHED)
+    return _word(exchange, Kind.LOST, _advice_s(answer) if isinstance(answer, Answered) else None)
+
+
+def _word(exchange: Exchange, kind: Kind, advice_s: float | None = None, reason: str | None = None) -> Word:
+    return Word(kind, exchange.of, exchange.left_at, exchange.by, advice_s, reason)
+
+
+def _advice_s(answer: Answered) -> float | None:
+    asked_s = retry_after_s(answer.headers)
+    return None if asked_s is None else min(max(asked_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+
+
+def _is_object(answer: Answered) -> bool:
+    """Whether it is in the shape that all five answer in: a proxy's page is not."""
+    try:
+        body: Any = json_body(answer.body)
+    except BadReport:
+        return False
+    return isinstance(body, Mapping)
