@@ -26,7 +26,6 @@ from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
 
-BUDGET_PAUSE_S = 1
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
@@ -120,14 +119,20 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
 
 
 def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
-    """Ask the gateway for the link of a finished task; None where it says that there is none.
+    """Ask the gateway for the link of a finished task, once the key's budget has room; None: it says there is none.
 
-    Raises LinkUnavailable where it does not answer.
+    Raises LinkUnavailable where it does not answer, or when that room is further away than a lease may be left alone.
     """
     assert attempt.task_id is not None
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
+    left_s = resources.settings.transfer_lease_s / 3
+    while wait := _slot(inquiry, True, resources):
+        if wait > left_s:
+            raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
+        resources.pause(wait)
+        left_s -= wait
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
     reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
     if not reply.final:
         raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
@@ -164,10 +169,17 @@ def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resource
             now = resources.database.clock(db)
         # News, and a task at the end of its life, are asked about while a lane rests too, slowly: the claim decides.
         wait = max(wait, 0.0 if presses else lane.rests_s(now))
-        per_s = resources.providers[account.provider].polling.budget_per_s
-        if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
-            wait = resources.jitter(BUDGET_PAUSE_S)
+        wait = wait or _slot(inquiry, urgent, resources)
     return wait
+
+
+def _slot(inquiry: Inquiry, urgent: bool, resources: Resources) -> float:
+    """Seconds until the key's budget has room for this question; 0: it has, and the question is counted."""
+    account = _account(inquiry, resources)
+    if account is None:
+        return 0
+    per_s = resources.providers[account.provider].polling.budget_per_s
+    return resources.query_budget.slot(account, per_s, inquiry.attempt.job_id, urgent=urgent)
 
 
 def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
