@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule
+from jobs.machine import alarms, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
+    FREE,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -27,6 +28,8 @@ from jobs.machine.rows import (
 from jobs.machine.states import ENDED, Event, State, next_state
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
+SHOWN = ("link_forbidden", "absurd_cost")  # flags that rows show, and that go with what shows them
+FORBIDDEN = "transfer:LinkForbidden"  # the last word on an order whose link may not be followed
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -42,7 +45,8 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, facts, now, rules)
+    facts = _close_dead(case, settlement.weigh(case, facts), now, rules)
+    facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -59,12 +63,13 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
-    if changes["troubles"] >= TROUBLES_FLAGGED and not case.job.flagged:
-        changes["flagged"] = "troubled"
+    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    flagged = _flag(case)
+    if flagged != case.job.flagged:
+        changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))
-    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     return Outcome(
         alarm_at=alarms.alarm(case, facts, now, rules),
         moves=tuple(moves),
@@ -305,6 +310,23 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
         return None
     job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
+
+
+def _flag(case: Case) -> str | None:
+    """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
+    job, current = case.job, case.current
+    flagged = None if job.flagged in SHOWN else job.flagged
+    if flagged not in (None, "troubled"):
+        return flagged
+    if job.state in ENDED and not job.troubles:
+        flagged = None  # no later move of its own would take "troubled" back
+    if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
+        flagged = "link_forbidden"
+    elif job.troubles >= TROUBLES_FLAGGED:
+        flagged = "troubled"
+    elif flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
+        flagged = "absurd_cost"
+    return flagged
 
 
 def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:

@@ -68,6 +68,13 @@ def unconfirmed_end(attempt: Attempt, settings: Settings, providers: Providers) 
     return (attempt.lost_at or attempt.created_at) + _s(settings.unconfirmed_window_s)
 
 
+def callback_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when a callback can matter to an order that is over without a video: as long as task and link can live."""
+    provider = providers[attempt.provider]
+    lives = (settings.life_s or provider.task_life_s) + (settings.life_s or provider.link_life_s)
+    return (attempt.lost_at or attempt.created_at) + _s(lives)
+
+
 def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 

@@ -52,7 +52,7 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
-    urgent = bool(case.unread) or case.job.state is State.UNCONFIRMED
+    urgent = case.has_news or case.job.state is State.UNCONFIRMED
     if wait := _wait(case, asked[:1], urgent, resources):
         _put_off(case, wait, resources)
         return
@@ -77,7 +77,7 @@ def _claim(case: Case, asked: list[Inquiry], lease_s: float, resources: Resource
         lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
         account = _account(asked[0], resources) if lease and asked else None
         if account is not None:
-            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=bool(case.unread), now=now)
+            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=case.has_news, now=now)
             if wait_s:
                 raise _LaneRests(wait_s)
         return lease
@@ -130,11 +130,15 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str:
 
 
 def inquiries(case: Case) -> list[Inquiry]:
-    """The queries that a case asks for: open attempts, and whatever has unread news; the current attempt first."""
+    """The queries that a case asks for: open attempts, and whatever has unread news or a task that a person named.
+
+    The current attempt comes first.
+    """
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER or not (attempt.is_open or attempt.number in unread):
+        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
+        if attempt.outcome in CLOSED_BY_TRANSFER or not wanted:
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
@@ -154,7 +158,7 @@ def _wait(case: Case, asked: list[Inquiry], urgent: bool, resources: Resources) 
             lane = lanes.read(db, account, "query")
             now = resources.database.clock(db)
         # News is asked about while a lane rests as well, slowly: the claim decides.
-        wait = max(wait, 0.0 if case.unread else lane.rests_s(now))
+        wait = max(wait, 0.0 if case.has_news else lane.rests_s(now))
         per_s = resources.providers[account.provider].polling.budget_per_s
         if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
             wait = resources.jitter(BUDGET_PAUSE_S)

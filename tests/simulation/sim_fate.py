@@ -75,6 +75,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "client_cancels": (0.5, "a client wishes to cancel, at any time"),
     "client_retries": (0.6, "a client tries a failed job again"),
     "client_accepts_double_charge": (0.6, "and says that it may be paid twice"),
+    "person_settles": (0.5, "a person says what became of an order, at any time"),
+    "person_errs": (0.5, "and is wrong"),
     "notice_refused": (0.3, "the pipeline does not take a notice"),
     "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
 }
@@ -97,6 +99,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("worker_sleeps", "refused_request", "refused_key", "client_cancels"),  # words of the presumed dead
     ("submit_unanswered", "task_failed_retryable", "callback_early", "client_cancels"),  # verdicts before an answer
     ("backup_restored", "submit_unanswered", "task_slow", "callback_odd", "refused_key"),  # what a backup forgets
+    ("person_settles", "person_errs", "submit_unanswered", "callback_late", "client_retries"),  # words that were wrong
 )
 THEMED = 0.4  # of all runs
 

@@ -35,14 +35,14 @@ class Risks:
         self._answered[account.provider, account.fingerprint] = asked_at
 
     def claimed(self, order: AttemptRow, out: Iterable[AttemptRow]) -> None:
-        """A claim has just been written; `out` are the open attempts of its key, this one among them."""
+        """A claim has just been written; `out` are its key's attempts that are open or lost, this one among them."""
         key, provider, most = order.key, order.provider, self._settings.max_unconfirmed
         lane = self._rows.lane_before(key, "submit")
         self._claims.add(key)
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")
-        lost = [a for a in ordered if a.lost_at is not None and a.lost_at > since]
+        lost = [a for a in ordered if a.is_lost and (a.lost_at or "") > since]
         now = self._world.database_time().isoformat(timespec="microseconds")
         if lane is not None and lane.reason is not None:
             resting = lane.until is not None and now < lane.until and (lane.began_at or "") <= now

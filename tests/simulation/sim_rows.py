@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sim_database import SimDatabase
 from sim_gateways import Owner
 
-from jobs.machine.rows import AttemptOutcome
+from jobs.machine.rows import AttemptOutcome, Standing
 
 Key = tuple[str, str]  # a gateway and the fingerprint of a key
 
@@ -62,6 +62,14 @@ class AttemptRow(NamedTuple):
     rejected_task_ids: str
     created_at: str
     origin: str
+    settled: str | None
+    named_task_id: str | None
+    named_refused: str | None
+
+    @property
+    def is_asked_about(self) -> bool:
+        """Whether a person waits to hear of the task that they named."""
+        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
 
     @property
     def owner(self) -> Owner:
@@ -70,6 +78,11 @@ class AttemptRow(NamedTuple):
     @property
     def key(self) -> Key:
         return self.provider, self.account
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its answer was lost, and nobody knows what became of it; that a wait is over is no knowledge."""
+        return self.lost_at is not None and self.accepted_at is None and self.standing == Standing.UNCERTAIN
 
     @property
     def is_open(self) -> bool:
@@ -178,7 +191,7 @@ class Rows:
         self.jobs: dict[str, JobRow] = {}
         self.attempts: dict[Owner, AttemptRow] = {}
         self.attempts_of: dict[str, dict[int, AttemptRow]] = defaultdict(dict)  # by job
-        self.open_at: dict[Key, dict[Owner, AttemptRow]] = defaultdict(dict)
+        self.out_at: dict[Key, dict[Owner, AttemptRow]] = defaultdict(dict)
         self.callbacks_of: dict[str, dict[int, CallbackRow]] = defaultdict(dict)  # by job
         self.lanes: dict[tuple[Key, str], LaneRow] = {}
         self.spent: dict[tuple[str, str], SpendingRow] = {}  # by gateway and day
@@ -222,11 +235,11 @@ class Rows:
         _put(self.attempts, change, lambda row: row.owner)
         _put(self.attempts_of[change.row.job_id], change, lambda row: row.number)
         if old is not None:
-            self.open_at[old.key].pop(old.owner, None)
+            self.out_at[old.key].pop(old.owner, None)
             self.reserved[old.provider, old.day] -= old.reserved_micro_usd
         if new is not None:
-            if new.is_open:
-                self.open_at[new.key][new.owner] = new
+            if new.is_open or new.is_lost:
+                self.out_at[new.key][new.owner] = new
             self.reserved[new.provider, new.day] += new.reserved_micro_usd
 
 

@@ -17,6 +17,7 @@ from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import check_nothing_left, check_object
 from sim_waits import Waits
+from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
 
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -53,6 +54,10 @@ RULES = {
     "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
     "comes-to-rest": "once the faults stop, every job ends within a bounded time, and nothing stays to be done",
     "keeps-trying": "a video that can still be fetched once the faults stop is archived",
+    "settled-unheld": "an order is called not made only while nobody holds its job",
+    "late-word": "a callback for an order that is over without a video wakes its job while task and link can live",
+    "word-outweighed": "a person's word about the money yields to what the gateway says anew, and to nothing else",
+    "named-answered": "a task that a person named is believed or refused in the end",
     "told": "every notice is delivered once the faults stop, in the end",
 }
 
@@ -67,9 +72,10 @@ STANDINGS: dict[str, set[str]] = {
     A.DELIVERED: {Standing.CHARGED},
     A.UNDELIVERED: {Standing.CHARGED},
     A.EXPIRED: {Standing.UNCERTAIN, Standing.NONE},  # the second: of an order that was only suspected
+    A.NOT_MADE: {Standing.NONE},
 }
 NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
-SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
+SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED, A.NOT_MADE}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
 SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
@@ -94,6 +100,7 @@ class Rules:
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
+        self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
         self.risks = Risks(world, self.rows, settings)
@@ -118,10 +125,13 @@ class Rules:
         """After every commit that changed something."""
         now = self.world.database_time().isoformat(timespec="microseconds")
         changes = self.rows.read_changes()
+        before = {change.row.id: change.old for change in changes.jobs}
         self._moved(self.database.rows(LINES, self._line))
         for old_attempt, attempt in changes.attempts:
             if attempt is not None:
                 self._attempt_changed(old_attempt, attempt)
+                job_before = before.get(attempt.job_id, self.jobs.get(attempt.job_id))
+                check_taken(self, old_attempt, attempt, job_before, now)
         for old, job in changes.jobs:
             self.check("accepted-kept", job is not None or old.id not in self.accepted, f"{old} is gone")
             if old is not None and job is not None:
@@ -129,7 +139,6 @@ class Rules:
             if job is not None:
                 self.waits.changed(old, job)
                 self._claimed(old, job)
-        before = {change.row.id: change.old for change in changes.jobs}
         for old_callback, callback in changes.callbacks:
             self._callback_changed(old_callback, callback, before, now)
         touched = [*before, *(c.row.job_id for c in changes.attempts), *(c.row.job_id for c in changes.callbacks)]
@@ -169,6 +178,8 @@ class Rules:
             # Whoever chose to order again after an attempt accepts that one and whatever comes after it.
             if other.owner[1] == number or min(number, other.owner[1]) <= self.chosen_again.get(job_id, 0):
                 continue
+            if self.words.free & {order.owner, other.owner}:  # a person has taken that risk
+                continue
             row = self.attempts.get(other.owner)
             self.check(
                 "no-blind-second",
@@ -205,6 +216,10 @@ class Rules:
             self.world.tell(f"history: {event}", job_id[-2:], attempt, *([f"{before} -> {after}"] if after else []))
             if event == "step_raised":
                 raise Violated("no-step-raises", f"{job_id}: {detail}")
+            if event == Event.SETTLE and self.words.hear(
+                (job_id, attempt), detail, self.attempts.get((job_id, attempt))
+            ):
+                self._ordered_again(job_id)
             if not after or event == "created":
                 continue
             state, move = State(before), Event(event)
@@ -215,9 +230,12 @@ class Rules:
             self.moves[state, move] += 1
             if self._is_chosen(move, job_id):
                 self.chosen_again[job_id] = max((n for j, n in self.attempts if j == job_id), default=0)
-                self.is_ordered_again = True
-                orders = enumerate(self.gateways.orders)
-                self.excused |= {i for i, o in orders if i in self.forgotten and o.owner[0] == job_id}
+                self._ordered_again(job_id)
+
+    def _ordered_again(self, job_id: str) -> None:
+        """Somebody has decided that the job may be ordered once more, whatever is forgotten of it."""
+        self.is_ordered_again = True
+        self.excused |= {i for i, o in enumerate(self.gateways.orders) if i in self.forgotten and o.owner[0] == job_id}
 
     def _is_chosen(self, move: Event, job_id: str) -> bool:
         """Whether by this move the client takes the risk of paying twice."""
@@ -282,9 +300,9 @@ class Rules:
         actor, owner = self.world.actor, row.owner
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
-        allowed = STANDINGS[row.outcome]
+        allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
-        if row.outcome == A.EXPIRED and row.standing == Standing.NONE:
+        if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:
             self.check("standing", row.origin != "ordered", f"{owner} was sent, expired, and stands as free")
         if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
             self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
@@ -329,6 +347,8 @@ class Rules:
     def _callback_kept(self, callback: CallbackRow, old: JobRow | None, now: str) -> None:
         job = self.jobs.get(callback.job_id)
         if job is None or old is None or old.alarm_at is None:
+            if job is not None and old is not None:
+                check_heard(self, callback, job, now)
             return
         woken = job.alarm_at is not None and job.alarm_at <= now and job.version > old.version
         self.check("news-kept", woken, f"callback {callback.id} is kept, and {job.id} is not told")
@@ -342,6 +362,7 @@ class Rules:
         mine = self.rows.attempts_of[job.id].values()
         owed = job.state not in ENDED or any(a.is_open for a in mine)
         owed = owed or (job.state == S.FAILED and any(a.outcome == A.FINISHED for a in mine))
+        owed = owed or any(a.is_asked_about for a in mine)
         if not owed:
             return
         self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")
@@ -356,8 +377,9 @@ class Rules:
     def _room(self, job: JobRow) -> None:
         """A claim has just been written."""
         row = self.attempts[job.id, job.attempt]
-        mine = self.rows.open_at[row.key].values()
-        inside = sum(a.accepted_at is not None or (a.origin == "ordered" and a.lost_at is None) for a in mine)
+        mine = self.rows.out_at[row.key].values()
+        ordered = [a for a in mine if a.is_open and (a.accepted_at is not None or a.origin == "ordered")]
+        inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
         self.risks.claimed(row, mine)

@@ -84,7 +84,7 @@ class Waits:
         settings, lane = self.settings, self._rows.lanes.get((key, "submit"))
         if settings.terms[key[0]].daily_usd is not None:  # whose day may be spent
             return False
-        out = self._rows.open_at[key].values()
+        out = self._rows.out_at[key].values()
         unanswered = sum(a.accepted_at is None for a in out)
         room = len(out) < settings.max_in_flight and unanswered < settings.max_unconfirmed
         return room and (lane is None or lane.reason is None)
