@@ -34,6 +34,10 @@ class Risks:
         """Whoever asked has been answered, by the gateway itself."""
         self._answered[account.provider, account.fingerprint] = asked_at
 
+    def restored(self) -> None:
+        """A backup was put back: the rest that stands in it is lived through once more."""
+        self._risked.clear()
+
     def claimed(self, order: AttemptRow, out: Iterable[AttemptRow]) -> None:
         """A claim has just been written; `out` are its key's attempts that are open or lost, this one among them."""
         key, provider, most = order.key, order.provider, self._settings.max_unconfirmed

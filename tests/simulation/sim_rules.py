@@ -158,6 +158,7 @@ class Rules:
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
         self.rows.read_all()
+        self.risks.restored()
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
