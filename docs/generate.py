@@ -24,7 +24,7 @@ import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
-from jobs.machine import breaker, decisions, error_codes, schedule, states
+from jobs.machine import breaker, decisions, error_codes, schedule, states, task_flags
 from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
@@ -188,6 +188,9 @@ def fixed_numbers() -> str:
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
+        ["who does not answer at the end of a life is tried for", _s(schedule.LAST_TRIES_S)],
+        ["with pauses of at most", _s(schedule.LAST_PAUSE_S)],
+        ["past its expected time a task is flagged as a day late after", _s(task_flags.OVERDUE_DAY.total_seconds())],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
         ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
         ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],

@@ -187,6 +187,13 @@ attempts = sa.Table(
         sqlite_where=sa.text("outcome = 'open'"),
         postgresql_where=sa.text("outcome = 'open'"),
     ),
+    sa.Index(
+        "ix_attempts_uncertain",
+        "provider",
+        "account",
+        sqlite_where=sa.text("standing = 'uncertain'"),
+        postgresql_where=sa.text("standing = 'uncertain'"),
+    ),
     sa.Index(None, "day"),
 )
 

@@ -6,14 +6,15 @@ and not as much as there is. Sums and sets that rules need are kept up with each
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sim_database import SimDatabase
 from sim_gateways import Owner
 
-from jobs.machine.rows import AttemptOutcome
+from jobs.machine.rows import AttemptOutcome, Standing
 
 Key = tuple[str, str]  # a gateway and the fingerprint of a key
 
@@ -34,6 +35,13 @@ class JobRow(NamedTuple):
     archive_key: str
     notices: int
     on_unconfirmed: str
+    start_by: str
+    request: str
+
+    def route(self, configured: Iterable[str]) -> list[str]:
+        """The gateways that its client would take."""
+        wanted = json.loads(self.request)["provider"]
+        return list(configured) if wanted == "auto" else [wanted] if isinstance(wanted, str) else wanted
 
 
 class AttemptRow(NamedTuple):
@@ -70,6 +78,11 @@ class AttemptRow(NamedTuple):
     @property
     def key(self) -> Key:
         return self.provider, self.account
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its answer was lost, and nobody knows what became of it; that a wait is over is no knowledge."""
+        return self.lost_at is not None and self.accepted_at is None and self.standing == Standing.UNCERTAIN
 
     @property
     def is_open(self) -> bool:
@@ -178,7 +191,7 @@ class Rows:
         self.jobs: dict[str, JobRow] = {}
         self.attempts: dict[Owner, AttemptRow] = {}
         self.attempts_of: dict[str, dict[int, AttemptRow]] = defaultdict(dict)  # by job
-        self.open_at: dict[Key, dict[Owner, AttemptRow]] = defaultdict(dict)
+        self.out_at: dict[Key, dict[Owner, AttemptRow]] = defaultdict(dict)
         self.callbacks_of: dict[str, dict[int, CallbackRow]] = defaultdict(dict)  # by job
         self.lanes: dict[tuple[Key, str], LaneRow] = {}
         self.spent: dict[tuple[str, str], SpendingRow] = {}  # by gateway and day
@@ -222,11 +235,11 @@ class Rows:
         _put(self.attempts, change, lambda row: row.owner)
         _put(self.attempts_of[change.row.job_id], change, lambda row: row.number)
         if old is not None:
-            self.open_at[old.key].pop(old.owner, None)
+            self.out_at[old.key].pop(old.owner, None)
             self.reserved[old.provider, old.day] -= old.reserved_micro_usd
         if new is not None:
-            if new.is_open:
-                self.open_at[new.key][new.owner] = new
+            if new.is_open or new.is_lost:
+                self.out_at[new.key][new.owner] = new
             self.reserved[new.provider, new.day] += new.reserved_micro_usd
 
 

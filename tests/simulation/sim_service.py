@@ -198,6 +198,7 @@ class Service:
         house.bell.ringer = self.ringer
         self.gateways = self.rules.gateways = Gateways(world, self.call_back)
         self.bucket = self.rules.bucket = SimBucket(world)
+        self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
         self.processes = {name: Process(name) for name in names}
@@ -244,7 +245,7 @@ class Service:
 
     def use(self, settings: Settings) -> None:
         """New settings, in every process at once."""
-        self.settings = settings
+        self.settings = self.rules.waits.settings = settings
         for _, resources in self._resources.values():
             resources.settings = settings
 
@@ -321,6 +322,7 @@ class Service:
         self._is_stale = True
         if self.calm_at is not None:
             self.rules.served(self.calm_at)
+        self.rules.waits.look()
         if world.fate.strikes("beat_away"):
             self._looked_at += world.fate.between(30, 900)
             world.tell("nobody sweeps", round(self._looked_at))

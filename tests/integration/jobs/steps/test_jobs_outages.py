@@ -14,7 +14,7 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Lane
-from jobs.machine.rows import Standing
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.settings import Settings
@@ -361,6 +361,21 @@ class TestTheBoundUsedUp:
         submit(rows, resources)
         assert [path.rpartition("/")[2] for path in gateway.asked] == ["task-1"]
 
+    def test_the_end_of_a_wait_is_no_knowledge_and_a_persons_word_is(
+        self, rows: Rows, resources: Resources, gateway: IllGateway
+    ) -> None:
+        """Where no callback can come an order is waited for a quarter of an hour; an outage may take the whole day."""
+        use_up(rows, resources, gateway)
+        of_all = sa.update(attempts).where(attempts.c.lost_at.is_not(None))
+        rows.write(lambda db: db.execute(of_all.values(outcome=AttemptOutcome.EXPIRED)))
+        submit(rows, resources, 4)
+        assert gateway.sent == 0
+        pass_rest(rows)
+        rows.write(lambda db: db.execute(of_all.values(outcome=AttemptOutcome.NOT_MADE, standing=Standing.NONE)))
+        gateway.orders = None
+        (job_id,) = submit(rows, resources)
+        assert rows.case(job_id).job.state is State.GENERATING
+
     def test_their_money_stays_in_the_days_budget(self, rows: Rows, resources: Resources, gateway: IllGateway) -> None:
         use_up(rows, resources, gateway)
         assert {row.standing for row in lost(rows)} == {Standing.UNCERTAIN}
@@ -371,7 +386,7 @@ class TestTheBoundUsedUp:
     ) -> None:
         """Nobody heard an answer, so the lane is well; the bound is used up all the same, and there is a way out."""
         for _ in range(5):
-            rows.attempt(rows.job(State.UNCONFIRMED), lost_at=NOW, account=KEY.fingerprint)
+            rows.attempt(rows.job(State.UNCONFIRMED), lost_at=NOW, account=KEY.fingerprint, standing="uncertain")
         submit(rows, resources, 2)
         assert (gateway.sent, len(gateway.asked)) == (0, 1)
         pass_rest(rows)
@@ -384,7 +399,8 @@ class TestTheBoundUsedUp:
         self, rows: Rows, resources: Resources, gateway: IllGateway, out: str
     ) -> None:
         for number in range(5):
-            answered: dict[str, Any] = {} if number == 0 and out == "on_way" else {"lost_at": NOW}
+            lost: dict[str, Any] = {"lost_at": NOW, "standing": "uncertain"}
+            answered = {} if number == 0 and out == "on_way" else lost
             rows.attempt(rows.job(State.UNCONFIRMED), account=KEY.fingerprint, **answered)
         if out == "asking":
             rows.write(

@@ -206,9 +206,10 @@ class TestMaxInFlight:
         [
             ({"accepted_at": NOW}, True),
             ({"lost_at": None}, True),  # being submitted
-            ({"lost_at": NOW - HOUR + SECOND}, True),  # it may be running: nobody knows
-            ({"lost_at": NOW - HOUR}, False),
-            ({"lost_at": NOW, "origin": "forgotten"}, False),
+            ({"lost_at": NOW - HOUR + SECOND, "standing": Z.UNCERTAIN}, True),  # it may be running: nobody knows
+            ({"lost_at": NOW - MINUTE, "standing": Z.UNCERTAIN, "outcome": A.EXPIRED}, True),
+            ({"lost_at": NOW - HOUR, "standing": Z.UNCERTAIN}, False),
+            ({"lost_at": NOW, "standing": Z.UNCERTAIN, "origin": "forgotten"}, False),
             ({"accepted_at": NOW, "origin": "forgotten"}, True),
             ({"accepted_at": NOW, "outcome": A.FINISHED}, False),
             ({"accepted_at": NOW, "account": "another"}, False),
@@ -350,6 +351,14 @@ class TestAbsurdCosts:
         assert spent(rows) == 1000
         [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
         assert line.usd == 1000
+
+    def test_a_new_word_of_the_gateways_about_the_money_puts_it_in_doubt_again(self, rows: Rows) -> None:
+        job_id = self.finish(rows, reported_usd=1000.0, settled="charged")
+        anew = AttemptChanges(standing=Z.CHARGED)
+        rows.write(lambda db: attempt_rows.change_attempt(db, job_id, 1, anew, rows.now))
+        attempt = rows.case(job_id).attempts[1]
+        assert (attempt.settled, attempt.money.is_doubted) == (None, True)
+        assert spent(rows) == PRICE
 
     def test_what_no_column_could_hold_is_counted_as_the_most_that_one_can(self, rows: Rows) -> None:
         for _ in range(3):
