@@ -155,7 +155,7 @@ class QueryBudget:
         """None while Valkey is away."""
         if self._monotonic() < self._silent_until:
             return None
-        keys = [f"rushes:queries:{{{name}}}:{what}" for what in ("urgent", "routine", "asked")]
+        keys = [f"rushes:query-budget:{{{name}}}:{what}" for what in ("urgent", "routine", "asked")]
         distances = (1 / (pace.per_s * share) for share in (ROUTINE_SHARE, 1 - ROUTINE_SHARE))
         span, *times = (math.ceil(s * 1e6) for s in (pace.span_s, *distances, LATE_S, KEPT_S))
         try:

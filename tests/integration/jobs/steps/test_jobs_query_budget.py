@@ -189,7 +189,7 @@ def test_a_valkey_that_has_forgotten_the_script_or_all_of_it_is_told_again(valke
         key.slots("poll", 3)
         client.script_flush()
         assert key.slot("job") > 0
-        client.delete(*client.scan_iter("rushes:queries:*"))
+        client.delete(*client.scan_iter("rushes:query-budget:*"))
         assert key.slot("job") == 0
 
 
@@ -197,7 +197,7 @@ def test_a_clock_that_is_set_back_holds_nobody_up(valkey: Valkey, key: Key) -> N
     key.slots("poll", 30)
     with redis.Redis.from_url(valkey.url) as client:
         ahead = (int(time.time()) + 86_400) * 1_000_000
-        for name in client.scan_iter(f"rushes:queries:*{key.account.fingerprint}*"):
+        for name in client.scan_iter(f"rushes:query-budget:*{key.account.fingerprint}*"):
             if name.endswith(b"asked"):
                 client.lpush(name, *[ahead] * 5)
             else:
@@ -210,7 +210,7 @@ def test_a_clock_that_is_set_back_holds_nobody_up(valkey: Valkey, key: Key) -> N
 def test_what_is_kept_in_valkey_goes_by_itself(valkey: Valkey, key: Key) -> None:
     waits = key.slots("poll", 30) + key.slots("news", 10, urgent=True)
     with redis.Redis.from_url(valkey.url) as client:
-        lives = [client.ttl(name) for name in client.scan_iter(f"rushes:queries:*{key.account.fingerprint}*")]
+        lives = [client.ttl(name) for name in client.scan_iter(f"rushes:query-budget:*{key.account.fingerprint}*")]
     assert len(lives) == 3
     assert all(0 <= life <= max(waits) + KEPT_S + 1 for life in lives)
 
