@@ -21,6 +21,10 @@ class UnknownJob(JobsError):
     """No job has this id."""
 
 
+class UnknownOrder(JobsError):
+    """The job has no order of this number."""
+
+
 class UnknownNotice(JobsError):
     """No notice has this id."""
 
@@ -47,6 +51,26 @@ class MayBePaid(JobsError):
 
 class NothingLeft(JobsError):
     """No gateway could come to another answer."""
+
+
+class UnderWay(JobsError):
+    """A worker is at the order just now: ask again in a moment."""
+
+
+class TaskKnown(JobsError):
+    """The order's task is known: nobody needs to name it, and it was made."""
+
+
+class TaskTaken(JobsError):
+    """The task is another order's."""
+
+
+class NotLost(JobsError):
+    """It is known whether the order was made: its answer was not lost."""
+
+
+class NotClosed(JobsError):
+    """The order has no last word yet, so nobody can say what became of its money."""
 
 
 class BadReport(JobsError):

@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(costs.blueprint(database))
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
     api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))
-    api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(database, ringer)))
+    api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(core)))
     app.register_blueprint(metrics.blueprint(settings, providers, database))
     app.register_blueprint(docs.blueprint())
     problems.install(app)

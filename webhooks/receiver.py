@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs import callback_urls
 from jobs.errors import BadReport
+from jobs.providers.answers import json_body
 from jobs.providers.base import Provider, ReportState
-from jobs.request import strict_json
 from jobs.ringer import Ringer
 from jobs.settings import Settings
 from jobs.store import callbacks
@@ -104,7 +104,7 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
     elif not kept.kept:
         log.warning("callback_over_the_limit", job=callback.job_id, provider=callback.provider)
     if kept.ring and kept.state is not None:
-        step = wake(kept.state, unread=True, says_finished=state is ReportState.FINISHED)
+        step = wake(kept.state, news=True, says_finished=state is ReportState.FINISHED)
         receiver.ringer.ring(step.name, callback.job_id)
     return _answer(kept.status)
 
@@ -113,16 +113,16 @@ def _write(receiver: Receiver, callback: Callback) -> Kept:
     database = receiver.database
     with database.write() as db:
         now = database.clock(db)
-        return callbacks.keep(db, callback, longest=receiver.settings.max_inbox_rows, now=now)
+        return callbacks.keep(db, callback, receiver.settings, receiver.providers, now=now)
 
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:
     """The callback as it is to be kept, readable or not, and the state that it hints at."""
     task_id, state, status = None, None, 400
     try:
-        report = provider.read_callback(_valid(provider, strict_json.loads(body)))
+        report = provider.read_callback(_valid(provider, json_body(body)))
         task_id, state, status = report.task_id, report.state, 200
-    except (strict_json.BadJson, ValidationError, BadReport) as e:
+    except (ValidationError, BadReport) as e:
         log.warning("callback_unreadable", job=job_id, provider=provider.name, error=type(e).__name__)
     headers = {h: request.headers[h][:LONGEST_HEADER] for h in KEPT_HEADERS if h in request.headers}
     callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, task_id, status)

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from rushes_client.connection import Connection, body_of, retry_after_s
 from rushes_client.download import Progress, download
-from rushes_client.errors import BadRequest, RushesError, TimedOut
-from rushes_client.records import Event, Job, Quote, read
+from rushes_client.errors import BadRequest, RushesError, TaskRefused, TimedOut
+from rushes_client.records import Event, Job, Named, Quote, read
 
 HELD_S = 30  # a look that waits; proxies commonly cut what is silent for a minute
 LOOKS_APART_S = 0.5
@@ -93,37 +93,7 @@ class Client:
         `on_change` is called with the job as it stands at first, and whenever something about it has changed. Raises
         TimedOut after `timeout_s`; the job goes on all the same, and can be waited for again.
         """
-        ask, monotonic = self._connection.ask, self._connection.monotonic
-        end = inf if timeout_s is None else monotonic() + timeout_s
-        last: Job | None = None
-        etag: str | None = None
-        while True:
-            began = monotonic()
-            left_s = max(0.0, end - began)
-            # With an ETag the service holds its answer until the job has changed, without one until it has ended.
-            held_s = 0 if on_change and not etag else int(min(HELD_S, left_s))
-            answer = ask(
-                "GET",
-                _path(job),
-                params={"wait": held_s} if held_s else None,
-                headers={"If-None-Match": etag} if etag else None,
-                held_s=held_s,
-                patience_s=min(self._connection.patience_s, left_s),
-            )
-            if answer.status_code != 304:
-                now = read(Job, body_of(answer))
-                if on_change and now != last:
-                    on_change(now)
-                if now.ended:
-                    return now
-                last, etag = now, answer.headers.get("ETag") if on_change else None
-            left_s = end - monotonic()
-            if left_s <= 0:
-                state = last.state if last else "on its way"
-                raise TimedOut(f"{_id(job)} is {state} after {timeout_s:g} s; it goes on.", job=last)
-            told_s = retry_after_s(answer)
-            pause_s = LOOKS_APART_S - (monotonic() - began) if told_s is None else told_s
-            self._connection.pause(min(max(0.0, pause_s), left_s))
+        return self._until(job, lambda now: now.ended, timeout_s, on_change)
 
     def iter(
         self,
@@ -186,6 +156,27 @@ class Client:
         body = _written({"accept_double_charge": accept_double_charge})
         return read(Job, body_of(self._connection.ask_once("POST", f"{_path(job)}/retry", data=body, headers=_JSON)))
 
+    def settle(
+        self,
+        job: Job | str,
+        attempt: int,
+        *,
+        task_id: str | None = None,
+        made: bool | None = None,
+        charged: bool | None = None,
+        timeout_s: float | None = None,
+    ) -> Job:
+        """Say what you found out about an order: its task, that it was not made (`made=False`), or its money.
+
+        With `task_id` it comes back once the gateway was asked and knows the task; else it raises TaskRefused, or
+        TimedOut after `timeout_s`: it is asked on. Raises UnderWay, and NotSettled where the service knows better.
+        """
+        said = {"task_id": task_id, "made": made, "charged": charged}
+        body = _written({name: value for name, value in said.items() if value is not None})
+        answer = self._connection.ask("POST", f"{_path(job)}/attempts/{attempt}/settle", data=body, headers=_JSON)
+        now = read(Job, body_of(answer))
+        return now if task_id is None else self._answered(now, attempt, task_id, timeout_s)
+
     def events(self, job: Job | str) -> list[Event]:
         """A job's history, oldest first."""
         told = body_of(self._connection.ask("GET", f"{_path(job)}/events"))
@@ -205,6 +196,66 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._connection.url!r})"
+
+    def _until(
+        self,
+        job: Job | str,
+        is_over: Callable[[Job], bool],
+        timeout_s: float | None,
+        on_change: Callable[[Job], object] | None,
+    ) -> Job:
+        """Look at a job, with `on_change` at each change, until it is over. Raises TimedOut."""
+        ask, monotonic = self._connection.ask, self._connection.monotonic
+        end = inf if timeout_s is None else monotonic() + timeout_s
+        last: Job | None = None
+        etag: str | None = None
+        while True:
+            began = monotonic()
+            left_s = max(0.0, end - began)
+            # With an ETag the service holds its answer until the job has changed, without one until it has ended.
+            held_s = 0 if on_change and not etag else int(min(HELD_S, left_s))
+            answer = ask(
+                "GET",
+                _path(job),
+                params={"wait": held_s} if held_s else None,
+                headers={"If-None-Match": etag} if etag else None,
+                held_s=held_s,
+                patience_s=min(self._connection.patience_s, left_s),
+            )
+            if answer.status_code != 304:
+                now = read(Job, body_of(answer))
+                if on_change and now != last:
+                    on_change(now)
+                if is_over(now):
+                    return now
+                last, etag = now, answer.headers.get("ETag") if on_change else None
+            left_s = end - monotonic()
+            if left_s <= 0:
+                state = last.state if last else "on its way"
+                raise TimedOut(f"{_id(job)} is {state} after {timeout_s:g} s; it goes on.", job=last)
+            told_s = retry_after_s(answer)
+            pause_s = LOOKS_APART_S - (monotonic() - began) if told_s is None else told_s
+            self._connection.pause(min(max(0.0, pause_s), left_s))
+
+    def _answered(self, job: Job, attempt: int, task_id: str, timeout_s: float | None) -> Job:
+        """The job once the task that was named for its order was believed. Raises TaskRefused, TimedOut."""
+
+        def named(now: Job) -> Named | None:
+            found = next((order.named for order in now.attempts if order.number == attempt), None)
+            return found if found and found.task_id == task_id else None
+
+        def is_answered(now: Job) -> bool:
+            said = named(now)
+            return said is None or said.state != "asking"
+
+        if not is_answered(job):
+            job = self._until(job, is_answered, timeout_s, on_change=lambda now: None)
+        said = named(job)
+        if said is None:
+            raise TaskRefused(f"Somebody has said otherwise of order {attempt} since.", job=job)
+        if said.state != "believed":
+            raise TaskRefused(f"{task_id} is not the task of order {attempt}: {said.reason}.", job=job)
+        return job
 
     def _submitted(self, request: Mapping[str, Any]) -> Job | RushesError:
         try:

@@ -81,6 +81,18 @@ class NothingLeft(Conflict):
     """Trying again cannot end otherwise."""
 
 
+class UnderWay(Conflict):
+    """A worker is at the order just now: settle it again in a moment."""
+
+
+class NotSettled(Conflict):
+    """The service knows better what became of the order; `code` says what."""
+
+
+class TaskRefused(RushesError):
+    """The task that was named is not the order's; the text says why. `job` is the job as it stands."""
+
+
 class NotArchived(Conflict):
     """The job has no video, or none yet."""
 
@@ -120,6 +132,8 @@ BY_CODE: dict[str, type[RushesError]] = {
     "not_failed": NotFailed,
     "may_be_paid": MayBePaid,
     "nothing_left": NothingLeft,
+    "under_way": UnderWay,
+    **dict.fromkeys(("task_known", "task_taken", "not_lost", "not_closed"), NotSettled),
     "not_archived": NotArchived,
 }
 BY_STATUS: dict[int, type[RushesError]] = {

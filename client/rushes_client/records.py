@@ -32,8 +32,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A task that a person named for an order. `state` is asking, believed or refused, for a `reason`."""
+
+    task_id: str
+    state: str
+    reason: str | None
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """One order at one gateway, numbered from 1. `link` is that of a video which was paid for and not delivered."""
+    """One order at one gateway, numbered from 1. `link` is that of a video which was paid for and not delivered.
+
+    `settled` is what a person said of it (not_made, charged or not_charged), while its standing rests on that; `named`
+    is the task that they named last.
+    """
 
     number: int
     provider: str
@@ -41,6 +55,8 @@ class Attempt:
     outcome: str
     cost: Cost
     link: str | None
+    settled: str | None
+    named: Named | None
     created_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -190,6 +206,7 @@ INNER: dict[str, type[Any]] = {
     "waiting": Waiting,
     "error": JobError,
     "cost": Cost,
+    "named": Named,
     "video": Video,
     "price": Price,
     "waits": QuotedWait,

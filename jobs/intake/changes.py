@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, Protocol
 
 from sqlalchemy.engine import Connection
 
@@ -19,63 +20,75 @@ from jobs.store.core import Core
 
 MAYBE_PAID = frozenset({Standing.HELD, Standing.CHARGED, Standing.UNCERTAIN})
 
-_Judge = Callable[[Case, datetime, Rules], Outcome | None]
+Judge = Callable[[Case, datetime, Rules], Outcome | None]
 
 
-def cancel(job_id: str, core: Core) -> Case:
+class Write(Protocol):
+    """A guarded write of `leases`. False: the row has moved."""
+
+    def __call__(self, db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool: ...
+
+
+def cancel(job_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
     """Cancel a queued job; ask that one on its way to a gateway be cancelled if it turns out not to be accepted.
 
-    Asking again changes nothing. Raises UnknownJob, TooLate (no gateway can cancel), DatabaseUnavailable.
-    """
-    return _grant(job_id, _cancelled, core)
-
-
-def retry(job_id: str, core: Core, *, accept_double_charge: bool = False) -> Case:
-    """Try a failed job again: its copying if that is what failed, else with a new order.
-
-    Raises UnknownJob, NotFailed, MayBePaid (say `accept_double_charge` to order all the same), NothingLeft,
+    Asking again changes nothing. History names the key that asks. Raises UnknownJob, TooLate (no gateway can cancel),
     DatabaseUnavailable.
     """
 
+    def judge(case: Case, now: datetime, rules: Rules) -> Outcome | None:
+        return _cancelled(case, now, rules, {"api_key": api_key_id})
+
+    return grant(job_id, judge, core)
+
+
+def retry(job_id: str, core: Core, *, accept_double_charge: bool = False, api_key_id: str | None = None) -> Case:
+    """Try a failed job again: its copying if that is what failed, else with a new order.
+
+    History names the key that asks. Raises UnknownJob, NotFailed, MayBePaid (say `accept_double_charge` to order all
+    the same), NothingLeft, DatabaseUnavailable.
+    """
+    detail = {"api_key": api_key_id, **({"accept_double_charge": True} if accept_double_charge else {})}
+
     def judge(case: Case, now: datetime, rules: Rules) -> Outcome:
-        return _retried(case, now, rules, accept_double_charge)
+        return _retried(case, now, rules, accept_double_charge, detail)
 
-    return _grant(job_id, judge, core)
+    return grant(job_id, judge, core)
 
 
-def _grant(job_id: str, judge: _Judge, core: Core) -> Case:
-    """Judge the row as it stands, and write. A wish never touches a lease: the holder reads again, as with any news."""
+def grant(job_id: str, judge: Judge, core: Core, write: Write = leases.write_wish) -> Case:
+    """Judge the row as it stands, write, and ring; the job after it.
+
+    A wish never touches a lease: the holder reads again, as with any news. One that cannot bear a holder has `write`
+    see to that.
+    """
     while True:
         with core.database.write() as db:
             case = cases.read_case(db, job_id)
-            if not _written(db, case, judge, core):
+            now = core.database.clock(db)
+            outcome = judge(case, now, core.rules)
+            if outcome is not None and not write(db, case, outcome, now=now):
                 continue
             written = cases.read_case(db, job_id)
         core.ring_for(written, notices=case.job.notices)
         return written
 
 
-def _written(db: Connection, case: Case, judge: _Judge, core: Core) -> bool:
-    now = core.database.clock(db)
-    outcome = judge(case, now, core.rules)
-    return outcome is None or leases.write_wish(db, case, outcome, now=now)
-
-
-def _cancelled(case: Case, now: datetime, rules: Rules) -> Outcome | None:
+def _cancelled(case: Case, now: datetime, rules: Rules, detail: Mapping[str, Any]) -> Outcome | None:
     job = case.job
     if job.state is State.CANCELLED or job.cancel_requested_at:
         return None
     if job.state in UNANSWERED:
-        said = Note("cancel_requested", job.attempt)
+        said = Note("cancel_requested", job.attempt, detail)
         return Outcome(alarm_at=now, job={"cancel_requested_at": now}, facts=Facts(notes=(said,)))
-    running = next((a for a in case.attempts.values() if _lives(a)), None)
+    running = next((a for a in case.attempts.values() if lives(a)), None)
     if job.state is not State.QUEUED or running is not None:
         raise TooLate(_too_late(case, running or case.current))
-    wish = Turn(Move(Event.CANCEL, job.attempt), {"flagged": None, "overdue": False}, {})
+    wish = Turn(Move(Event.CANCEL, job.attempt, detail), {"flagged": None, "overdue": False}, {})
     return decide(case, Facts(), now=now, rules=rules, wish=wish)
 
 
-def _lives(attempt: Attempt) -> bool:
+def lives(attempt: Attempt) -> bool:
     """Whether a gateway is known to make, or to have made, the video of this attempt."""
     return attempt.outcome is AttemptOutcome.FINISHED or (attempt.is_open and attempt.task_id is not None)
 
@@ -86,14 +99,14 @@ def _too_late(case: Case, paid: Attempt | None) -> str:
         return "The job has failed; there is nothing to cancel."
     if paid is None:
         return f"The job is {job.state}."
-    price = paid.reported_usd if paid.reported_usd is not None else paid.estimated_usd
+    price = paid.money.usd
     cost = "" if price is None else f" for ${price:.2f}"
     if job.state is State.ARCHIVED:
         return f"The video is archived; {paid.provider} was paid{cost}."
     return f"{paid.provider} has accepted the job{cost}, and no gateway can cancel; the video will be archived."
 
 
-def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool) -> Outcome:
+def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool, detail: Mapping[str, Any]) -> Outcome:
     job, current = case.job, case.current
     if job.state is not State.FAILED:
         raise NotFailed(f"The job is {job.state}; only a failed one can be tried again.")
@@ -110,7 +123,7 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
             "error_said": None,
         }
         job_again: JobChanges = {**fresh, "progress": 100, "link_dies_at": link_dies_at}
-        wish = turn_of(Event.RETRY_TRANSFER, current, job_again, again)
+        wish = turn_of(Event.RETRY_TRANSFER, current, job_again, again, detail)
         return decide(case, Facts(), now=now, rules=rules, wish=wish)
     if not accept_double_charge:
         _refuse_if_paid(case)
@@ -119,7 +132,7 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
     limit = start_by(case, now, rules)
     if limit <= now:
         raise NothingLeft("Links to the job's inputs are dead by now; send a new job with fresh ones.")
-    wish = Turn(Move(Event.RETRY, job.attempt), {**fresh, "start_by": limit, "link_dies_at": None}, {})
+    wish = Turn(Move(Event.RETRY, job.attempt, detail), {**fresh, "start_by": limit, "link_dies_at": None}, {})
     # An order that a restored backup may have forgotten is one that may be paid; the client has accepted that.
     doubted: dict[int, AttemptChanges] = {
         a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)

@@ -8,16 +8,12 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import (
-    Attempt,
-    AttemptOutcome,
-    Case,
-)
+from jobs.machine.rows import UNBOUGHT, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 
-S, A = State, AttemptOutcome
+S = State
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Rules:
 
 def may_resubmit(case: Case, rules: Rules) -> bool:
     """Whether the client chose to risk paying twice and may risk it again: each lost submit counts as bought."""
-    risked = sum(a.sending_at is not None and a.outcome not in (A.REFUSED, A.NOT_SENT) for a in case.attempts.values())
+    risked = sum(a.sending_at is not None and a.outcome not in UNBOUGHT for a in case.attempts.values())
     chosen = case.job.on_unconfirmed == "resubmit" and not case.job.cancel_requested_at
     return chosen and risked < rules.settings.max_attempts
 
@@ -41,24 +37,41 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     """When the job next wants attention. Unread news wants it at once; a trouble of our own waits its turn."""
     job, attempt = case.job, case.current
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
-    waits = facts.trouble and not (elsewhere and attempt and attempt.outcome is A.NOT_SENT)
+    waits = facts.trouble and not (elsewhere and attempt and attempt.outcome is AttemptOutcome.NOT_SENT)
     trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if waits else now
     cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
     floor = max(trouble, cooled)
+    named_at = _named_at(case, now, rules)
     if job.state in ENDED:
-        return _alarm_after_end(case, floor, now, rules)
-    if attempt is None or job.state is S.QUEUED:
+        return _alarm_after_end(case, floor, named_at, now, rules)
+    if attempt is None or (job.state is S.QUEUED and case.unread):
         return floor
+    if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
+        return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:
         end = schedule.life_end(attempt, rules.settings, rules.providers)
-        poll = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
+        wanted = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
     else:
         end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
-        poll = _alarm_unconfirmed(case, attempt, end, now, rules)
-    return min(max(floor, now if case.unread else poll), schedule.look_by(end, now))
+        wanted = _alarm_unconfirmed(case, attempt, end, now, rules)
+    wanted = now if case.unread else min(wanted, named_at or wanted)
+    return min(max(floor, wanted), schedule.look_by(end, now))
+
+
+def _named_at(case: Case, now: datetime, rules: Rules) -> datetime | None:
+    """When a gateway is next asked about a task that a person named: at once, then ever slower while it is silent."""
+    pauses = [_pause_s(a, now, rules.settings) for a in case.attempts.values() if a.is_named]
+    return now + timedelta(seconds=min(pauses)) if pauses else None
+
+
+def _pause_s(attempt: Attempt, now: datetime, settings: Settings) -> float:
+    if attempt.unanswered_since is None:
+        return 0
+    silent_s = (now - attempt.unanswered_since).total_seconds()
+    return min(settings.retry_longest_s, max(settings.retry_first_s, silent_s))
 
 
 def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetime, rules: Rules) -> datetime:
@@ -74,13 +87,26 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetim
     return min(ends, default=end)
 
 
-def _alarm_after_end(case: Case, floor: datetime, now: datetime, rules: Rules) -> datetime | None:
-    """None once every attempt's standing is settled; else its attempts are asked until their life is over."""
-    looks = []
-    for attempt in (a for a in case.attempts.values() if a.is_open):
+def _alarm_after_end(
+    case: Case, floor: datetime, named_at: datetime | None, now: datetime, rules: Rules
+) -> datetime | None:
+    """None once there is nobody left to ask; else its attempts are asked about until their life is over."""
+    looks = [max(floor, named_at)] if named_at else []
+    for attempt in case.attempts.values():
+        if _has_news(case, attempt, now, rules):
+            return floor
+        if not attempt.is_open:
+            continue
         looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
-        if case.unread:
-            looks.append(floor)
-        elif attempt.task_id or case.candidates(attempt.number):
+        if attempt.task_id or case.candidates(attempt.number):
             looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
     return min(looks, default=None)
+
+
+def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether an unread callback can still matter to an attempt of an ended job."""
+    if attempt.is_open:
+        return bool(case.unread)
+    told = any(callback.attempt == attempt.number for callback in case.unread)
+    heard_until = schedule.heard_until(attempt, rules.settings, rules.providers)
+    return told and attempt.is_without_video and now < heard_until

@@ -144,8 +144,9 @@ def next_rest_s(lane: Lane, advice_s: float | None = None) -> float:
 def _failed(lane: Lane, word: Word, is_full: bool, now: datetime) -> Lane:
     reason = UNREACHABLE if word.kind is Kind.UNREACHED else NO_ANSWER
     if not lane.is_well:
-        # It rests, or is being probed. Only its prober's failure counts, once the rest is over.
-        if lane.prober != word.by or lane.rests_s(now):
+        # It rests, or is being probed. Only its prober's failure counts: once the rest is over, or of the one order
+        # more that began this rest.
+        if lane.prober != word.by or (lane.rests_s(now) and not is_full):
             return lane
         seconds = next_rest_s(lane, word.advice_s)
         return replace(lane.rest(reason, seconds, now), rest_s=seconds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, lives, schedule, task_flags
+from jobs.machine import alarms, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -25,8 +25,6 @@ from jobs.machine.rows import (
     with_times,
 )
 from jobs.machine.states import Event, State, next_state
-
-TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -42,8 +40,10 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
+    facts = settlement.weigh(case, facts)
     facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
+    facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
@@ -60,16 +60,13 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
-    flagged = case.job.flagged
-    if not flagged and changes["troubles"] >= TROUBLES_FLAGGED:
-        flagged = "troubled"
-    flagged = task_flags.shown(case, flagged, now, rules.settings)
+    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    flagged = flags.shown(case, now, rules.settings)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
         changes["overdue"] = True
         notes.append(Note("overdue", case.job.attempt))
-    case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     return Outcome(
         alarm_at=alarms.alarm(case, facts, now, rules),
         moves=tuple(moves),
@@ -153,8 +150,7 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if not lives.is_over(case, attempt, now, rules):
         return None
     if lives.is_finished_without_link(attempt):
-        job: JobChanges = {**_error(attempt, retryable=True), "flagged": attempt.error_code}
-        return turn_of(E.EXPIRE, attempt, job, lives.last_word(case, attempt))
+        return turn_of(E.EXPIRE, attempt, _error(attempt, retryable=True), lives.last_word(case, attempt))
     return _unknown_forever(attempt, "task_expired", "The gateway gave no last word while the task could exist.")
 
 
@@ -237,10 +233,7 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
             {},
             detail,
         )
-    job = _error(attempt, retryable=bool(attempt.error_retryable))
-    if case.job.flagged in task_flags.FLAGS:  # said of a task that has had its last word since
-        job["flagged"] = None
-    return turn_of(E.FAIL, attempt, job, {}, detail)
+    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
 
 
 def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:

@@ -67,7 +67,7 @@ WAITS = {
     ),
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
     "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
-    "slow": Meaning("The worker's threads for this gateway are all busy.", "nothing"),
+    "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
 
@@ -76,7 +76,13 @@ FLAGS = {
     "out_of_credit": Meaning("A gateway of its route has no credit left.", "buy credit; the job goes on by itself"),
     "key_refused": Meaning("A gateway of its route refused the key.", "mend the key; the job goes on by itself"),
     "no_gateway": Meaning("No gateway that it may go to has a key and fits any more.", "set a key again"),
-    "uncertain_money": Meaning("It failed, and may have been charged.", "ask the gateway, by time and request"),
+    "uncertain_money": Meaning(
+        "It failed, and may have been charged.", "ask the gateway, by time and prompt, and say what it says"
+    ),
+    "absurd_cost": Meaning(
+        "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
+        "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
+    ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
@@ -87,8 +93,8 @@ FLAGS = {
         "look at the task at the gateway; a link that comes in time is taken",
     ),
     "link_forbidden": Meaning(
-        "The gateway calls the task finished, and its link leads where none may lead.",
-        "look at the link; another one that comes in time is taken",
+        "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
+        "look at the job's events for why, and fetch the video at the gateway",
     ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
@@ -104,7 +110,7 @@ FLAGS = {
 REASONS = {
     "unconfirmed": Meaning(
         "The answer to an order was lost. It settles itself if a callback comes in time.",
-        "look for the task at the gateway, by time and prompt",
+        "look for the task at the gateway, by time and prompt, and say what you found",
     ),
     "gateway_rests": Meaning(
         "A gateway does not answer, or cannot be reached: no orders go there until a probe is answered.",
@@ -115,7 +121,7 @@ REASONS = {
     ),
     "paid_not_delivered": Meaning(
         "A gateway made a video and charged it, and the job has ended without it.",
-        "fetch it by `attempts[].link` while that lives, or ask for the money",
+        "fetch it by its link while that lives, or ask for the money, and say when it is back",
     ),
     "unknown_job": Meaning(
         "A callback speaks of a job that this database does not know: a backup was put back.",

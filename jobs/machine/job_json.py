@@ -91,8 +91,23 @@ def _attempt(case: Case, attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome.value,
         "cost": _money(attempt),
         "link": attempt.link if paid_not_delivered(case.job.state, attempt) else None,
+        "settled": attempt.settled and attempt.settled.value,
+        "named": _named(attempt),
         "created_at": iso(attempt.created_at),
     }
+
+
+def _named(attempt: Attempt) -> dict[str, Any] | None:
+    """The task that a person named last, and what came of that."""
+    if attempt.named_task_id is None:
+        return None
+    if attempt.task_id == attempt.named_task_id:
+        state, reason = "believed", None
+    elif attempt.is_named:
+        state, reason = "asking", None
+    else:
+        state, reason = "refused", attempt.named_refused or f"its task turned out to be {attempt.task_id}"
+    return {"task_id": attempt.named_task_id, "state": state, "reason": reason}
 
 
 def paid_not_delivered(state: State, attempt: Attempt) -> bool:

@@ -96,7 +96,7 @@ def route(found: Collection[Candidate]) -> list[str]:
 def remaining(route: list[str], attempts: Collection[Attempt]) -> list[str]:
     """What is left of a route after what was tried: gateways that have not failed it yet come first."""
     refusing = {a.provider for a in attempts if a.outcome is AttemptOutcome.REFUSED and a.error_code in ABOUT_REQUEST}
-    failed = {a.provider for a in attempts if a.outcome is AttemptOutcome.FAILED}
+    failed = {a.provider for a in attempts if a.is_without_video}
     left = [name for name in route if name not in refusing]
     return sorted(left, key=lambda name: name in failed)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from jobs.machine.states import State
 from jobs.request.generation import JobRequest
@@ -23,6 +23,21 @@ class AttemptOutcome(StrEnum):
     DELIVERED = "delivered"  # and it is in the bucket
     UNDELIVERED = "undelivered"  # paid for, and its link is dead
     EXPIRED = "expired"  # the window or its life is over without a word
+    NOT_MADE = "not_made"  # a person says so of an order whose answer was lost
+
+
+# Over without a video, as far as is known: a later word of the gateway may still bring one.
+WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED, AttemptOutcome.NOT_MADE})
+# Of which nothing was bought.
+UNBOUGHT = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED, AttemptOutcome.NOT_MADE})
+
+
+class Settled(StrEnum):
+    """What a person said of an attempt, while its standing rests on that."""
+
+    NOT_MADE = "not_made"
+    CHARGED = "charged"
+    NOT_CHARGED = "not_charged"
 
 
 class Origin(StrEnum):
@@ -41,6 +56,35 @@ class Standing(StrEnum):
     CHARGED = "charged"
     REFUNDED = "refunded"
     UNCERTAIN = "uncertain"
+
+
+FREE = frozenset({Standing.NONE, Standing.REFUNDED})
+ABSURD = 10  # times the estimate: a cost beyond that counts once a person has settled it
+
+
+class Money(NamedTuple):
+    """What is known of an order's money, by the columns of its row."""
+
+    standing: Standing
+    settled: str | None
+    estimated_credits: float | None
+    estimated_usd: float | None
+    reported_credits: float | None
+    reported_usd: float | None
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the gateway tells a cost that cannot be true, and no person has settled that it is."""
+        if self.settled == Settled.CHARGED:
+            return False
+        in_usd, in_credits = (self.reported_usd, self.estimated_usd), (self.reported_credits, self.estimated_credits)
+        told, expected = in_credits if None in in_usd else in_usd
+        return told is not None and expected is not None and told > ABSURD * expected
+
+    @property
+    def usd(self) -> float | None:
+        """What the order counts for: what is reported, else what is expected."""
+        return self.estimated_usd if self.reported_usd is None or self.is_doubted else self.reported_usd
 
 
 @dataclass(frozen=True)
@@ -134,7 +178,7 @@ class Attempt:
     closed_at: datetime | None
     answered_at: datetime | None
     unanswered_since: datetime | None
-    settled: str | None
+    settled: Settled | None
     named_task_id: str | None
     named_refused: str | None
 
@@ -144,9 +188,13 @@ class Attempt:
 
     @property
     def is_without_video(self) -> bool:
-        """Whether it is closed, and nobody has a link to a video of it. A later word of its gateway may bring one."""
+        """Whether it is over without a video, as far as is known: a later word of its gateway may still bring one."""
         unlinked = self.outcome is AttemptOutcome.UNDELIVERED and self.link is None
-        return unlinked or self.outcome in (AttemptOutcome.FAILED, AttemptOutcome.EXPIRED)
+        return unlinked or self.outcome in WITHOUT_VIDEO
+
+    @property
+    def money(self) -> Money:
+        return Money(*(getattr(self, name) for name in Money._fields))
 
     @property
     def is_forgotten(self) -> bool:
@@ -157,6 +205,11 @@ class Attempt:
     def is_unheeded(self) -> bool:
         """Whether it may have been made and no decision rests on that yet."""
         return self.is_forgotten and self.standing is Standing.NONE
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a person named its task, and the gateway has yet to say what that is."""
+        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
 
 
 @dataclass(frozen=True)
@@ -188,11 +241,27 @@ class Case:
     def unread(self) -> tuple[KeptCallback, ...]:
         return tuple(callback for callback in self.callbacks if callback.read_at is None)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a gateway is to be asked about a task that a person named."""
+        return any(attempt.is_named for attempt in self.attempts.values())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to ask about before anything else is done: a callback, or what a person named."""
+        return bool(self.unread) or self.is_named
+
     def candidates(self, number: int) -> list[str]:
-        """Task ids that callbacks have named for an attempt and that nobody has rejected, oldest first, at most 3."""
+        """Task ids that may be an attempt's, at most 3: the one that a person named, then what callbacks have named and
+        nobody has rejected, oldest first.
+
+        A person's is asked about even if it was rejected before, when a callback had named it: they have looked.
+        """
         attempt = self.attempts[number]
-        named = dict.fromkeys(x.task_id for x in self.callbacks if x.attempt == number and x.task_id)
-        return [t for t in named if t is not None and t not in attempt.rejected_task_ids][:3]
+        called = dict.fromkeys(x.task_id for x in self.callbacks if x.attempt == number and x.task_id)
+        left = [t for t in called if t is not None and t not in attempt.rejected_task_ids]
+        named = [attempt.named_task_id] if attempt.is_named and attempt.named_task_id else []
+        return list(dict.fromkeys([*named, *left]))[:3]
 
 
 class AttemptChanges(TypedDict, total=False):
@@ -220,7 +289,7 @@ class AttemptChanges(TypedDict, total=False):
     closed_at: datetime | None
     answered_at: datetime | None
     unanswered_since: datetime | None
-    settled: str | None
+    settled: Settled | None
     named_task_id: str | None
     named_refused: str | None
 
@@ -250,6 +319,20 @@ class JobChanges(TypedDict, total=False):
     start_by: datetime
     link_dies_at: datetime | None
     waiting: Mapping[str, Any]
+
+
+def rejection(attempt: Attempt, said: AttemptChanges, task_id: str, reason: str) -> AttemptChanges:
+    """What is left of a candidate that is not this attempt's task, beside those rejected so far (`said`).
+
+    The person who named it is told why.
+    """
+    before = said.get("rejected_task_ids", attempt.rejected_task_ids)
+    changes: AttemptChanges = {"rejected_task_ids": list(dict.fromkeys([*before, task_id]))}
+    if task_id == attempt.named_task_id:
+        changes["named_refused"] = reason
+    elif "named_refused" in said:
+        changes["named_refused"] = said["named_refused"]
+    return changes
 
 
 def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:

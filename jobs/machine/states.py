@@ -35,6 +35,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     RESUBMIT = "resubmit"  # the client's choice to risk paying twice
     RESTORE = "restore"  # a backup was put back: an order that it does not know may have been made
+    SETTLE = "settle"  # a person says that the order was not made
     RETRY = "retry"
     RETRY_TRANSFER = "retry_transfer"
     RECALL = "recall"  # another attempt turned out to be running
@@ -69,6 +70,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.REFUSE: S.FAILED,
         E.CANCEL: S.CANCELLED,  # failed by verdict, under a wish to cancel
         E.RESUBMIT: S.QUEUED,
+        E.SETTLE: S.QUEUED,
         E.EXPIRE: S.FAILED,
         # An order that is only suspected gives way to one that is known.
         E.RECALL: S.GENERATING,

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from marshmallow import fields, validate
-
 from jobs.errors import BadReport
 from jobs.providers.answers import (
-    LONGEST_TASK_ID,
     CallbackSchema,
-    link,
+    TaskId,
+    acceptance,
+    link_fields,
     mapping,
     part,
     progress,
@@ -124,7 +123,7 @@ USD_PER_CREDIT = 0.005
 
 
 class Callback(CallbackSchema):
-    id = fields.String(required=True, validate=validate.Length(1, LONGEST_TASK_ID))
+    id = TaskId(required=True)
 
 
 def auth_headers(api_key: str) -> dict[str, str]:
@@ -145,10 +144,9 @@ def query_request(task: str) -> Request:
 
 def read_acceptance(http_status: int, body: Any) -> Acceptance:
     """{code: 200, data: {taskId}} under a 2xx. Raises BadReport for all else."""
-    accepted = task_id(part(body, "data", "taskId"))
-    if not 200 <= http_status < 300 or part(body, "code") != 200 or accepted is None:
-        raise BadReport(f"aivideoapi: no acceptance (HTTP {http_status})")
-    return Acceptance(accepted)
+    if part(body, "code") not in (200, "200"):
+        raise BadReport(f"no acceptance (HTTP {http_status})")
+    return acceptance(http_status, part(body, "data", "taskId"))
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
@@ -171,7 +169,7 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("id")),
-        link=link(part(task, "output", "urls", 0)) if state is ReportState.FINISHED else None,
+        **link_fields(state, part(task, "output", "urls", 0)),
         progress=progress(task.get("progress")),
         failure=_failure(task) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),

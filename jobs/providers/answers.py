@@ -1,34 +1,48 @@
 """The pieces of a gateway's JSON, read leniently: what is missing or odd is None, never an exception and never a guess.
 
 Only what makes an answer unreadable (no JSON, no object, no status) raises BadReport. Every module of this room
-reads with these functions, so that a hostile or careless gateway meets one set of limits.
+reads with these functions, so that a hostile or careless gateway meets one set of limits. What an odd value was and why
+it is of no use is told where that costs money or a video: of links, costs and the ids of tasks.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, TypedDict
+from urllib.parse import quote, urlsplit
 
-from marshmallow import INCLUDE, Schema, fields, validate
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
+from jobs import gate
 from jobs.errors import BadReport
-from jobs.providers.base import ReportState
+from jobs.providers.base import Acceptance, ReportState, Unusable
 
-LONGEST_MESSAGE = 2000
-LONGEST_TASK_ID = 200
+LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
 LONGEST_WORD = 100
-LONGEST_INTEGER = 20  # digits; more than any id, time or amount has
+LONGEST_TOLD = 500  # of an odd value
 
 _QUERY = re.compile(r"(https?:[^\s\"'<>?#]*)\?[^\s\"'<>]*", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|afk_)[\w-]{6,}")  # a gateway that refuses a key likes to print it
 _PERCENT = re.compile(r"\s*(\d{1,3})(?:\.\d{1,9})?\s*%?\s*", re.ASCII)
-_NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # legal in JSON; no database takes them
+# What may stand around a link and is no part of it: blanks, line ends, controls, marks without a width.
+_AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
+_BLANK = re.compile(r"[^\S\x00-\x1f\x85\u2028\u2029]")  # not what ends a line or controls a terminal
+_USER = re.compile(r"//[^/?#]*@")
+_TAIL = re.compile(r"[?#].*", re.DOTALL)
+
+
+class TaskId(fields.Field[str]):
+    """A task's id in a callback: a text, or a whole number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> str:
+        known = task_id(value)
+        if known is None:
+            raise ValidationError("no id that can be kept")
+        return known
 
 
 class CallbackSchema(Schema):
@@ -37,17 +51,32 @@ class CallbackSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    status = fields.String(required=True, validate=validate.Length(min=1, max=LONGEST_WORD))
+    status = fields.String(required=True, validate=validate.Length(min=1))
+
+
+class LinkFields(TypedDict):
+    """What a report says of a finished task's link."""
+
+    link: str | None
+    bad_link: Unusable | None
+
+
+class CostFields(TypedDict):
+    """What a report says of a task's cost."""
+
+    cost: float | None
+    bad_cost: Unusable | None
 
 
 def json_body(body: bytes) -> Any:
-    """Parse a body that is already capped in size.
+    """Parse a body that is already capped in size, as leniently as JSON can be: one odd value spoils no other.
 
-    Raises BadReport for what is not UTF-8 JSON, is nested too deeply, or holds NaN, an infinity or an integer of
-    more than 20 digits.
+    A byte order mark is passed over. A byte that is not UTF-8 becomes �, which no id and no link may hold; a number
+    beyond every float becomes an infinity, which is no amount. Raises BadReport for what is no JSON, or nests too
+    deeply.
     """
     try:
-        return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float, parse_int=_int)
+        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_int)
     except (ValueError, RecursionError) as e:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 
@@ -73,23 +102,33 @@ def status(value: Any, table: Mapping[str, ReportState]) -> tuple[ReportState, s
     """(state, the gateway's word, whether the table has it); case does not matter. Raises BadReport without a word."""
     if not isinstance(value, str) or not value.strip():
         raise BadReport(f"no status word: {str(value)[:LONGEST_WORD]!r}")
-    word = _NOT_TEXT.sub("�", value)[:LONGEST_WORD]
+    word = gate.words(value, LONGEST_WORD)
     state = table.get(value.strip().lower())
     return state or ReportState.RUNNING, word, state is not None
 
 
 def task_id(value: Any) -> str | None:
-    """An id that a path and a column can hold: 1 to 200 printable characters."""
-    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_TASK_ID or not value.isprintable():
-        return None
-    return value if value.strip(" .") else None  # `..` would climb in a path
+    """An id that a path and a column can hold, as it came."""
+    named = gate.name(value)
+    return named if named and named.strip(" .") else None  # `..` would climb in a path
+
+
+def acceptance(http_status: int, *ids: Any) -> Acceptance:
+    """An acceptance under a 2xx by the first id that can be kept. Raises BadReport, which says why there is none."""
+    known = next(filter(None, map(task_id, ids)), None)
+    if 200 <= http_status < 300 and known is not None:
+        return Acceptance(known)
+    odd = next((value for value in ids if value is not None), None)
+    if 200 <= http_status < 300 and odd is not None:
+        raise BadReport(f"the task's id cannot be kept: {_told(odd)}")
+    raise BadReport(f"no acceptance (HTTP {http_status})")
 
 
 def text(value: Any, longest: int = LONGEST_MESSAGE) -> str | None:
     """A gateway's words, cut, without what looks like a key or a signed query; None where there are none."""
     if not isinstance(value, str) or not value.strip():
         return None
-    return mask(_NOT_TEXT.sub("�", value[:longest]))[:longest]
+    return mask(gate.words(value, longest))[:longest]
 
 
 def mask(words: str) -> str:
@@ -98,30 +137,32 @@ def mask(words: str) -> str:
 
 
 def link(*candidates: Any) -> str | None:
-    """The first candidate that is an http(s) URL with a host, untouched: signed links must not be re-encoded."""
-    for value in candidates:
-        if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_LINK:
-            continue
-        if any(c.isspace() or not c.isprintable() for c in value):
-            continue
-        try:
-            parts = urlsplit(value)
-            if parts.scheme in ("http", "https") and parts.hostname:
-                return value
-        except ValueError:
-            continue
-    return None
+    """The first candidate that can be used as a link: an http(s) URL with a host, alone or as the `url` of an object.
+
+    Line ends and blanks around it are cut, and blanks inside are quoted. All else stays as it came: a signature covers
+    it.
+    """
+    return next((found for found in map(_link, filter(None, map(_given, candidates))) if _why_not(found) is None), None)
 
 
-def number(value: Any) -> float | None:
-    """An amount: finite, not negative, not a boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        amount = float(value)
-    except OverflowError:
-        return None
-    return amount if math.isfinite(amount) and amount >= 0 else None
+def link_fields(state: ReportState, *candidates: Any) -> LinkFields:
+    """What is said of a task's link: only a finished one's counts; where none can be used, why the first cannot."""
+    if state is not ReportState.FINISHED:
+        return {"link": None, "bad_link": None}
+    if found := link(*candidates):
+        return {"link": found, "bad_link": None}
+    given = next(filter(None, map(_given, candidates)), None)
+    if given is None:
+        return {"link": None, "bad_link": None}
+    return {"link": None, "bad_link": Unusable(_told(_closed(given)), _why_not(_link(given)) or "")}
+
+
+def cost_fields(value: Any) -> CostFields:
+    """What is said of a task's cost; nothing where there is none."""
+    cost = gate.amount(value)
+    if cost is not None or value is None:
+        return {"cost": cost, "bad_cost": None}
+    return {"cost": None, "bad_cost": Unusable(_told(value), "it is no amount of money")}
 
 
 def progress(value: Any) -> int | None:
@@ -129,13 +170,13 @@ def progress(value: Any) -> int | None:
     if isinstance(value, str):
         found = _PERCENT.fullmatch(value[:LONGEST_WORD])
         value = int(found[1]) if found else None
-    amount = number(value)
+    amount = gate.amount(value)
     return int(amount) if amount is not None and amount <= 100 else None
 
 
 def unix_time(value: Any) -> datetime | None:
     """Seconds since 1970 as aware UTC. 0 stands for "not yet" at the gateways that send it."""
-    seconds = number(value)
+    seconds = gate.amount(value)
     if not seconds:
         return None
     try:
@@ -155,18 +196,42 @@ def iso_time(value: Any) -> datetime | None:
         return None
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _int(digits: str) -> int | float:
+    """Longer ones name nothing and count nothing, and reading them exactly takes time in the square of their length."""
+    return int(digits) if len(digits) <= gate.LONGEST_NAME else float(digits)
 
 
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("a number beyond every float")
-    return value
+def _given(candidate: Any) -> str | None:
+    """What stands where a link is expected, if it is text, bare or in an object."""
+    if isinstance(candidate, Mapping):
+        candidate = candidate.get("url")
+    return candidate if isinstance(candidate, str) and candidate.strip(_AROUND) else None
 
 
-def _int(digits: str) -> int:
-    if len(digits) > LONGEST_INTEGER:
-        raise ValueError("an integer of too many digits")
-    return int(digits)
+def _link(given: str) -> str:
+    return _BLANK.sub(lambda blank: quote(blank[0]), given.strip(_AROUND)[: LONGEST_LINK + 1])
+
+
+def _why_not(link: str) -> str | None:
+    """Why this cannot be used as a link; None if it can."""
+    if len(link) > LONGEST_LINK:
+        return f"it is longer than {LONGEST_LINK} characters"
+    if not link.isprintable() or gate.ODD in link:
+        return "it holds a character that no link has"
+    try:
+        parts = urlsplit(link)
+        usable = parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:
+        return "it is no address that can be read"
+    return None if usable else "it is no http or https address with a host"
+
+
+def _closed(link: str) -> str:
+    """An odd link without what might open it: a user name, a query."""
+    return _USER.sub("//…@", _TAIL.sub("?…", link))
+
+
+def _told(value: Any) -> str:
+    """An odd value for people."""
+    said = value if isinstance(value, str) else repr(value)
+    return mask(gate.words(said, LONGEST_TOLD))[:LONGEST_TOLD]

@@ -13,16 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from marshmallow import fields, validate
-
-from jobs.errors import BadReport
 from jobs.providers.answers import (
-    LONGEST_TASK_ID,
     CallbackSchema,
+    TaskId,
+    acceptance,
+    cost_fields,
     iso_time,
-    link,
+    link_fields,
     mapping,
-    number,
     part,
     progress,
     status,
@@ -113,7 +111,7 @@ REFUSALS = {400: INVALID, 401: UNAUTHORIZED, 402: NO_CREDIT, 403: UNAUTHORIZED, 
 
 class Callback(CallbackSchema):
     # Under Apiframe's own name, by which it is read afterwards.
-    jobId = fields.String(required=True, validate=validate.Length(1, LONGEST_TASK_ID))  # noqa: N815
+    jobId = TaskId(required=True)  # noqa: N815
 
 
 def auth_headers(api_key: str) -> dict[str, str]:
@@ -137,10 +135,7 @@ def query_request(task: str) -> Request:
 
 def read_acceptance(http_status: int, body: Any) -> Acceptance:
     """{jobId, status} under 202; a replay of the same idempotency key may answer with any 2xx and status."""
-    accepted = task_id(part(body, "jobId"))
-    if not 200 <= http_status < 300 or accepted is None:
-        raise BadReport(f"apiframe: no acceptance (HTTP {http_status})")
-    return Acceptance(accepted)
+    return acceptance(http_status, part(body, "jobId"))
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
@@ -188,19 +183,19 @@ def _read(job: Mapping[str, Any], id_field: str) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(job.get(id_field)),
-        link=_link(job.get("result")) if state is ReportState.FINISHED else None,
+        **link_fields(state, *_links(job.get("result"))),
         progress=progress(job.get("progress")),
         failure=_failure(job, word) if state is ReportState.FAILED else None,
-        cost=number(job.get("creditCost")),
+        **cost_fields(job.get("creditCost")),
         model=text(job.get("model"), 200),
         created_at=iso_time(job.get("createdAt")),
         finished_at=iso_time(job.get("completedAt")) if ended else None,
     )
 
 
-def _link(result: Any) -> str | None:
+def _links(result: Any) -> tuple[Any, ...]:
     # The OpenAPI file has an object with videoUrl, older pages a bare string, other models a list.
-    return link(result, part(result, "videoUrl"), part(result, "videos", 0), part(result, "videos", 0, "url"))
+    return part(result, "videoUrl"), result, part(result, "videos", 0)
 
 
 def _failure(job: Mapping[str, Any], word: str) -> Failure:

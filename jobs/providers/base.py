@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from jobs.gate import amount
 from jobs.providers.capabilities import Ability, Callbacks, MediaSet, Polling
 from jobs.request.generation import Generation, Kind, Mode
 
@@ -67,11 +68,20 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """What a gateway told that cannot be used: its words, cut and masked, and why not."""
+
+    told: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Report:
     """What a callback or a query says, in our words.
 
     `progress` is 0..100 or None; `link` is only ever set when FINISHED; `cost` is in the gateway's credits;
-    `word_known` is False when the gateway used a status word that is not in its table.
+    `word_known` is False when the gateway used a status word that is not in its table. `bad_link` and `bad_cost` are
+    what stood in their place and cannot be used.
     """
 
     state: ReportState
@@ -79,9 +89,11 @@ class Report:
     word_known: bool = True
     task_id: str | None = None
     link: str | None = None
+    bad_link: Unusable | None = None
     progress: int | None = None
     failure: Failure | None = None
     cost: float | None = None
+    bad_cost: Unusable | None = None
     model: str | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
@@ -139,8 +151,10 @@ class Provider:
         return media.undocumented is None or media.undocumented in self.undocumented
 
     def in_usd(self, credits: float | None) -> float | None:
-        """An amount of the gateway's credits in US dollars; None where the rate is not known."""
-        return None if credits is None or self.usd_per_credit is None else round(credits * self.usd_per_credit, 6)
+        """An amount of the gateway's credits in US dollars; None where the rate is not known, or no number holds it."""
+        if credits is None or self.usd_per_credit is None:
+            return None
+        return amount(round(credits * self.usd_per_credit, 6))
 
     @property
     def switches(self) -> dict[str, str]:

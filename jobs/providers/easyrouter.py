@@ -13,11 +13,22 @@ from typing import Any
 from urllib.parse import quote
 
 from jobs.errors import BadReport
-from jobs.providers.answers import link, mapping, number, part, progress, status, task_id, text, unix_time
+from jobs.providers.answers import (
+    acceptance,
+    cost_fields,
+    link_fields,
+    mapping,
+    part,
+    progress,
+    status,
+    task_id,
+    text,
+    unix_time,
+)
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, refusal
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, is_about_credit, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
@@ -136,10 +147,7 @@ def query_request(task: str) -> Request:
 
 def read_acceptance(http_status: int, body: Any) -> Acceptance:
     """{id, task_id, status, ...} with both ids alike, under a 2xx. Raises BadReport for all else."""
-    accepted = task_id(part(body, "task_id")) or task_id(part(body, "id"))
-    if not 200 <= http_status < 300 or accepted is None:
-        raise BadReport(f"easyrouter: no acceptance (HTTP {http_status})")
-    return Acceptance(accepted)
+    return acceptance(http_status, part(body, "task_id"), part(body, "id"))
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
@@ -148,7 +156,7 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     said = part(body, "message") or part(body, "error", "message")
     if rule is None or not isinstance(said, str) or part(body, "task_id") is not None:
         return None
-    if http_status == 403 and _is_about_credit(said):
+    if http_status == 403 and is_about_credit(body):
         rule = NO_CREDIT  # the stock new-api says 403 where this page says 402
     return refusal(rule, said, headers)
 
@@ -167,10 +175,10 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("task_id")),
-        link=_link(task) if state is ReportState.FINISHED else None,
+        **link_fields(state, *_links(task)),
         progress=progress(task.get("progress")),
         failure=_failure(task.get("fail_reason")) if state is ReportState.FAILED else None,
-        cost=0.0 if state is ReportState.FAILED else number(task.get("quota")),  # a failed task's quota is given back
+        **cost_fields(0 if state is ReportState.FAILED else task.get("quota")),  # a failed task's quota is given back
         model=_model(task),
         created_at=unix_time(task.get("submit_time")) or unix_time(task.get("created_at")),
         finished_at=unix_time(task.get("finish_time")) if state in (ReportState.FINISHED, ReportState.FAILED) else None,
@@ -185,7 +193,7 @@ def _read_openai(task: Mapping[str, Any]) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("id")),
-        link=link(part(task, "metadata", "url")) if state is ReportState.FINISHED else None,
+        **link_fields(state, part(task, "metadata", "url")),
         progress=progress(task.get("progress")),
         failure=_failure(part(task, "error", "message")) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),
@@ -194,9 +202,10 @@ def _read_openai(task: Mapping[str, Any]) -> Report:
     )
 
 
-def _link(task: Mapping[str, Any]) -> str | None:
-    # Old builds of new-api put a finished video's URL into fail_reason.
-    return link(task.get("result_url"), part(task, "data", "output", "video_url"), task.get("fail_reason"))
+def _links(task: Mapping[str, Any]) -> tuple[Any, ...]:
+    reason = task.get("fail_reason")  # old builds of new-api put a finished video's URL there
+    old = reason if isinstance(reason, str) and "://" in reason else None
+    return task.get("result_url"), part(task, "data", "output", "video_url"), old
 
 
 def _model(task: Mapping[str, Any]) -> str | None:
@@ -210,11 +219,6 @@ def _failure(words: Any) -> Failure:
     said = found[1] if found else None
     code, retryable = FAILURES.get(said or "", ("generation_failed", False))
     return Failure(code, reason, retryable, said)
-
-
-def _is_about_credit(said: str) -> bool:
-    words = said[:2000].lower()
-    return "quota" in words and ("insufficient" in words or "not enough" in words)
 
 
 EASYROUTER = Provider(

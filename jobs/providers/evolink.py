@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from marshmallow import fields, validate
-
 from jobs.errors import BadReport
 from jobs.providers.answers import (
-    LONGEST_TASK_ID,
     CallbackSchema,
-    link,
+    TaskId,
+    acceptance,
+    link_fields,
     mapping,
     part,
     progress,
@@ -142,7 +141,7 @@ _HINT = re.compile(r"retry after (\d{1,6}) second", re.IGNORECASE | re.ASCII)
 
 
 class Callback(CallbackSchema):
-    id = fields.String(required=True, validate=validate.Length(1, LONGEST_TASK_ID))
+    id = TaskId(required=True)
 
 
 def auth_headers(api_key: str) -> dict[str, str]:
@@ -163,10 +162,9 @@ def query_request(task: str) -> Request:
 
 def read_acceptance(http_status: int, body: Any) -> Acceptance:
     """{id, status, ...} under a 2xx. Raises BadReport for all else."""
-    accepted = task_id(part(body, "id"))
-    if not 200 <= http_status < 300 or accepted is None or part(body, "error") is not None:
-        raise BadReport(f"evolink: no acceptance (HTTP {http_status})")
-    return Acceptance(accepted)
+    if part(body, "error") is not None:
+        raise BadReport(f"an error (HTTP {http_status})")
+    return acceptance(http_status, part(body, "id"))
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
@@ -191,16 +189,12 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("id")),
-        link=_link(task) if state is ReportState.FINISHED else None,
+        **link_fields(state, part(task, "results", 0), part(task, "result_data", 0, "video_url")),
         progress=progress(task.get("progress")),
         failure=_failure(task, word) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),
         created_at=unix_time(task.get("created")),
     )
-
-
-def _link(task: Mapping[str, Any]) -> str | None:
-    return link(part(task, "results", 0), part(task, "result_data", 0, "video_url"))
 
 
 def _failure(task: Mapping[str, Any], word: str) -> Failure:

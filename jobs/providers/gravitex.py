@@ -11,12 +11,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from jobs.errors import BadReport
-from jobs.providers.answers import link, mapping, part, status, task_id, text
+from jobs.providers.answers import acceptance, link_fields, mapping, part, status, task_id, text
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
-from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, is_about_credit, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
@@ -132,15 +131,13 @@ def query_request(task: str) -> Request:
 
 def read_acceptance(http_status: int, body: Any) -> Acceptance:
     """{task_id, status, format} under a 2xx. Raises BadReport for all else."""
-    accepted = task_id(part(body, "task_id"))
-    if not 200 <= http_status < 300 or accepted is None:
-        raise BadReport(f"gravitex: no acceptance (HTTP {http_status})")
-    return Acceptance(accepted)
+    return acceptance(http_status, part(body, "task_id"))
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """The body's shape is not documented: any object will do that names no task."""
-    rule = REFUSALS.get(http_status)
+    # The page lists no 403; new-api, whose paths these are, says so where the credit is used up.
+    rule = NO_CREDIT if http_status == 403 and is_about_credit(body) else REFUSALS.get(http_status)
     if rule is None or not isinstance(body, Mapping) or body.get("task_id") is not None:
         return None
     said = part(body, "error", "message") or body.get("message") or body.get("error")
@@ -156,7 +153,7 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("task_id")),
-        link=link(task.get("url")) if state is ReportState.FINISHED else None,
+        **link_fields(state, task.get("url")),
         failure=_failure(task) if state is ReportState.FAILED else None,
     )
 

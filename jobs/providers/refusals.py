@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
-from jobs.providers.answers import text
+from jobs.providers.answers import part, text
 from jobs.providers.base import Failure, Refusal
 
 LONGEST_PAUSE_S = 900.0
@@ -45,6 +46,20 @@ def refusal(rule: Rule, message: object, headers: Mapping[str, str], *, hint_s: 
         pause_s = next(s for s in (asked_s, hint_s, rule.pause_s) if s is not None)
         pause_s = min(max(pause_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
     return Refusal(Failure(rule.code, text(message) or rule.code.replace("_", " "), rule.retryable), pause_s)
+
+
+def is_about_credit(body: Any) -> bool:
+    """Whether a new-api, which two gateways are made of, refuses for lack of credit.
+
+    By its own code, since its words may be Chinese, or by English words: {code, message} or {error: {code, message}}.
+    """
+    for where in (body, part(body, "error")):
+        if part(where, "code") == "insufficient_user_quota":
+            return True
+        words = (text(part(where, "message")) or "").lower()
+        if "quota" in words and ("insufficient" in words or "not enough" in words):
+            return True
+    return False
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

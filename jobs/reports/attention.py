@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.machine import breaker, schedule
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -34,9 +35,33 @@ MOST = 1000  # of each reason; more would not be read, and a metric must not rea
 OVER = [state.value for state in ENDED]
 
 
+# reason → the command that answers it, of which a person chooses what they found; for all others, the job's history
+COMMANDS = {
+    "unconfirmed": "rushes jobs settle {job_id} --attempt {attempt} (--task-id T | --not-made)",
+    "uncertain_money": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
+    "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
+    "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
+    "link_dying": "rushes doctor",
+    "foreign_task": "rushes videos link {job_id}",
+    "unknown_job": "rushes callbacks list --job {job_id}",
+    "unknown_attempt": "rushes callbacks list --job {job_id}",
+    "no_gateway": "rushes providers",
+    **dict.fromkeys(("gateway_rests", "out_of_credit", "key_refused"), "rushes providers resume {provider}"),
+}
+OF_A_LOST_ORDER = (
+    "rushes jobs settle {job_id} --attempt {attempt} (--task-id T | --not-made | --charged | --not-charged)"
+)
+HISTORY = "rushes jobs show {job_id}"
+PROMPT_SHOWN = 80
+
+
 @dataclass(frozen=True)
 class Item:
-    """One thing for a person. `reason`: see error_codes.REASONS. `until`: when it settles itself, or is lost."""
+    """One thing for a person. `reason`: see error_codes.REASONS. `until`: when it settles itself, or is lost.
+
+    What they need for looking at the gateway: the order's number, time and task, the key's fingerprint (`account`), the
+    beginning of the prompt, the link where there is one.
+    """
 
     reason: str
     detail: str
@@ -44,6 +69,20 @@ class Item:
     provider: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    attempt: int | None = None
+    ordered_at: datetime | None = None
+    task_id: str | None = None
+    account: str | None = None
+    prompt: str | None = None
+    link: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The command that answers it."""
+        template = COMMANDS.get(self.reason, HISTORY)
+        if self.reason == "uncertain_money" and self.task_id is None:
+            template = OF_A_LOST_ORDER
+        return template.format(job_id=self.job_id, attempt=self.attempt, provider=self.provider)
 
 
 @dataclass(frozen=True)
@@ -74,14 +113,15 @@ def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
         if row["reason"] in KEY_REASONS and until > looking.now:
             said = f"the key {row['account']} rests; it is tried again at {iso_s(until)}"
             reason = KEY_REASONS[row["reason"]]
-            yield Item(reason, said, provider=provider, since=row["since"], until=until)
+            yield Item(reason, said, provider=provider, since=row["since"], until=until, account=row["account"])
         elif row["reason"] in GATEWAY_REASONS and looking.settings.account_of(provider, row["account"]):
             held_up = stored_lanes.held_up(db) if held_up is None else held_up
             what = "orders to it rest" if row["lane"] == "submit" else "questions to it rest"
             why = GATEWAY_REASONS[row["reason"]].format(provider)
             waits = f"; {held_up.get(provider, 0)} jobs wait for it" if row["lane"] == "submit" else ""
             said = f"{why}; {what} until {iso_s(until)}, then one tries it{waits}"
-            yield Item("gateway_rests", said, provider=provider, since=row["since"], until=until)
+            rests = {"provider": provider, "account": row["account"], "since": row["since"], "until": until}
+            yield Item("gateway_rests", said, **rests)
 
 
 def _dying(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -93,7 +133,7 @@ def _dying(db: Connection, looking: Looking) -> Iterator[Item]:
         life = timedelta(seconds=looking.settings.life_s or looking.providers[attempt.provider].link_life_s)
         if until is not None and until - looking.now < max(DYING, life / DYING_SHARE):
             said = f"copying has failed {row['troubles']} times in a row; the link dies at {iso_s(until)}"
-            yield Item("link_dying", said, row["job_id"], attempt.provider, attempt.finished_at, until)
+            yield Item("link_dying", said, since=attempt.finished_at, until=until, **_looked_up(row))
 
 
 def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -105,7 +145,7 @@ def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
         by = "a callback may tell" if attempt.with_callback else "no callback can tell, it is waited"
         what = "it may have been ordered before the backup was put back" if attempt.is_forgotten else "no answer came"
         said = f"{what}; {by} until {iso_s(until)}"
-        yield Item("unconfirmed", said, row["job_id"], attempt.provider, attempt.lost_at, until)
+        yield Item("unconfirmed", said, since=attempt.lost_at, until=until, **_looked_up(row))
 
 
 def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -117,7 +157,7 @@ def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
         until = schedule.link_end(attempt, looking.settings, looking.providers)
         if until > looking.now:
             said = f"order {attempt.number} was paid, and the job is {row['state']}; its link dies at {iso_s(until)}"
-            yield Item("paid_not_delivered", said, row["job_id"], attempt.provider, attempt.finished_at, until)
+            yield Item("paid_not_delivered", said, since=attempt.finished_at, until=until, **_looked_up(row))
 
 
 def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -130,7 +170,7 @@ def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
     for row in db.execute(_attempts_since(looking.now - LOOKED_BACK, lost)).mappings():
         attempt = attempt_of(row)
         said = f"order {attempt.number} of {iso_s(attempt.created_at)} may have been charged"
-        yield Item("uncertain_money", said, row["job_id"], attempt.provider, attempt.created_at)
+        yield Item("uncertain_money", said, since=attempt.created_at, **_looked_up(row))
 
 
 def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -147,7 +187,8 @@ def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
     )
     for row in db.execute(rows):
         said = f"a callback of {iso_s(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
-        yield Item("unknown_attempt" if row.known else "unknown_job", said, row.job_id, row.provider, row.received_at)
+        known = {"job_id": row.job_id, "provider": row.provider, "attempt": row.attempt, "task_id": row.task_id}
+        yield Item("unknown_attempt" if row.known else "unknown_job", said, since=row.received_at, **known)
 
 
 def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -155,24 +196,40 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     recent = sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
     # What is told of the order above needs no second line for its job.
     flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged != "uncertain_money")
-    columns = (jobs.c.id, jobs.c.state, jobs.c.flagged, jobs.c.provider, jobs.c.updated_at, jobs.c.troubles)
     for wanted in (jobs.c.state.in_(LIVE), recent):
-        for row in db.execute(sa.select(*columns).where(wanted, flag).order_by(jobs.c.id).limit(MOST)):
-            troubles = f", {row.troubles} troubles in a row" if row.troubles else ""
-            yield Item(row.flagged, f"the job is {row.state}{troubles}", row.id, row.provider, row.updated_at)
+        flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
+        for row in db.execute(flagged).mappings():
+            troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
+            reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
+            looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
+            yield Item(reason, said, since=row["updated_at"], **looked_up)
+
+
+def _looked_up(row: RowMapping) -> dict[str, Any]:
+    """What a person needs for looking an order up at its gateway."""
+    names = ("job_id", "provider", "task_id", "account", "link")
+    prompt = row["prompt"]
+    if prompt and len(prompt) > PROMPT_SHOWN:
+        prompt = f"{prompt[:PROMPT_SHOWN]}…"
+    shown = {"attempt": row["number"], "ordered_at": row["created_at"], "prompt": prompt}
+    return {name: row[name] for name in names} | shown
 
 
 def _with_current(wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
-    current = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
-    return _attempt().join(attempts, current).where(wanted).limit(MOST)
+    return _order().join(attempts, _CURRENT).where(wanted).limit(MOST)
 
 
 def _attempts_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
     own = attempts.c.job_id == jobs.c.id
     days = attempts.c.day >= spending.day_of(since)
-    return _attempt().join(attempts, own).where(days, wanted).order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
+    return _order().join(attempts, own).where(days, wanted).order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
 
 
-def _attempt() -> sa.Select[tuple[object, ...]]:
+_CURRENT = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
+
+
+def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
-    return sa.select(attempts, jobs.c.state, jobs.c.troubles, jobs.c.link_dies_at).select_from(jobs)
+    of_job = (jobs.c.id, jobs.c.state, jobs.c.flagged, jobs.c.troubles, jobs.c.updated_at, jobs.c.link_dies_at)
+    prompt = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN + 1).label("prompt")
+    return sa.select(attempts, *of_job, jobs.c.provider.label("of_job"), prompt).select_from(jobs)

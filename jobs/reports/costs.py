@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED
+from jobs.store import spending
 from jobs.store.tables import attempts, jobs
 
 PAID_NOT_DELIVERED = "paid_not_delivered"
@@ -24,7 +25,7 @@ LINES = (
 
 @dataclass(frozen=True)
 class Sum:
-    """Orders of one gateway, day and line. `usd` is what the gateway reported, else what was expected.
+    """Orders of one gateway, day and line. `usd` is what the gateway reported and can be true, else what was expected.
 
     `unpriced` of the `attempts` have neither, so `usd` leaves them out. `credits` are the gateway's own.
     """
@@ -44,8 +45,7 @@ def sums(db: Connection, *, since: str, until: str, provider: str | None = None)
     kept = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
     stray = sa.and_(attempts.c.standing == Standing.CHARGED.value, kept, ended)
     line = sa.case((stray, PAID_NOT_DELIVERED), else_=attempts.c.standing).label("line")
-    usd = sa.func.coalesce(attempts.c.reported_usd, attempts.c.estimated_usd)
-    credits = sa.func.coalesce(attempts.c.reported_credits, attempts.c.estimated_credits, 0)
+    usd, credits = spending.counted("usd"), sa.func.coalesce(spending.counted("credits"), 0)
     statement = (
         sa.select(
             attempts.c.provider,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadReport
 from jobs.machine.outcome import Cooldown, Facts, Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
 from jobs.store import unknown_words
@@ -33,11 +33,16 @@ WITHOUT_LINK = {
 
 @dataclass(frozen=True)
 class Inquiry:
-    """One query that a case asks for. `candidate`: a task id that only a callback has named so far."""
+    """One query that a case asks for. `candidate`: a task id that only a callback, or a person, has named so far."""
 
     attempt: Attempt
     task_id: str
     candidate: bool
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a person named it, who is to be told what came of that."""
+        return self.attempt.is_named and self.task_id == self.attempt.named_task_id
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     """What a round of replies says about the attempts; pure."""
     asked_at = case.job.updated_at  # by the claim, before any question: the clock may have leapt since
     unread = {callback.attempt for callback in case.unread}
-    waiting = {reply.inquiry.attempt.number for reply in replies if not reply.final}
+    # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
+    silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
+    waiting = {reply.inquiry.attempt.number for reply in silent}
     changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
     progress = None
@@ -72,18 +79,22 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             if "task_id" in said:
                 continue
             if reason := _misfit(report, reply.inquiry, case, providers[attempt.provider]):
-                said["rejected_task_ids"] = [
-                    *said.get("rejected_task_ids", attempt.rejected_task_ids),
-                    reply.inquiry.task_id,
-                ]
+                said |= rejection(attempt, said, reply.inquiry.task_id, reason)
                 notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
                 continue
             said |= {"task_id": reply.inquiry.task_id, "adopted": True}
             said |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
+            attempt = replace(attempt, outcome=AttemptOutcome.OPEN)
             notes.append(Note("task_adopted", number, {"task_id": reply.inquiry.task_id}))
+        elif reply.inquiry.is_named and reply.final:
+            said["named_refused"] = reason = _not_known(reply)
+            notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
         if report is not None:
             by = "callback" if number in unread else "poll"
-            said |= _verdict(attempt, reply, report, providers[attempt.provider], by, now)
+            verdict = _verdict(attempt, reply, report, providers[attempt.provider], by, now)
+            if report.bad_cost is not None and "outcome" in verdict:
+                notes.append(Note("cost_not_kept", number, asdict(report.bad_cost)))
+            said |= verdict
             if number == case.job.attempt:
                 progress = report.progress
         if reply.word != attempt.last_word:
@@ -94,13 +105,14 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                     strange = {"provider": attempt.provider, "word": report.word}
                     notes.append(Note(unknown_words.EVENT, number, strange))
     read = tuple(callback.id for callback in case.unread if callback.attempt not in waiting)
-    unanswered = {reply.inquiry.attempt.number for reply in replies if reply.asked and not reply.final}
+    unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
     trouble = bool(unanswered & (unread | {case.job.attempt}))
     for number, said in changes.items():
-        if number in unanswered:
-            said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
-        elif number not in waiting:
+        left = [r for r in replies if r.inquiry.attempt.number == number and not r.final]
+        if "task_id" in said or not left:
             said |= {"answered_at": asked_at, "unanswered_since": None}
+        elif any(reply.asked for reply in left):
+            said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
 
 
@@ -139,6 +151,11 @@ def _verdict(
     if report.word_known:  # an unknown one may be a word for the end
         running |= {"last_unfinished_at": now, "finished_at": None, **_no_error()}
     return running
+
+
+def _not_known(reply: Reply) -> str:
+    """Why a gateway's last word on a task that a person named is no report of it. Each has its own status for that."""
+    return f"{reply.inquiry.attempt.provider} knows no such task; it answered {reply.detail.get('status')}"
 
 
 def _money(report: Report, provider: Provider) -> AttemptChanges:
@@ -182,6 +199,8 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
     if not report.word_known:
         return Reply(inquiry, report, f"unknown:{report.word}"[:64], raw)
     if report.state is ReportState.FINISHED and report.link is None:
+        if report.bad_link is not None:  # told without the body, in which its query could not be found and masked
+            return Reply(inquiry, report, "link_forbidden", asdict(report.bad_link))
         return Reply(inquiry, report, "finished_without_link", raw)
     return Reply(inquiry, report, report.state.value, {})
 
@@ -198,14 +217,14 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     try:
         body = json_body(answer.body)
         acceptance = provider.read_acceptance(answer.status, body)
-    except BadReport:
-        body = _json_or_none(answer)
+    except BadReport as e:
+        body, reason = _json_or_none(answer), str(e)
     else:
         return Facts({number: {"task_id": acceptance.task_id}})
     said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
-        return _lost(number, {"reason": "neither an acceptance nor a documented refusal", **said})
+        return _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
     failure = refusal.failure
     refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)

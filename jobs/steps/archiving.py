@@ -14,7 +14,8 @@ from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.states import State
 from jobs.settings import STALL_BYTES_PER_S
-from jobs.steps import reconciliation, sidecar
+from jobs.steps import object_metadata, reconciliation, sidecar
+from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import cases, leases
@@ -176,16 +177,8 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:
     """Poster and sidecar first: once the video is visible, everything is."""
-    job, key = case.job, case.job.archive_key
-    metadata = {
-        "rushes-job": job.id,
-        "rushes-attempt": str(job.attempt),
-        "rushes-task": case.attempts[job.attempt].task_id or "",
-        "rushes-sha256": proven.spooled.sha256,
-        "rushes-duration-s": f"{proven.video.duration_s:.3f}",
-        "rushes-size": f"{proven.video.width}x{proven.video.height}",
-        "rushes-fps": f"{proven.video.fps:.3f}",
-    }
+    key = case.job.archive_key
+    metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
     resources.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
     resources.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
     keep_going()
@@ -204,26 +197,30 @@ def _met_object(case: Case, resources: Resources) -> Facts:
 
 def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     """An object at our key. One that bears our job id was proven before it was visible."""
-    if stored.metadata.get("rushes-job") != case.job.id or _is_of_another_task(case, stored):
-        conflict: AttemptChanges = {
-            "outcome": AttemptOutcome.UNDELIVERED,
-            "error_code": "key_conflict",
-            "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
-        }
-        return Facts({case.job.attempt: conflict})
-    return _stored(case, stored, resources)
+    try:
+        said = object_metadata.read(stored)
+        if said.job_id == case.job.id and not _is_of_another_task(case, said):
+            return _stored(case, stored, resources)
+    except BadMetadata as e:
+        log.warning("object_is_a_strangers", job=case.job.id, key=stored.key, reason=str(e))
+    conflict: AttemptChanges = {
+        "outcome": AttemptOutcome.UNDELIVERED,
+        "error_code": "key_conflict",
+        "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
+    }
+    return Facts({case.job.attempt: conflict})
 
 
-def _is_of_another_task(case: Case, stored: StoredVideo) -> bool:
+def _is_of_another_task(case: Case, said: Said) -> bool:
     """Whether the object was made from a task that its attempt has since had to give back."""
-    attempt = case.attempts.get(int(stored.metadata["rushes-attempt"]))
-    return attempt is not None and stored.metadata.get("rushes-task", "") != (attempt.task_id or "")
+    attempt = case.attempts.get(said.attempt)
+    return attempt is not None and said.task_id != attempt.task_id
 
 
 def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
-    """The row's facts, from the object's own metadata; the row takes the object's attempt."""
-    number = int(stored.metadata["rushes-attempt"])
-    video: JobChanges = {"bucket": resources.bucket.config.bucket, **sidecar.video_columns(stored)}
+    """The row's facts, from the object's own metadata; the row takes the object's attempt. Raises BadMetadata."""
+    number = object_metadata.read(stored).attempt
+    video: JobChanges = {"bucket": resources.bucket.config.bucket, **object_metadata.video_columns(stored)}
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},

@@ -20,11 +20,17 @@ COME_BACK_PER_S = 20  # more would keep a worker busy with turning jobs away
 class Bulkheads:
     """At most a quarter of the slots per peer and kind; submits leave a quarter of all slots to queries.
 
-    A peer is a gateway, or the host of those who are sent notices.
+    A peer is a gateway, or the host of those who are sent notices. `most_submits`: as many orders as may be on their
+    way to one gateway anyhow; a process need not claim more to find that out.
     """
 
-    def __init__(self, slots: int, monotonic: Callable[[], float] = time.monotonic):
-        self._per_peer = max(1, slots // 4)
+    def __init__(self, slots: int, *, most_submits: int | None = None, monotonic: Callable[[], float] = time.monotonic):
+        quarter = max(1, slots // 4)
+        self._per_peer: dict[Kind, int] = {
+            "submit": min(quarter, most_submits or quarter),
+            "query": quarter,
+            "notice": quarter,
+        }
         self._submits = max(1, slots - max(1, slots // 4))
         self._monotonic = monotonic
         self._inside: Counter[tuple[str, Kind]] = Counter()
@@ -47,7 +53,7 @@ class Bulkheads:
     def _try(self, peer: str, kind: Kind) -> float:
         with self._lock:
             submits = sum(n for (_, k), n in self._inside.items() if k == "submit")
-            full = self._inside[peer, kind] >= self._per_peer
+            full = self._inside[peer, kind] >= self._per_peer[kind]
             if full or (kind == "submit" and submits >= self._submits):
                 return self._place_in_line(peer, kind)
             self._inside[peer, kind] += 1

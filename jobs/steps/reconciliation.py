@@ -6,7 +6,7 @@ A callback is a hint: it only makes us ask. What moves a job is the answer to ou
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -53,7 +53,7 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
-    presses = bool(case.unread) or is_at_an_end(case, resources.rules)
+    presses = case.has_news or is_at_an_end(case, resources.rules)
     urgent = presses or case.job.state is State.UNCONFIRMED
     if wait := _wait(asked[:1], presses, urgent, resources):
         _put_off(case, wait, resources)
@@ -94,14 +94,14 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
 def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     asked = inquiries(lease.case)
-    replies = [_inquire(inquiry, lease.holder, resources) for inquiry in asked[:1]]
+    replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
     others = asked[1:]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
         if not _keep_lease(lease, resources) or _wait([inquiry], presses, urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
-            replies.append(_inquire(inquiry, lease.holder, resources))
+            replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
     _judge_signatures(lease, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
@@ -125,19 +125,26 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
     Raises LinkUnavailable where it does not answer.
     """
     assert attempt.task_id is not None
-    reply = _inquire(Inquiry(attempt, attempt.task_id, candidate=False), resources.new_lease_holder(), resources)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
+    reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
     if not reply.final:
         raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
     return reply.report.link if reply.report else None
 
 
 def inquiries(case: Case) -> list[Inquiry]:
-    """The queries that a case asks for: open attempts, and whatever has unread news; the current attempt first."""
+    """The queries that a case asks for: open attempts, and whatever has unread news or a task that a person named.
+
+    The current attempt comes first.
+    """
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
+        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
         over = attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video
-        if over or not (attempt.is_open or attempt.number in unread):
+        if over or not wanted:
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
@@ -168,8 +175,8 @@ def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
     return resources.settings.account_of(inquiry.attempt.provider, inquiry.attempt.account)
 
 
-def _inquire(inquiry: Inquiry, by: str, resources: Resources) -> Reply:
-    """Ask one question with the key that the attempt was sent with, under the lease of `by`."""
+def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -> Reply:
+    """Ask one question with the key that the attempt was sent with, under the lease that `by` took at `since`."""
     attempt = inquiry.attempt
     provider = resources.providers[attempt.provider]
     account = _account(inquiry, resources)
@@ -178,11 +185,9 @@ def _inquire(inquiry: Inquiry, by: str, resources: Resources) -> Reply:
         return Reply(inquiry, None, "key_gone", detail, final=False)
     account = replace(account, base_url=attempt.base_url)
     request = provider.query_request(inquiry.task_id)
-    with resources.database.read() as db:
-        left_at = resources.database.clock(db)
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
     reply = read_reply(inquiry, provider, account, answer)
-    word = word_of_query(Exchange(inquiry.task_id, left_at, by), answer)
+    word = word_of_query(Exchange(inquiry.task_id, since, by), answer)
     # What a stranger's callback named proves nothing: a gateway may fail over it alone.
     if not inquiry.candidate or word.kind not in FAILURES:
         hear(account, "query", word, resources)

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from jobs import gate
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import AttemptOutcome, Case, Job, JobChanges, Origin, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Job, Money, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
+from jobs.request import strict_json
+from jobs.request.generation import Mode
+from jobs.steps import object_metadata
+from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.store import attempt_rows, spending
-from jobs.store.spending import FREE
 from storage.bucket import StoredVideo
 
+FIGURES = ("estimated_credits", "estimated_usd", "reported_credits", "reported_usd")
+MOST_ATTEMPTS = 100_000  # the receiver takes no number beyond it
 REBUILT = "rebuilt"  # in place of the API key that ordered, which no sidecar names
 
 
@@ -29,32 +35,17 @@ def write(case: Case, metadata: Mapping[str, str]) -> bytes:
     return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
 
-def video_columns(stored: StoredVideo) -> JobChanges:
-    """A video's columns of its job's row, from the object's own metadata. Raises KeyError, ValueError."""
-    said = stored.metadata
-    width, _, height = said["rushes-size"].partition("x")
-    return {
-        "bytes": stored.bytes,
-        "sha256": said["rushes-sha256"],
-        "duration_s": float(said["rushes-duration-s"]),
-        "width": int(width),
-        "height": int(height),
-        "fps": float(said["rushes-fps"]),
-    }
-
-
 def rows(
     body: bytes, stored: StoredVideo, *, bucket: str, providers: Mapping[str, Provider], now: datetime
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rows of an archived job and of its orders, from the sidecar and the video beside it. Raises BadSidecar."""
     try:
-        said = json.loads(body)
-        if said["id"] != stored.metadata["rushes-job"]:
-            raise BadSidecar(f"it is of {said['id']}, the video of {stored.metadata['rushes-job']}")
-        number = int(stored.metadata["rushes-attempt"])
-        attempts = [_attempt(said, attempt, stored, number, providers) for attempt in said["attempts"]]
-        job = _job(said, stored, attempts, number, bucket, now)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        said, video = strict_json.loads(body), object_metadata.read(stored)
+        if said["id"] != video.job_id:
+            raise BadSidecar(f"it is of {said['id']}, the video of {video.job_id}")
+        attempts = [_attempt(said, attempt, video, providers) for attempt in said["attempts"]]
+        job = _job(said, stored, attempts, video.attempt, bucket, now)
+    except (BadMetadata, ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadSidecar(f"it cannot be read ({type(e).__name__}: {e})") from e
     return job, attempts
 
@@ -68,25 +59,25 @@ def _job(
     now: datetime,
 ) -> dict[str, Any]:
     made = {attempt["number"]: attempt for attempt in attempts}[number]
-    created_at = datetime.fromisoformat(said["created_at"])
+    created_at = _moment(said["created_at"])
     row: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     return row | {
         "id": said["id"],
         "state": State.ARCHIVED,
         "version": 0,
         "alarm_at": now if any(attempt["outcome"] is AttemptOutcome.OPEN for attempt in attempts) else None,
-        "mode": str(said["mode"]),
+        "mode": Mode(said["mode"]).value,
         "request": dict(said["request"]),
         "provider": made["provider"],
         "attempt": number,
         "progress": 100,
         "overdue": False,
         "troubles": 0,
-        "on_unconfirmed": said["request"].get("on_unconfirmed", "wait"),
+        "on_unconfirmed": "resubmit" if said["request"].get("on_unconfirmed") == "resubmit" else "wait",
         "start_by": created_at,
         "archive_key": stored.key,
         "bucket": bucket,
-        **video_columns(stored),
+        **object_metadata.video_columns(stored),
         "notices": 0,
         "metadata": {str(name): str(value) for name, value in said["metadata"].items()},
         "api_key_id": REBUILT,
@@ -99,16 +90,18 @@ def _job(
 def _attempt(
     said: Mapping[str, Any],
     attempt: Mapping[str, Any],
-    stored: StoredVideo,
-    made: int,
+    video: Said,
     providers: Mapping[str, Provider],
 ) -> dict[str, Any]:
-    cost, number, created_at = attempt["cost"], int(attempt["number"]), datetime.fromisoformat(attempt["created_at"])
+    cost, number, created_at = attempt["cost"], int(attempt["number"]), _moment(attempt["created_at"])
+    if not 0 < number < MOST_ATTEMPTS:
+        raise ValueError(f"order {number}")
     outcome, standing = AttemptOutcome(attempt["outcome"]), Standing(cost["standing"])
-    if number == made:
-        outcome, standing = AttemptOutcome.DELIVERED, Standing.CHARGED
-    reported = cost["reported_usd"]
-    usd = cost["estimated_usd"] if reported is None else reported
+    task_id, settled = gate.name(attempt["task_id"]), attempt.get("settled")
+    if number == video.attempt:
+        outcome, standing, task_id, settled = AttemptOutcome.DELIVERED, Standing.CHARGED, video.task_id, None
+    figures = {name: gate.amount(cost[name]) for name in FIGURES}
+    money = Money(standing, settled, **figures)
     return attempt_rows.new_row(
         said["id"],
         number,
@@ -120,11 +113,19 @@ def _attempt(
         created_at=created_at,
         outcome=outcome,
         standing=standing,
-        task_id=(stored.metadata.get("rushes-task") or None) if number == made else attempt["task_id"],
-        **{name: cost[name] for name in ("estimated_credits", "estimated_usd", "estimate_exact")},
-        **{name: cost[name] for name in ("reported_credits", "reported_usd")},
-        reserved_micro_usd=0 if standing in FREE else spending.micro(usd),
+        settled=settled,
+        task_id=task_id,
+        estimate_exact=bool(cost["estimate_exact"]),
+        **figures,
+        reserved_micro_usd=spending.taken(money),
         sending_at=created_at,
         sends=1,
-        accepted_at=created_at if attempt["task_id"] else None,
+        accepted_at=created_at if task_id else None,
     )
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"{value} names no time zone")
+    return moment

@@ -131,7 +131,7 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
         now = resources.database.clock(db)
     if not due.is_due(case.job, now=now):
         return None
-    wanted = wake(case.job.state, unread=bool(case.unread))
+    wanted = wake(case.job.state, news=case.has_news)
     if wanted is step:
         return case
     resources.ringer.ring(wanted.name, job_id)

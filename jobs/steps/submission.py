@@ -14,7 +14,7 @@ from jobs.machine.breaker import Kind, Word
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent
@@ -22,7 +22,7 @@ from jobs.steps.answers import read_answer
 from jobs.steps.health import Exchange, hear, word_of_order
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
-from jobs.steps.step import at_work, due_case, move_unleased
+from jobs.steps.step import Work, at_work, due_case, end_state, move_unleased
 from jobs.store import attempt_rows, availability, cases, due, leases, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
@@ -71,7 +71,39 @@ def submit(job_id: str, resources: Resources) -> None:
                 return _postpone(work.case, Wait(e.obstacle), resources)
             if work.lease is not None:
                 work.facts = _send(work.lease, planned, resources)
+        while work.lease is not None and _goes_on(work, work.lease, resources):
+            pass
     return None
+
+
+def _goes_on(work: Work, lease: Lease, resources: Resources) -> bool:
+    """Send an order of which provably nothing left to the next gateway of its route, as an attempt of its own.
+
+    One transaction gives it up here and claims it there, and its reservation moves with it. False: it was sent, or
+    nothing else can take it now; the end of the step sees to it.
+    """
+    unsent = lease.case.attempts[lease.job.attempt]
+    said = work.facts.attempts.get(unsent.number, {})
+    if said.get("outcome") is not AttemptOutcome.NOT_SENT:
+        return False
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    changes: AttemptChanges = {**said, "closed_at": now}
+    tried = {**lease.case.attempts, unsent.number: replace(unsent, **changes)}
+    planned = plan(replace(lease.case, attempts=tried), resources)
+    if isinstance(planned, Wait):
+        return False
+    with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
+        if come_back_in:
+            return False
+        try:
+            onward = _claim(planned, resources, instead_of=(lease, work.facts))
+        except _Hindered:
+            return False
+        if onward is None:
+            return False
+        work.lease, work.facts = onward, _send(onward, planned, resources)
+    return True
 
 
 def lose(job_id: str, resources: Resources) -> None:
@@ -118,17 +150,24 @@ def _postpone(case: Case, wait: Wait, resources: Resources) -> None:
         leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
 
 
-def _claim(planned: Plan, resources: Resources) -> Lease | None:
+def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Facts] | None = None) -> Lease | None:
     """Write the attempt, in `submitting`, and reserve its price.
 
-    None: somebody was faster, or it is not known that we have it. Raises _Hindered.
+    `instead_of`: our lease of an attempt that was not sent, and what we know of it, which is written before. None:
+    somebody was faster, or it is not known that we have it. Raises _Hindered.
     """
-    job, holder = planned.case.job, resources.new_lease_holder()
+    case, holder = planned.case, resources.new_lease_holder()
     move = Move(Event.CLAIM, planned.number, {"provider": planned.provider.name})
     routed = Note("routed", planned.number, planned.choice.as_json())
     try:
         with resources.database.write() as db:
             now = resources.database.clock(db)
+            if instead_of is not None:
+                given_up = _give_up(db, *instead_of, now, resources)
+                if given_up is None:
+                    return None
+                case = given_up
+            job = case.job
             if not due.is_due(job, now=now):
                 return None
             outcome = Outcome(
@@ -138,7 +177,7 @@ def _claim(planned: Plan, resources: Resources) -> Lease | None:
                 facts=Facts(notes=(routed,)),
             )
             lease_s = resources.settings.submit_lease_s
-            if leases.claim(db, planned.case, holder=holder, lease_s=lease_s, now=now, outcome=outcome) is None:
+            if leases.claim(db, case, holder=holder, lease_s=lease_s, now=now, outcome=outcome) is None:
                 return None
             if found := availability.admit(db, planned.account, holder, resources.settings, now=now):
                 raise _Hindered(found)
@@ -148,8 +187,20 @@ def _claim(planned: Plan, resources: Resources) -> Lease | None:
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.
         with resources.database.read() as db:
-            case = cases.read_case(db, job.id)
+            case = cases.read_case(db, case.job.id)
         return Lease(case, holder) if case.job.lease_holder == holder else None
+
+
+def _give_up(db: Connection, lease: Lease, facts: Facts, now: datetime, resources: Resources) -> Case | None:
+    """Write that nothing was sent and let go of the lease; the queued case. None: it is not to be ordered on."""
+    ours = leases.reread(db, lease)
+    if ours is None:
+        return None
+    outcome = decide(ours.case, facts, now=now, rules=resources.rules)
+    goes_on = end_state(ours.case, outcome) is State.QUEUED and outcome.alarm_at is not None and outcome.alarm_at <= now
+    if not goes_on or not leases.finish_step(db, ours, outcome, now=now):
+        return None
+    return cases.read_case(db, lease.job.id)
 
 
 def _reserve(db: Connection, planned: Plan, now: datetime, resources: Resources) -> None:

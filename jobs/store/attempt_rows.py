@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, with_times
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Settled, Standing, with_times
 from jobs.providers.client import Account
 from jobs.store import spending
 from jobs.store.tables import attempts
@@ -47,8 +47,12 @@ def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
 
 
 def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptChanges, now: datetime) -> None:
-    """Write changes with the times that they imply, and settle the day's spending with them."""
-    values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
+    """Write changes with the times that they imply, and put the day's spending right with them.
+
+    A standing that no person names rests on a person's word no longer.
+    """
+    word = {"settled": None} if "standing" in changes and "settled" not in changes else {}
+    values: Mapping[str, object] = {**with_times(changes, now), **word, **spending.adjust(db, job_id, number, changes)}
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))
@@ -65,4 +69,5 @@ def attempt_of(row: RowMapping) -> Attempt:
     """An attempt's row as a value; further columns are left out."""
     values = {name: row[name] for name in Attempt.__dataclass_fields__}
     values |= {"outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])}
-    return Attempt(**{**values, "origin": Origin(row["origin"])})
+    values |= {"origin": Origin(row["origin"]), "settled": row["settled"] and Settled(row["settled"])}
+    return Attempt(**values)

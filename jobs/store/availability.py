@@ -17,6 +17,7 @@ from jobs.store import lanes, spending
 from jobs.store.lanes import Out
 
 FULL_PAUSE_S = 5  # until a gateway that is full, or is being tried, is looked at again
+ON_WAY_PAUSE_S = 1  # until a gateway that is taking orders, as many as may be on their way, is looked at again
 BUDGET_PAUSE_S = 900  # the next day may be far, but the budget may be raised and orders may be given back
 WORDS = {
     "rate_limited": "{} asked for a pause",
@@ -52,6 +53,9 @@ def admit(db: Connection, account: Account, by: str, settings: Settings, *, now:
     out = lanes.out(db, account, lane, settings, now=now)
     if found := lane_obstacle(account, lane, out, settings, now):
         return found
+    if out.unanswered >= settings.max_unconfirmed:
+        # One order more begins the next rest itself: should its worker die at it, none follows before that is over.
+        lane = lane.rest(breaker.UNCONFIRMED, max(lane.rest_s, breaker.FIRST_REST_S), now)
     if not lane.is_well or lane.may_risk:
         probe = lane.probe(by, now, for_s=settings.submit_lease_s)
         lanes.write(db, account, "submit", replace(probe, may_risk=False))
@@ -68,6 +72,9 @@ def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, no
         return Obstacle(code, f"{words}; one order tries it now", FULL_PAUSE_S, name)
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
+        if not out.lost:
+            said = f"{name} has {out.on_way} orders on their way, and more are not risked at once"
+            return Obstacle("slow", said, ON_WAY_PAUSE_S, name)
         said = f"{name} owes the answers to {out.unanswered} orders; no more are risked until it answers"
         return Obstacle(breaker.UNCONFIRMED, said, FULL_PAUSE_S, name, may_ask=not out.on_way)
     if out.in_flight >= settings.max_in_flight:

@@ -13,7 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row, RowMapping
 
 from jobs.errors import NothingOpen, UnknownCallback, UnknownJob
+from jobs.machine.outcome import Note
+from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, State
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+from jobs.store.attempt_rows import attempt_of
+from jobs.store.history import write_notes
 from jobs.store.leases import bring_news
 from jobs.store.tables import attempts, inbox, jobs
 
@@ -44,7 +50,9 @@ class Kept:
     kept: bool
 
 
-def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> Kept:
+def keep(
+    db: Connection, callback: Callback, settings: Settings, providers: Mapping[str, Provider], *, now: datetime
+) -> Kept:
     """Keep a callback and wake its job, in the caller's transaction. The same body is kept once."""
     digest = hashlib.sha256(callback.body).hexdigest()
     same_attempt = sa.and_(inbox.c.job_id == callback.job_id, inbox.c.attempt == callback.attempt)
@@ -55,7 +63,7 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
     if earlier is not None:
         return Kept(earlier.status, state, ring=is_open and earlier.read_at is None, kept=True)
     count = db.execute(sa.select(sa.func.count()).where(same_attempt)).scalar_one()
-    if count >= longest:
+    if count >= settings.max_inbox_rows:
         return Kept(200, state, ring=False, kept=False)
     # An answer that asks for another try helps nobody once the job has ended or is not known here.
     status = callback.status if state is not None and state not in ENDED else 200
@@ -73,9 +81,8 @@ def keep(db: Connection, callback: Callback, *, longest: int, now: datetime) -> 
             received_at=now,
         )
     )
-    if not is_open and state is not None:
-        _wake_forgotten(db, callback.job_id, callback.attempt, now=now)
     woken = bring_news(db, callback.job_id, now=now)
+    woken = woken or _wake_ended(db, callback.job_id, callback.attempt, settings, providers, now=now)
     return Kept(status, state, ring=woken, kept=True)
 
 
@@ -101,20 +108,29 @@ def find(db: Connection, callback_id: str) -> RowMapping:
     return row
 
 
-def replay(db: Connection, callback_id: str, *, now: datetime) -> State:
+def replay(
+    db: Connection,
+    callback_id: str,
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+    api_key_id: str | None = None,
+) -> State:
     """Let a callback count as unread again, and wake its job as a new one would; the job's state.
 
-    Raises UnknownCallback, UnknownJob, NothingOpen (the job has ended, and nothing of it is open): roll back then.
+    Raises UnknownCallback, UnknownJob, NothingOpen (the job has ended, and no word can matter to it): roll back then.
     """
     row = find(db, callback_id)
-    state, is_open = _state(db, row["job_id"])
+    job_id, number = row["job_id"], row["attempt"]
+    state, _ = _state(db, job_id)
     if state is None:
-        raise UnknownJob(f"This database does not know the job of {callback_id}, {row['job_id']}.")
-    if not is_open:
-        _wake_forgotten(db, row["job_id"], row["attempt"], now=now)
+        raise UnknownJob(f"This database does not know the job of {callback_id}, {job_id}.")
     db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
-    if not bring_news(db, row["job_id"], now=now):
-        raise NothingOpen(f"{row['job_id']} is {state}, and none of its orders is open: no callback can matter to it.")
+    if not (bring_news(db, job_id, now=now) or _wake_ended(db, job_id, number, settings, providers, now=now)):
+        raise NothingOpen(f"{job_id} is {state}, and none of its orders is open: no callback can matter to it.")
+    said = Note("callback_replayed", number, {"callback": callback_id, "api_key": api_key_id})
+    write_notes(db, job_id, [said], now)
     return state
 
 
@@ -135,14 +151,27 @@ def _number(number: int) -> sa.BindParameter[int]:
     return sa.literal(number, sa.BigInteger)
 
 
-def _wake_forgotten(db: Connection, job_id: str, attempt: int, *, now: datetime) -> None:
-    """Wake an ended job if this order of it has no row.
+def _wake_ended(
+    db: Connection,
+    job_id: str,
+    number: int,
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+) -> bool:
+    """Wake an ended job if a callback can still matter to this order of it. False: nobody to tell.
 
-    Only we mint its token: the order was made, a backup that was put back has forgotten it, and somebody has to ask.
+    To one that is over without a video, while task and link can live: whoever called it over may have been wrong. And
+    to one that has no row: only we mint its token, so a backup that was put back has forgotten it.
     """
-    row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == attempt)
-    forgotten = sa.and_(jobs.c.id == job_id, ~sa.exists().where(row))
-    db.execute(sa.update(jobs).where(forgotten).values(alarm_at=now))
+    order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
+    row = db.execute(sa.select(attempts).where(order)).mappings().one_or_none()
+    attempt = row and attempt_of(row)
+    if attempt and not (attempt.is_without_video and now < heard_until(attempt, settings, providers)):
+        return False
+    woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
+    return db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**woken)).rowcount == 1
 
 
 def _state(db: Connection, job_id: str) -> tuple[State | None, bool]:

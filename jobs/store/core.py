@@ -52,4 +52,4 @@ class Core:
         if case.job.notices > notices:
             self.ringer.ring(NOTIFY.name, case.job.id)
         if is_due(case.job, now=case.job.updated_at):
-            self.ringer.ring(wake(case.job.state, unread=bool(case.unread)).name, case.job.id)
+            self.ringer.ring(wake(case.job.state, news=case.has_news).name, case.job.id)

@@ -35,6 +35,13 @@ def is_due(job: Job, *, now: datetime) -> bool:
     return job.alarm_at <= now and (job.leased_until is None or job.leased_until <= now)
 
 
+def is_leased(job: Job, *, now: datetime) -> bool:
+    """Whether somebody works on the job, as far as that is to be believed."""
+    if job.leased_until is None or job.updated_at > now + CLOCK_SET_BACK:
+        return False
+    return job.leased_until > now
+
+
 def _due_job(now: Any, ahead: Any) -> sa.ColumnElement[bool]:
     """`is_due`, in SQL."""
     free = sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)
@@ -44,7 +51,7 @@ def _due_job(now: Any, ahead: Any) -> sa.ColumnElement[bool]:
 
 
 def unleased(now: datetime) -> sa.ColumnElement[bool]:
-    """Jobs that nobody has a lease of: what a claim compares beside the version."""
+    """Jobs that nobody has a lease of: what a claim compares beside the version. `is_leased` is its opposite."""
     ahead = now + CLOCK_SET_BACK
     return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > ahead)
 

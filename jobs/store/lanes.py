@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
-from jobs.machine.rows import AttemptOutcome, Origin
+from jobs.machine.rows import Origin
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.request.generation import Mode
@@ -28,6 +28,8 @@ LANES: tuple[LaneName, ...] = ("submit", "query")
 OUT_OF_REACH = frozenset({breaker.UNREACHABLE, breaker.NO_NETWORK})
 PROBED_PAUSE_S = 5.0  # until somebody whom a probe keeps waiting looks again
 RUNS_FOR = 12  # times the expected time: an hour
+# As the indexes have them: SQLite takes a partial index for a condition that it knows word for word.
+IS_OPEN, IS_UNCERTAIN = sa.text("attempts.outcome = 'open'"), sa.text("attempts.standing = 'uncertain'")
 COLUMNS = [lanes.c[name] for name in Lane.__dataclass_fields__]
 
 log = structlog.get_logger()
@@ -37,7 +39,8 @@ log = structlog.get_logger()
 class Out:
     """A key's orders that are out: `in_flight` takes room; `on_way` and `lost` have no answer yet.
 
-    `lost`: since the last acceptance. Orders that a restored backup only suspects are in none of these.
+    `lost`: since the last acceptance, until somebody knows what became of them. Orders that a restored backup only
+    suspects are in none of these.
     """
 
     in_flight: int
@@ -87,19 +90,25 @@ def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now
     """How many orders of the key are out."""
     usual, edits = (now - timedelta(seconds=_runs_s(mode, settings)) for mode in (Mode.TEXT, Mode.EDIT))
     may_run = sa.case((jobs.c.mode == Mode.EDIT.value, attempts.c.lost_at > edits), else_=attempts.c.lost_at > usual)
-    accepted, lost = attempts.c.accepted_at.is_not(None), attempts.c.lost_at.is_not(None)
     accepted_at = lane.accepted_at
     if accepted_at is not None and accepted_at > now + breaker.CLOCK_TOLERANCE:
         accepted_at = None  # the clock was set back since: no order could be told to be younger
     since = sa.true() if accepted_at is None else attempts.c.lost_at > accepted_at
-    on_way = sa.and_(~accepted, ~lost)
-    ordered = sa.or_(accepted, attempts.c.origin == Origin.ORDERED.value)
-    counted = sa.select(
-        _count(sa.or_(accepted, on_way, may_run)), _count(on_way), _count(sa.and_(~accepted, lost, since))
-    )
     of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
-    is_open = attempts.c.outcome == AttemptOutcome.OPEN.value
-    return Out(*db.execute(counted.select_from(attempts.join(jobs)).where(of_key, is_open, ordered)).one())
+    is_accepted = attempts.c.accepted_at.is_not(None)
+    on_way = sa.and_(~is_accepted, attempts.c.lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
+    # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
+    lost = sa.and_(~is_accepted, attempts.c.lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
+    found = db.execute(
+        sa.union_all(
+            sa.select(_count(is_accepted), _count(on_way)).where(of_key, IS_OPEN),
+            sa.select(_count(may_run), _count(since))
+            .select_from(attempts.join(jobs))
+            .where(of_key, IS_UNCERTAIN, lost),
+        )
+    )
+    (accepted, sent), (may_be_running, unknown) = found.all()
+    return Out(accepted + sent + may_be_running, sent, unknown)
 
 
 def admit_query(

@@ -9,7 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
+from jobs.machine.rows import (
+    Attempt,
+    AttemptChanges,
+    AttemptOutcome,
+    Case,
+    Standing,
+    rejection,
+)
 from jobs.machine.states import State
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
@@ -48,7 +55,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
                 "outcome": AttemptOutcome.OPEN,
                 "standing": Standing.HELD,
                 "closed_at": None,
-                "adopted": False,
+                "adopted": changes.get("adopted", False),
             }
             change_attempt(db, job_id, number, {**changes, **again}, now)
             _wake_ended(db, job_id, now)
@@ -68,19 +75,20 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
     notes = list(facts.notes)
     for number, changes in facts.attempts.items():
         task_id = changes.get("task_id")
-        bearer = _bearer_of(db, case.attempts[number], task_id) if task_id else None
+        bearer = bearer_of(db, case.attempts[number], task_id) if task_id else None
         if task_id is None or bearer is None:
             continue
         if bearer.adopted and not changes.get("adopted"):
             _take_back(db, bearer, task_id, now=now)
             continue
-        rejected = [*case.attempts[number].rejected_task_ids, task_id]
-        resolved[number] = {"rejected_task_ids": rejected, "lost_at": case.attempts[number].lost_at or now}
+        attempt, reason = case.attempts[number], f"it is the task of another order, of {bearer.job_id}"
+        rejected = rejection(attempt, changes, task_id, reason)
+        resolved[number] = {**rejected, "lost_at": attempt.lost_at or now}
         notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
     return replace(facts, attempts=resolved, notes=tuple(notes))
 
 
-def _bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
+def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
     """The other attempt that bears this task id of the same account, if there is one."""
     found = db.execute(
         sa.select(attempts).where(
@@ -102,7 +110,7 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
     given_up: AttemptChanges = {
         "task_id": None,
         "adopted": False,
-        "rejected_task_ids": [*adopter.rejected_task_ids, task_id],
+        **rejection(adopter, {}, task_id, "it is the task of another order"),
         "outcome": AttemptOutcome.OPEN,
         "standing": Standing.UNCERTAIN,
         "accepted_at": None,

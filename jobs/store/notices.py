@@ -14,11 +14,13 @@ from ulid import ULID
 
 from jobs.errors import UnknownNotice
 from jobs.machine.job_json import job_json
+from jobs.machine.outcome import Note
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.store.database import Database
-from jobs.store.tables import Instant, notice_tries, notices
+from jobs.store.history import line
+from jobs.store.tables import Instant, events, jobs, notice_tries, notices
 
 NOTICE_ID = re.compile(r"ntc_[0-9A-Z]{26}")
 REPLAYED_AT_ONCE = 500  # in one transaction
@@ -116,13 +118,16 @@ def find(db: Connection, notice_id: str) -> tuple[RowMapping, list[RowMapping]]:
     return row, list(db.execute(tries).mappings())
 
 
-def replay(db: Connection, notice_id: str, *, now: datetime) -> None:
+def replay(db: Connection, notice_id: str, *, now: datetime, api_key_id: str | None = None) -> None:
     """Let a notice go out once more, whatever became of it, and its timetable start anew. Raises UnknownNotice."""
     find(db, notice_id)
     db.execute(_anew(now).where(notices.c.id == notice_id))
+    _tell_history(db, [notice_id], api_key_id, now)
 
 
-def replay_failed(database: Database, *, job_id: str | None = None, since: datetime | None = None) -> int:
+def replay_failed(
+    database: Database, *, job_id: str | None = None, since: datetime | None = None, api_key_id: str | None = None
+) -> int:
     """Replay every notice that was given up, of one job or written since then; how many there were.
 
     In transactions of a bounded size. Raises DatabaseUnavailable.
@@ -138,6 +143,7 @@ def replay_failed(database: Database, *, job_id: str | None = None, since: datet
             found = list(db.execute(batch.limit(REPLAYED_AT_ONCE)).scalars())
             if found:
                 replayed += db.execute(_anew(now).where(notices.c.id.in_(found), _given_up)).rowcount
+                _tell_history(db, found, api_key_id, now)
         if len(found) < REPLAYED_AT_ONCE:
             return replayed
         last = found[-1]
@@ -146,6 +152,16 @@ def replay_failed(database: Database, *, job_id: str | None = None, since: datet
 def _anew(now: datetime) -> sa.Update:
     """Never touches a lease: whoever sends it just now finds another version, and leaves the alarm."""
     return sa.update(notices).values(alarm_at=now, tries=0, version=notices.c.version + 1)
+
+
+def _tell_history(db: Connection, notice_ids: Sequence[str], api_key_id: str | None, now: datetime) -> None:
+    """A line for each of these notices in its job's history, with the key that asked for it."""
+    told = sa.select(notices.c.id, notices.c.job_id, jobs.c.attempt).join(jobs, jobs.c.id == notices.c.job_id)
+    lines = [
+        line(row.job_id, Note("notice_replayed", row.attempt, {"notice": row.id, "api_key": api_key_id}), now)
+        for row in db.execute(told.where(notices.c.id.in_(notice_ids)))
+    ]
+    db.execute(sa.insert(events), lines)
 
 
 def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -7,15 +7,17 @@ given back when nothing was sold or the money came back, put right when the gate
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import AttemptChanges, Standing
+from jobs.machine.rows import ABSURD, FREE, AttemptChanges, Money, Settled, Standing
 from jobs.store.database import upsert
 from jobs.store.tables import attempts, spending
 
-FREE = frozenset({Standing.NONE, Standing.REFUNDED})
+# Of one order: nobody pays more, and thousands of such can still be added up.
+MOST = {"usd": 1e9, "credits": 1e15}
 
 
 def day_of(moment: datetime) -> str:
@@ -24,8 +26,13 @@ def day_of(moment: datetime) -> str:
 
 
 def micro(usd: float | None) -> int:
-    """US dollars in millionths; nothing where no price is known."""
-    return round((usd or 0) * 1_000_000)
+    """US dollars in millionths, up to the most; nothing where no price is known."""
+    return round(min(usd or 0, MOST["usd"]) * 1_000_000)
+
+
+def taken(money: Money) -> int:
+    """What an order takes of its day, in millionths."""
+    return 0 if money.standing in FREE else micro(money.usd)
 
 
 def spent_usd(db: Connection, provider: str, day: str) -> float:
@@ -61,17 +68,28 @@ def open_day(db: Connection, provider: str, day: str) -> None:
 
 def adjust(db: Connection, job_id: str, number: int, changes: AttemptChanges) -> dict[str, int]:
     """What an attempt with these changes takes of its day from now on, by its column; {} where it takes the same."""
-    if "standing" not in changes:
+    if not changes.keys() & set(Money._fields):
         return {}
     one = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
-    columns = (attempts.c.provider, attempts.c.day, attempts.c.estimated_usd, attempts.c.reported_usd)
-    row = db.execute(sa.select(*columns, attempts.c.reserved_micro_usd).where(one).with_for_update()).one()
-    reported = changes.get("reported_usd", row.reported_usd)
-    usd = 0.0 if changes["standing"] in FREE else row.estimated_usd if reported is None else reported
-    wanted = micro(usd)
+    columns = (attempts.c.provider, attempts.c.day, attempts.c.reserved_micro_usd)
+    known = [attempts.c[name] for name in Money._fields]
+    row = db.execute(sa.select(*columns, *known).where(one).with_for_update()).one()
+    wanted = taken(Money(*({**row._mapping, **changes}[name] for name in Money._fields)))
     if wanted == row.reserved_micro_usd:
         return {}
     day = sa.and_(spending.c.provider == row.provider, spending.c.day == row.day)
     corrected = spending.c.micro_usd + (wanted - row.reserved_micro_usd)
     db.execute(sa.update(spending).where(day).values(micro_usd=corrected))
     return {"reserved_micro_usd": wanted}
+
+
+def counted(unit: Literal["usd", "credits"]) -> sa.ColumnElement[float | None]:
+    """What an order counts for, as `Money` has it, for a statement that sums over orders."""
+    reported, estimated, most = attempts.c[f"reported_{unit}"], attempts.c[f"estimated_{unit}"], MOST[unit]
+    in_usd = sa.and_(attempts.c.reported_usd.is_not(None), attempts.c.estimated_usd.is_not(None))
+    absurd = sa.case(
+        (in_usd, attempts.c.reported_usd > ABSURD * attempts.c.estimated_usd),
+        else_=attempts.c.reported_credits > ABSURD * attempts.c.estimated_credits,
+    )
+    doubted = sa.and_(attempts.c.settled.is_distinct_from(Settled.CHARGED.value), absurd)
+    return sa.case((sa.or_(reported.is_(None), doubted), estimated), (reported > most, most), else_=reported)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from jobs.machine.states import ENDED, State
 from jobs.settings import Settings
-from jobs.store.tables import inbox, jobs
+from jobs.store.tables import attempts, inbox, jobs
 
 Role = Literal["worker", "transfer", "notify"]
 
@@ -38,7 +38,7 @@ class Step:
     role: Role
     runs: str
     limit_s: Callable[[Settings], float]
-    serves: Callable[[State, bool], bool]  # a due job's state, and whether a callback of it is unread
+    serves: Callable[[State, bool], bool]  # a due job's state, and whether somebody has named something to ask about
     rows: sa.ColumnElement[bool]  # the same in SQL
 
 
@@ -47,6 +47,11 @@ def _asking_s(settings: Settings) -> float:
 
 
 _unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
+_is_named = sa.and_(  # `Attempt.is_named`, in SQL
+    attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), attempts.c.task_id.is_(None)
+)
+NAMED = sa.exists().where(attempts.c.job_id == jobs.c.id, _is_named)
+_news = sa.or_(_unread, NAMED)
 _queued = jobs.c.state == State.QUEUED
 # An ended job is due only while an attempt of it is open.
 _ASKED = COPIES_AT_ONCE | ENDED
@@ -57,7 +62,7 @@ TRANSFER = Step(
     role="transfer",
     runs="jobs.steps.archiving:transfer",
     limit_s=lambda s: 2 * (_asking_s(s) + 2 * s.transfer_deadline_s) + 60,
-    serves=lambda state, unread: state is State.ARCHIVING,
+    serves=lambda state, news: state is State.ARCHIVING,
     rows=jobs.c.state == State.ARCHIVING,
 )
 LOSE = Step(  # due while submitting: its worker died
@@ -66,7 +71,7 @@ LOSE = Step(  # due while submitting: its worker died
     role="worker",
     runs="jobs.steps.submission:lose",
     limit_s=lambda s: 60,
-    serves=lambda state, unread: state is State.SUBMITTING,
+    serves=lambda state, news: state is State.SUBMITTING,
     rows=jobs.c.state == State.SUBMITTING,
 )
 RECONCILE = Step(  # unread news comes before buying: it may show that the video is there already
@@ -75,8 +80,8 @@ RECONCILE = Step(  # unread news comes before buying: it may show that the video
     role="worker",
     runs="jobs.steps.reconciliation:reconcile",
     limit_s=lambda s: 2 * _asking_s(s) + 60,
-    serves=lambda state, unread: state in _ASKED or (state is State.QUEUED and unread),
-    rows=sa.or_(jobs.c.state.in_(_ASKED), sa.and_(_queued, _unread)),
+    serves=lambda state, news: state in _ASKED or (state is State.QUEUED and news),
+    rows=sa.or_(jobs.c.state.in_(_ASKED), sa.and_(_queued, _news)),
 )
 SUBMIT = Step(
     name="jobs.submit",
@@ -84,8 +89,8 @@ SUBMIT = Step(
     role="worker",
     runs="jobs.steps.submission:submit",
     limit_s=lambda s: 2 * s.submit_deadline_s + 60,
-    serves=lambda state, unread: state is State.QUEUED and not unread,
-    rows=sa.and_(_queued, ~_unread),
+    serves=lambda state, news: state is State.QUEUED and not news,
+    rows=sa.and_(_queued, ~_news),
 )
 # Serves rows of `notices`, which have alarms and leases of their own; its doorbell names their job.
 NOTIFY = Step(
@@ -94,7 +99,7 @@ NOTIFY = Step(
     role="notify",
     runs="webhooks.delivery:notify",
     limit_s=lambda s: 10 * s.notice_deadline_s + 60,
-    serves=lambda state, unread: False,
+    serves=lambda state, news: False,
     rows=sa.false(),
 )
 
@@ -104,12 +109,12 @@ STEPS = (*OF_JOBS, NOTIFY)
 BY_NAME = {step.name: step for step in STEPS}
 
 
-def wake(state: State, *, unread: bool, says_finished: bool = False) -> Step:
-    """The step whose doorbell a due job's row wants.
+def wake(state: State, *, news: bool, says_finished: bool = False) -> Step:
+    """The step whose doorbell a due job's row wants. `news`: as `Case.has_news`.
 
     `says_finished`: a callback says that the video is ready: a hint, which chooses the process that can copy at once.
     """
-    wanted = next(step for step in OF_JOBS if step.serves(state, unread))
+    wanted = next(step for step in OF_JOBS if step.serves(state, news))
     return TRANSFER if says_finished and state in MAY_BE_FINISHED else wanted
 
 

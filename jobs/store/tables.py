@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from jobs import gate
 from jobs.machine.states import State
 
 
@@ -37,7 +38,36 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
+class Words(TypeDecorator[str]):
+    """Words for people, wherever they come from: through the gate, and cut to the column's length if it has one."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, longest: int | None = None) -> None:
+        super().__init__()
+        self.longest = longest
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return sa.Text() if self.longest is None else sa.String(self.longest)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else gate.words(value, self.longest or gate.LONGEST_WORDS)
+
+
 JSON = sa.JSON(none_as_null=True)
+
+
+class Told(TypeDecorator[Any]):
+    """JSON for people, whose words may come from outside: through the gate."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return gate.json_value(value)
+
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -54,7 +84,7 @@ jobs = sa.Table(
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    # When the job next wants attention; NULL only once it has ended and no attempt of it is open.
+    # When the job next wants attention; NULL only once it has ended, and there is nothing left to ask about.
     sa.Column("alarm_at", Instant),
     # Who works on it, and until when that may be believed.
     sa.Column("lease_holder", sa.String(120)),
@@ -69,10 +99,10 @@ jobs = sa.Table(
     sa.Column("troubles", sa.Integer, nullable=False, default=0),  # failures of our own in a row, for the backoff
     sa.Column("cancel_requested_at", Instant),
     sa.Column("error_code", sa.String(64)),
-    sa.Column("error_message", sa.Text),
+    sa.Column("error_message", Words),
     sa.Column("error_retryable", sa.Boolean),
-    sa.Column("error_said", sa.String(100)),  # the gateway's own code
-    sa.Column("waiting", JSON),  # {provider, code, reason}: why a queued job was not ordered when last looked at
+    sa.Column("error_said", Words(100)),  # the gateway's own code
+    sa.Column("waiting", Told),  # {provider, code, reason}: why a queued job was not ordered when last looked at
     sa.Column("on_unconfirmed", sa.String(16), nullable=False),
     sa.Column("start_by", Instant, nullable=False),
     sa.Column("inputs_until", Instant),  # accepted later than this, a gateway would find an input's link dead
@@ -122,13 +152,13 @@ attempts = sa.Table(
     sa.Column("task_id", sa.String(200)),
     sa.Column("adopted", sa.Boolean, nullable=False, default=False),  # the task id came by callback, not by answer
     sa.Column("rejected_task_ids", JSON, nullable=False),  # candidates that turned out to be somebody else's
-    sa.Column("last_word", sa.String(64)),  # what the gateway last said of it, so that history tells changes only
+    sa.Column("last_word", Words(64)),  # what the gateway last said of it, so that history tells changes only
     sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict came
     sa.Column("link", sa.Text),
     sa.Column("error_code", sa.String(64)),
-    sa.Column("error_message", sa.Text),
+    sa.Column("error_message", Words),
     sa.Column("error_retryable", sa.Boolean),
-    sa.Column("error_said", sa.String(100)),
+    sa.Column("error_said", Words(100)),
     sa.Column("day", sa.String(10), nullable=False),  # of the order, in UTC: whose budget and costs it counts to
     sa.Column("estimated_credits", sa.Float),
     sa.Column("estimated_usd", sa.Float),
@@ -148,7 +178,7 @@ attempts = sa.Table(
     sa.Column("unanswered_since", Instant),  # the first of the questions that it has not answered since
     sa.Column("settled", sa.String(16)),  # what a person said of it: not_made, charged or not_charged
     sa.Column("named_task_id", sa.String(200)),  # the task that a person named, to be asked about
-    sa.Column("named_refused", sa.Text),  # why that one cannot be its task
+    sa.Column("named_refused", Words),  # why that one cannot be its task
     sa.UniqueConstraint("provider", "account", "task_id"),
     sa.Index(
         "ix_attempts_open",
@@ -156,6 +186,13 @@ attempts = sa.Table(
         "account",
         sqlite_where=sa.text("outcome = 'open'"),
         postgresql_where=sa.text("outcome = 'open'"),
+    ),
+    sa.Index(
+        "ix_attempts_uncertain",
+        "provider",
+        "account",
+        sqlite_where=sa.text("standing = 'uncertain'"),
+        postgresql_where=sa.text("standing = 'uncertain'"),
     ),
     sa.Index(None, "day"),
 )
@@ -170,7 +207,7 @@ inbox = sa.Table(
     sa.Column("provider", sa.String(32), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("headers", JSON, nullable=False),
+    sa.Column("headers", Told, nullable=False),
     sa.Column("readable", sa.Boolean, nullable=False),
     sa.Column("status", sa.Integer, nullable=False),  # what we answered, to be answered again
     sa.Column("task_id", sa.String(200)),
@@ -198,7 +235,7 @@ events = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("from_state", sa.String(16)),
     sa.Column("to_state", sa.String(16)),
-    sa.Column("detail", JSON, nullable=False),
+    sa.Column("detail", Told, nullable=False),
     sa.Index(None, "job_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -242,7 +279,7 @@ notices = sa.Table(
     sa.Column("leased_until", Instant),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("last_status", sa.Integer),
-    sa.Column("last_error", sa.Text),
+    sa.Column("last_error", Words),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("delivered_at", Instant),
     sa.UniqueConstraint("job_id", "sequence"),
@@ -258,7 +295,7 @@ notice_tries = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),  # from 1
     sa.Column("at", Instant, nullable=False),
     sa.Column("status", sa.Integer),
-    sa.Column("error", sa.Text),
+    sa.Column("error", Words),
     sa.Column("took_s", sa.Float, nullable=False),
 )
 
@@ -305,7 +342,7 @@ unknown_words = sa.Table(
     "unknown_words",
     metadata,
     sa.Column("provider", sa.String(32), primary_key=True),
-    sa.Column("word", sa.String(100), primary_key=True),
+    sa.Column("word", Words(100), primary_key=True),
     sa.Column("times", sa.Integer, nullable=False),
     sa.Column("last_at", Instant, nullable=False),
 )

@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.settlement import STANDINGS
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.store.tables import attempts, jobs, spending
 
 A, M = AttemptOutcome, Standing
 
-# Where an attempt's money can be, by what became of it.
+# Where an attempt's money can be, by what became of it; where a person has said it, it is there.
 POSSIBLE: Mapping[AttemptOutcome, frozenset[Standing]] = {
     A.OPEN: frozenset({M.NONE, M.HELD, M.UNCERTAIN}),
     A.NOT_SENT: frozenset({M.NONE}),
@@ -27,6 +28,7 @@ POSSIBLE: Mapping[AttemptOutcome, frozenset[Standing]] = {
     A.DELIVERED: frozenset({M.CHARGED}),
     A.UNDELIVERED: frozenset({M.CHARGED}),
     A.EXPIRED: frozenset({M.UNCERTAIN, M.NONE}),  # none: an order that was only suspected, and never heard of
+    A.NOT_MADE: frozenset({M.NONE}),
 }
 
 
@@ -85,7 +87,8 @@ def check(case: Case, told: str | None) -> Iterator[Finding]:
 
 
 def _impossible(attempt: Attempt) -> str | None:
-    if attempt.standing in POSSIBLE[attempt.outcome]:
+    said = {STANDINGS[attempt.settled]} if attempt.settled else POSSIBLE[attempt.outcome]
+    if attempt.standing in said:
         return None
     return f"order {attempt.number} is {attempt.outcome}, its money {attempt.standing}"
 

@@ -15,7 +15,8 @@ from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
-from jobs.steps import sidecar
+from jobs.steps import object_metadata, sidecar
+from jobs.steps.object_metadata import BadMetadata
 from jobs.steps.resources import Resources
 from jobs.steps.sidecar import BadSidecar
 from jobs.store import attempt_rows, cases, late_facts, leases, spending
@@ -72,7 +73,11 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
     stored = resources.bucket.head(str(finding.key))
     if stored is None:
         return None
-    number, task_id = int(stored.metadata["rushes-attempt"]), stored.metadata.get("rushes-task") or None
+    try:
+        said = object_metadata.read(stored)
+    except BadMetadata as e:
+        raise _NeedsPerson from e
+    number, task_id = said.attempt, said.task_id
     with resources.database.write() as db:
         now = resources.database.clock(db)
         case = cases.read_case(db, str(finding.job_id))

@@ -32,7 +32,7 @@ def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources
             allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None
         ),
         query_budget=QueryBudget(settings.redis_url),
-        bulkheads=Bulkheads(slots(role, settings)),
+        bulkheads=Bulkheads(slots(role, settings), most_submits=settings.max_unconfirmed),
         ringer=ringer,
         session=guarded_session(allow_private=settings.allow_private_addresses),
         bucket=bucket(settings),

@@ -41,10 +41,19 @@ class AttentionItemSchema(Answer):
     reason = fields.String(metadata={"description": "Stable; docs/errors.md has all of them."})
     detail = fields.String(metadata={"description": "For people, with the values."})
     then = fields.String(metadata={"description": "What a person can do."})
+    command = fields.String(
+        metadata={"description": "What answers it; of what stands in brackets, one is chosen by what was found."}
+    )
     job_id = fields.String(allow_none=True, metadata={"description": "null: it is about a gateway."})
     provider = fields.String(allow_none=True)
     since = fields.String(allow_none=True)
     until = fields.String(allow_none=True, metadata={"description": "When it settles itself, or is lost."})
+    attempt = fields.Integer(allow_none=True, metadata={"description": "The order's number; null: it is about none."})
+    ordered_at = fields.String(allow_none=True, metadata={"description": "When it was ordered, at the earliest."})
+    task_id = fields.String(allow_none=True, metadata={"description": "null: its task is not known."})
+    account = fields.String(allow_none=True, metadata={"description": "The fingerprint of the gateway's key."})
+    prompt = fields.String(allow_none=True, metadata={"description": "How its prompt begins."})
+    link = fields.String(allow_none=True, metadata={"description": "Of the video that was made, where there is one."})
 
 
 class AttentionSchema(Answer):
@@ -92,5 +101,5 @@ def blueprint(api: AttentionApi) -> Blueprint:
 
 
 def _told(item: Item) -> dict[str, Any]:
-    times = {"since": iso(item.since), "until": iso(item.until)}
-    return {**asdict(item), **times, "then": REASONS[item.reason].then}
+    times = {"since": iso(item.since), "until": iso(item.until), "ordered_at": iso(item.ordered_at)}
+    return {**asdict(item), **times, "then": REASONS[item.reason].then, "command": item.command}

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from flask import g
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
 
 from jobs.machine.times import iso
-from jobs.ringer import Ringer
 from jobs.store import callbacks
 from jobs.store.callbacks import CALLBACK_ID
-from jobs.store.database import Database
+from jobs.store.core import Core
 from jobs.store.step_table import wake
 from jobs.store.tables import inbox as table
 from rushes.api.edge import answers, cursors
@@ -29,8 +29,7 @@ from rushes.api.schemas.notices import CallbackListSchema, CallbackSchema, Callb
 class CallbacksApi:
     """What these views work with."""
 
-    database: Database
-    ringer: Ringer
+    core: Core
 
 
 def blueprint(api: CallbacksApi) -> Blueprint:
@@ -46,7 +45,7 @@ def blueprint(api: CallbacksApi) -> Blueprint:
         """The newest callbacks first, a page at a time, without their bodies."""
         limit = query["limit"]
         before = _place(query["cursor"], query) if "cursor" in query else None
-        with api.database.read() as db:
+        with api.core.database.read() as db:
             rows = callbacks.page(db, _wanted(query), before=before, limit=limit + 1)
         found = [_shown(row) for row in rows[:limit]]
         cursor = cursors.write(found[-1]["id"], of=query) if len(rows) > limit else None
@@ -57,7 +56,7 @@ def blueprint(api: CallbacksApi) -> Blueprint:
     @routes.alt_response(404, **problem, description="unknown_callback")
     def show(callback_id: str) -> ResponseReturnValue:
         """One callback, with the headers that were kept and its body."""
-        with api.database.read() as db:
+        with api.core.database.read() as db:
             row = callbacks.find(db, callback_id)
         return {**_shown(row), "headers": row["headers"], **_body(row["body"])}
 
@@ -67,10 +66,12 @@ def blueprint(api: CallbacksApi) -> Blueprint:
     @routes.alt_response(409, **problem, description="settled")
     def replay(callback_id: str) -> ResponseReturnValue:
         """Let a callback count as one that has just come: its job asks the gateway again."""
-        with api.database.write() as db:
-            state = callbacks.replay(db, callback_id, now=api.database.clock(db))
+        core = api.core
+        with core.database.write() as db:
+            now, who = core.database.clock(db), g.api_key_id
+            state = callbacks.replay(db, callback_id, core.settings, core.providers, api_key_id=who, now=now)
             row = callbacks.find(db, callback_id)
-        api.ringer.ring(wake(state, unread=True).name, row["job_id"])
+        core.ringer.ring(wake(state, news=True).name, row["job_id"])
         return _shown(row), 202
 
     return routes

@@ -12,11 +12,11 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
-from jobs.errors import UnknownJob
-from jobs.intake import changes, new_jobs
+from jobs.errors import UnknownJob, UnknownOrder
+from jobs.intake import changes, new_jobs, settling
 from jobs.intake.new_jobs import Quote
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import Case, Job
+from jobs.machine.rows import Case, Job, Settled
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.reports import listing, queue_position
@@ -33,9 +33,11 @@ from rushes.api.edge.problems import MEDIA_TYPE, NotArchived, ProblemSchema
 from rushes.api.schemas.jobs import EventListSchema, JobListSchema, JobSchema, QuoteSchema
 from rushes.api.schemas.parameters import (
     JOB_ID,
+    ORDER_NUMBER,
     ListQuerySchema,
     QuoteQuerySchema,
     RetrySchema,
+    SettleSchema,
     VideoQuerySchema,
     WaitQuerySchema,
 )
@@ -108,16 +110,17 @@ def blueprint(api: JobsApi) -> Blueprint:
     def show(query: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """One job.
 
-        With `wait=30` the answer comes once the job has ended, after 30 seconds at the latest. With `If-None-Match`
-        as well, it comes once the job has changed, and is 304 if it has not.
+        With `wait=30` the answer comes once the job has ended and no task that a person named is being asked about,
+        after 30 seconds at the latest. With `If-None-Match` as well, it comes once the job has changed, and is 304 if
+        it has not.
         """
         case, position = _look(api, job_id)
         headers: dict[str, str] = {}
-        if query["wait"] and not _wait(api, case.job, query["wait"]):
+        if query["wait"] and not _wait(api, case, query["wait"]):
             headers["Retry-After"] = str(WAIT_AGAIN_S)
         elif query["wait"]:
             case, position = _look(api, job_id)
-        etag = long_polls.seen(case.job).etag
+        etag = long_polls.seen(case).etag
         headers["ETag"] = f'W/"{etag}"'
         if request.if_none_match.contains_weak(etag):
             return "", 304, headers
@@ -161,7 +164,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     @routes.alt_response(**unknown)
     def cancel(job_id: str) -> ResponseReturnValue:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
-        case = changes.cancel(_known(job_id), api.core)
+        case = changes.cancel(_known(job_id), api.core, api_key_id=g.api_key_id)
         return answer(job_json(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
@@ -174,10 +177,42 @@ def blueprint(api: JobsApi) -> Blueprint:
     def retry(body: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """Try a failed job again: its copying if that failed, else with a new order."""
         accept = bool(body.get("accept_double_charge"))
-        case = changes.retry(_known(job_id), api.core, accept_double_charge=accept)
+        case = changes.retry(_known(job_id), api.core, accept_double_charge=accept, api_key_id=g.api_key_id)
         return answer(job_json(case), 202)
 
+    @routes.post("/<job_id>/attempts/<number>/settle")
+    @routes.arguments(SettleSchema, location="json", as_kwargs=False, error_status_code=422)
+    @routes.response(200, JobSchema, description="It is taken down.")
+    @routes.alt_response(
+        202, schema=JobSchema, description="With task_id: it is asked about; `named` tells the answer."
+    )
+    @routes.alt_response(
+        409,
+        schema=ProblemSchema,
+        content_type=MEDIA_TYPE,
+        description="under_way, task_known, task_taken, not_lost or not_closed; nothing has changed",
+    )
+    @routes.alt_response(**{**unknown, "description": "unknown_job or unknown_order"})
+    def settle(body: Mapping[str, Any], job_id: str, number: str) -> ResponseReturnValue:
+        """Say what a person found out about an order: its task, that it was not made, or whether it was charged.
+
+        A task is asked about, and believed if the gateway knows it and it fits. What the gateway says later outweighs
+        a person's word.
+        """
+        order, who = (_known(job_id), _numbered(number)), g.api_key_id
+        if "task_id" in body:
+            case = settling.name_task(*order, body["task_id"], api.core, api_key_id=who)
+        else:
+            case = settling.settle(*order, _said(body), api.core, api_key_id=who)
+        return answer(job_json(case), 202 if case.attempts[order[1]].is_named else 200)
+
     return routes
+
+
+def _said(body: Mapping[str, Any]) -> Settled:
+    if "made" in body:
+        return Settled.NOT_MADE
+    return Settled.CHARGED if body["charged"] else Settled.NOT_CHARGED
 
 
 def _filters(query: Mapping[str, Any]) -> Filters:
@@ -193,14 +228,14 @@ def _look(api: JobsApi, job_id: str) -> tuple[Case, int | None]:
         return case, queue_position.position(db, case.job)
 
 
-def _wait(api: JobsApi, job: Job, timeout_s: float) -> bool:
+def _wait(api: JobsApi, case: Case, timeout_s: float) -> bool:
     """Wait for the job's end, or with If-None-Match for a change. False: too many others wait. Holds no connection."""
-    now = long_polls.seen(job)
+    now, job_id = long_polls.seen(case), case.job.id
     if request.if_none_match:
         if not request.if_none_match.contains_weak(now.etag):
             return True
-        return api.waits.until_changed(job.id, now, timeout_s=timeout_s)
-    return now.ended or api.waits.until_ended(job.id, timeout_s=timeout_s)
+        return api.waits.until_changed(job_id, now, timeout_s=timeout_s)
+    return now.rests or api.waits.until_at_rest(job_id, timeout_s=timeout_s)
 
 
 def _quoted(quote: Quote) -> dict[str, Any]:
@@ -225,6 +260,13 @@ def _known(job_id: str) -> str:
     if not JOB_ID.fullmatch(job_id):
         raise UnknownJob(f"No job {job_id!r}; ids look like job_01K8Z3V0QWERTYUIOPASDFGHJK.")
     return job_id
+
+
+def _numbered(number: str) -> int:
+    """Raises UnknownOrder for what no order's number can be."""
+    if not ORDER_NUMBER.fullmatch(number):
+        raise UnknownOrder(f"No order {number!r}; they are numbered from 1, as in `attempts`.")
+    return int(number)
 
 
 def _case(db: Connection, job_id: str) -> Case:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from flask import g
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from sqlalchemy.engine import RowMapping
@@ -77,7 +78,7 @@ def blueprint(api: NoticesApi) -> Blueprint:
     def replay(notice_id: str) -> ResponseReturnValue:
         """Send a notice once more, delivered or not. Its timetable starts anew."""
         with api.database.write() as db:
-            notices.replay(db, notice_id, now=api.database.clock(db))
+            notices.replay(db, notice_id, now=api.database.clock(db), api_key_id=g.api_key_id)
             row, _ = notices.find(db, notice_id)
         api.ringer.ring(NOTIFY.name, row["job_id"])
         return _shown(row), 202
@@ -87,7 +88,8 @@ def blueprint(api: NoticesApi) -> Blueprint:
     @routes.response(202, ReplayedSchema)
     def replay_failed(body: Mapping[str, Any]) -> ResponseReturnValue:
         """Send every notice that was given up once more: all of them, or those of a job or since a time."""
-        replayed = notices.replay_failed(api.database, job_id=body.get("job_id"), since=body.get("since"))
+        chosen = {"job_id": body.get("job_id"), "since": body.get("since")}
+        replayed = notices.replay_failed(api.database, **chosen, api_key_id=g.api_key_id)
         if replayed:
             api.ringer.sweep()
         return {"replayed": replayed}, 202

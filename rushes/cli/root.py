@@ -23,7 +23,7 @@ COMMANDS = {
     "demo": ("rushes.cli.commands.demo", "See five videos made and archived, in a minute, without any key."),
     "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.commands.submit", "Ask for a video."),
-    "jobs": ("rushes.cli.commands.jobs", "List, show, watch, cancel and retry jobs."),
+    "jobs": ("rushes.cli.commands.jobs", "List, show, watch, cancel, retry and settle jobs."),
     "videos": ("rushes.cli.commands.videos", "List, link and download what is archived."),
     "notices": ("rushes.cli.commands.notices", "What pipelines were told; tell them again."),
     "callbacks": ("rushes.cli.commands.callbacks", "What gateways called back with; let it count again."),
@@ -54,6 +54,7 @@ Examples:
   rushes providers evolink                 what one gateway can do, and how it stands
   rushes costs --from 2026-11-01           what became of the money, by gateway and day
   rushes attention                         what needs a person
+  rushes jobs settle job_01K… --not-made   what you found out about a lost order
   rushes audit --repair                    is everything accounted for?
   rushes doctor                            what is wrong here, and how to mend it
   rushes keys create render-farm --json

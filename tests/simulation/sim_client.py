@@ -48,13 +48,19 @@ class SimClient(ProviderClient):
         if fate.strikes("request_lost"):
             world.tell("POST lost on its way", account.provider)
             return Lost("sent, but no whole answer")
+        illness = self.gateways.illness(account.provider)
+        if illness == "gateway_loses_orders":
+            if fate.chance(0.5):
+                self.gateways.take(order, account.api_key, request.body or {})
+            return self._silence(deadline_s, "after the gateway has the POST")
+        if illness == "gateway_unavailable":
+            return self._unavailable("after the gateway has the POST")
         acts = not fate.strikes("server_error")
         answer = self.gateways.take(order, account.api_key, request.body or {}) if acts else (500, {"error": {}})
         if not order.slow_s and fate.strikes("submit_unanswered"):
-            world.effect("after the gateway has the POST", fate.between(1, deadline_s))
-            world.tell("submit unanswered")
-            return Lost("sent, but no whole answer")
-        outcome = self._answer(answer, took_s + order.slow_s, deadline_s, "after the gateway has the POST")
+            return self._silence(deadline_s, "after the gateway has the POST")
+        way, took_s = "after the gateway has the POST", took_s + order.slow_s
+        outcome = self._answer(account, answer, took_s, deadline_s, way)
         taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
         if taken and order.task and world.actor:
             world.actor.accepted = (order.owner, order.task.id)
@@ -68,21 +74,25 @@ class SimClient(ProviderClient):
         if self._unreached(account):
             return NotSent("no connection")
         name, task_id = account.provider, request.path.rpartition("/")[2]
+        if self.gateways.illness(name) == "gateway_unavailable":
+            return self._unavailable("while a query is answered")
         if fate.strikes("query_refused"):
             status = fate.one_of((401, 403, 404, 429))
-            return self._answer((status, {"error": "not now"}), 0.1, deadline_s, "while a query is answered")
+            answer = (status, {"error": "not now"})
+            return self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
         if fate.strikes("query_of_another"):
             others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
             task_id = fate.one_of(others) if others else task_id
         answer = self.gateways.tell(name, task_id, account.api_key)
         asked_at = world.now
-        outcome = self._answer(answer, 0.1, deadline_s, "while a query is answered")
+        outcome = self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
         if isinstance(outcome, Answered) and outcome.status < 500 and _is_whole(outcome):
             self.rules.risks.answered(account, asked_at)
         return outcome
 
     def _unreached(self, account: Account) -> bool:
-        if self.gateways.is_away(account.provider) or self.world.fate.strikes("connection_refused"):
+        away = self.gateways.illness(account.provider) == "gateway_away"
+        if away or self.world.fate.strikes("connection_refused"):
             self.world.tell("no connection", account.provider)
             return True
         return False
@@ -99,13 +109,25 @@ class SimClient(ProviderClient):
         self.gateways.orders.append(order)
         return order
 
-    def _answer(self, answer: tuple[int, Any], took_s: float, deadline_s: float, point: str) -> Outcome:
+    def _silence(self, deadline_s: float, point: str) -> Outcome:
+        self.world.effect(point, self.world.fate.between(1, deadline_s))
+        self.world.tell("no answer")
+        return Lost("sent, but no whole answer")
+
+    def _unavailable(self, point: str) -> Outcome:
+        fate = self.world.fate
+        self.world.effect(point, fate.between(0.1, 2))
+        self.world.tell("answer", 503)
+        return Answered(503, {"Retry-After": "20"} if fate.chance(0.2) else {}, HTML)
+
+    def _answer(
+        self, account: Account, answer: tuple[int, Any], took_s: float, deadline_s: float, point: str
+    ) -> Outcome:
         """The way back."""
         world, fate = self.world, self.world.fate
-        if fate.strikes("answer_lost"):
-            world.effect(point, fate.between(1, deadline_s))
-            world.tell("answer lost")
-            return Lost("sent, but no whole answer")
+        is_third = self.gateways.illness(account.provider) == "gateway_loses_a_third" and fate.chance(1 / 3)
+        if is_third or fate.strikes("answer_lost"):
+            return self._silence(deadline_s, point)
         late = fate.strikes("answer_late")
         if late:
             took_s += fate.between(0.5, 1.2) * deadline_s

@@ -17,6 +17,8 @@ from sqlalchemy.engine import Connection
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.tables import metadata
 
+NOTED = ("jobs", "attempts", "inbox", "lanes", "spending")  # the tables whose writes the rules look at
+
 
 class SimDatabase(Database):
     """`Database` under a virtual clock, with faults around its transactions. `committed` hears of each commit."""
@@ -30,12 +32,23 @@ class SimDatabase(Database):
         with self.engine.connect() as db:
             self.raw: sqlite3.Connection = db.connection.driver_connection
         self._tables = [table.name for table in reversed(metadata.sorted_tables)]
+        self._note_writes()
 
     def begin_run(self, world: World, committed: Callable[[], None]) -> None:
         """Empty tables, another world's clock."""
         for name in (*self._tables, "sqlite_sequence"):
             self.raw.execute(f"DELETE FROM {name}")
+        self.take_noted()
         self.world, self.committed = world, committed
+
+    def take_noted(self) -> dict[str, list[int]]:
+        """The numbers of the rows that were written since the last time, by table."""
+        noted: dict[str, dict[int, None]] = {}  # in the order of the first write, each once
+        for name, number in self.raw.execute("SELECT name, number FROM noted ORDER BY rowid"):
+            noted.setdefault(name, {})[number] = None
+        if noted:
+            self.raw.execute("DELETE FROM noted")
+        return {name: list(numbers) for name, numbers in noted.items()}
 
     def snapshot(self) -> sqlite3.Connection:
         """A backup as of now."""
@@ -78,6 +91,17 @@ class SimDatabase(Database):
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the rules see: outside the actors' time, without a fault."""
         return self.raw.execute(statement, values).fetchall()
+
+    def _note_writes(self) -> None:
+        """Triggers of the connection's own, so that no backup holds them; what is undone is not noted either."""
+        self.raw.execute("PRAGMA temp_store = MEMORY")
+        self.raw.execute("CREATE TEMP TABLE noted (name TEXT, number INTEGER)")
+        for name in NOTED:
+            for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")):
+                self.raw.execute(
+                    f"CREATE TEMP TRIGGER note_{event}_{name} AFTER {event} ON main.{name}"
+                    f" BEGIN INSERT INTO noted VALUES ('{name}', {row}.rowid); END"
+                )
 
     def _clock(self, _: Connection) -> datetime:
         return self.world.database_time()

@@ -104,6 +104,25 @@ def _gravitex(seen: Seen) -> Any:
     return body
 
 
+def _aivideoapi(seen: Seen) -> Any:
+    name = {"queued": "pending", "running": "processing", "finished": "completed"}.get(seen.state, "failed")
+    body = sample("aivideoapi", f"query_{name}") | {"id": seen.id, "model": seen.model}
+    body["created_at"] = int(seen.created_at)
+    if seen.state == "finished":
+        body |= {"output": {"urls": [seen.link]}, "completed_at": int(seen.ended_at or 0)}
+    if seen.state == "failed":
+        body["error"] = {"code": "invalid_request", "message": "The input contains prohibited content"}
+    return body
+
+
+def _aivideoapi_accepted(seen: Seen) -> Any:
+    return sample("aivideoapi", "submit_accepted") | {"data": {"taskId": seen.id}}
+
+
+def _aivideoapi_refusal(code: str) -> Any:
+    return {"error": {"code": code, "message": code.replace("_", " "), "type": "api_error"}}
+
+
 def _with(provider: str, *ids: str) -> Callable[[Seen], Any]:
     """An acceptance that names the task under these names."""
 
@@ -114,6 +133,20 @@ def _with(provider: str, *ids: str) -> Callable[[Seen], Any]:
 
 
 DIALECTS: dict[str, Dialect] = {
+    "aivideoapi": Dialect(
+        accepted=_aivideoapi_accepted,
+        report=_aivideoapi,
+        refused_request=(400, sample("aivideoapi", "refused_400")),
+        refused_key=(
+            (402, sample("aivideoapi", "refused_402")),
+            (401, _aivideoapi_refusal("invalid_api_key")),
+            (429, _aivideoapi_refusal("rate_limit_exceeded")),
+        ),
+        unknown_task=(404, _aivideoapi_refusal("task_not_found")),
+        key_header="Authorization",
+        callback=_aivideoapi,
+        callback_field="callback_url",
+    ),
     "apiframe": Dialect(
         accepted=_with("apiframe", "jobId"),
         report=_apiframe,

@@ -42,7 +42,10 @@ FAULTS: dict[str, tuple[float, str]] = {
     "task_stuck": (0.2, "a task never ends"),
     "verdict_reversed": (0.5, "a task that was called failed is finished after all"),
     "task_forgotten": (0.1, "a gateway no longer knows a task before its time"),
-    "gateway_away": (0.5, "a gateway cannot be reached for minutes"),
+    "gateway_away": (0.3, "a gateway refuses connections, for minutes to hours"),
+    "gateway_unavailable": (0.3, "a gateway's proxy answers 503 to everything, for minutes to hours"),
+    "gateway_loses_orders": (0.3, "a gateway answers no order, and every question, for minutes to hours"),
+    "gateway_loses_a_third": (0.3, "every third answer of a gateway is lost, for minutes to hours"),
     "callback_lost": (0.6, "a callback never comes"),
     "callback_late": (0.5, "a callback comes minutes to hours late"),
     "callback_twice": (0.5, "a callback comes twice, or in other words again"),
@@ -72,9 +75,18 @@ FAULTS: dict[str, tuple[float, str]] = {
     "client_cancels": (0.5, "a client wishes to cancel, at any time"),
     "client_retries": (0.6, "a client tries a failed job again"),
     "client_accepts_double_charge": (0.6, "and says that it may be paid twice"),
+    "person_settles": (0.5, "a person says what became of an order, at any time"),
+    "person_errs": (0.5, "and is wrong"),
     "notice_refused": (0.3, "the pipeline does not take a notice"),
     "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
 }
+
+# Stretches in which a gateway is ill: how often at most one befalls a gateway in a run that has it.
+ILLNESSES = tuple(name for name in FAULTS if name.startswith("gateway_") and name != "gateway_clock_off")
+# What befalls a run as a whole. All else strikes at single occasions, of which a fleet has very many.
+AT_MOST_ONCE = frozenset(
+    (*ILLNESSES, "gateway_clock_off", "clock_set_back", "key_replaced", "key_gone", "backup_restored")
+)
 
 OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
 QUIET = 0.05  # of all runs have no fault at all
@@ -87,20 +99,28 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("worker_sleeps", "refused_request", "refused_key", "client_cancels"),  # words of the presumed dead
     ("submit_unanswered", "task_failed_retryable", "callback_early", "client_cancels"),  # verdicts before an answer
     ("backup_restored", "submit_unanswered", "task_slow", "callback_odd", "refused_key"),  # what a backup forgets
+    ("person_settles", "person_errs", "submit_unanswered", "callback_late", "client_retries"),  # words that were wrong
 )
 THEMED = 0.4  # of all runs
+
+FLEETS = 0.015  # of all runs have a fleet of jobs, and gateways that are ill
+FLEET = (60, 300)
+IN_A_FLEET = 0.1  # so often strikes at single occasions what else strikes always
 
 
 class Fate:
     """Which faults this run has, and when they strike. After `calm` nothing strikes any more.
 
-    With `only`, it has these and no others, and they strike more often.
+    With `only`, it has these and no others, and they strike more often. `jobs`: of how many jobs, where that is a
+    fleet; else None. With `fleet` it is one; by itself every so many seeds are.
     """
 
-    def __init__(self, seed: int, only: Collection[str] = ()) -> None:
+    def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False) -> None:
         self.random = random.Random(seed)
         self.calm = False
         self.struck: Counter[str] = Counter()
+        fleet = fleet or (self.chance(FLEETS) and not only)
+        self.jobs = int(self.between(*FLEET)) if fleet else None
         quiet = self.random.random() < QUIET
         # Some faults often show more than all faults seldom: one that strikes early hides what comes later.
         share = self.random.uniform(0.1, 0.6)
@@ -111,8 +131,12 @@ class Fate:
         }
         if not only and not quiet and self.random.random() < THEMED:
             only = self.one_of(THEMES)
+        if fleet and not only:
+            self._rates |= {name: FAULTS[name][0] for name in ILLNESSES}
         if only:
             self._rates = {name: min(1.0, MORE_OFTEN * FAULTS[name][0]) for name in only}
+        if fleet:
+            self._rates = {n: rate * (1 if n in AT_MOST_ONCE else IN_A_FLEET) for n, rate in self._rates.items()}
 
     def strikes(self, fault: str) -> bool:
         rate = self._rates.get(fault)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sim_dialects import DIALECTS, Seen
+from sim_outages import Outages
 from sim_world import BEGIN, World
 
 LIFE_S = 7_200  # of tasks and links; the service is told the same
@@ -73,19 +74,17 @@ class Gateways:
         self.tasks: dict[tuple[str, str], Task] = {}
         self.by_key: dict[tuple[str, str, str], Task] = {}
         self.misled: set[tuple[Owner, str]] = set()  # whose callback URL was given another's task id
-        self.away: dict[str, float] = {}
         self.unconfirmed: Callable[[], set[Owner]] = set
         fate = world.fate
+        self._outages = Outages(fate, list(DIALECTS))
         self.clock_off_s = {
             name: fate.between(-900, 900) if fate.strikes("gateway_clock_off") else 0.0 for name in DIALECTS
         }
         self._call_back = call_back
 
-    def is_away(self, provider: str) -> bool:
-        fate, now = self.world.fate, self.world.now
-        if provider not in self.away:
-            self.away[provider] = now + fate.between(60, 3000) if fate.strikes("gateway_away") else 0.0
-        return now < self.away[provider] and not fate.calm
+    def illness(self, provider: str) -> str | None:
+        """What ails a gateway now; None: it is well."""
+        return self._outages.illness(provider, self.world.now)
 
     def take(self, order: Order, key: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """A submit that arrived."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
-from jobs.store import cases, leases, tables
+from jobs.store import availability, cases, leases, tables
 from jobs.store.leases import Lease
 
 
@@ -120,6 +121,24 @@ def _put_without_condition() -> dict[str, Any]:
     return {"sim_bucket.SimBucket._land": land}
 
 
+def _settled_under_a_lease() -> dict[str, Any]:
+    def is_leased(job: Any, *, now: Any) -> bool:
+        return False
+
+    unguarded = SimpleNamespace(move_unleased=leases.write_wish)
+    return {"jobs.intake.settling.is_leased": is_leased, "jobs.intake.settling.leases": unguarded}
+
+
+def _lane_obstacle(**settings: Any) -> dict[str, Any]:
+    """What stands in an order's way, under other settings."""
+    real = availability.lane_obstacle
+
+    def obstacle(account: Any, lane: Any, out: Any, known: Any, now: Any) -> Any:
+        return real(account, lane, out, replace(known, **settings), now)
+
+    return {"jobs.store.availability.lane_obstacle": obstacle}
+
+
 def _nothing(*_: Any, **__: Any) -> None: ...
 
 
@@ -130,6 +149,7 @@ def _one(name: str, instead: Any) -> Callable[[], dict[str, Any]]:
 TROUBLE = ("message_twice", "message_late", "worker_sleeps", "connection_refused")
 DEATH = ("worker_dies", "message_lost")
 LOSS = ("submit_unanswered", "request_lost", "callback_late")
+WORDS = ("person_settles", "person_errs", "submit_unanswered")
 
 PROTECTIONS: dict[str, Lack] = {
     "a claim compares the version": Lack(_claim_without_version, (*TROUBLE, "refused_request")),
@@ -178,10 +198,25 @@ PROTECTIONS: dict[str, Lack] = {
     "a HEAD comes before a transfer and before its end": Lack(
         _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)
     ),
-    "room is judged in the claim": Lack(_one("jobs.store.availability.in_flight", lambda *_: 0), ("task_slow",)),
+    "room at a gateway is counted": Lack(lambda: _lane_obstacle(max_in_flight=10**6), ("task_slow",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),
         ("connection_refused", "task_failed"),
+    ),
+    "no order is called not made while a step holds its job": Lack(
+        _settled_under_a_lease, (*WORDS, "worker_sleeps", "callback_lost")
+    ),
+    "a callback wakes an ended job for an order without a video": Lack(
+        _one("jobs.store.callbacks._wake_ended", lambda *_, **__: False), (*WORDS, "callback_late", "client_cancels")
+    ),
+    "a person's word about the money yields to a new word of the gateway's": Lack(
+        _one("jobs.machine.settlement._says_nothing_new", lambda *_: True), (*WORDS, "callback_late", "callback_lost")
+    ),
+    "a person's word about the money yields to nothing else": Lack(
+        _one("jobs.machine.settlement.weigh", lambda case, facts: facts), (*WORDS, "task_failed", "callback_twice")
+    ),
+    "a task that a person named is asked about until it is answered": Lack(
+        _one("jobs.machine.alarms._named_at", _nothing), (*WORDS, "connection_refused", "callback_lost")
     ),
 }
 

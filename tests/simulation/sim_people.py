@@ -9,16 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from sim_bucket import strange
+from sim_gateways import Owner
 from sim_service import NAMES, Service
 from sim_world import World
 
 from jobs.errors import JobsError
-from jobs.intake import changes, new_jobs
+from jobs.intake import changes, new_jobs, settling
+from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store.database import DatabaseUnavailable
 
 MOST_JOBS = 5
+MOST_WORDS = 2  # beside those about orders that were just lost, or are over
 ROUTES: tuple[Any, ...] = ("auto", *NAMES, list(NAMES), ["evolink", "easyrouter"], ["apiframe", "evolink"])
 NOTIFY_URL = "https://pipeline.example/hook"
 
@@ -33,9 +36,11 @@ class People:
         self.calm_at = fate.between(1_800, 15_000)
         self._bodies: dict[str, dict[str, Any]] = {}  # by idempotency key
         self._ids: dict[str, str] = {}  # by idempotency key: the job that was accepted
-        for number in range(1 + int(fate.random.random() * MOST_JOBS)):
+        for number in range(fate.jobs or 1 + int(fate.random.random() * MOST_JOBS)):
             self._bodies[f"key-{number}"] = self._request(number)
             world.at(fate.between(0, self.calm_at / 2), lambda key=f"key-{number}": self._send(key))
+        for _ in range(MOST_WORDS):
+            world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
@@ -99,6 +104,10 @@ class People:
             if fate.strikes("client_cancels"):
                 self.world.after(fate.between(0, 3), self._cancel(job_id))
         failed, self.service.rules.failed_now = self.service.rules.failed_now, []
+        for job_id in (*on_way, *failed):
+            if fate.strikes("person_settles"):
+                pause_s = fate.between(0, 3) if fate.chance(0.5) else fate.between(0, 3000)
+                self.world.after(pause_s, self._speak_of(job_id))
         for job_id in failed:
             if fate.strikes("client_retries"):
                 risk = fate.strikes("client_accepts_double_charge")
@@ -110,6 +119,42 @@ class People:
 
                 about, pause_s = f"retry {job_id[-2:]}", fate.between(1, 2000)
                 self.world.after(pause_s, lambda a=about, r=retry: self._at_web(a, r, lambda: False))
+
+    def _speak_of_any(self) -> None:
+        """A person looks at the gateways' consoles, and says what they found about some order."""
+        jobs = list(self.service.rules.jobs)
+        if jobs and self.world.fate.strikes("person_settles"):
+            self._speak_of(self.world.fate.one_of(jobs))()
+
+    def _speak_of(self, job_id: str) -> Callable[[], None]:
+        def speak() -> None:
+            orders = [owner for owner in self.service.rules.attempts if owner[0] == job_id]
+            if orders:
+                self._say(self.world.fate.one_of(orders))
+
+        return speak
+
+    def _say(self, owner: Owner) -> None:
+        """Something true of an order, or something false."""
+        fate, gateways = self.world.fate, self.service.gateways
+        task = next((order.task for order in gateways.orders if order.owner == owner and order.task), None)
+        true: list[Settled | str] = [Settled.NOT_MADE] if task is None else [task.id]
+        true.append(Settled.CHARGED if task is not None and task.made_at is not None else Settled.NOT_CHARGED)
+        said = fate.one_of(true)
+        if fate.strikes("person_errs"):
+            others = [other.id for other in gateways.tasks.values() if other.owner != owner]
+            said = fate.one_of([*(word for word in Settled if word not in true), fate.one_of(["nothing", *others])])
+            if isinstance(said, str):
+                gateways.misled.add((owner, said))
+        self.world.tell("a person says", owner[0][-2:], owner[1], said)
+
+        def settle() -> None:
+            if isinstance(said, Settled):
+                settling.settle(*owner, said, self.service.core)
+            else:
+                settling.name_task(*owner, said, self.service.core)
+
+        self._at_web(f"settle {owner[0][-2:]}", settle, lambda: False)
 
     def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:
         """A request to the web process. `again`: whether its sender asks again when it heard no answer."""

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
 
-from sim_database import SimDatabase
+from sim_rows import AttemptRow, Key, Rows
 from sim_world import BEGIN, Violated, World
 
 from jobs.providers.client import Account
 from jobs.settings import Settings
 
 LONGEST_REST_S = 900
-Key = tuple[str, str]  # a gateway and the fingerprint of a key
-
-
-class LaneRow(NamedTuple):
-    until: str | None
-    reason: str | None
-    began_at: str | None
-    rest_s: float
 
 
 class Risks:
     """Knows when each key last accepted an order and last answered a question, and what was risked in each rest."""
 
-    def __init__(self, world: World, database: SimDatabase, settings: Settings) -> None:
-        self._world, self._database, self._settings = world, database, settings
+    def __init__(self, world: World, rows: Rows, settings: Settings) -> None:
+        self._world, self._rows, self._settings = world, rows, settings
         self._accepted: dict[Key, str] = {}  # by the database's clock
         self._answered: dict[Key, float] = {}  # when the answered question was asked, by the world's
         self._risked: set[tuple[Key, str]] = set()
@@ -41,14 +32,14 @@ class Risks:
         """Whoever asked has been answered, by the gateway itself."""
         self._answered[account.provider, account.fingerprint] = asked_at
 
-    def claimed(self, provider: str, account: str, out: Sequence[Any]) -> None:
-        """A claim on a key has just been written; `out` are its open attempts, this one among them."""
-        key, most = (provider, account), self._settings.max_unconfirmed
-        lane = self._lane(key)
+    def claimed(self, key: Key, out: Iterable[AttemptRow]) -> None:
+        """A claim on a key has just been written; `out` are its attempts that are open or lost, this one among them."""
+        provider, most = key[0], self._settings.max_unconfirmed
+        lane = self._rows.lane_before(key, "submit")
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")
-        lost = [a for a in ordered if a.lost_at is not None and a.lost_at > since]
+        lost = [a for a in ordered if a.is_lost and (a.lost_at or "") > since]
         now = self._world.database_time().isoformat(timespec="microseconds")
         if lane is not None and lane.reason is not None:
             resting = lane.until is not None and now < lane.until and (lane.began_at or "") <= now
@@ -65,13 +56,6 @@ class Risks:
         )
         self._check("few-at-risk", (key, began_at) not in self._risked, f"{provider} is risked twice in one rest")
         self._risked.add((key, began_at))
-
-    def _lane(self, key: Key) -> LaneRow | None:
-        rows = self._database.rows(
-            "SELECT until, reason, began_at, rest_s FROM lanes WHERE lane = 'submit' AND provider = ? AND account = ?",
-            *key,
-        )
-        return LaneRow._make(rows[0]) if rows else None
 
     def _check(self, rule: str, holds: bool, said: str) -> None:
         if not holds:

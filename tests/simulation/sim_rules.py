@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_risks import Risks
+from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import check_nothing_left, check_object
+from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
 
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -49,6 +51,10 @@ RULES = {
     "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
     "comes-to-rest": "once the faults stop, every job ends within a bounded time, and nothing stays to be done",
     "keeps-trying": "a video that can still be fetched once the faults stop is archived",
+    "settled-unheld": "an order is called not made only while nobody holds its job",
+    "late-word": "a callback for an order that is over without a video wakes its job while task and link can live",
+    "word-outweighed": "a person's word about the money yields to what the gateway says anew, and to nothing else",
+    "named-answered": "a task that a person named is believed or refused in the end",
     "told": "every notice is delivered once the faults stop, in the end",
 }
 
@@ -63,68 +69,16 @@ STANDINGS: dict[str, set[str]] = {
     A.DELIVERED: {Standing.CHARGED},
     A.UNDELIVERED: {Standing.CHARGED},
     A.EXPIRED: {Standing.UNCERTAIN, Standing.NONE},  # the second: of an order that was only suspected
+    A.NOT_MADE: {Standing.NONE},
 }
 NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
-SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED}  # an order that is over without a video
+SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED, A.NOT_MADE}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
 SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
 
 
-class JobRow(NamedTuple):
-    id: str
-    state: str
-    version: int
-    alarm_at: str | None
-    lease_holder: str | None
-    leased_until: str | None
-    attempt: int
-    updated_at: str
-    flagged: str | None
-    troubles: int
-    cancel_requested_at: str | None
-    sha256: str | None
-    archive_key: str
-    notices: int
-    on_unconfirmed: str
-
-
-class AttemptRow(NamedTuple):
-    job_id: str
-    number: int
-    provider: str
-    account: str
-    outcome: str
-    standing: str
-    task_id: str | None
-    adopted: int
-    sends: int
-    accepted_at: str | None
-    lost_at: str | None
-    day: str
-    reserved_micro_usd: int
-    link: str | None
-    rejected_task_ids: str
-    created_at: str
-    origin: str
-
-
-class CallbackRow(NamedTuple):
-    id: int
-    job_id: str
-    attempt: int
-    task_id: str | None
-    received_at: str
-    read_at: str | None
-
-
-def _select(row: Any, table: str) -> str:
-    return f"SELECT {', '.join(row._fields)} FROM {table}"
-
-
-JOBS, ATTEMPTS, LETTERS = _select(JobRow, "jobs"), _select(AttemptRow, "attempts"), _select(CallbackRow, "inbox")
 LINES = "SELECT id, job_id, event, attempt, from_state, to_state, detail FROM events WHERE id > ? ORDER BY id"
-SPENDING = "SELECT provider, day, micro_usd FROM spending"
 
 
 class Rules:
@@ -133,9 +87,7 @@ class Rules:
     def __init__(self, world: World, database: SimDatabase, settings: Settings) -> None:
         self.world, self.database, self.settings = world, database, settings
         self.gateways: Gateways
-        self.jobs: dict[str, JobRow] = {}
-        self.attempts: dict[Owner, AttemptRow] = {}
-        self.callbacks: dict[int, CallbackRow] = {}
+        self.rows = Rows(database)
         self.accepted: set[str] = set()
         self.failed_now: list[str] = []  # jobs that have just failed, for whoever watches
         self.moves: Counter[tuple[State, Event]] = Counter()
@@ -145,9 +97,18 @@ class Rules:
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
+        self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
-        self.risks = Risks(world, database, settings)
+        self.risks = Risks(world, self.rows, settings)
+
+    @property
+    def jobs(self) -> dict[str, JobRow]:
+        return self.rows.jobs
+
+    @property
+    def attempts(self) -> dict[Owner, AttemptRow]:
+        return self.rows.attempts
 
     def unconfirmed(self) -> set[Owner]:
         return {(job.id, job.attempt) for job in self.jobs.values() if job.state == S.UNCONFIRMED}
@@ -158,30 +119,28 @@ class Rules:
 
     def committed(self) -> None:
         """After every commit that changed something."""
-        rows = self.database.rows
         now = self.world.database_time().isoformat(timespec="microseconds")
-        old_jobs, old_attempts, old_letters = self.jobs, self.attempts, self.callbacks
-        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
-        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
-        self._moved(rows(LINES, self._line))
-        for key, attempt in self.attempts.items():
-            if old_attempts.get(key) != attempt:
-                self._attempt_changed(key, old_attempts.get(key), attempt)
-        for job_id, job in self.jobs.items():
-            if (old := old_jobs.get(job_id)) != job:
-                if old is not None:
-                    self._job_changed(old, job, now)
+        changes = self.rows.read_changes()
+        before = {change.row.id: change.old for change in changes.jobs}
+        self._moved(self.database.rows(LINES, self._line))
+        for old_attempt, attempt in changes.attempts:
+            if attempt is not None:
+                self._attempt_changed(old_attempt, attempt)
+                job_before = before.get(attempt.job_id, self.jobs.get(attempt.job_id))
+                check_taken(self, old_attempt, attempt, job_before, now)
+        for old, job in changes.jobs:
+            self.check("accepted-kept", job is not None or old.id not in self.accepted, f"{old} is gone")
+            if old is not None and job is not None:
+                self._job_changed(old, job, now)
+            if job is not None:
                 self._claimed(old, job)
-        for number, callback in self.callbacks.items():
-            if number not in old_letters:
-                self._callback_kept(callback, old_jobs.get(callback.job_id), now)
-            if callback.read_at and (old_letter := old_letters.get(number)) is not None and old_letter.read_at is None:
-                self._callback_read(callback)
-        for job in self.jobs.values():
-            self._alarmed(job, now)
-        self._money()
-        self.check("accepted-kept", self.accepted <= self.jobs.keys(), str(self.accepted - self.jobs.keys()))
+        for old_callback, callback in changes.callbacks:
+            self._callback_changed(old_callback, callback, before, now)
+        touched = [*before, *(c.row.job_id for c in changes.attempts), *(c.row.job_id for c in changes.callbacks)]
+        for job_id in dict.fromkeys(touched):
+            if job_id in self.jobs:
+                self._alarmed(self.jobs[job_id], now)
+        self._money(changes)
 
     def restored(self, taken_at: float) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
@@ -191,11 +150,8 @@ class Rules:
         """
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
-        rows = self.database.rows
-        self.jobs = {row[0]: JobRow._make(row) for row in rows(JOBS)}
-        self.attempts = {(row[0], row[1]): AttemptRow._make(row) for row in rows(ATTEMPTS)}
-        self.callbacks = {row[0]: CallbackRow._make(row) for row in rows(LETTERS)}
-        self._line = max([row[0] for row in rows("SELECT id FROM events")], default=0)
+        self.rows.read_all()
+        self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
         self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in live}
@@ -214,6 +170,8 @@ class Rules:
         for other in known:
             # Whoever chose to order again after an attempt accepts that one and whatever comes after it.
             if other.owner[1] == number or min(number, other.owner[1]) <= self.chosen_again.get(job_id, 0):
+                continue
+            if self.words.free & {order.owner, other.owner}:  # a person has taken that risk
                 continue
             row = self.attempts.get(other.owner)
             self.check(
@@ -251,6 +209,10 @@ class Rules:
             self.world.tell(f"history: {event}", job_id[-2:], attempt, *([f"{before} -> {after}"] if after else []))
             if event == "step_raised":
                 raise Violated("no-step-raises", f"{job_id}: {detail}")
+            if event == Event.SETTLE and self.words.hear(
+                (job_id, attempt), detail, self.attempts.get((job_id, attempt))
+            ):
+                self._ordered_again(job_id)
             if not after or event == "created":
                 continue
             state, move = State(before), Event(event)
@@ -261,9 +223,12 @@ class Rules:
             self.moves[state, move] += 1
             if self._is_chosen(move, job_id):
                 self.chosen_again[job_id] = max((n for j, n in self.attempts if j == job_id), default=0)
-                self.is_ordered_again = True
-                orders = enumerate(self.gateways.orders)
-                self.excused |= {i for i, o in orders if i in self.forgotten and o.owner[0] == job_id}
+                self._ordered_again(job_id)
+
+    def _ordered_again(self, job_id: str) -> None:
+        """Somebody has decided that the job may be ordered once more, whatever is forgotten of it."""
+        self.is_ordered_again = True
+        self.excused |= {i for i, o in enumerate(self.gateways.orders) if i in self.forgotten and o.owner[0] == job_id}
 
     def _is_chosen(self, move: Event, job_id: str) -> bool:
         """Whether by this move the client takes the risk of paying twice."""
@@ -285,7 +250,7 @@ class Rules:
             if job.state == S.ARCHIVED:
                 check_object(self, job)
         if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
-            unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
+            unread = self.rows.has_unread(job.id)
             calm = unread and job.updated_at <= _later(now)
             waits = job.alarm_at is None or job.alarm_at > _later(now)
             self.check("news-kept", not (calm and waits), f"{job.id} has unread news, and is left until {job.alarm_at}")
@@ -312,11 +277,11 @@ class Rules:
         ):
             if old is None or old.lease_holder != job.lease_holder:
                 actor.holders.add(job.lease_holder)
-                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
+                actor.seen = set(self.rows.callbacks_of[job.id])
                 if job.state == S.SUBMITTING:
                     self._room(job)
             elif old.state != job.state:  # a step that keeps its lease has read the row anew
-                actor.seen = {x.id for x in self.callbacks.values() if x.job_id == job.id}
+                actor.seen = set(self.rows.callbacks_of[job.id])
 
     def _path(self, job: JobRow) -> None:
         last = self.database.rows(
@@ -324,13 +289,13 @@ class Rules:
         )
         self.check("history-is-a-path", bool(last) and last[0][0] == job.state, f"{job.id} is {job.state}, not {last}")
 
-    def _attempt_changed(self, owner: Owner, old: AttemptRow | None, row: AttemptRow) -> None:
-        actor = self.world.actor
+    def _attempt_changed(self, old: AttemptRow | None, row: AttemptRow) -> None:
+        actor, owner = self.world.actor, row.owner
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
-        allowed = STANDINGS[row.outcome]
+        allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
-        if row.outcome == A.EXPIRED and row.standing == Standing.NONE:
+        if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:
             self.check("standing", row.origin != "ordered", f"{owner} was sent, expired, and stands as free")
         if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
             self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
@@ -362,9 +327,21 @@ class Rules:
     def _orders(self, owner: Owner) -> list[Order]:
         return [o for i, o in enumerate(self.gateways.orders) if o.owner == owner and i not in self.forgotten]
 
+    def _callback_changed(
+        self, old: CallbackRow | None, callback: CallbackRow | None, before: dict[str, JobRow | None], now: str
+    ) -> None:
+        if callback is None:
+            return
+        if old is None:
+            self._callback_kept(callback, before.get(callback.job_id, self.jobs.get(callback.job_id)), now)
+        elif callback.read_at and old.read_at is None:
+            self._callback_read(callback)
+
     def _callback_kept(self, callback: CallbackRow, old: JobRow | None, now: str) -> None:
         job = self.jobs.get(callback.job_id)
         if job is None or old is None or old.alarm_at is None:
+            if job is not None and old is not None:
+                check_heard(self, callback, job, now)
             return
         woken = job.alarm_at is not None and job.alarm_at <= now and job.version > old.version
         self.check("news-kept", woken, f"callback {callback.id} is kept, and {job.id} is not told")
@@ -375,17 +352,17 @@ class Rules:
         self.check("news-kept", seen, f"callback {callback.id} of {callback.job_id} is read by one who never saw it")
 
     def _alarmed(self, job: JobRow, now: str) -> None:
-        mine = [a for a in self.attempts.values() if a.job_id == job.id]
-        owed = job.state not in ENDED or any(a.outcome == A.OPEN for a in mine)
+        mine = self.rows.attempts_of[job.id].values()
+        owed = job.state not in ENDED or any(a.is_open for a in mine)
         owed = owed or (job.state == S.FAILED and any(a.outcome == A.FINISHED for a in mine))
+        owed = owed or any(a.is_asked_about for a in mine)
         if not owed:
             return
         self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")
         assert job.alarm_at is not None
         latest = _later(now, 2 * 7_200 + 3_600) if job.updated_at <= _later(now) else "9"
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
-        unread = any(x.read_at is None and x.job_id == job.id for x in self.callbacks.values())
-        if unread and job.updated_at <= _later(now):
+        if self.rows.has_unread(job.id) and job.updated_at <= _later(now):
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.
             wait_s = max(self.settings.retry_longest_s, 900) * 1.2
             self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")
@@ -393,26 +370,23 @@ class Rules:
     def _room(self, job: JobRow) -> None:
         """A claim has just been written."""
         row = self.attempts[job.id, job.attempt]
-        key = (row.provider, row.account)
-        mine = [a for a in self.attempts.values() if (a.provider, a.account) == key and a.outcome == A.OPEN]
-        inside = sum(a.accepted_at is not None or (a.origin == "ordered" and a.lost_at is None) for a in mine)
+        mine = self.rows.out_at[row.key].values()
+        ordered = [a for a in mine if a.is_open and (a.accepted_at is not None or a.origin == "ordered")]
+        inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
-        self.risks.claimed(row.provider, row.account, mine)
+        self.risks.claimed(row.key, mine)
         budget = self.settings.daily_usd.get(row.provider)
         if budget is not None:
-            spent = sum(
-                a.reserved_micro_usd for a in self.attempts.values() if (a.provider, a.day) == (row.provider, row.day)
-            )
+            spent = self.rows.reserved[row.provider, row.day]
             self.check("room-kept", spent <= round(budget * 1e6), f"{spent} of {budget} at {row.provider}")
 
-    def _money(self) -> None:
-        sums: Counter[tuple[str, str]] = Counter()
-        for a in self.attempts.values():
-            sums[a.provider, a.day] += a.reserved_micro_usd
-        kept = {(provider, day): amount for provider, day, amount in self.database.rows(SPENDING)}
-        for key in sums.keys() | kept.keys():
-            self.check("money-adds-up", sums[key] == kept.get(key, 0), f"{key}: {kept.get(key)}, not {sums[key]}")
+    def _money(self, changes: Changes) -> None:
+        rows = [*changes.attempts, *changes.spending]
+        for key in dict.fromkeys((row.provider, row.day) for change in rows for row in change if row is not None):
+            kept, wanted = self.rows.spent.get(key), self.rows.reserved[key]
+            micro_usd = kept.micro_usd if kept else 0
+            self.check("money-adds-up", micro_usd == wanted, f"{key}: {micro_usd}, not {wanted}")
 
 
 def _later(now: str, seconds: float = 5) -> str:

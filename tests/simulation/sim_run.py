@@ -62,9 +62,12 @@ def house() -> House:
     return House()
 
 
-def simulate(seed: int, only: Collection[str] = ()) -> Run:
-    """Run one seed to its rest, or to the first rule that does not hold. `only`: with no faults but these."""
-    fate = Fate(seed, only)
+def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False) -> Run:
+    """Run one seed to its rest, or to the first rule that does not hold.
+
+    `only`: with no faults but these. `fleet`: with hundreds of jobs, as some seeds have by themselves.
+    """
+    fate = Fate(seed, only, fleet=fleet)
     world = World(fate)
     service = Service(world, house(), _settings(fate))
     people = People(world, service)
@@ -88,11 +91,13 @@ def _settings(fate: Fate) -> Settings:
     common = house().settings
     terms = dict(common.terms)
     if fate.chance(0.3):
-        terms["evolink"] = replace(terms["evolink"], daily_usd=0.4)
+        terms["evolink"] = replace(terms["evolink"], daily_usd=0.4 * max(1, (fate.jobs or 0) // 10))
     return replace(
         common,
         terms=terms,
-        max_in_flight=fate.one_of((1, 2, 50)),
+        max_in_flight=fate.one_of((20, 50, 200) if fate.jobs else (1, 2, 50)),
+        max_unconfirmed=fate.one_of((1, 2, 5)),
+        worker_slots=16 if fate.jobs else common.worker_slots,
         public_url=common.public_url if fate.chance(0.85) else None,
     )
 

@@ -34,7 +34,7 @@ from jobs.worker.sweep import Sweeper
 from webhooks.receiver import Receiver, blueprint
 
 PUBLIC_URL = "https://rushes.example"
-NAMES = ("apiframe", "evolink", "easyrouter", "gravitex")
+NAMES = ("aivideoapi", "apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
 ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
@@ -255,7 +255,7 @@ class Service:
             database=self.database,
             client=SimClient(world, self.gateways, self.rules),
             query_budget=SimPacing(world),
-            bulkheads=Bulkheads(self.settings.worker_slots),
+            bulkheads=self._bulkheads(),
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]
             bucket=self.bucket,
@@ -268,6 +268,10 @@ class Service:
             jitter=lambda seconds: seconds * world.fate.between(0.9, 1.1),
             stopping=threading.Event(),
         )
+
+    def _bulkheads(self) -> Bulkheads:
+        settings = self.settings
+        return Bulkheads(settings.worker_slots, most_submits=settings.max_unconfirmed, monotonic=lambda: self.world.now)
 
     def run(self, process: Process, step: str, job_id: str) -> None:
         """One step in one process, as its task runs it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim_bucket import SimBucket, film
 from sim_gateways import Task
+from sim_words import check_answered
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, State
@@ -80,9 +81,12 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         if task.told & {"failed", "retryable"} and task.reversed_at is not None:
             continue  # it was called failed, and nobody owes it another look
         standing = attempt.standing if attempt else None
+        if attempt is not None and rules.words.excuse(attempt, task):
+            continue
         rules.check("money-known", standing in PAID, f"{order.owner} was paid for, and stands as {standing}")
         outcome = attempt.outcome if attempt else None
         rules.check("money-known", outcome != AttemptOutcome.OPEN, f"{order.owner} is still open")
+    check_answered(rules)
     undelivered = rules.database.rows(
         "SELECT job_id, sequence FROM notices WHERE delivered_at IS NULL AND tries < 9 AND last_status IS NOT 410"
     )

@@ -17,9 +17,10 @@ from sim_fate import Fate
 
 from jobs.store.database import DatabaseUnavailable
 
-BEGIN = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)  # lives of hours pass midnight, where a new day's budget begins
+BEGIN = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # orders pass midnight, where a new day's budget begins
 LONGEST_S = 5 * 86_400
 MOST_EVENTS = 60_000
+MOST_EVENTS_A_JOB = 2_000  # of a fleet
 # Where a death or a sleep shows little, and where actors pass most often.
 DULL = frozenset({"before a read", "before a transaction", "before a doorbell"})
 # Few runs come here at all; death strikes as if they came more often.
@@ -97,6 +98,7 @@ class World:
         self.points: Counter[str] = Counter()  # where processes died
         self.clock_off_s = 0.0  # of the database's clock
         self.worked = 0
+        self._most_events = MOST_EVENTS + MOST_EVENTS_A_JOB * (fate.jobs or 0)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._number = 0
         self._broken: BaseException | None = None
@@ -177,7 +179,7 @@ class World:
             self.worked += 1
             if self._broken is not None:
                 raise self._broken
-            if self.worked > MOST_EVENTS or self.now > LONGEST_S:
+            if self.worked > self._most_events or self.now > LONGEST_S:
                 raise Violated("comes-to-rest", f"still at work after {self.worked} events, {self.now:.0f} s")
 
     def database_time(self) -> datetime:

@@ -1,4 +1,4 @@
-"""Long polls: requests that stay until their job has ended or changed.
+"""Long polls: requests that stay until their job is at rest or has changed.
 
 Each holds one of the server's threads, so at most half of them may; whoever comes beyond is answered at once. None
 holds a database connection, and none asks by itself: one thread looks at all jobs that are waited for in one SELECT,
@@ -17,9 +17,10 @@ from typing import NamedTuple
 import sqlalchemy as sa
 import structlog
 
-from jobs.machine.rows import Job
+from jobs.machine.rows import Case
 from jobs.machine.states import ENDED, State
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.step_table import NAMED
 from jobs.store.tables import jobs
 
 SERVER_THREADS = 256  # granian's --blocking-threads in the Procfile
@@ -27,7 +28,7 @@ MOST_WAITS = SERVER_THREADS // 2
 LOOK_EVERY_S = 0.25
 LONGEST_WAIT_S = 60
 
-_SEEN = sa.select(jobs.c.id, jobs.c.version, jobs.c.flagged, jobs.c.state).where(
+_SEEN = sa.select(jobs.c.id, jobs.c.version, jobs.c.flagged, jobs.c.state, NAMED.label("is_named")).where(
     jobs.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 
@@ -39,7 +40,7 @@ class Seen(NamedTuple):
 
     version: int
     flagged: str | None  # the one thing shown that may change without a new version
-    ended: bool
+    rests: bool  # it has ended, and nobody waits for an answer about a task that a person named
 
     @property
     def etag(self) -> str:
@@ -47,19 +48,23 @@ class Seen(NamedTuple):
         return f"{self.version}-{self.flagged}" if self.flagged else str(self.version)
 
 
-def seen(job: Job) -> Seen:
-    return Seen(job.version, job.flagged, job.state in ENDED)
+def seen(case: Case) -> Seen:
+    return _seen(case.job.version, case.job.flagged, case.job.state, case.is_named)
+
+
+def _seen(version: int, flagged: str | None, state: State, is_named: bool) -> Seen:
+    return Seen(version, flagged, state in ENDED and not is_named)
 
 
 @dataclass(eq=False)
 class _Wait:
     job_id: str
-    since: Seen | None  # None: until the job has ended; else until it looks otherwise than this
+    since: Seen | None  # None: until the job is at rest; else until it looks otherwise than this
     over: threading.Event = field(default_factory=threading.Event)
     failed: bool = False
 
     def look(self, now: Seen | None) -> None:
-        if now is None or (now.ended if self.since is None else now != self.since):
+        if now is None or (now.rests if self.since is None else now != self.since):
             self.over.set()
 
 
@@ -74,15 +79,15 @@ class Waits:
         self._thread = threading.Thread(target=self._run, name="waits", daemon=True)
         self._thread.start()
 
-    def until_ended(self, job_id: str, *, timeout_s: float) -> bool:
-        """Return once the job has ended, is gone, or the time is over. False: too many wait, and nobody waited.
+    def until_at_rest(self, job_id: str, *, timeout_s: float) -> bool:
+        """Return once the job is at rest, is gone, or the time is over. False: too many wait, and nobody waited.
 
         Raises DatabaseUnavailable.
         """
         return self._wait(_Wait(job_id, None), timeout_s)
 
     def until_changed(self, job_id: str, since: Seen, *, timeout_s: float) -> bool:
-        """As `until_ended`, once the job looks otherwise than `since`."""
+        """As `until_at_rest`, once the job looks otherwise than `since`."""
         return self._wait(_Wait(job_id, since), timeout_s)
 
     @property
@@ -142,6 +147,6 @@ class Waits:
                 wait.failed = True
                 wait.over.set()
             return
-        now = {row.id: Seen(row.version, row.flagged, State(row.state) in ENDED) for row in rows}
+        now = {row.id: _seen(row.version, row.flagged, State(row.state), row.is_named) for row in rows}
         for wait in waits:
             wait.look(now.get(wait.job_id))

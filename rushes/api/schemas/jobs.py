@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.providers.prices import LONGEST_INPUT_S
 from jobs.reports.queue_position import LONGEST_COUNTED
@@ -56,6 +56,15 @@ class WaitingSchema(Answer):
     start_by = fields.String(metadata={"description": "When it fails as not_started, unless a gateway accepts it."})
 
 
+class NamedSchema(Answer):
+    task_id = fields.String()
+    state = fields.String(
+        validate=validate.OneOf(["asking", "believed", "refused"]),
+        metadata={"description": "Whether its gateway has yet to be asked, or what came of that."},
+    )
+    reason = fields.String(allow_none=True, metadata={"description": "Why it was refused; null: it was not."})
+
+
 class AttemptSchema(Answer):
     number = fields.Integer(metadata={"description": "From 1."})
     provider = fields.String()
@@ -64,6 +73,14 @@ class AttemptSchema(Answer):
     cost = fields.Nested(CostSchema)
     link = fields.String(
         allow_none=True, metadata={"description": "Of a video that was paid for and not delivered, while it lives."}
+    )
+    settled = fields.String(
+        allow_none=True,
+        validate=validate.OneOf([s.value for s in Settled]),
+        metadata={"description": "What a person said of it, while its standing rests on that."},
+    )
+    named = fields.Nested(
+        NamedSchema, allow_none=True, metadata={"description": "The task that a person named last; null: none."}
     )
     created_at = fields.String()
 

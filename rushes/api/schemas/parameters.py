@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import ValidationError, fields, pre_load, validate
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
@@ -23,6 +23,7 @@ from rushes.api.edge.long_polls import LONGEST_WAIT_S
 
 LONGEST_LIST = 100
 LONGEST_CURSOR = 200
+LONGEST_TASK_ID = 200
 OF_METADATA = "metadata."
 
 
@@ -116,8 +117,8 @@ class WaitQuerySchema(Strict):
         validate=validate.Range(0, LONGEST_WAIT_S, error=f"Choose from 0 to {LONGEST_WAIT_S} seconds."),
         error_messages={"invalid": f"Not a number of seconds; choose from 0 to {LONGEST_WAIT_S}."},
         metadata={
-            "description": "Seconds to wait for the job's end; with If-None-Match, for any change. Answers at once,"
-            " with Retry-After, where too many wait already."
+            "description": "Seconds to wait for the job's end, and for the answer about a task that a person named;"
+            " with If-None-Match, for any change. Answers at once, with Retry-After, where too many wait already."
         },
     )
 
@@ -153,4 +154,39 @@ class RetrySchema(Strict):
     )
 
 
+def _is_seen_whole(value: str) -> None:
+    if " " in value or not value.isprintable():
+        raise ValidationError("Holds a blank, or what cannot be seen; send the id as the gateway shows it.")
+
+
+class SettleSchema(Strict):
+    """What a person found out about an order: exactly one of these."""
+
+    task_id = Text(
+        validate=[
+            validate.Length(min=1, max=LONGEST_TASK_ID, error=f"Send 1 to {LONGEST_TASK_ID} characters."),
+            _is_seen_whole,
+        ],
+        metadata={"description": "The gateway's id of its task. It is asked about, and believed if that fits."},
+    )
+    made = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        validate=validate.Equal(False, error="To say that it was made, send its task_id."),
+        metadata={"description": "false: it was not made. A person may be wrong: then it may be paid twice."},
+    )
+    charged = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Whether an order that is closed was charged."},
+    )
+
+    @validates_schema
+    def is_one_thing(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if len(data) != 1:
+            names = ", ".join(self.fields)
+            raise ValidationError(f"Send exactly one of {names}.", next(iter(data), "task_id"))
+
+
 JOB_ID = re.compile(r"job_[0-9A-Z]{26}")
+ORDER_NUMBER = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)

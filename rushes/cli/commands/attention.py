@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -11,6 +12,22 @@ from jobs.reports.attention import MOST
 from rushes.cli import options
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output
+
+# Heads, and the fields below them.
+SHOWN = {
+    "reason": "reason",
+    "job": "job_id",
+    "gateway": "provider",
+    "what": "detail",
+    "to do": "then",
+    "command": "command",
+    "order": "attempt",
+    "ordered": "ordered_at",
+    "key": "account",
+    "task": "task_id",
+    "prompt": "prompt",
+    "link": "link",
+}
 
 
 @click.command()
@@ -29,12 +46,13 @@ def command(reason: str | None, limit: int, data_dir: Path, as_json: bool) -> No
     if as_json:
         output.as_json(told)
         return
-    names = ("reason", "job_id", "provider", "detail", "then")
-    if told["data"]:
-        output.table(
-            ["reason", "job", "gateway", "what", "to do"], [[each[name] for name in names] for each in told["data"]]
-        )
-    else:
+    if not told["data"]:
         output.note("nothing needs a person")
+    elif sys.stdout.isatty():  # as a table for each, since no terminal is as wide as all of it
+        for each in told["data"]:
+            facts = [[head, each[name]] for head, name in SHOWN.items() if each[name] is not None]
+            output.table(facts[0], facts[1:])
+    else:
+        output.table(list(SHOWN), [[each[name] for name in SHOWN.values()] for each in told["data"]])
     if told["has_more"]:
         output.note(f"there are more: --limit {MOST}, or --reason with one of {', '.join(told['counts'])}")

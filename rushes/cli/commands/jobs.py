@@ -10,7 +10,7 @@ import click
 
 from rushes.cli import options
 from rushes.cli.ordering.several import Several
-from rushes.cli.service import listing, waiting
+from rushes.cli.service import listing, settling, waiting
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output
 from rushes.provider_words import dollars
@@ -119,6 +119,47 @@ def retry(job_ids: list[str], accept_double_charge: bool, yes: bool, data_dir: P
     several.end()
 
 
+@command.command()
+@options.row_id("job", "job_01K…")
+@click.option(
+    "--attempt", type=click.IntRange(min=1), metavar="N", help="Which order; needed where several may be meant."
+)
+@click.option("--task-id", metavar="T", help="Its task is T; waits until the gateway was asked.")
+@click.option("--not-made", is_flag=True, help="Its answer was lost, and the gateway made nothing of it.")
+@click.option("--charged", is_flag=True, help="It is closed, and was charged.")
+@click.option("--not-charged", is_flag=True, help="It is closed, and was not charged.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait for so long at most; exit status 6.")
+@options.data_dir
+@options.as_json
+def settle(
+    row_id: str,
+    attempt: int | None,
+    task_id: str | None,
+    not_made: bool,
+    charged: bool,
+    not_charged: bool,
+    timeout: float | None,
+    data_dir: Path,
+    as_json: bool,
+) -> None:
+    """Say what you found out about an order: its task, that it was not made, or whether it was charged.
+
+    What the gateway says later outweighs it. A job whose order was not made is ordered anew: if that is wrong, it may
+    be paid twice.
+    """
+    given: list[dict[str, Any]] = [{"task_id": task_id}] if task_id is not None else []
+    given += [{"made": False}] * not_made + [{"charged": True}] * charged + [{"charged": False}] * not_charged
+    if len(given) != 1:
+        raise click.UsageError("Say one thing: --task-id T, --not-made, --charged or --not-charged.")
+    (said,) = given
+    api = connect(data_dir)
+    number = settling.order_meant(api.get(f"/v1/jobs/{row_id}"), attempt, about_money="charged" in said)
+    job = api.post(f"/v1/jobs/{row_id}/attempts/{number}/settle", said)
+    if task_id is not None:
+        job = settling.answered(api, job, number, task_id, timeout_s=timeout)
+    _tell(job, f"order {number} is {settling.words(job, number)}", as_json)
+
+
 def at_terminal() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty()
@@ -161,4 +202,11 @@ def _order(attempt: dict[str, Any]) -> list[Any]:
     about = "" if cost["estimate_exact"] else "at most "
     usd = reported or (f"{about}{expected}, expected" if expected else None)
     outcome = f"{attempt['outcome']}: {attempt['link']}" if attempt["link"] else attempt["outcome"]
-    return [attempt["number"], attempt["provider"], outcome, cost["standing"], usd, attempt["task_id"]]
+    standing = f"{cost['standing']}, says a person" if attempt.get("settled") else cost["standing"]
+    return [attempt["number"], attempt["provider"], outcome, standing, usd, attempt["task_id"] or _named(attempt)]
+
+
+def _named(attempt: dict[str, Any]) -> str | None:
+    """The task that a person named for an order without one. An older service tells of none."""
+    named = attempt.get("named")
+    return named and f"{named['task_id']}? {named['reason'] or named['state']}"

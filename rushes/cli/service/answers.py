@@ -18,6 +18,7 @@ STATUSES = {
     429: failures.RATE_LIMITED,
     503: failures.UNREACHABLE,
 }
+SHOWN = "`rushes jobs show {id}` tells what is known of its orders"
 # By the problem's code; {id} is the job's, where the path has one.
 HINTS = {
     "no_api_key": "the operator sets the key that the message names",
@@ -26,8 +27,12 @@ HINTS = {
     "unknown_callback": "`rushes callbacks list` shows what there is",
     "too_late": "`rushes jobs show {id}` tells what became of it, and of the money",
     "not_failed": "`rushes jobs watch {id}` follows it",
-    "may_be_paid": "look for the task at the gateway; `rushes jobs retry {id} --accept-double-charge` orders once more",
+    "may_be_paid": "look for the task at the gateway, and say what you find: `rushes jobs settle {id}`;"
+    " `rushes jobs retry {id} --accept-double-charge` orders once more",
     "nothing_left": "`rushes jobs show {id}` tells who refused it and why; change the request, and submit it anew",
+    "unknown_order": SHOWN,
+    "under_way": "try again in a moment; `rushes jobs watch {id}` follows it",
+    **dict.fromkeys(("task_known", "task_taken", "not_lost", "not_closed"), SHOWN),
     "not_archived": "`rushes jobs watch {id}` waits for it",
 }
 HINTS_BY_STATUS = {

@@ -29,6 +29,10 @@ LONG_POLL_S = 20  # less than TIMEOUT_S has, and than proxies allow
 PAGE = 100
 
 
+def has_ended(job: Mapping[str, Any]) -> bool:
+    return job["state"] in ENDED
+
+
 @dataclass(frozen=True)
 class _Trouble:
     """Why there is no answer yet, and how long that is borne with.
@@ -142,8 +146,13 @@ class Api:
                 raise Failure(str(lost), lost.code, hint=hint) from lost
         return job
 
-    def watch(self, *job_ids: str, timeout_s: float | None) -> Iterator[dict[str, Any]]:
-        """Each job now, and again whenever it has changed, until all have ended. Raises Failure when time is up."""
+    def watch(
+        self, *job_ids: str, timeout_s: float | None, is_over: Callable[[dict[str, Any]], bool] = has_ended
+    ) -> Iterator[dict[str, Any]]:
+        """Each job now, and again whenever it has changed, until it is over for all of them: until they have ended.
+
+        Raises Failure when time is up.
+        """
         end = None if timeout_s is None else self._monotonic() + timeout_s
         looks = {job_id: _Look(job_id) for job_id in job_ids}
         while True:
@@ -153,7 +162,7 @@ class Api:
                 if look.learns(answer):
                     news = True
                     yield look.job
-                if look.job["state"] in ENDED:
+                if is_over(look.job):
                     del looks[look.job_id]
             if not looks:
                 return

@@ -268,7 +268,7 @@ class World:
             status=200,
         )
         with self.database.write() as db:
-            return callbacks.keep(db, told, longest=self.settings.max_inbox_rows, now=self.clock.now)
+            return callbacks.keep(db, told, self.settings, PROVIDERS, now=self.clock.now)
 
     def show(self, job_id: str) -> None:
         """Print how the job and its attempts stand."""

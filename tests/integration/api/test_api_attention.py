@@ -76,6 +76,55 @@ def test_an_unconfirmed_job_says_since_when_and_until_when(desk: Desk) -> None:
     assert item["then"] == REASONS["unconfirmed"].then
 
 
+def test_what_a_person_needs_for_looking_is_told_with_the_command_that_takes_what_they_find(desk: Desk) -> None:
+    long = "A red fox trots through fresh snow at dawn, " * 4
+    job_id = desk.order(
+        "unconfirmed", "uncertain", lost_at=desk.now, accepted_at=None, job={"request": {"prompt": long}}
+    )
+    item = desk.only()
+    assert (item["attempt"], item["provider"], item["account"], item["task_id"]) == (1, "evolink", ACCOUNT, None)
+    assert item["prompt"] == f"{long[:80]}…"
+    assert item["ordered_at"] is not None
+    assert item["command"] == f"rushes jobs settle {job_id} --attempt 1 (--task-id T | --not-made)"
+
+
+def test_a_job_without_a_prompt_is_told_without_one(desk: Desk) -> None:
+    desk.order("unconfirmed", "uncertain", lost_at=desk.now, job={"request": {"media": []}})
+    assert desk.only()["prompt"] is None
+
+
+@pytest.mark.parametrize(
+    ("task_id", "words"),
+    [(None, "(--task-id T | --not-made | --charged | --not-charged)"), ("t-1", "(--charged | --not-charged)")],
+)
+def test_of_an_order_whose_task_is_known_only_the_money_can_be_said(
+    desk: Desk, task_id: str | None, words: str
+) -> None:
+    job_id = desk.order("failed", "uncertain", outcome="expired", task_id=task_id)
+    item = desk.only()
+    assert (item["task_id"], item["command"]) == (task_id, f"rushes jobs settle {job_id} --attempt 1 {words}")
+
+
+def test_what_a_person_has_settled_is_told_no_more(api: FlaskClient, desk: Desk) -> None:
+    job_id = desk.order("failed", "uncertain", outcome="expired", task_id="t-1", job={"flagged": "uncertain_money"})
+    assert desk.only()["reason"] == "uncertain_money"
+    assert api.post(f"/v1/jobs/{job_id}/attempts/1/settle", json={"charged": False}).status_code == 200
+    assert desk.told()["data"] == []
+    assert api.get(f"/v1/jobs/{job_id}").get_json()["needs_person"] is None
+
+
+def test_a_flag_stays_while_another_order_of_the_job_is_doubtful(
+    api: FlaskClient, database: Database, desk: Desk
+) -> None:
+    job_id = desk.order("failed", "uncertain", outcome="expired", job={"flagged": "uncertain_money", "attempt": 2})
+    with database.write() as db:
+        row = dict(db.execute(sa.select(attempts)).mappings().one())
+        db.execute(sa.insert(attempts).values(**{**row, "number": 2}))
+    for number, flag in ((1, "uncertain_money"), (2, None)):
+        api.post(f"/v1/jobs/{job_id}/attempts/{number}/settle", json={"charged": True})
+        assert api.get(f"/v1/jobs/{job_id}").get_json()["needs_person"] == flag
+
+
 def test_an_order_that_a_restore_made_suspect_is_called_so(desk: Desk) -> None:
     desk.order("unconfirmed", "uncertain", lost_at=desk.now, origin="forgotten", request={})
     assert "may have been ordered before the backup was put back" in desk.only()["detail"]
@@ -96,8 +145,10 @@ def test_a_link_that_dies_while_copying_fails_needs_a_person(
 
 @pytest.mark.parametrize(("age", "reasons"), [(HOUR, ["paid_not_delivered"]), (25 * HOUR, [])], ids=["alive", "dead"])
 def test_a_paid_video_is_told_while_its_link_may_live(desk: Desk, age: timedelta, reasons: list[str]) -> None:
-    desk.order("failed", "charged", outcome="undelivered", finished_at=desk.now - age)
-    assert [item["reason"] for item in desk.told()["data"]] == reasons
+    made = {"outcome": "undelivered", "finished_at": desk.now - age, "link": "https://host/v.mp4"}
+    desk.order("failed", "charged", **made)
+    told = [(item["reason"], item["link"]) for item in desk.told()["data"]]
+    assert told == [(reason, "https://host/v.mp4") for reason in reasons]
 
 
 def test_uncertain_money_of_an_ended_job_is_told_once(desk: Desk) -> None:
@@ -192,7 +243,7 @@ def test_no_reason_is_read_without_end(desk: Desk, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("query", "field", "words"),
     [
-        ("reason=boredom", "reason", "Knows no boredom; choose from foreign_task"),
+        ("reason=boredom", "reason", "Knows no boredom; choose from absurd_cost"),
         ("limit=0", "limit", "Choose from 1 to 1000."),
         ("limit=1001", "limit", "Choose from 1 to 1000."),
         ("limit=many", "limit", "Not a valid integer."),

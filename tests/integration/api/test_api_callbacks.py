@@ -143,6 +143,18 @@ class TestReplay:
         assert bells.rung == [(step, job_id)]
         assert desk.ids("?unread=true") == [callback_id]
 
+    def test_history_names_the_key_that_asked_for_it(self, desk: Desk) -> None:
+        job_id = desk.order()
+        callback_id = desk.callback(job_id, read_at=desk.now)
+        desk.api.post(f"/v1/callbacks/{callback_id}/replay")
+        lines = desk.api.get(f"/v1/jobs/{job_id}/events").get_json()["data"]
+        told = {"callback": callback_id, "api_key": lines[0]["detail"]["api_key"]}
+        assert (lines[-1]["event"], lines[-1]["detail"]) == ("callback_replayed", told)
+
+    def test_one_for_an_order_that_is_over_without_a_video_wakes_its_job(self, desk: Desk) -> None:
+        callback_id = desk.callback(desk.order("failed", alarm=False, outcome="expired"), read_at=desk.now)
+        assert desk.api.post(f"/v1/callbacks/{callback_id}/replay").status_code == 202
+
     def test_an_ended_job_whose_order_is_open_still_hears_of_it(self, desk: Desk) -> None:
         callback_id = desk.callback(desk.order("failed"), read_at=desk.now)
         assert desk.api.post(f"/v1/callbacks/{callback_id}/replay").status_code == 202

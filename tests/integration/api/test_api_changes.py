@@ -79,6 +79,26 @@ def test_a_retry_is_read_strictly(api: FlaskClient, orders: Orders, body: dict[s
     assert api.get(f"/v1/jobs/{failed}").get_json()["state"] == "failed"
 
 
+def test_history_names_the_key_that_cancelled_and_the_one_that_tried_again(api: FlaskClient, orders: Orders) -> None:
+    cancelled, on_its_way = queued(api), orders.add("2026-11-21", "uncertain", state="unconfirmed")
+    failed = orders.add("2026-11-21", "uncertain", state="failed", outcome="expired")
+    uncopied = orders.add("2026-11-21", "charged", state="failed", outcome="undelivered", finished_at=None)
+    for job_id in (cancelled, on_its_way):
+        api.post(f"/v1/jobs/{job_id}/cancel")
+    api.post(f"/v1/jobs/{failed}/retry", json={"accept_double_charge": True})
+    api.post(f"/v1/jobs/{uncopied}/retry")
+    told = {job_id: api.get(f"/v1/jobs/{job_id}/events").get_json()["data"] for job_id in (cancelled, on_its_way)}
+    told |= {job_id: api.get(f"/v1/jobs/{job_id}/events").get_json()["data"] for job_id in (failed, uncopied)}
+    key = {"api_key": told[cancelled][0]["detail"]["api_key"]}
+    assert key["api_key"].startswith("key_")
+    assert [(lines[-1]["event"], lines[-1]["detail"]) for lines in told.values()] == [
+        ("cancel", key),
+        ("cancel_requested", key),
+        ("retry", {**key, "accept_double_charge": True}),
+        ("retry_transfer", key),
+    ]
+
+
 @pytest.mark.parametrize("wish", ["cancel", "retry"])
 @pytest.mark.parametrize("job_id", [NEVER, "job_1", "%00"])
 def test_an_unknown_job_is_told(api: FlaskClient, wish: str, job_id: str) -> None:

@@ -145,6 +145,15 @@ class TestReplay:
         notice_id = desk.told(alarm_at=None, delivered_at=now)
         assert desk.api.post(f"/v1/notices/{notice_id}/replay").get_json()["state"] == "waiting"
 
+    def test_history_names_the_key_that_asked_for_it(self, desk: Desk) -> None:
+        one, other = desk.failed(), desk.failed()
+        desk.api.post(f"/v1/notices/{one}/replay")
+        desk.api.post("/v1/notices/replay")
+        for notice_id in (one, other):
+            lines = desk.api.get(f"/v1/jobs/{desk.of(notice_id)['job_id']}/events").get_json()["data"]
+            told = {"notice": notice_id, "api_key": lines[0]["detail"]["api_key"]}
+            assert [line["detail"] for line in lines if line["event"] == "notice_replayed"] == [told]
+
     def test_all_that_failed_go_out_once_more(self, desk: Desk) -> None:
         failed, waiting = {desk.failed() for _ in range(3)}, desk.told()
         answer = desk.api.post("/v1/notices/replay")

@@ -72,6 +72,7 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
 # part of a path → the status, and words of the refusal
 PATHS = {
     "job_id": ("unknown_job", "ids look like job_"),
+    "number": ("unknown_order", "they are numbered from 1"),
     "name": ("unknown_provider", "there are aivideoapi, apiframe"),
     "notice_id": ("unknown_notice", "ids look like ntc_"),
     "callback_id": ("unknown_callback", "ids look like cbk_"),
@@ -110,6 +111,12 @@ BODIES: dict[str, list[tuple[str, Any, str]]] = {
     "Retry": [
         ("accept_double_charge", "yes", "boolean"),
         ("accept_double", True, "did you mean accept_double_charge?"),
+    ],
+    "Settle": [
+        ("task_id", "t 1", "as the gateway shows it"),
+        ("made", True, "send its task_id"),
+        ("charged", "yes", "boolean"),
+        ("task", "t-1", "did you mean task_id?"),
     ],
     "Rest": [("seconds", 0, "Choose from 1 to 2592000"), ("second", 9, "did you mean seconds?")],
     "ReplayFailed": [
@@ -158,12 +165,15 @@ def test_every_field_of_every_body_has_a_row(document: dict[str, Any]) -> None:
         assert set(schemas[name]["properties"]) <= {row[0] for row in BODIES[name]}, name
 
 
+IN_PATHS = {"job_id": JOB, "number": "1", "name": "evolink", "callback_id": "cbk_1"}
+IN_PATHS["notice_id"] = JOB.replace("job", "ntc")
+NEEDED = {"POST /v1/jobs": {"json": GOOD}, "POST /v1/jobs/{job_id}/attempts/{number}/settle": {"json": {"made": False}}}
+
+
 def ask(api: FlaskClient, operation: str, **more: Any) -> Any:
     """One request; the job does not exist, which is found out after the request was read."""
     method, _, path = operation.partition(" ")
-    place = path.format(job_id=JOB, name="evolink", notice_id=JOB.replace("job", "ntc"), callback_id="cbk_1")
-    body = {"json": GOOD} if operation == "POST /v1/jobs" else {}
-    return api.open(place, method=method, **{**body, **more})
+    return api.open(path.format(**IN_PATHS), method=method, **{**NEEDED.get(operation, {}), **more})
 
 
 def refused(answer: Any, field: str, words: str) -> None:
@@ -194,7 +204,7 @@ def test_a_wrong_header_is_refused_with_what_would_be_right(
     refused(ask(api, operation, headers={name: sent}), name, words)
 
 
-@pytest.mark.parametrize("sent", ["7", "x" * 300, "%00", "..%2f..", "日本", "JOB_01K8Z3V0QWERTYUIOPASDFGHJK"])
+@pytest.mark.parametrize("sent", ["-7", "x" * 300, "%00", "..%2f..", "日本", "JOB_01K8Z3V0QWERTYUIOPASDFGHJK"])
 def test_a_wrong_id_in_any_path_is_404_and_says_what_ids_look_like(
     api: FlaskClient, document: dict[str, Any], sent: str
 ) -> None:
@@ -202,7 +212,8 @@ def test_a_wrong_id_in_any_path_is_404_and_says_what_ids_look_like(
         if where != "path":
             continue
         method, _, path = operation.partition(" ")
-        answer = api.open(path.format(**{name: sent if "%" in sent else quote(sent)}), method=method)
+        asked = path.format(**{**IN_PATHS, name: sent if "%" in sent else quote(sent)})
+        answer = api.open(asked, method=method, **NEEDED.get(operation, {}))
         problem = answer.get_json(force=True)
         assert answer.status_code == 404, operation
         if "%2f" not in sent:  # which is a path of its own
@@ -225,6 +236,7 @@ def test_a_wrong_field_is_refused_with_what_would_be_right(
             f"media.0.{field}",
         ),
         "Retry": lambda: (f"/v1/jobs/{JOB}/retry", {field: sent}, field),
+        "Settle": lambda: (f"/v1/jobs/{JOB}/attempts/1/settle", {field: sent}, field),
         "Rest": lambda: ("/v1/providers/evolink/rest", {field: sent}, field),
         "ReplayFailed": lambda: ("/v1/notices/replay", {field: sent}, field),
     }

@@ -14,7 +14,7 @@ from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.settings import load
 from jobs.store.database import Database
-from jobs.store.tables import jobs
+from jobs.store.tables import attempts, jobs
 from rushes.app import create_app
 from rushes_client import (
     BadRequest,
@@ -24,6 +24,7 @@ from rushes_client import (
     Job,
     NotFailed,
     NotFound,
+    NotSettled,
     TimedOut,
     Unauthorized,
 )
@@ -148,6 +149,32 @@ def test_many_orders_are_listed_and_filtered(client: Client) -> None:
     assert found.id == done[7].id
     assert list(client.iter(created_after=listed[0].created_at.replace(year=2100))) == []
     assert list(client.iter(overdue=True)) == list(client.iter(needs_person=True)) == []
+
+
+def test_what_a_person_found_out_is_taken_and_what_is_known_better_is_refused(
+    client: Client, move: Callable[..., None], database: Database
+) -> None:
+    job = client.submit("A red fox", **GOOD)
+    with pytest.raises(NotFound):
+        client.settle(job, 1, made=False)
+    lost = {column.name: None for column in attempts.columns if column.nullable}
+    lost |= {"job_id": job.id, "number": 1, "provider": "evolink", "base_url": "https://gateway", "account": "a"}
+    lost |= {"with_callback": False, "request": {}, "outcome": "open", "standing": "uncertain", "sends": 1}
+    lost |= {"rejected_task_ids": [], "adopted": False, "day": "2026-11-28", "estimate_exact": True}
+    with database.write() as db:
+        now = database.clock(db)
+        made = {**lost, "created_at": now, "sending_at": now, "lost_at": now, "reserved_micro_usd": 0}
+        db.execute(sa.insert(attempts).values(**made, origin="ordered"))
+    move(job, "unconfirmed", attempt=1)
+    with pytest.raises(NotSettled):
+        client.settle(job, 1, charged=True)
+    with pytest.raises(TimedOut):  # nobody works here
+        client.settle(job, 1, task_id="t-7", timeout_s=0.2)
+    named = client.get(job).attempts[0].named
+    assert named is not None
+    assert (named.task_id, named.state) == ("t-7", "asking")
+    settled = client.settle(job, 1, made=False)
+    assert (settled.state, settled.attempts[0].settled, settled.attempts[0].named) == ("queued", "not_made", None)
 
 
 def test_a_wait_hears_of_changes_and_of_the_end(client: Client, move: Callable[..., None]) -> None:

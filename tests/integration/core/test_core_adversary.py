@@ -202,9 +202,9 @@ def test_six_candidates_are_still_asked_about(
     asked: set[str] = set()
     real = reconciliation._inquire
 
-    def inquire(inquiry: Any, by: str, resources: Any) -> Any:
+    def inquire(inquiry: Any, *more: Any) -> Any:
         asked.add(inquiry.task_id)
-        return real(inquiry, by, resources)
+        return real(inquiry, *more)
 
     monkeypatch.setattr(reconciliation, "_inquire", inquire)
     # Six inquiries never fit into a budget of five a second at once; each must get its turn all the same.
@@ -262,7 +262,9 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     workshop.until(job_id, State.ARCHIVING)
     case = workshop.case(job_id)
     made = case.attempts[1]
-    report = reconciliation._inquire(answers.Inquiry(made, str(made.task_id), False), "A", workshop.resources)
+    report = reconciliation._inquire(
+        answers.Inquiry(made, str(made.task_id), False), "A", made.created_at, workshop.resources
+    )
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)

@@ -9,6 +9,7 @@ from served import Served
 from workshop import Workshop
 
 from jobs.machine.states import State
+from jobs.providers.registry import PROVIDERS
 from jobs.steps import reconciliation
 from jobs.store import callbacks
 from jobs.store.database import Database
@@ -26,7 +27,7 @@ def test_its_job_asks_and_has_read_it_once_the_gateway_has_answered(
     reconciliation.reconcile(job_id, workshop.resources)
     assert workshop.case(job_id).unread == ()
     with workshop.database.write() as db:
-        callbacks.replay(db, callback_id, now=workshop.database.clock(db))
+        callbacks.replay(db, callback_id, workshop.settings, PROVIDERS, now=workshop.database.clock(db))
     assert len(workshop.case(job_id).unread) == 1
     workshop.await_(lambda: read_again(workshop, job_id), "the callback, read once more", job_id=job_id)
 

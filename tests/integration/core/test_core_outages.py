@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import LogCapture
 from workshop import Workshop
 
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
+from jobs.steps import submission
 from jobs.store import lanes, spending
 
 NOBODY = "http://127.0.0.1:1"  # nobody listens there
@@ -106,22 +108,25 @@ def test_where_no_gateway_can_be_reached_the_network_is_to_blame_and_rests_do_no
 
 @pytest.mark.parametrize("status", [502, 503])
 def test_a_batch_that_meets_an_ill_gateway_risks_a_few_orders_and_goes_elsewhere(
-    make_workshop: Callable[..., Workshop], sandbox: Any, status: int
+    make_workshop: Callable[..., Workshop], sandbox: Any, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     workshop = make_workshop()
     only(workshop, "evolink", "easyrouter")
     sandbox.fault("evolink", "refuse", status=status, body="<html>Bad Gateway</html>", times=1000)
-    with structlog.testing.capture_logs() as log:
-        made = [workshop.create(provider="auto") for _ in range(20)]
-        workshop.await_(
-            lambda: (workshop.sweep(), {workshop.state(j) for j in made} <= {State.ARCHIVED, State.UNCONFIRMED})[1],
-            "a batch",
-            60,
-        )
+    heard = LogCapture()
+    for module in (submission, lanes):
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(structlog.PrintLogger(), processors=[heard]))
+    made = [workshop.create(provider="auto") for _ in range(20)]
+
+    def are_done() -> bool:
+        workshop.sweep()
+        return {workshop.state(job_id) for job_id in made} <= {State.ARCHIVED, State.UNCONFIRMED}
+
+    workshop.await_(are_done, "a batch", 60)
     unconfirmed = [job_id for job_id in made if workshop.state(job_id) is State.UNCONFIRMED]
     assert len(unconfirmed) == 2  # one after the other here; with many threads up to five
-    assert {line["job"] for line in log if line["event"] == "answer_lost"} == set(unconfirmed)
-    assert [line["reason"] for line in log if line["event"] == "lane_rests"] == ["no_answer"]
+    assert {line["job"] for line in heard.entries if line["event"] == "answer_lost"} == set(unconfirmed)
+    assert [line["reason"] for line in heard.entries if line["event"] == "lane_rests"] == ["no_answer"]
 
 
 def _reasons(workshop: Workshop) -> set[str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -100,7 +101,8 @@ class Rows:
     def callback(self, job_id: str, body: bytes = b"{}", *, longest: int = 32, **changes: Any) -> Kept:
         values: dict[str, Any] = {"attempt": 1, "readable": True, "task_id": "task-1", "status": 200, **changes}
         callback = Callback("evolink", job_id, body=body, headers={"X-Event": "x"}, **values)
-        return self.write(lambda db: keep(db, callback, longest=longest, now=self.now))
+        limited = replace(self.core.settings, max_inbox_rows=longest)
+        return self.write(lambda db: keep(db, callback, limited, PROVIDERS, now=self.now))
 
     def case(self, job_id: str) -> Case:
         with self.database.read() as db:

@@ -16,12 +16,14 @@ from rushes_client import (
     NotFailed,
     NotFound,
     NothingLeft,
+    NotSettled,
     RateLimited,
     RushesError,
     TimedOut,
     TooLate,
     Unauthorized,
     Unavailable,
+    UnderWay,
 )
 from rushes_client.errors import refusal
 
@@ -38,6 +40,11 @@ from rushes_client.errors import refusal
         (409, "may_be_paid", MayBePaid),
         (409, "nothing_left", NothingLeft),
         (409, "not_archived", NotArchived),
+        (409, "under_way", UnderWay),
+        (409, "task_known", NotSettled),
+        (409, "task_taken", NotSettled),
+        (409, "not_lost", NotSettled),
+        (409, "not_closed", NotSettled),
         (409, "not_invented_yet", Conflict),
         (413, "too_large", BadRequest),
         (422, "invalid_request", BadRequest),

@@ -18,6 +18,7 @@ from rushes_client import (
     JobCancelled,
     JobError,
     JobFailed,
+    Named,
     NotArchived,
     Price,
     Quote,
@@ -63,6 +64,8 @@ def told() -> dict[str, Any]:
                 "outcome": "delivered",
                 "cost": COST,
                 "link": None,
+                "settled": "charged",
+                "named": {"task_id": "task_7", "state": "refused", "reason": "no such task"},
                 "created_at": "2026-11-21T15:46:13.840Z",
             }
         ],
@@ -94,6 +97,9 @@ def test_an_archived_job_reads_as_values_with_aware_times(told: dict[str, Any]) 
     assert job.cost is not None
     assert job.cost.reported_usd == 0.5
     assert [(a.number, a.outcome, a.cost.standing) for a in job.attempts] == [(1, "delivered", "charged")]
+    (order,) = job.attempts
+    assert order.named is not None
+    assert (order.settled, order.named.state, order.named.reason) == ("charged", "refused", "no such task")
     assert job.metadata == {"scene": "12"}
     job.raise_unless_archived()
 
@@ -167,6 +173,7 @@ def test_every_field_that_the_api_tells_has_its_place() -> None:
         Cost: set(of_job["cost"].schema.fields),
         Video: set(of_job["video"].schema.fields),
         Attempt: set(of_job["attempts"].inner.schema.fields),
+        Named: set(of_job["attempts"].inner.schema.fields["named"].schema.fields),
         Event: set(EventSchema().fields),
         Quote: set(of_quote) - {"dry_run", "considered"},
         Price: set(of_quote["price"].schema.fields),

@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.String(32).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+UNCERTAIN = sa.text("standing = 'uncertain'")
 KEY = ("provider", "account", "lane")
 ATTEMPTS = {
     "answered_at": INSTANT,
@@ -43,9 +44,17 @@ def upgrade() -> None:
     op.drop_table("cooldowns")
     for name, kind in ATTEMPTS.items():
         op.add_column("attempts", sa.Column(name, kind))
+    op.create_index(
+        "ix_attempts_uncertain",
+        "attempts",
+        ["provider", "account"],
+        sqlite_where=UNCERTAIN,
+        postgresql_where=UNCERTAIN,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_attempts_uncertain", "attempts")
     for name in ATTEMPTS:
         op.drop_column("attempts", name)
     op.create_table(

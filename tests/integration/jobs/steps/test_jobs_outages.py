@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -14,12 +14,13 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Lane
-from jobs.machine.rows import Standing
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost, NotSent
+from jobs.settings import Settings
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import lanes
+from jobs.store import lanes, spending
 from jobs.store.tables import attempts
 
 pytestmark = pytest.mark.both_databases
@@ -113,6 +114,40 @@ def test_two_orders_are_risked_and_the_others_wait_with_a_true_reason(
         assert rows.case(job_id).job.alarm_at == NOW + 15 * SECOND
 
 
+def test_in_one_turn_an_order_that_was_not_sent_is_given_up_and_claimed_elsewhere(
+    rows: Rows, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both in one transaction: whoever looks sees its price reserved at one of the two gateways, and never at none."""
+    sums: list[tuple[int, int]] = []
+    real = spending.reserve
+
+    class Chooses(Gateway):
+        def send(self, provider: Any, *_: Any, **__: Any) -> Any:
+            return NotSent("ConnectionRefusedError") if provider.name == "evolink" else super().send()
+
+        def accept(self) -> Answered:
+            return Answered(200, {}, b'{"id": "task-1", "task_id": "task-1", "status": "queued"}')
+
+    def reserve(db: Any, name: str, *more: Any) -> bool:
+        reserved = real(db, name, *more)
+        with rows.database.read() as outside:
+            sums.append(tuple(_reserved(outside, each) for each in ("evolink", "easyrouter")))  # type: ignore[arg-type]
+        return reserved
+
+    resources.client = cast(Any, Chooses())
+    resources.settings = with_easyrouter(resources.settings)
+    job_id = rows.job(request={"prompt": "A fox", "provider": ["evolink", "easyrouter"]})
+    monkeypatch.setattr(spending, "reserve", reserve)
+    submission.submit(job_id, resources)
+    case = rows.case(job_id)
+    assert (case.job.state, case.job.attempt, case.job.provider) == (State.GENERATING, 2, "easyrouter")
+    # Seen from outside, just before the second claim's commit: the first gateway's reservation still stands.
+    assert sums == [(0, 0), (720_000, 0)]
+    with rows.database.read() as db:
+        assert _reserved(db, "evolink") == 0
+        assert _reserved(db, "easyrouter") > 0
+
+
 def test_one_job_alone_lets_nothing_rest(rows: Rows, resources: Resources, gateway: IllGateway) -> None:
     gateway.orders = NotSent("no route")
     (job_id,) = submit(rows, resources)
@@ -174,7 +209,8 @@ def test_no_more_than_five_orders_are_on_their_way_without_an_answer(rows: Rows,
     for job_id in made[:5]:
         assert submission._claim(_planned(rows, job_id, resources), resources) is not None
     submission.submit(made[5], resources)
-    assert waits(rows, made[5])["code"] == "unconfirmed"
+    assert waits(rows, made[5])["code"] == "slow"
+    assert rows.case(made[5]).job.alarm_at == NOW + SECOND
 
 
 @pytest.mark.timeout(60)
@@ -295,6 +331,26 @@ class TestTheBoundUsedUp:
         submit(rows, resources, 3)
         assert gateway.sent == 1
 
+    @pytest.mark.parametrize("longest", [False, True])
+    def test_a_worker_that_dies_at_the_one_order_more_is_followed_by_none_before_the_next_rest_is_over(
+        self, rows: Rows, resources: Resources, gateway: IllGateway, longest: bool
+    ) -> None:
+        use_up(rows, resources, gateway)
+        while longest and lane(rows).rest_s < breaker.LONGEST_REST_S:
+            submit(rows, resources)
+            pass_rest(rows)
+        gateway.questions = NOT_FOUND
+        job_id = rows.job(start_by=NOW + 30 * DAY)
+        assert submission._claim(_planned(rows, job_id, resources), resources) is not None
+        rows.now += timedelta(seconds=resources.settings.submit_lease_s)
+        submission.lose(job_id, resources)
+        asked = len(gateway.asked)
+        submit(rows, resources, 4)
+        assert (gateway.sent, len(gateway.asked)) == (0, asked)
+        pass_rest(rows)
+        submit(rows, resources, 4)
+        assert gateway.sent == 1
+
     def test_the_question_is_about_a_task_that_the_key_has(
         self, rows: Rows, resources: Resources, gateway: IllGateway
     ) -> None:
@@ -304,6 +360,21 @@ class TestTheBoundUsedUp:
         use_up(rows, resources, gateway)
         submit(rows, resources)
         assert [path.rpartition("/")[2] for path in gateway.asked] == ["task-1"]
+
+    def test_the_end_of_a_wait_is_no_knowledge_and_a_persons_word_is(
+        self, rows: Rows, resources: Resources, gateway: IllGateway
+    ) -> None:
+        """Where no callback can come an order is waited for a quarter of an hour; an outage may take the whole day."""
+        use_up(rows, resources, gateway)
+        of_all = sa.update(attempts).where(attempts.c.lost_at.is_not(None))
+        rows.write(lambda db: db.execute(of_all.values(outcome=AttemptOutcome.EXPIRED)))
+        submit(rows, resources, 4)
+        assert gateway.sent == 0
+        pass_rest(rows)
+        rows.write(lambda db: db.execute(of_all.values(outcome=AttemptOutcome.NOT_MADE, standing=Standing.NONE)))
+        gateway.orders = None
+        (job_id,) = submit(rows, resources)
+        assert rows.case(job_id).job.state is State.GENERATING
 
     def test_their_money_stays_in_the_days_budget(self, rows: Rows, resources: Resources, gateway: IllGateway) -> None:
         use_up(rows, resources, gateway)
@@ -315,7 +386,7 @@ class TestTheBoundUsedUp:
     ) -> None:
         """Nobody heard an answer, so the lane is well; the bound is used up all the same, and there is a way out."""
         for _ in range(5):
-            rows.attempt(rows.job(State.UNCONFIRMED), lost_at=NOW, account=KEY.fingerprint)
+            rows.attempt(rows.job(State.UNCONFIRMED), lost_at=NOW, account=KEY.fingerprint, standing="uncertain")
         submit(rows, resources, 2)
         assert (gateway.sent, len(gateway.asked)) == (0, 1)
         pass_rest(rows)
@@ -328,7 +399,8 @@ class TestTheBoundUsedUp:
         self, rows: Rows, resources: Resources, gateway: IllGateway, out: str
     ) -> None:
         for number in range(5):
-            answered: dict[str, Any] = {} if number == 0 and out == "on_way" else {"lost_at": NOW}
+            lost: dict[str, Any] = {"lost_at": NOW, "standing": "uncertain"}
+            answered = {} if number == 0 and out == "on_way" else lost
             rows.attempt(rows.job(State.UNCONFIRMED), account=KEY.fingerprint, **answered)
         if out == "asking":
             rows.write(
@@ -347,6 +419,15 @@ def test_a_person_lets_a_gateway_rest_and_ends_its_rest(rows: Rows, resources: R
     rows.write(lambda db: (lanes.resume(db, KEY), lanes.wake_waiting(db, "evolink", now=rows.now)))
     submission.submit(job_id, resources)
     assert rows.case(job_id).job.state is State.GENERATING
+
+
+def with_easyrouter(settings: Settings) -> Settings:
+    accounts = {**settings.accounts, "easyrouter": Account("easyrouter", "https://other", "sk-1")}
+    return replace(settings, accounts=accounts)
+
+
+def _reserved(db: Any, provider: str) -> int:
+    return spending.micro(spending.spent_usd(db, provider, spending.day_of(NOW)))
 
 
 def _planned(rows: Rows, job_id: str, resources: Resources) -> planning.Plan:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from rows import DAY, NOW, Rows
+import sqlalchemy as sa
+from rows import DAY, NOW, SECOND, Rows
 
 from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import AttemptOutcome, Standing
-from jobs.machine.states import State
+from jobs.machine.states import ENDED, State
 from jobs.store import leases
+from jobs.store.tables import jobs
 
 pytestmark = pytest.mark.both_databases
 
@@ -113,6 +115,31 @@ def test_an_ended_job_is_woken_for_an_order_that_has_no_row(rows: Rows) -> None:
     rows.attempt(job_id, outcome=AttemptOutcome.FAILED, standing=Standing.REFUNDED)
     assert rows.callback(job_id, attempt=2).ring
     assert rows.case(job_id).job.alarm_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("outcome", "standing"),
+    [
+        (AttemptOutcome.NOT_MADE, Standing.NONE),
+        (AttemptOutcome.EXPIRED, Standing.UNCERTAIN),
+        (AttemptOutcome.FAILED, Standing.REFUNDED),
+    ],
+)
+@pytest.mark.parametrize("state", sorted(ENDED))
+def test_an_ended_job_is_woken_for_an_order_without_a_video_while_its_task_and_link_can_live(
+    rows: Rows, state: State, outcome: AttemptOutcome, standing: Standing
+) -> None:
+    """Whoever called it over may have been wrong: a person, the end of a window, or the gateway itself."""
+    job_id = rows.job(state, alarm_at=None)
+    rows.attempt(job_id, outcome=outcome, standing=standing)
+    rows.now += 2 * DAY - SECOND  # the lives of EvoLink's tasks and links
+    kept = rows.callback(job_id, b"1")
+    assert (kept.status, kept.ring, kept.kept) == (200, True, True)
+    assert (rows.case(job_id).job.alarm_at, rows.case(job_id).job.version) == (rows.now, 1)
+    rows.write(lambda db: db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(alarm_at=None)))
+    rows.now += SECOND
+    assert not rows.callback(job_id, b"2").ring
+    assert rows.case(job_id).job.alarm_at is None
 
 
 def test_even_garbage_for_an_ended_job_is_answered_with_200(rows: Rows) -> None:

@@ -24,7 +24,7 @@ def test_a_due_job_is_found_for_the_one_step_that_its_row_asks_for(rows: Rows, s
     if unread:
         rows.callback(job_id)
     found = [step for step in BY_NAME if job_id in due_ids(rows, step)]
-    assert found == [wake(state, unread=unread).name]
+    assert found == [wake(state, news=unread).name]
 
 
 @pytest.mark.parametrize(

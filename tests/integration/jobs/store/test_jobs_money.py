@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,14 +15,14 @@ from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptChanges, AttemptOutcome, Money, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import lanes, late_facts, spending
+from jobs.store import attempt_rows, lanes, late_facts, spending
 from jobs.store.database import Database
 from jobs.store.tables import attempts, jobs
 
@@ -31,6 +32,7 @@ A, Z = AttemptOutcome, Standing
 TODAY = "2026-03-04"
 KEY = Account("evolink", "https://gateway", "sk-1")
 PRICE = 0.72  # 5 s of 1080p at EvoLink
+FINISHED: Any = {"outcome": A.FINISHED, "standing": Z.CHARGED, "link": "https://host/v"}
 
 
 def with_terms(resources: Resources, **terms: Any) -> Resources:
@@ -204,9 +206,10 @@ class TestMaxInFlight:
         [
             ({"accepted_at": NOW}, True),
             ({"lost_at": None}, True),  # being submitted
-            ({"lost_at": NOW - HOUR + SECOND}, True),  # it may be running: nobody knows
-            ({"lost_at": NOW - HOUR}, False),
-            ({"lost_at": NOW, "origin": "forgotten"}, False),
+            ({"lost_at": NOW - HOUR + SECOND, "standing": Z.UNCERTAIN}, True),  # it may be running: nobody knows
+            ({"lost_at": NOW - MINUTE, "standing": Z.UNCERTAIN, "outcome": A.EXPIRED}, True),
+            ({"lost_at": NOW - HOUR, "standing": Z.UNCERTAIN}, False),
+            ({"lost_at": NOW, "standing": Z.UNCERTAIN, "origin": "forgotten"}, False),
             ({"accepted_at": NOW, "origin": "forgotten"}, True),
             ({"accepted_at": NOW, "outcome": A.FINISHED}, False),
             ({"accepted_at": NOW, "account": "another"}, False),
@@ -312,3 +315,59 @@ def test_the_day_of_an_order_is_utcs(rows: Rows, database: Database) -> None:
     with database.read() as db:
         assert db.execute(sa.select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one() == State.GENERATING
     assert rung(worker(rows, Gateway())) == []
+
+
+class TestAbsurdCosts:
+    def finish(self, rows: Rows, **reported: Any) -> str:
+        job_id = rows.job()
+        submission.submit(job_id, worker(rows, Gateway()))
+        rows.write(lambda db: attempt_rows.change_attempt(db, job_id, 1, FINISHED | reported, rows.now))
+        return job_id
+
+    @pytest.mark.parametrize("usd", [10.001 * PRICE, 2e7, 9.4e12, 2e302, 1e308])
+    def test_one_of_more_than_ten_times_the_estimate_is_kept_and_the_estimate_counts(
+        self, rows: Rows, usd: float
+    ) -> None:
+        job_id = self.finish(rows, reported_usd=usd, reported_credits=usd)
+        made = rows.case(job_id).attempts[1]
+        assert (made.reported_usd, made.reported_credits, made.money.is_doubted) == (usd, usd, True)
+        assert spent(rows) == PRICE
+        [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
+        assert (line.usd, line.credits) == (PRICE, PRICE)
+
+    def test_one_of_ten_times_the_estimate_counts(self, rows: Rows) -> None:
+        self.finish(rows, reported_usd=10 * PRICE, reported_credits=10 * PRICE)
+        assert spent(rows) == 7.2
+
+    def test_one_in_credits_of_no_known_worth_is_measured_by_credits(self, rows: Rows) -> None:
+        job_id = self.finish(rows, reported_usd=None, reported_credits=1e308)
+        assert rows.case(job_id).attempts[1].money.is_doubted
+        [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
+        assert (line.usd, line.credits) == (PRICE, PRICE)
+
+    def test_a_person_lets_it_count(self, rows: Rows) -> None:
+        job_id, settled = self.finish(rows, reported_usd=1000.0), AttemptChanges(settled="charged")
+        rows.write(lambda db: attempt_rows.change_attempt(db, job_id, 1, settled, rows.now))
+        assert spent(rows) == 1000
+        [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
+        assert line.usd == 1000
+
+    def test_what_no_column_could_hold_is_counted_as_the_most_that_one_can(self, rows: Rows) -> None:
+        for _ in range(3):
+            self.finish(rows, reported_usd=1e308, reported_credits=1e308, settled="charged")
+        assert spent(rows) == 3e9
+        [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
+        assert (line.usd, line.credits) == (3e9, 3e15)
+
+    def test_what_an_order_counts_for_is_the_same_in_python_and_in_sql(self, rows: Rows) -> None:
+        figures = [None, 0.0, 0.5, 5.0, 5.1, 1e6]
+        drawn = product([None, "charged", "not_charged"], figures, figures, figures, figures)
+        kept = [Money(Z.CHARGED, *row) for row in drawn][::5]
+        job_id = rows.job()
+        with rows.database.write() as db:
+            base = attempt_rows.new_row(
+                job_id, 0, "evolink", Origin.ORDERED, base_url="x", account="x", with_callback=False, created_at=NOW
+            )
+            db.execute(sa.insert(attempts), [{**base, "number": n, **m._asdict()} for n, m in enumerate(kept)])
+            counted = sa.select(spending.counted("usd")).order_by(attempts.c.number)
+            assert list(db.execute(counted).scalars()) == [money.usd for money in kept]

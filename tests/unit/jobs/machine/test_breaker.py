@@ -91,6 +91,12 @@ def test_only_the_probers_failure_lengthens_a_rest(kind: Kind) -> None:
     assert heard(probed(ill(), during), word(kind, "x", at=during, by="P"), now=during) == probed(ill(), during)
 
 
+def test_the_failure_of_one_order_more_counts_though_the_rest_that_it_began_lasts() -> None:
+    lane = probed(Lane(rest_s=60).rest(breaker.UNCONFIRMED, 60, NOW), NOW)
+    after = heard(lane, word(Kind.LOST, "x", by="P"), is_full=True, now=NOW + SECOND)
+    assert (after.prober, after.reason, after.rests_s(NOW + SECOND)) == (None, breaker.NO_ANSWER, 120)
+
+
 def test_a_dead_probers_right_runs_out() -> None:
     lane = probed(ill(), NOW)
     assert lane.probed_s(NOW, longest_s=90) == 90

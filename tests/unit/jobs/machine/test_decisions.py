@@ -27,7 +27,8 @@ from made_cases import (
 )
 
 from jobs.machine.alarms import may_resubmit
-from jobs.machine.decisions import TROUBLES_FLAGGED, decide
+from jobs.machine.decisions import decide
+from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.outcome import Cooldown, Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State
@@ -420,6 +421,33 @@ class TestAlarms:
     def test_after_five_a_person_should_look(self) -> None:
         outcome = decided(case(job(State.ARCHIVING, troubles=TROUBLES_FLAGGED - 1), finished()), Facts(trouble=True))
         assert outcome.job["flagged"] == "troubled"
+
+    def test_a_cost_that_cannot_be_true_wants_a_person_until_it_is_settled(self) -> None:
+        dear = finished(estimated_usd=0.2, reported_usd=2.01)
+        assert decided(case(job(State.ARCHIVING), dear)).job["flagged"] == "absurd_cost"
+        assert "flagged" not in decided(case(job(State.ARCHIVING), replace(dear, reported_usd=2.0))).job
+        for settled in ({"settled": "charged"}, {"standing": Standing.REFUNDED}):
+            flagged = job(State.ARCHIVED, flagged="absurd_cost")
+            assert decided(case(flagged, replace(dear, outcome=A.DELIVERED, **settled))).job["flagged"] is None
+
+    def test_it_wants_one_still_once_the_video_is_archived(self) -> None:
+        dear = finished(estimated_usd=0.2, reported_usd=2.01, outcome=A.DELIVERED)
+        outcome = decided(case(job(State.ARCHIVING, flagged="absurd_cost"), dear))
+        assert events(outcome) == [Event.STORE]
+        assert outcome.job["flagged"] == "absurd_cost"
+
+    @pytest.mark.parametrize("graver", ["uncertain_money", "foreign_task"])
+    def test_a_graver_reason_for_a_person_stays(self, graver: str) -> None:
+        dear = finished(estimated_usd=0.2, reported_usd=2.01)
+        assert "flagged" not in decided(case(job(State.ARCHIVED, flagged=graver), dear)).job
+
+    @pytest.mark.parametrize("flagged", [None, "troubled", "absurd_cost"])
+    def test_a_forbidden_link_wants_a_person_until_another_word_is_the_last(self, flagged: str | None) -> None:
+        subject = case(job(State.ARCHIVING, flagged=flagged), finished())
+        forbidden = Facts({1: {"last_word": "transfer:LinkForbidden"}}, trouble=True)
+        assert decided(subject, forbidden).job["flagged"] == "link_forbidden"
+        other = Facts({1: {"last_word": "transfer:LinkUnavailable"}}, trouble=True)
+        assert decided(case(job(State.ARCHIVING, flagged="link_forbidden"), finished()), other).job["flagged"] is None
 
     def test_an_ended_job_with_an_open_task_is_asked_about_until_its_life_is_over(self) -> None:
         assert decided(case(job(State.FAILED), accepted())).alarm_at == NOW + 5 * MINUTE

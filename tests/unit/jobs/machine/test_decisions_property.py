@@ -7,12 +7,14 @@ from typing import Any
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, job, rules
+from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, attempt, callback, case, job, rules
 
+from jobs.machine import schedule
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Cooldown, Facts
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import ENDED, State, next_state
+from jobs.providers.registry import PROVIDERS
 
 A = AttemptOutcome
 AGES = st.sampled_from([SECOND, MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 3 * DAY])
@@ -38,9 +40,14 @@ def attempts(draw: st.DrawFn, number: int) -> Attempt:
         lost_at=draw(MAYBE),
         accepted_at=draw(MOMENTS) if task else draw(MAYBE),
         last_unfinished_at=draw(MAYBE),
+        answered_at=draw(MAYBE),
         finished_at=draw(MAYBE),
         error_code=draw(ERRORS),
         error_retryable=draw(st.none() | st.booleans()),
+        settled=draw(st.none() | st.sampled_from(Settled)),
+        named_task_id=draw(st.none() | st.just("task-named")),
+        named_refused=draw(st.none() | st.just("no such task")),
+        unanswered_since=draw(MAYBE),
     )
 
 
@@ -75,6 +82,8 @@ CHANGES = st.sampled_from(
         {"outcome": A.FAILED, "error_code": "generation_failed", "error_retryable": True},
         {"outcome": A.DELIVERED},
         {"outcome": A.UNDELIVERED, "error_code": "link_expired"},
+        {"outcome": A.NOT_MADE, "standing": Standing.NONE, "settled": Settled.NOT_MADE},
+        {"named_refused": "no such task"},
     ]
 )
 
@@ -87,6 +96,10 @@ def learnt(draw: st.DrawFn, subject: Case) -> Facts:
         cooldown=draw(st.none() | st.builds(Cooldown, st.just("rate_limited"), st.floats(0.1, 900))),
         trouble=draw(st.booleans()),
     )
+
+
+def can_be_heard_of(row: Attempt) -> bool:
+    return row.is_without_video and schedule.heard_until(row, SETTINGS, PROVIDERS) > NOW
 
 
 @settings(max_examples=600, deadline=None, derandomize=True)
@@ -106,16 +119,20 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
 
     if subject.job.state in (State.ARCHIVED, State.CANCELLED):
         assert outcome.moves == ()
-    after = {n: outcome.facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}
-    is_open = A.OPEN in after.values()
+    rows = {n: replace(row, **outcome.facts.attempts.get(n, {})) for n, row in subject.attempts.items()}
+    after = {n: row.outcome for n, row in rows.items()}
+    is_owed = A.OPEN in after.values() or any(row.is_named for row in rows.values())
     if outcome.alarm_at is None:
         assert state in ENDED
-        assert not is_open
+        assert not is_owed
     elif state in ENDED:
-        assert is_open
+        late = {x.attempt for x in subject.unread if x.id not in facts.read}
+        assert is_owed or any(n in rows and rows[n].is_without_video for n in late)
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
+    if state in ENDED and A.OPEN not in after.values():  # then a callback matters to an order without a video alone
+        unread = [x for x in unread if x.attempt in rows and can_be_heard_of(rows[x.attempt])]
     if unread and outcome.alarm_at is not None and not facts.trouble and not facts.cooldown:
         assert outcome.alarm_at == NOW
     learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}

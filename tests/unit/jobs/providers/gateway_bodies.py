@@ -30,7 +30,7 @@ _scalars = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats()
     | st.text(max_size=20)
     | st.sampled_from(
         ["failed", "COMPLETED", "success", "succeeded", "https://h/v.mp4", "https://[", "40%", "9" * 400, "\ud800\0"]

@@ -105,12 +105,29 @@ def test_an_error_status_is_no_acceptance_even_with_the_right_body(provider: Pro
 
 
 @EVERY
-@pytest.mark.parametrize("odd", [None, "", 7, True, [], {}, "x" * 201, "..", "a\nb"])
-def test_an_acceptance_needs_an_id_that_is_a_string_of_sense(provider: Provider, odd: Any) -> None:
-    accepted = samples(provider, "submit_accepted")["submit_accepted"]
-    task_id = provider.read_acceptance(200, accepted).task_id
+@pytest.mark.parametrize("odd", [None, "", 7.5, True, [], {}, "x" * 201, "🎬" * 130, "..", "a\nb", "a\0b", "a\ud800"])
+def test_an_acceptance_needs_an_id_that_can_be_kept_as_it_came(provider: Provider, odd: Any) -> None:
     with pytest.raises(BadReport):
-        provider.read_acceptance(200, json.loads(json.dumps(accepted).replace(json.dumps(task_id), json.dumps(odd))))
+        provider.read_acceptance(200, accepted_as(provider, odd))
+
+
+@EVERY
+@pytest.mark.parametrize("named", [7, 12345678901234567890123, "tâche-1", "任务-1", " blanks ", "50%", "x" * 200])
+def test_an_id_is_kept_as_it_came_and_a_number_as_its_digits(provider: Provider, named: Any) -> None:
+    assert provider.read_acceptance(200, accepted_as(provider, named)).task_id == str(named)
+
+
+@EVERY
+def test_why_an_id_cannot_be_kept_is_told(provider: Provider) -> None:
+    with pytest.raises(BadReport, match="the task's id cannot be kept: xxx"):
+        provider.read_acceptance(200, accepted_as(provider, "x" * 300))
+
+
+def accepted_as(provider: Provider, task_id: Any) -> Any:
+    """An acceptance with this for an id."""
+    accepted = samples(provider, "submit_accepted")["submit_accepted"]
+    named = provider.read_acceptance(200, accepted).task_id
+    return json.loads(json.dumps(accepted).replace(json.dumps(named), json.dumps(task_id)))
 
 
 @EVERY

@@ -67,6 +67,8 @@ def test_an_envelope_that_is_not_a_success_is_no_report_even_with_a_task_in_it(s
         (402, {"code": "x", "message": "insufficient user quota", "data": None}, "insufficient_credits"),
         (403, {"error": {"message": "user quota is not enough", "type": "new_api_error"}}, "insufficient_credits"),
         (403, {"code": "x", "message": "insufficient quota"}, "insufficient_credits"),
+        (403, {"code": "insufficient_user_quota", "message": "预扣费额度失败"}, "insufficient_credits"),
+        (403, {"error": {"code": "insufficient_user_quota", "message": "预扣费额度失败"}}, "insufficient_credits"),
         (403, {"code": "x", "message": "no access to this model"}, "unauthorized"),
         (429, {"code": "x", "message": "slow down"}, "rate_limited"),
     ],

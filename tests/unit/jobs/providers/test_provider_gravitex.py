@@ -48,5 +48,14 @@ def test_a_status_the_page_does_not_list_is_no_refusal(status: int) -> None:
     assert read_refusal(status, {}, {"error": {"message": "m"}}) is None
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_quota_that_is_used_up_is_a_lack_of_credit_as_new_api_says_it(inside: bool) -> None:
+    said = {"code": "insufficient_user_quota", "message": "预扣费额度失败, 用户剩余额度: ＄0.1"}
+    refusal = read_refusal(403, {}, {"error": said} if inside else said)
+    assert refusal is not None
+    assert (refusal.failure.code, refusal.failure.message) == ("insufficient_credits", said["message"])
+    assert read_refusal(403, {}, {**said, "task_id": TASK}) is None
+
+
 def test_an_error_that_names_a_task_is_no_refusal() -> None:
     assert read_refusal(400, {}, {"message": "m", "task_id": TASK}) is None

@@ -16,6 +16,13 @@ def test_a_gateway_takes_at_most_a_quarter_of_the_slots() -> None:
         assert entered(stack, Bulkheads(32), "slow", "submit", 10) == [True] * 8 + [False] * 2
 
 
+def test_no_more_orders_are_begun_than_may_be_on_their_way() -> None:
+    with contextlib.ExitStack() as stack:
+        bulkheads = Bulkheads(32, most_submits=5)
+        assert entered(stack, bulkheads, "slow", "submit", 10) == [True] * 5 + [False] * 5
+        assert entered(stack, bulkheads, "slow", "query", 10) == [True] * 8 + [False] * 2
+
+
 def test_submits_leave_a_quarter_of_all_slots_to_queries() -> None:
     bulkheads = Bulkheads(32)
     with contextlib.ExitStack() as stack:
@@ -58,7 +65,7 @@ def test_few_slots_still_let_one_of_each_kind_in(slots: int) -> None:
 
 
 def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
-    bulkheads = Bulkheads(4, lambda: 100.0)
+    bulkheads = Bulkheads(4, monotonic=lambda: 100.0)
     with bulkheads.enter("a", "submit"), contextlib.ExitStack() as stack:
         waits = [stack.enter_context(bulkheads.enter("a", "submit")) for _ in range(1000)]
     assert waits[:3] == pytest.approx([1, 1.05, 1.1])
@@ -68,7 +75,7 @@ def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
 
 def test_a_line_that_has_gone_starts_anew() -> None:
     now = [100.0]
-    bulkheads = Bulkheads(4, lambda: now[0])
+    bulkheads = Bulkheads(4, monotonic=lambda: now[0])
     with bulkheads.enter("a", "submit"), contextlib.ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(bulkheads.enter("a", "submit"))
@@ -77,7 +84,7 @@ def test_a_line_that_has_gone_starts_anew() -> None:
 
 
 def test_who_is_sent_notices_has_a_share_and_a_longer_line_of_its_own() -> None:
-    bulkheads = Bulkheads(8, lambda: 100.0)
+    bulkheads = Bulkheads(8, monotonic=lambda: 100.0)
     with contextlib.ExitStack() as stack:
         assert entered(stack, bulkheads, "pipeline.example", "notice", 3) == [True, True, False]
         assert entered(stack, bulkheads, "other.example", "notice", 1) == [True]
@@ -88,7 +95,7 @@ def test_who_is_sent_notices_has_a_share_and_a_longer_line_of_its_own() -> None:
 
 def test_hosts_that_have_gone_take_no_room() -> None:
     now = [100.0]
-    bulkheads = Bulkheads(4, lambda: now[0])
+    bulkheads = Bulkheads(4, monotonic=lambda: now[0])
     for number in range(100):
         with bulkheads.enter(f"{number}.example", "notice"), bulkheads.enter(f"{number}.example", "notice"):
             now[0] += 60

@@ -16,25 +16,25 @@ SETTINGS = load({"RUSHES_S3_BUCKET": "videos"})
 @pytest.mark.parametrize("unread", [False, True])
 @pytest.mark.parametrize("state", State)
 def test_a_due_row_wants_exactly_one_step(state: State, unread: bool) -> None:
-    assert [step for step in OF_JOBS if step.serves(state, unread)] == [wake(state, unread=unread)]
+    assert [step for step in OF_JOBS if step.serves(state, unread)] == [wake(state, news=unread)]
 
 
 def test_unread_news_comes_before_buying() -> None:
-    assert wake(State.QUEUED, unread=True) is RECONCILE
-    assert wake(State.QUEUED, unread=False) is SUBMIT
+    assert wake(State.QUEUED, news=True) is RECONCILE
+    assert wake(State.QUEUED, news=False) is SUBMIT
 
 
 @pytest.mark.parametrize("state", [s for s in State if s is not State.QUEUED])
 def test_news_changes_no_other_step(state: State) -> None:
-    assert wake(state, unread=True) is wake(state, unread=False)
+    assert wake(state, news=True) is wake(state, news=False)
 
 
 def test_an_ended_job_is_asked_about() -> None:
-    assert {wake(state, unread=False).name for state in ENDED} == {"jobs.reconcile"}
+    assert {wake(state, news=False).name for state in ENDED} == {"jobs.reconcile"}
 
 
 def test_a_callback_that_says_finished_wakes_who_can_copy_where_there_may_be_something_to_copy() -> None:
-    chosen = {state for state in State if wake(state, unread=True, says_finished=True) is TRANSFER}
+    chosen = {state for state in State if wake(state, news=True, says_finished=True) is TRANSFER}
     assert chosen == {State.SUBMITTING, State.GENERATING, State.UNCONFIRMED, State.ARCHIVING}
 
 

@@ -1,0 +1,74 @@
+"""What a person's word about an order amounts to: for its money, for its job, and until the gateway says more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from jobs.machine import schedule
+from jobs.machine.alarms import Rules
+from jobs.machine.outcome import Facts, Note
+from jobs.machine.rows import FREE, Attempt, AttemptChanges, AttemptOutcome, Case, Settled, Standing
+
+# Where an order's money is, if a person says this of it.
+STANDINGS: Mapping[Settled, Standing] = {
+    Settled.NOT_MADE: Standing.NONE,
+    Settled.CHARGED: Standing.CHARGED,
+    Settled.NOT_CHARGED: Standing.NONE,
+}
+ABOUT_MONEY = frozenset({Settled.CHARGED, Settled.NOT_CHARGED})
+# What a job needs a person for until its orders are settled: its flags, and the orders that they are about.
+DOUBTS: Mapping[str, Callable[[Attempt], bool]] = {
+    "uncertain_money": lambda a: a.standing is Standing.UNCERTAIN and not a.is_open,
+    "absurd_cost": lambda a: a.money.is_doubted and a.standing not in FREE,
+}
+
+
+def flag_left(case: Case, number: int) -> str | None:
+    """The flag that a job keeps once a person has said what became of this order's money."""
+    if case.job.flagged not in DOUBTS:
+        return case.job.flagged
+    others = [a for a in case.attempts.values() if a.number != number]
+    return next((flag for flag, is_about in DOUBTS.items() if any(map(is_about, others))), None)
+
+
+def weigh(case: Case, facts: Facts) -> Facts:
+    """The facts, with a person's word where it outweighs them.
+
+    It yields to whatever the gateway says anew. That a video was stored, that a task failed whose money nobody speaks
+    of, and what was known before the person looked, are nothing new about the money.
+    """
+    attempts: dict[int, AttemptChanges] = dict(facts.attempts)
+    notes = list(facts.notes)
+    for number, changes in facts.attempts.items():
+        attempt = case.attempts.get(number)
+        if attempt is None or attempt.settled is None or "standing" not in changes or "settled" in changes:
+            continue
+        if attempt.settled in ABOUT_MONEY and _says_nothing_new(attempt, changes):
+            attempts[number] = {**changes, "standing": attempt.standing, "settled": attempt.settled}
+        else:
+            notes.append(
+                Note("outweighed", number, {"settled": attempt.settled.value, "standing": changes["standing"].value})
+            )
+    return replace(facts, attempts=attempts, notes=tuple(notes))
+
+
+def _says_nothing_new(attempt: Attempt, changes: AttemptChanges) -> bool:
+    outcome = changes.get("outcome", attempt.outcome)
+    is_silent = changes["standing"] is Standing.UNCERTAIN or outcome is AttemptOutcome.DELIVERED
+    return is_silent or outcome is attempt.outcome
+
+
+def stop_asking(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
+    """No longer ask about a task that a person named, once it cannot live and the gateway has not answered for an hour.
+
+    `case` is the one with these facts.
+    """
+    given_up: dict[int, AttemptChanges] = {}
+    for number, attempt in case.attempts.items():
+        end = schedule.heard_until(attempt, rules.settings, rules.providers)
+        if attempt.is_named and schedule.is_tried_enough(attempt.unanswered_since, end, now):
+            reason = f"{attempt.provider} could not be asked"
+            given_up[number] = {**facts.attempts.get(number, {}), "named_refused": reason}
+    return replace(facts, attempts={**facts.attempts, **given_up}) if given_up else facts

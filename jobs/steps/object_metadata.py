@@ -1,0 +1,86 @@
+"""What the object of a video says of itself: the names and values of its S3 metadata, which are ASCII."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from jobs import gate
+from jobs.machine.rows import Case, JobChanges
+from storage.bucket import StoredVideo
+from storage.proof.probe import VideoFacts
+
+_PLAIN = string.punctuation.replace("%", "")  # and letters and digits: all else is percent-encoded
+_SHA256 = re.compile("[0-9a-f]{64}")
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
+_SIZE = re.compile("[0-9]{1,9}x[0-9]{1,9}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,9}")
+_JOB_ID = re.compile("[!-~]{1,40}")
+
+
+class BadMetadata(Exception):
+    """The object says nothing of itself that could be ours; the message says what."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """Whose video an object is. `task_id` is None where the order bore none any more."""
+
+    job_id: str
+    attempt: int
+    task_id: str | None
+
+
+def write(case: Case, sha256: str, video: VideoFacts) -> dict[str, str]:
+    """The metadata of a case's video."""
+    return {
+        "rushes-job": case.job.id,
+        "rushes-attempt": str(case.job.attempt),
+        "rushes-task": _in_ascii(case.attempts[case.job.attempt].task_id or ""),
+        "rushes-sha256": sha256,
+        "rushes-duration-s": f"{video.duration_s:.3f}",
+        "rushes-size": f"{video.width}x{video.height}",
+        "rushes-fps": f"{video.fps:.3f}",
+    }
+
+
+def read(stored: StoredVideo) -> Said:
+    """Raises BadMetadata."""
+    said = stored.metadata
+    try:
+        task_id = unquote(said.get("rushes-task", ""), errors="strict")
+    except UnicodeDecodeError as e:
+        raise BadMetadata("rushes-task is not percent-encoded UTF-8") from e
+    if task_id and gate.name(task_id) is None:
+        raise BadMetadata("rushes-task is no id that can be kept")
+    job_id, attempt = _value(said, "rushes-job", _JOB_ID), _value(said, "rushes-attempt", _NUMBER)
+    return Said(job_id, int(attempt), task_id or None)
+
+
+def video_columns(stored: StoredVideo) -> JobChanges:
+    """A video's columns of its job's row. Raises BadMetadata."""
+    said = stored.metadata
+    width, _, height = _value(said, "rushes-size", _SIZE).partition("x")
+    return {
+        "bytes": stored.bytes,
+        "sha256": _value(said, "rushes-sha256", _SHA256),
+        "duration_s": float(_value(said, "rushes-duration-s", _DECIMAL)),
+        "width": int(width),
+        "height": int(height),
+        "fps": float(_value(said, "rushes-fps", _DECIMAL)),
+    }
+
+
+def _in_ascii(task_id: str) -> str:
+    """An id as a header can carry it, there and back: other characters, blanks and % are percent-encoded."""
+    return quote(task_id, safe=_PLAIN)
+
+
+def _value(said: Mapping[str, str], name: str, form: re.Pattern[str]) -> str:
+    value = said.get(name, "")
+    if not form.fullmatch(value):
+        raise BadMetadata(f"{name} is {gate.words(value, 60)!r}")
+    return value
