@@ -24,7 +24,7 @@ import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
-from jobs.machine import breaker, decisions, error_codes, schedule, states
+from jobs.machine import breaker, decisions, error_codes, schedule, states, task_flags
 from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
@@ -134,14 +134,23 @@ def gateway_settings() -> str:
 
 
 def gateway_terms() -> str:
-    """The four variables of each gateway's terms."""
-    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "UNDOCUMENTED")
+    """The variables of each gateway's terms."""
+    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "QUERIES_PER_S", "UNDOCUMENTED")
     rows = [
         [f"`{p.name}`", *(f"`RUSHES_{p.name.upper()}_{end}`" for end in ends), _codes(p.switches)]
         for p in PROVIDERS.values()
     ]
     return _table(
-        ["gateway", "price of a second", "worth of a credit", "budget of a day", "switches", "its words"], rows
+        [
+            "gateway",
+            "price of a second",
+            "worth of a credit",
+            "budget of a day",
+            "queries a second",
+            "switches",
+            "its words",
+        ],
+        rows,
     )
 
 
@@ -179,9 +188,14 @@ def fixed_numbers() -> str:
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
+        ["who does not answer at the end of a life is tried for", _s(schedule.LAST_TRIES_S)],
+        ["with pauses of at most", _s(schedule.LAST_PAUSE_S)],
+        ["past its expected time a task is flagged as a day late after", _s(task_flags.OVERDUE_DAY.total_seconds())],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
+        ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
+        ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],
         ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
-        ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
+        ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],
         ["troubles in a row until a job asks for a person", str(decisions.TROUBLES_FLAGGED)],

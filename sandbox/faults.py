@@ -157,6 +157,7 @@ FAULTS: dict[str, Kind] = {
     ),
     "forge_callback": _kind("a stranger calls back with the wrong verdict right after acceptance", SUBMIT),
     "expire_link": _kind("report a link that is dead already", SUBMIT, QUERY, late=True, reports=(1, _whole(0))),
+    "hide_link": _kind("report a finished task without its link", SUBMIT, late=True, reports=(1, _whole(0))),
     "link_life": _kind("let the link live only so long", SUBMIT, late=True, seconds=(5, _number)),
     "serve": _kind(
         "serve the film wrongly",

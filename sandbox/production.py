@@ -34,6 +34,7 @@ MARKS: dict[str, Callable[[Gateway, Params], dict[str, Any]]] = {
     "reorder_callbacks": lambda gateway, params: {"callback_reordered": True},
     "forge_callback": lambda gateway, params: {"callback_forged": True},
     "expire_link": lambda gateway, params: {"stale_reports": params["reports"]},
+    "hide_link": lambda gateway, params: {"hidden_reports": params["reports"]},
     "link_life": lambda gateway, params: {"link_life_s": params["seconds"], "link_expires": None},
     "serve": lambda gateway, params: {"serve": dict(params)},
     "fail": lambda gateway, params: {"failure": _failure(gateway, params)},
@@ -66,7 +67,8 @@ class Production:
                 task.link_expires = math.ceil(task.ended_at + life_s)
             gone = now >= task.link_expires
             expires = task.accepted_at - 60 if task.stale_reports else task.link_expires
-            link = task.origin + links.path_of(task.link_token, task.id, expires, self.link_secret)
+            if not task.hidden_reports:
+                link = task.origin + links.path_of(task.link_token, task.id, expires, self.link_secret)
         callback = None
         if task.order.callback_url and task.ended_at is not None:
             tried = [each.status for each in task.deliveries if each.event not in (PROGRESS, FORGED)]

@@ -134,6 +134,8 @@ class Reception:
         sight = self._production.look(task, query, word=odd["word"] if odd else None)
         if sight.link and task.stale_reports:
             task.stale_reports -= 1
+        if sight.phase is Phase.FINISHED and task.hidden_reports:
+            task.hidden_reports -= 1
         return self._answer(gateway, 200, query.report(task, sight))
 
     def _due(self, gateway: Gateway, on: str) -> Due:

@@ -101,6 +101,7 @@ class Task:
     link_life_s: float | None = None
     link_expires: float | None = None
     stale_reports: int = 0
+    hidden_reports: int = 0
     callback_copies: int = 1
     callback_delay_s: float = 0
     callback_reordered: bool = False

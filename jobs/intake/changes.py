@@ -116,6 +116,7 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
         again: AttemptChanges = {
             "outcome": AttemptOutcome.FINISHED,
             "last_word": None,
+            "unanswered_since": None,
             "error_code": None,
             "error_message": None,
             "error_retryable": None,

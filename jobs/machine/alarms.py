@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import UNBOUGHT, WITHOUT_VIDEO, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import UNBOUGHT, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -44,15 +44,21 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     named_at = _named_at(case, now, rules)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, named_at, now, rules)
-    if case.unread or attempt is None or job.state is S.ARCHIVING:
+    if attempt is None:
         return floor
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
-        return max(floor, min(named_at, job.start_by)) if named_at else floor
+        return floor if case.unread or named_at is None else max(floor, min(named_at, job.start_by))
+    if job.state is S.ARCHIVING:
+        end = schedule.link_end(attempt, rules.settings, rules.providers)
+        return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:
-        wanted = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
+        end = schedule.life_end(attempt, rules.settings, rules.providers)
+        poll = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
     else:
-        wanted = _alarm_unconfirmed(case, attempt, now, rules)
-    return max(floor, min(wanted, named_at or wanted))
+        end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
+        poll = _alarm_unconfirmed(case, attempt, end, now, rules)
+    wanted = min(poll, named_at or poll)
+    return min(max(floor, now if case.unread else wanted), schedule.look_by(end, now))
 
 
 def _named_at(case: Case, now: datetime, rules: Rules) -> datetime | None:
@@ -68,8 +74,8 @@ def _pause_s(attempt: Attempt, now: datetime, settings: Settings) -> float:
     return min(settings.retry_longest_s, max(settings.retry_first_s, silent_s))
 
 
-def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime:
-    ends = [schedule.unconfirmed_end(attempt, rules.settings, rules.providers)]
+def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetime, rules: Rules) -> datetime:
+    ends = []
     if may_resubmit(case, rules):
         ends.append(schedule.resubmit_at(attempt, rules.settings))
     later = now + timedelta(seconds=rules.jitter(rules.settings.overdue_poll_s))
@@ -78,24 +84,22 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, now: datetime, rules: Rules
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     if case.candidates(attempt.number):
         ends.append(later)
-    return min(ends)
+    return min(ends, default=end)
 
 
 def _alarm_after_end(
     case: Case, floor: datetime, named_at: datetime | None, now: datetime, rules: Rules
 ) -> datetime | None:
     """None once there is nobody left to ask; else its attempts are asked about until their life is over."""
-    wanted = named_at
+    looks = [max(floor, named_at)] if named_at else []
     for attempt in case.attempts.values():
         if _has_news(case, attempt, now, rules):
-            return floor
-        if not attempt.is_open:
-            continue
-        end = schedule.life_end(attempt, rules.settings, rules.providers)
-        if attempt.task_id or case.candidates(attempt.number):
-            end = min(end, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s)))
-        wanted = end if wanted is None else min(wanted, end)
-    return wanted and max(floor, wanted)
+            looks.append(floor)
+        if attempt.is_open:
+            looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
+            if attempt.task_id or case.candidates(attempt.number):
+                looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
+    return min(looks, default=None)
 
 
 def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
@@ -103,5 +107,5 @@ def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool
     if attempt.is_open:
         return bool(case.unread)
     told = any(callback.attempt == attempt.number for callback in case.unread)
-    is_over = attempt.outcome in WITHOUT_VIDEO
-    return told and is_over and now < schedule.callback_end(attempt, rules.settings, rules.providers)
+    until = schedule.heard_until(attempt, rules.settings, rules.providers)
+    return told and attempt.is_without_video and now < until

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, schedule, settlement
+from jobs.machine import alarms, lives, schedule, settlement, task_flags
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
@@ -28,8 +28,6 @@ from jobs.machine.rows import (
 from jobs.machine.states import ENDED, Event, State, next_state
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
-SHOWN = ("link_forbidden", "absurd_cost")  # flags that rows show, and that go with what shows them
-FORBIDDEN = "transfer:LinkForbidden"  # the last word on an order whose link may not be followed
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -45,7 +43,9 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = _close_dead(case, settlement.weigh(case, facts), now, rules)
+    facts = settlement.weigh(case, facts)
+    facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
+    facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
     facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
@@ -64,7 +64,7 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
-    flagged = _flag(case)
+    flagged = _flag(case, now, rules)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
@@ -84,22 +84,11 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     return Case(case.job, attempts, callbacks)
 
 
-def _close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
-    """Close the open attempts that the job no longer rests on, once neither task nor link can exist."""
-    closed: dict[int, AttemptChanges] = {}
-    for number, attempt in _with_facts(case, facts, now).attempts.items():
-        resting = number == case.job.attempt and case.job.state not in ENDED
-        if attempt.is_open and not resting and now >= schedule.life_end(attempt, rules.settings, rules.providers):
-            standing = Standing.NONE if _never_heard_of(attempt, case) else Standing.UNCERTAIN
-            closed[number] = {**facts.attempts.get(number, {}), "outcome": A.EXPIRED, "standing": standing}
-    return replace(facts, attempts={**facts.attempts, **closed}) if closed else facts
-
-
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
     if known := _known_elsewhere(case, rules):
         return known
-    forgotten = next((a for a in case.attempts.values() if a.is_open and _is_unheeded(a)), None)
+    forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
         since = {"suspected_since": forgotten.created_at.isoformat()}
@@ -115,15 +104,6 @@ def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
     if running is None or _waiting_proof(case):
         return _proof(case, rules)
     return turn_of(E.RECALL, running, {**no_error(), "provider": running.provider, "flagged": None})
-
-
-def _is_unheeded(attempt: Attempt) -> bool:
-    """Whether an attempt may have been made and no decision rests on that yet."""
-    return attempt.is_forgotten and attempt.standing is Standing.NONE
-
-
-def _never_heard_of(attempt: Attempt, case: Case) -> bool:
-    return _is_unheeded(attempt) and all(callback.attempt != attempt.number for callback in case.callbacks)
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -153,10 +133,11 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is not None:
         return _accepted(case, attempt, now)
-    if attempt.is_forgotten and (known := _known_elsewhere(case, rules)):
+    # A video that was made comes before an order that may have been: its link dies while that one is waited for.
+    if known := _known_elsewhere(case, rules) if attempt.is_forgotten else _proof(case, rules):
         return known
-    if now >= schedule.unconfirmed_end(attempt, rules.settings, rules.providers):
-        return _unknown_forever(attempt, now)
+    if lives.is_over(case, attempt, now, rules):
+        return _unknown_forever(attempt)
     if alarms.may_resubmit(case, rules) and now >= schedule.resubmit_at(attempt, rules.settings):
         return turn_of(E.RESUBMIT, attempt, {"start_by": start_by(case, now, rules)})
     return None
@@ -170,11 +151,12 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is None:
         return turn_of(E.GIVE_BACK, attempt, {"progress": None})
-    if now >= schedule.life_end(attempt, rules.settings, rules.providers):
-        return _unknown_forever(
-            attempt, now, "task_expired", "The gateway gave no last word while the task could exist."
-        )
-    return None
+    if not lives.is_over(case, attempt, now, rules):
+        return None
+    if lives.is_finished_without_link(attempt):
+        job: JobChanges = {**_error(attempt, retryable=True), "flagged": attempt.error_code}
+        return turn_of(E.EXPIRE, attempt, job, lives.last_word(case, attempt))
+    return _unknown_forever(attempt, "task_expired", "The gateway gave no last word while the task could exist.")
 
 
 def _archiving(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -256,7 +238,10 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
             {},
             detail,
         )
-    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
+    job = _error(attempt, retryable=bool(attempt.error_retryable))
+    if case.job.flagged in task_flags.FLAGS:  # said of a task that has had its last word since
+        job["flagged"] = None
+    return turn_of(E.FAIL, attempt, job, {}, detail)
 
 
 def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
@@ -289,7 +274,6 @@ def _not_sent(case: Case, attempt: Attempt, now: datetime) -> Turn:
 
 def _unknown_forever(
     attempt: Attempt,
-    now: datetime,
     code: str = "submit_unconfirmed",
     message: str = "The answer to the submit was lost.",
 ) -> Turn:
@@ -312,20 +296,18 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 
-def _flag(case: Case) -> str | None:
+def _flag(case: Case, now: datetime, rules: Rules) -> str | None:
     """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
-    job, current = case.job, case.current
-    flagged = None if job.flagged in SHOWN else job.flagged
-    if flagged not in (None, "troubled"):
-        return flagged
-    if job.state in ENDED and not job.troubles:
-        flagged = None  # no later move of its own would take "troubled" back
-    if current and current.last_word == FORBIDDEN and job.state in (S.ARCHIVING, S.FAILED):
-        flagged = "link_forbidden"
-    elif job.troubles >= TROUBLES_FLAGGED:
-        flagged = "troubled"
-    elif flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
-        flagged = "absurd_cost"
+    job = case.job
+    flagged = None if job.flagged == "absurd_cost" else job.flagged
+    if flagged in (None, "troubled"):
+        if job.troubles >= TROUBLES_FLAGGED:
+            flagged = "troubled"
+        elif job.state in ENDED and not job.troubles:
+            flagged = None  # no later move of its own would take "troubled" back
+    flagged = task_flags.shown(case, flagged, now, rules.settings)
+    if flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
+        return "absurd_cost"
     return flagged
 
 

@@ -30,6 +30,10 @@ ERRORS = {
     "task_expired": Meaning("The gateway gave no last word while the task could exist.", "it may be paid twice"),
     "link_expired": Meaning("The video was made and charged; its link died before it was copied.", "it is paid twice"),
     "link_forbidden": Meaning("The video's link led where none may lead, until it died.", "it is paid twice"),
+    "no_link": Meaning(
+        "The gateway called the task finished, and gave no link that can be used while one could live.",
+        "it asks for a link once more; a new order is paid twice",
+    ),
     "bad_video": Meaning("What the link held was no video that plays, until the link died.", "it is paid twice"),
     "bucket_unavailable": Meaning("The bucket could not be written to until the link died.", "it is paid twice"),
     "key_conflict": Meaning(
@@ -80,13 +84,23 @@ FLAGS = {
         "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
     ),
     "link_forbidden": Meaning(
-        "The video's link leads where none may lead, or is too long to be asked for; it is tried until it dies.",
+        "The video's link leads where none may lead, or is too long; another that comes in time is taken.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
         "look for the other task at its gateway; the job's events name it",
+    ),
+    "no_link": Meaning(
+        "The gateway calls the task finished, and gives no link that can be used.",
+        "look at the task at the gateway; a link that comes in time is taken",
+    ),
+    "unknown_word": Meaning(
+        "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
+    ),
+    "overdue_day": Meaning(
+        "The task is a day late, and its gateway has not called it failed.", "look at the task at the gateway"
     ),
     "troubled": Meaning("Its step failed on our side several times in a row.", "look at its events and the log"),
     "raises": Meaning("Its row makes a step raise before it begins.", "a bug: look at the log, and report it"),

@@ -191,6 +191,12 @@ class Attempt:
         return Money(*(getattr(self, name) for name in Money._fields))
 
     @property
+    def is_without_video(self) -> bool:
+        """Whether it is closed, and nobody has a link to a video of it. A later word of its gateway may bring one."""
+        unlinked = self.outcome is AttemptOutcome.UNDELIVERED and self.link is None
+        return unlinked or self.outcome in WITHOUT_VIDEO
+
+    @property
     def is_forgotten(self) -> bool:
         """Whether a backup that was put back had forgotten it. Then `created_at` is the earliest that it may be."""
         return self.origin is not Origin.ORDERED
@@ -199,6 +205,11 @@ class Attempt:
     def is_named(self) -> bool:
         """Whether a person named its task, and the gateway has yet to say what that is."""
         return self.named_task_id is not None and self.named_refused is None and self.task_id is None
+
+    @property
+    def is_unheeded(self) -> bool:
+        """Whether it may have been made and no decision rests on that yet."""
+        return self.is_forgotten and self.standing is Standing.NONE
 
 
 @dataclass(frozen=True)

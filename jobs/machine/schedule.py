@@ -14,6 +14,8 @@ from jobs.settings import Settings
 Providers = Mapping[str, Provider]
 RESENDS = (1, 5, 30)  # units after the loss; then every 60
 HOURLY = 60
+LAST_TRIES_S = 3600  # how long a gateway, or a link's host, is tried at the end of a life, where it does not answer
+LAST_PAUSE_S = 600  # between these tries, at most
 
 
 def next_poll(
@@ -24,7 +26,7 @@ def next_poll(
     jitter: Callable[[float], float],
 ) -> datetime:
     """The next routine query of a running task: the gateway's advice first, ever slower once it is overdue."""
-    accepted = attempt.accepted_at or now
+    accepted = min(attempt.accepted_at or now, now)  # later than now: the clock was set back
     advice = providers[attempt.provider].polling
     first, then = settings.poll_interval_s or advice.first_s, settings.poll_interval_s or advice.then_s
     if attempt.last_unfinished_at is None and now < accepted + _s(first):
@@ -42,17 +44,25 @@ def expected_end(mode: str, accepted: datetime, settings: Settings) -> datetime:
     return accepted + _s(settings.expected_s * (2 if mode == Mode.EDIT else 1))
 
 
-def life_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
-    """When neither the task nor its link can exist any longer, so that nobody is left to ask."""
+def heard_until(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when a task, or its link, can show itself: the task's whole life, and then its link's.
+
+    Counted from the acceptance, or from the last moment at which the order may have been taken. What the gateway says
+    meanwhile moves nothing here.
+    """
     provider = providers[attempt.provider]
-    task_end = (attempt.accepted_at or attempt.lost_at or attempt.created_at) + _s(
-        settings.life_s or provider.task_life_s
-    )
-    return (
-        max(task_end, link_end(attempt, settings, providers))
-        if attempt.accepted_at
-        else task_end + _s(settings.life_s or provider.link_life_s)
-    )
+    begun = attempt.accepted_at or max(filter(None, (attempt.lost_at, attempt.sending_at, attempt.created_at)))
+    return begun + _s(settings.life_s or provider.task_life_s) + _s(settings.life_s or provider.link_life_s)
+
+
+def life_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """When neither the task of an open attempt nor its link can exist any longer.
+
+    A task that was called finished, without a link that can be used, has its link's life left, and no more. One that
+    is said to run has all of its life: that it takes long is no reason to give it up.
+    """
+    end = heard_until(attempt, settings, providers)
+    return end if attempt.finished_at is None else min(end, link_end(attempt, settings, providers))
 
 
 def link_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
@@ -68,11 +78,40 @@ def unconfirmed_end(attempt: Attempt, settings: Settings, providers: Providers) 
     return (attempt.lost_at or attempt.created_at) + _s(settings.unconfirmed_window_s)
 
 
-def callback_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
-    """Until when a callback can matter to an order that is over without a video: as long as task and link can live."""
-    provider = providers[attempt.provider]
-    lives = (settings.life_s or provider.task_life_s) + (settings.life_s or provider.link_life_s)
-    return (attempt.lost_at or attempt.created_at) + _s(lives)
+def unanswered_since(attempt: Attempt, end: datetime, now: datetime) -> datetime:
+    """Since when nobody answers about an attempt, with a question that has just stayed without an answer.
+
+    Counted anew from the first one after `end`: what was tried before the service was down, or before the clock leapt,
+    says nothing about now.
+    """
+    since = attempt.unanswered_since
+    return now if since is None or since > now or since < end <= now else since
+
+
+def is_tried_enough(unanswered_since: datetime | None, end: datetime, now: datetime) -> bool:
+    """Whether it has been tried for an hour since `end`, and nobody answered."""
+    return unanswered_since is not None and end <= unanswered_since <= now - _s(LAST_TRIES_S)
+
+
+def is_asked_after(attempt: Attempt, end: datetime, now: datetime) -> bool:
+    """Whether an attempt may be given up at the end of a life: its gateway has been asked after it.
+
+    It has answered, without the word that would have saved the task; or has not, for an hour.
+    """
+    # An answer from the future was given before the clock was set back.
+    answered = attempt.answered_at is not None and end <= attempt.answered_at <= now
+    return answered or is_tried_enough(attempt.unanswered_since, end, now)
+
+
+def look_by(end: datetime, now: datetime) -> datetime:
+    """The latest moment for the next question about what lives until `end`: then, and every few minutes after it."""
+    return end if now < end else now + _s(LAST_PAUSE_S)
+
+
+def try_by(end: datetime, now: datetime, settings: Settings) -> datetime:
+    """The latest moment for the next try at a link that lives until `end`: no pause takes all that is left."""
+    left = (end - now).total_seconds()
+    return now + _s(max(settings.retry_first_s, left / 2) if left > 0 else LAST_PAUSE_S)
 
 
 def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:

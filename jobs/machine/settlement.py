@@ -71,7 +71,7 @@ def stop_asking(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
         since = attempt.unanswered_since
         if not attempt.is_named or since is None or now < since + ASKED_IN_VAIN:
             continue
-        if now >= schedule.callback_end(attempt, rules.settings, rules.providers):
+        if now >= schedule.heard_until(attempt, rules.settings, rules.providers):
             reason = f"{attempt.provider} could not be asked"
             given_up[number] = {**facts.attempts.get(number, {}), "named_refused": reason}
     return replace(facts, attempts={**facts.attempts, **given_up}) if given_up else facts

@@ -17,6 +17,19 @@ from jobs.store import unknown_words
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
 KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
 
+# Why a task that is called finished has no link, by the word that history has for it; and what a job ends as that
+# waited in vain for a better one.
+WITHOUT_LINK = {
+    "finished_without_link": Failure(
+        "no_link", "The gateway calls the task finished, and gives no link that can be used.", retryable=True
+    ),
+    "link_forbidden": Failure(
+        "link_forbidden",
+        "The gateway calls the task finished, and its link leads where none may lead.",
+        retryable=True,
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Inquiry:
@@ -49,6 +62,7 @@ class Reply:
 
 def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], now: datetime) -> Facts:
     """What a round of replies says about the attempts; pure."""
+    asked_at = case.job.updated_at  # by the claim, before any question: the clock may have leapt since
     unread = {callback.attempt for callback in case.unread}
     # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
     silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
@@ -79,7 +93,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
         if report is not None:
             by = "callback" if number in unread else "poll"
-            verdict = _verdict(attempt, report, providers[attempt.provider], by, now)
+            verdict = _verdict(attempt, reply, report, providers[attempt.provider], by, now)
             if report.bad_cost is not None and "outcome" in verdict:
                 notes.append(Note("cost_not_kept", number, asdict(report.bad_cost)))
             said |= verdict
@@ -95,17 +109,24 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     read = tuple(callback.id for callback in case.unread if callback.attempt not in waiting)
     unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
     trouble = bool(unanswered & (unread | {case.job.attempt}))
+    for number, said in changes.items():
+        if number in unanswered:
+            said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
+        elif number not in waiting:
+            said |= {"answered_at": asked_at, "unanswered_since": None}
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
 
 
-def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now: datetime) -> AttemptChanges:
+def _verdict(
+    attempt: Attempt, reply: Reply, report: Report, provider: Provider, by: str, now: datetime
+) -> AttemptChanges:
     """The changes that a report makes on its attempt's row."""
     if report.state is ReportState.FINISHED and report.link is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
             return {"link": report.link}
         finished: AttemptChanges = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
-        money = _money(report, provider)
-        return {**finished, **money, "link": report.link, "finished_at": _believable(report, attempt, now)}
+        money, at = _money(report, provider), _believable(report, attempt, now) or attempt.finished_at
+        return {**finished, **_no_error(), **money, "link": report.link, "finished_at": at}
     if report.state is ReportState.FAILED and report.failure is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
             return {}
@@ -119,7 +140,18 @@ def _verdict(attempt: Attempt, report: Report, provider: Provider, by: str, now:
             **_money(report, provider),
         }
         return {**failed, **error_columns(report.failure)}
-    return {"last_unfinished_at": now} if attempt.is_open else {}
+    if attempt.outcome not in (AttemptOutcome.OPEN, AttemptOutcome.EXPIRED):
+        return {}
+    running: AttemptChanges = {}
+    if not attempt.is_open:  # it was given up without a word, and is heard of again
+        running |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
+    if report.state is ReportState.FINISHED:
+        at = _believable(report, attempt, now) or attempt.finished_at or max(now, attempt.created_at)
+        why = WITHOUT_LINK.get(reply.word or "", WITHOUT_LINK["finished_without_link"])
+        return {**running, **error_columns(why), **_money(report, provider), "finished_at": at}
+    if report.word_known:  # an unknown one may be a word for the end
+        running |= {"last_unfinished_at": now, "finished_at": None, **_no_error()}
+    return running
 
 
 def _not_known(reply: Reply) -> str:
@@ -207,6 +239,10 @@ def error_columns(failure: Failure) -> AttemptChanges:
         "error_retryable": failure.retryable,
         "error_said": failure.said,
     }
+
+
+def _no_error() -> AttemptChanges:
+    return {"error_code": None, "error_message": None, "error_retryable": None, "error_said": None}
 
 
 def _lost(number: int, detail: Mapping[str, Any]) -> Facts:

@@ -37,12 +37,21 @@ from storage.keys import poster_key, sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
 
+
+class NoLink(StorageError):
+    """The gateway answers that it has no link to the video."""
+
+
 # What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
 END_CODES: dict[type[StorageError], str] = {
     BadVideo: "bad_video",
     LinkForbidden: "link_forbidden",
     BucketUnavailable: "bucket_unavailable",
+    NoLink: "no_link",
 }
+# With these the link's host, or the gateway, has said all that it has to say. After any other trouble of a link whose
+# life is over it is tried for an hour.
+ANSWERS = (LinkDead, LinkForbidden, BadVideo, NoLink)
 
 log = structlog.get_logger()
 
@@ -143,20 +152,27 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
     )
     attempt = lease.case.current
     assert attempt is not None
-    for link in (attempt.link, None):
+
+    def fetch(link: str) -> Spooled:
+        return resources.fetch(
+            resources.session,
+            link,
+            folder=resources.spool_dir,
+            limits=limits,
+            allow_private=settings.allow_private_addresses,
+            keep_going=keep_going,
+        )
+
+    dead: StorageError = NoLink(f"{attempt.provider} calls the task finished, and gives no link that can be used")
+    if attempt.link is not None:
         try:
-            return resources.fetch(
-                resources.session,
-                link or reconciliation.fresh_link(attempt, resources),
-                folder=resources.spool_dir,
-                limits=limits,
-                allow_private=settings.allow_private_addresses,
-                keep_going=keep_going,
-            )
-        except LinkDead:
-            if link is None:
-                raise
-    raise AssertionError("the loop returns or raises")
+            return fetch(attempt.link)
+        except LinkDead as e:
+            dead = e
+    fresh = reconciliation.fresh_link(attempt, resources)
+    if fresh is None:
+        raise dead
+    return fetch(fresh)
 
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:
@@ -219,10 +235,13 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
     word = f"transfer:{type(error).__name__}"
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
-    changes: AttemptChanges = {"last_word": word}
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    if now >= schedule.link_end(attempt, resources.settings, resources.providers) and _is_absent(case, resources):
+    end = schedule.link_end(attempt, resources.settings, resources.providers)
+    since = None if isinstance(error, ANSWERS) else schedule.unanswered_since(attempt, end, now)
+    changes: AttemptChanges = {"last_word": word, "unanswered_since": since}
+    is_over = now >= end and (since is None or schedule.is_tried_enough(since, end, now))
+    if is_over and _is_absent(case, resources):
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from jobs.machine.breaker import FAILURES
+from jobs.machine.lives import is_at_an_end
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
@@ -25,7 +26,6 @@ from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
 
-BUDGET_PAUSE_S = 1
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
@@ -52,8 +52,9 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         return
     asked = inquiries(case)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
-    urgent = case.has_news or case.job.state is State.UNCONFIRMED
-    if wait := _wait(case, asked[:1], urgent, resources):
+    presses = case.has_news or is_at_an_end(case, resources.rules)
+    urgent = presses or case.job.state is State.UNCONFIRMED
+    if wait := _wait(asked[:1], presses, urgent, resources):
         _put_off(case, wait, resources)
         return
     with resources.bulkheads.enter(gateways[0] if gateways else "none", "query") as come_back_in:
@@ -61,15 +62,15 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
             _put_off(case, come_back_in, resources)
             return
         try:
-            work.lease = _claim(case, asked[:1], lease_s, resources)
+            work.lease = _claim(case, asked[:1], presses, lease_s, resources)
         except _LaneRests as e:
             _put_off(case, e.wait_s, resources)
             return
         if work.lease is not None:
-            work.facts = _round(work.lease, urgent, resources)
+            work.facts = _round(work.lease, presses, urgent, resources)
 
 
-def _claim(case: Case, asked: list[Inquiry], lease_s: float, resources: Resources) -> Lease | None:
+def _claim(case: Case, asked: list[Inquiry], presses: bool, lease_s: float, resources: Resources) -> Lease | None:
     """Claim, and take the right to probe a lane that rested in the same breath. Raises _LaneRests."""
     holder = resources.new_lease_holder()
     with resources.database.write() as db:
@@ -77,7 +78,7 @@ def _claim(case: Case, asked: list[Inquiry], lease_s: float, resources: Resource
         lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
         account = _account(asked[0], resources) if lease and asked else None
         if account is not None:
-            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=case.has_news, now=now)
+            wait_s = lanes.admit_query(db, account, holder, resources.settings, has_news=presses, now=now)
             if wait_s:
                 raise _LaneRests(wait_s)
         return lease
@@ -89,14 +90,14 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
         leases.postpone(db, case.job, until=now + timedelta(seconds=seconds), now=now)
 
 
-def _round(lease: Lease, urgent: bool, resources: Resources) -> Facts:
+def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     asked = inquiries(lease.case)
     replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
     others = asked[1:]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn]):
-        if not _keep_lease(lease, resources) or _wait(lease.case, [inquiry], urgent, resources):
+        if not _keep_lease(lease, resources) or _wait([inquiry], presses, urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
             replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
@@ -117,16 +118,25 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
         return leases.renew_lease(db, lease, lease_s=resources.settings.query_lease_s, now=now)
 
 
-def fresh_link(attempt: Attempt, resources: Resources) -> str:
-    """Ask the gateway for the link of a finished task. Raises LinkUnavailable when it gives none."""
+def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
+    """Ask the gateway for the link of a finished task, once the key's budget has room; None: it says there is none.
+
+    Raises LinkUnavailable where it does not answer, or when that room is further away than a lease may be left alone.
+    """
     assert attempt.task_id is not None
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
+    left_s = resources.settings.transfer_lease_s / 3
+    while wait := _slot(inquiry, True, resources):
+        if wait > left_s:
+            raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
+        resources.pause(wait)
+        left_s -= wait
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
     reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
-    if reply.report is None or reply.report.link is None:
-        raise LinkUnavailable(f"{attempt.provider} gave no fresh link ({reply.word})")
-    return reply.report.link
+    if not reply.final:
+        raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
+    return reply.report.link if reply.report else None
 
 
 def inquiries(case: Case) -> list[Inquiry]:
@@ -137,8 +147,8 @@ def inquiries(case: Case) -> list[Inquiry]:
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
-        if attempt.outcome in CLOSED_BY_TRANSFER or not wanted:
+        over = attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video
+        if over or not (attempt.is_open or attempt.number in unread or attempt.is_named):
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
@@ -147,7 +157,7 @@ def inquiries(case: Case) -> list[Inquiry]:
     return asked
 
 
-def _wait(case: Case, asked: list[Inquiry], urgent: bool, resources: Resources) -> float:
+def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resources) -> float:
     """Seconds until the keys that are to be used may be used; 0: now."""
     wait = 0.0
     for inquiry in asked:
@@ -157,12 +167,19 @@ def _wait(case: Case, asked: list[Inquiry], urgent: bool, resources: Resources) 
         with resources.database.read() as db:
             lane = lanes.read(db, account, "query")
             now = resources.database.clock(db)
-        # News is asked about while a lane rests as well, slowly: the claim decides.
-        wait = max(wait, 0.0 if case.has_news else lane.rests_s(now))
-        per_s = resources.providers[account.provider].polling.budget_per_s
-        if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
-            wait = resources.jitter(BUDGET_PAUSE_S)
+        # News, and a task at the end of its life, are asked about while a lane rests too, slowly: the claim decides.
+        wait = max(wait, 0.0 if presses else lane.rests_s(now))
+        wait = wait or _slot(inquiry, urgent, resources)
     return wait
+
+
+def _slot(inquiry: Inquiry, urgent: bool, resources: Resources) -> float:
+    """Seconds until the key's budget has room for this question; 0: it has, and the question is counted."""
+    account = _account(inquiry, resources)
+    if account is None:
+        return 0
+    per_s = resources.providers[account.provider].polling.budget_per_s
+    return resources.query_budget.slot(account, per_s, inquiry.attempt.job_id, urgent=urgent)
 
 
 def _account(inquiry: Inquiry, resources: Resources) -> Account | None:

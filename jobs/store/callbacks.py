@@ -14,8 +14,7 @@ from sqlalchemy.engine import Connection, Row, RowMapping
 
 from jobs.errors import NothingOpen, UnknownCallback, UnknownJob
 from jobs.machine.outcome import Note
-from jobs.machine.rows import WITHOUT_VIDEO
-from jobs.machine.schedule import callback_end
+from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -169,7 +168,7 @@ def _wake_ended(
     order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
     row = db.execute(sa.select(attempts).where(order)).mappings().one_or_none()
     attempt = row and attempt_of(row)
-    if attempt and (attempt.outcome not in WITHOUT_VIDEO or now >= callback_end(attempt, settings, providers)):
+    if attempt and (not attempt.is_without_video or now >= heard_until(attempt, settings, providers)):
         return False
     woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
     return db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**woken)).rowcount == 1

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Job
+from jobs.machine.states import State
 from jobs.store.step_table import BY_NAME, NOTIFY, Step
-from jobs.store.tables import Instant, jobs, notices
+from jobs.store.tables import Instant, jobs, notice_tries, notices
 
 # On SQLite the clock is this machine's and may be set back. A row written "in the future" would sleep until then.
 CLOCK_SET_BACK = timedelta(seconds=5)
+LONGEST_SENDING = timedelta(hours=1)  # a lease of a notice that runs on for longer was taken "in the future" too
 
 
 class Due(NamedTuple):
@@ -55,13 +57,22 @@ def unleased(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > ahead)
 
 
-def due_notice(now: datetime | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+def due_notice(now: datetime) -> sa.ColumnElement[bool]:
     """Whose alarm has rung, unless it or another one of its job is being sent: a second sender would overtake it."""
+    return _due_notice(now, now + CLOCK_SET_BACK, now + LONGEST_SENDING)
+
+
+def _due_notice(now: Any, ahead: Any, beyond: Any) -> sa.ColumnElement[bool]:
     sent = notices.alias()
-    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now)
+    of_the_job = sa.and_(sent.c.job_id == notices.c.job_id, sent.c.leased_until > now, sent.c.leased_until <= beyond)
     # Said of the row itself as well: that is what PostgreSQL looks at again where it had to wait for another's write.
-    free = sa.or_(notices.c.leased_until.is_(None), notices.c.leased_until <= now)
-    return sa.and_(notices.c.alarm_at <= now, free, ~sa.exists().where(of_the_job))
+    lease = notices.c.leased_until
+    free = sa.or_(lease.is_(None), lease <= now, lease > beyond)
+    last_try = sa.select(notice_tries.c.at).where(notice_tries.c.notice_id == notices.c.id)
+    last_try = last_try.order_by(notice_tries.c.number.desc()).limit(1)
+    written_at = sa.func.coalesce(last_try.scalar_subquery(), notices.c.created_at)
+    rung = sa.or_(notices.c.alarm_at <= now, sa.and_(notices.c.alarm_at.is_not(None), written_at > ahead))
+    return sa.and_(rung, free, ~sa.exists().where(of_the_job))
 
 
 def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out: Collection[Due] = ()) -> list[Due]:
@@ -69,17 +80,31 @@ def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out
 
     A notice is told by its job's id and the sum of its job's notices' versions.
     """
-    values: dict[str, Any] = {"now": now, "limit": limit}
+    values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit}
     if step is NOTIFY:
+        values["beyond"] = now + LONGEST_SENDING
         found = [Due(*row) for row in db.execute(_due_notices(), values)]
         return [row for row in found if row not in leave_out]
-    values["ahead"] = now + CLOCK_SET_BACK
     if leave_out:
         values["leave_out"] = [tuple(row) for row in leave_out]
     return [Due(*row) for row in db.execute(_due_jobs(step.name, bool(leave_out)), values)]
 
 
+def any_rang(db: Connection, *, since: datetime, now: datetime) -> bool:
+    """Whether the alarm of any row stands between these two: far less to read than which rows are due."""
+    return bool(db.execute(_rang(), {"since": since, "now": now}).scalar())
+
+
 @cache  # a statement that is built once is not analysed again at every look
+def _rang() -> sa.Select[Any]:
+    since, now = sa.bindparam("since", type_=Instant), sa.bindparam("now", type_=Instant)
+    # Every state is named because the index of alarms begins with it.
+    of_jobs = sa.exists().where(jobs.c.state.in_(list(State)), jobs.c.alarm_at > since, jobs.c.alarm_at <= now)
+    of_notices = sa.exists().where(notices.c.alarm_at > since, notices.c.alarm_at <= now)
+    return sa.select(sa.or_(of_jobs, of_notices))
+
+
+@cache
 def _due_notices() -> sa.Select[Any]:
     """The oldest alarm first."""
     alarm_at = sa.func.min(notices.c.alarm_at)
@@ -88,7 +113,7 @@ def _due_notices() -> sa.Select[Any]:
     of_jobs = (
         sa.select(notices.c.job_id, sa.func.sum(notices.c.version).label("version"), alarm_at.label("alarm_at"), turn)
         .join(jobs, jobs.c.id == notices.c.job_id)
-        .where(due_notice(sa.bindparam("now", type_=Instant)))
+        .where(_due_notice(*(sa.bindparam(name, type_=Instant) for name in ("now", "ahead", "beyond"))))
         .group_by(notices.c.job_id, key)
         .subquery()
     )

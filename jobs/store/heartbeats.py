@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.store.database import Database, upsert
+from jobs.store.due import CLOCK_SET_BACK
 from jobs.store.tables import heartbeats
 
 SWEPT = "swept"  # name and role of the beat that says when a sweep last looked
@@ -19,7 +20,12 @@ def beat(database: Database, name: str, role: str) -> None:
 
 
 def last_seen_s(db: Connection, database: Database) -> dict[str, float]:
-    """Seconds since each role was last seen."""
-    latest = sa.select(heartbeats.c.role, sa.func.max(heartbeats.c.seen_at).label("at")).group_by(heartbeats.c.role)
+    """Seconds since each role was last seen.
+
+    A beat from the future was written before the clock was set back; when that was, nobody can say. It counts for
+    nothing, since who lives beats anew within seconds.
+    """
     now = database.clock(db)
-    return {row.role: (now - row.at).total_seconds() for row in db.execute(latest)}
+    latest = sa.select(heartbeats.c.role, sa.func.max(heartbeats.c.seen_at).label("at")).group_by(heartbeats.c.role)
+    believed = latest.where(heartbeats.c.seen_at <= now + CLOCK_SET_BACK)
+    return {row.role: (now - row.at).total_seconds() for row in db.execute(believed)}

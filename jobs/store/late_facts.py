@@ -10,7 +10,6 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import (
-    WITHOUT_VIDEO,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -60,7 +59,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
             }
             change_attempt(db, job_id, number, {**changes, **again}, now)
             _wake_ended(db, job_id, now)
-        elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.outcome in WITHOUT_VIDEO:
+        elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.is_without_video:
             change_attempt(db, job_id, number, changes, now)
             _wake_ended(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.DELIVERED and attempt.outcome is AttemptOutcome.UNDELIVERED:
@@ -118,6 +117,8 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
         "finished_at": None,
         "link": None,
         "closed_at": None,
+        "error_code": None,
+        "error_message": None,
     }
     change_attempt(db, adopter.job_id, adopter.number, given_up, now)
     write_notes(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)

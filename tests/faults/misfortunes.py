@@ -35,6 +35,7 @@ AT_GATEWAYS: list[dict[str, Any]] = [
     {"fault": "delay_callback", "seconds": 3},
     {"fault": "forge_callback"},
     {"fault": "expire_link"},
+    {"fault": "hide_link"},
     *({"fault": "serve", "what": what} for what in ("html", "truncated", "empty", "endless", "audio_only", "garbage")),
 ]
 

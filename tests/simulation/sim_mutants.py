@@ -272,7 +272,8 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.machine.settlement._says_nothing_new", lambda *_: True), (*WORDS, "callback_late", "callback_lost")
     ),
     "a person's word about the money yields to nothing else": Lack(
-        _one("jobs.machine.settlement.weigh", lambda case, facts: facts), (*WORDS, "task_failed", "callback_twice")
+        _one("jobs.machine.settlement.weigh", lambda case, facts: facts),
+        ("person_settles", "task_failed", "callback_twice", "callback_late"),
     ),
     "a task that a person named is asked about until it is answered": Lack(
         _one("jobs.machine.alarms._named_at", _nothing), (*WORDS, "connection_refused", "callback_lost")

@@ -99,6 +99,7 @@ class Rules:
         self.is_ordered_again = False  # a job has just been queued once more, with an order that may have been taken
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
+        self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
@@ -288,6 +289,8 @@ class Rules:
                 actor.seen = set(self.rows.callbacks_of[job.id])
                 if job.state == S.SUBMITTING:
                     self._room(job)
+                elif job.state == S.UNCONFIRMED:
+                    self.asked_now.append(job.id)
             elif old.state != job.state:  # a step that keeps its lease has read the row anew
                 actor.seen = set(self.rows.callbacks_of[job.id])
 

@@ -23,7 +23,7 @@ from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
 from jobs.steps.bulkheads import Bulkheads
-from jobs.steps.query_budget import QueryBudget
+from jobs.steps.query_budget import LONGEST_WAIT_S, QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.core import Core
 from jobs.store.due import CLOCK_SET_BACK
@@ -69,14 +69,15 @@ def settings_for_runs() -> Settings:
     return load(env)
 
 
-class SimPacing(QueryBudget):
-    """A budget of queries that fate uses up now and then."""
+class SimQueryBudget(QueryBudget):
+    """A budget of queries that fate uses up now and then: the next slot is up to a minute away."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def take_query(self, account: Account, per_s: float, *, urgent: bool) -> bool:
-        return not self.world.fate.strikes("queries_rationed")
+    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool) -> float:
+        fate = self.world.fate
+        return fate.between(0.001, LONGEST_WAIT_S) if fate.strikes("queries_rationed") else 0
 
 
 class SimResources(Resources):
@@ -255,7 +256,7 @@ class Service:
             providers=self.house.providers,
             database=self.database,
             client=SimClient(world, self.gateways, self.rules),
-            query_budget=SimPacing(world),
+            query_budget=SimQueryBudget(world),
             bulkheads=self._bulkheads(),
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]

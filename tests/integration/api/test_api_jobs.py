@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from openapi_spec_validator import validate
 
 from jobs.intake import api_keys
 from jobs.settings import Settings
-from jobs.store import cases, tables
+from jobs.store import cases, heartbeats, tables
 from jobs.store.database import Database
 from rushes.app import create_app
 from storage.bucket import Bucket
@@ -269,6 +270,18 @@ def test_readiness_names_its_parts_and_liveness_asks_nobody(api_with_bucket: Fla
     assert parts["database"] == parts["bucket"] == "ok"
     assert parts["valkey"] != "ok"
     assert parts["worker"] == "never seen"
+
+
+def test_a_process_that_was_seen_before_the_clock_was_set_back_is_not_taken_for_a_living_one(
+    api_with_bucket: FlaskClient, database: Database
+) -> None:
+    now = database.clock
+    database.clock = lambda db: now(db) + timedelta(days=1)
+    heartbeats.beat(database, "worker@here:1", "worker")
+    assert api_with_bucket.get("/readyz").get_json()["parts"]["worker"] == "never seen"
+    database.clock = now
+    heartbeats.beat(database, "worker@here:1", "worker")
+    assert api_with_bucket.get("/readyz").get_json()["parts"]["worker"] == "ok"
 
 
 def test_the_openapi_document_is_valid_and_describes_problems(api: FlaskClient) -> None:

@@ -57,6 +57,16 @@ def test_jobs_what_waits_and_what_needs_a_person_are_counted(api: FlaskClient, d
     assert 0 <= found["rushes_sweep_age_seconds", ""] < 60
 
 
+def test_a_sweep_from_before_the_clock_was_set_back_counts_for_nothing(api: FlaskClient, database: Database) -> None:
+    now = database.clock
+    database.clock = lambda db: now(db) + timedelta(days=1)
+    heartbeats.beat(database, SWEPT, SWEPT)
+    database.clock = now
+    assert ("rushes_sweep_age_seconds", "") not in read(api)
+    heartbeats.beat(database, SWEPT, SWEPT)
+    assert 0 <= read(api)["rushes_sweep_age_seconds", ""] < 60
+
+
 def test_a_held_job_is_not_waiting(api: FlaskClient, database: Database) -> None:
     api.post("/v1/jobs", json=PLAIN)
     with database.write() as db:

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from workshop import RUN, Workshop
+from workshop import RUN, Ahead, Workshop
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate, UnknownJob
 from jobs.intake import changes
@@ -153,7 +153,8 @@ def test_what_may_have_been_paid_is_ordered_again_only_if_the_client_accepts_it(
 
 
 def _undelivered(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A job whose bucket could not be written to until its link was dead, and can be by now."""
+    """A job whose bucket could not be written to until an hour after its link was dead, and can be by now."""
+    clock = Ahead(workshop)
 
     def refuse(*args: Any) -> None:
         raise BucketUnavailable("no room")
@@ -161,7 +162,15 @@ def _undelivered(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> str:
     with monkeypatch.context() as patch:
         patch.setattr(workshop.resources.bucket, "put_video", refuse)
         job_id = workshop.create(provider="evolink")
-        assert workshop.until(job_id, State.FAILED).job.error_code == "bucket_unavailable"
+        workshop.until(job_id, State.ARCHIVING)
+
+        def is_failed() -> bool:
+            clock.leap(11 * 60)
+            workshop.sweep()
+            return workshop.state(job_id) is State.FAILED
+
+        workshop.await_(is_failed, "the end of the transfer", job_id=job_id)
+    assert workshop.case(job_id).job.error_code == "bucket_unavailable"
     return job_id
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,18 @@ class Workshop:
             assert time.monotonic() < end, f"not within {within_s} s: {what}. {said}"
             time.sleep(0.02)  # between two looks
         return found
+
+
+class Ahead:
+    """The database's clock, which a test turns on and back."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._off = timedelta()
+        now = workshop.database.clock
+        workshop.database.clock = lambda db: now(db) + self._off
+
+    def leap(self, seconds: float) -> None:
+        self._off += timedelta(seconds=seconds)
 
 
 def serve_receiver(workshop: Workshop) -> Served:

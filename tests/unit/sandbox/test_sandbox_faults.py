@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ def test_an_expired_link_is_reported_once_and_the_next_query_gives_a_fresh_one(b
     assert stale.status_code == 403
     assert "<Code>AccessDenied</Code>" in stale.text
     assert bench.client.get(link_of("gravitex", bench.report("gravitex", task))).status_code == 200
+
+
+@pytest.mark.parametrize("provider", QUERY)
+def test_a_hidden_link_is_missing_from_so_many_reports_of_a_finished_task(bench: Bench, provider: str) -> None:
+    bench.control("faults", {"provider": provider, "fault": "hide_link", "reports": 2})
+    task = bench.submit(provider)
+    bench.report(provider, task)  # it is not finished yet, so this is none of the two
+    bench.pass_time(30)
+    first, second, third = (bench.report(provider, task) for _ in range(3))
+    link = link_of(provider, third)
+    assert bench.client.get(link).status_code == 200
+    for report in (first, second):
+        assert status_of(provider, report) == status_of(provider, third)
+        assert link.partition("?")[0] not in json.dumps(report)
 
 
 def test_a_link_lives_24_hours_from_the_end_and_no_query_renews_it(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from benches import Gateway, worker
-from rows import HOUR, MINUTE, NOW, SECOND, Rows
+from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.breaker import Lane
 from jobs.machine.states import State
@@ -145,3 +145,18 @@ def test_after_the_rest_one_question_tries_it(rows: Rows, resources: Resources, 
     ask(rows, resources, made[3], made[0], made[1])
     assert lane(rows).is_well
     assert gateway.asked == ["t2", "t3", "t0", "t1"]
+
+
+def test_a_task_at_the_end_of_its_life_is_asked_about_while_it_rests_and_ends_after_an_hour_of_tries(
+    rows: Rows, resources: Resources, gateway: Asked
+) -> None:
+    """However long a gateway is ill, and whoever else probes it."""
+    job_id = running(rows, "old")
+    rows.now += 2 * DAY
+    began = rows.now
+    while rows.case(job_id).job.state is State.GENERATING:
+        rows.write(lambda db: lanes.rest(db, KEY, "query", "no_answer", 900, now=rows.now))
+        ask(rows, resources, job_id)
+        rows.now = max(rows.now + SECOND, rows.case(job_id).job.alarm_at or rows.now)
+        assert rows.now < began + 2 * HOUR
+    assert len(gateway.asked) >= 6

@@ -379,6 +379,48 @@ class TestTries:
         assert (notices.state_of(row), row["last_status"]) == ("delivered", 204)
 
 
+class TestAClockThatWasSetBack:
+    """A row from the future is due at once, as a job's is; else it would sleep until the clock has caught up."""
+
+    def due(self, rows: Rows) -> list[str]:
+        with rows.database.read() as db:
+            return [row.id for row in due.due_rows(db, NOTIFY, limit=10, now=rows.now)]
+
+    def test_a_notice_that_was_written_while_it_was_ahead_goes_out_at_once(self, rows: Rows) -> None:
+        rows.now = NOW + DAY
+        job_id, receiver = told_job(rows), Receiver()
+        rows.now = NOW
+        assert self.due(rows) == [job_id]
+        delivery.notify(job_id, sender(rows, receiver))
+        assert len(receiver.heard) == 1
+
+    def test_one_that_failed_while_it_was_ahead_is_tried_at_once_and_then_on_its_timetable(self, rows: Rows) -> None:
+        job_id, receiver = told_job(rows), Receiver(500, 500)
+        rows.now = NOW + DAY
+        delivery.notify(job_id, sender(rows, receiver))
+        rows.now = NOW
+        assert self.due(rows) == [job_id]
+        delivery.notify(job_id, sender(rows, receiver))
+        assert self.due(rows) == []
+        assert rows_of(rows, job_id)[0]["alarm_at"] == NOW + MINUTE
+
+    def test_one_that_was_written_and_failed_since_waits_for_its_time(self, rows: Rows) -> None:
+        rows.now = NOW + DAY
+        job_id = told_job(rows)
+        rows.now = NOW
+        delivery.notify(job_id, sender(rows, Receiver(500)))
+        assert self.due(rows) == []
+
+    def test_the_lease_of_a_sender_that_died_while_it_was_ahead_keeps_nobody_back(self, rows: Rows) -> None:
+        job_id, receiver = told_job(rows, Event.FAIL, Event.PROVE, Event.STORE), Receiver()
+        rows.now = NOW + DAY
+        assert delivery._claim_next(job_id, sender(rows, receiver)) is not None
+        rows.now = NOW
+        assert self.due(rows) == [job_id]
+        delivery.notify(job_id, sender(rows, receiver))
+        assert len(receiver.heard) == 2
+
+
 class TestReplay:
     def given_up(self, rows: Rows, **columns: Any) -> str:
         job_id = told_job(rows, **columns)

@@ -30,7 +30,7 @@ from jobs.machine.alarms import may_resubmit
 from jobs.machine.decisions import TROUBLES_FLAGGED, decide
 from jobs.machine.outcome import Cooldown, Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
-from jobs.machine.states import Event, State
+from jobs.machine.states import ENDED, Event, State
 
 A = AttemptOutcome
 WISH = {"cancel_requested_at": NOW - SECOND}
@@ -116,14 +116,8 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     "a task past its life": (
         State.GENERATING,
         {},
-        [accepted(accepted_at=NOW - 2 * DAY)],
+        [accepted(accepted_at=NOW - 2 * DAY, answered_at=NOW)],
         [Event.EXPIRE],
-    ),
-    "a task whose last not-yet is young": (
-        State.GENERATING,
-        {},
-        [accepted(accepted_at=NOW - 2 * DAY, last_unfinished_at=NOW - HOUR)],
-        [],
     ),
     "a copy goes on": (State.ARCHIVING, {}, [finished()], []),
     "stored": (State.ARCHIVING, {}, [finished(outcome=A.DELIVERED)], [Event.STORE]),
@@ -159,7 +153,13 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     ),
     "a proof for a cancelled job stands as it is": (State.CANCELLED, {}, [finished(1)], []),
     "a proof waits while another attempt runs": (State.GENERATING, {"attempt": 2}, [finished(1), accepted(2)], []),
-    "a proof waits while another answer is lost": (State.UNCONFIRMED, {"attempt": 2}, [finished(1), lost(2)], []),
+    "a proof comes before an order whose answer was lost": (
+        State.UNCONFIRMED,
+        {"attempt": 2},
+        [finished(1), lost(2)],
+        [Event.PROVE],
+    ),
+    "a running task does not": (State.UNCONFIRMED, {"attempt": 2}, [accepted(1), lost(2)], []),
     "a job about to fail takes a waiting proof": (
         State.GENERATING,
         {"attempt": 2},
@@ -176,7 +176,7 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
         State.UNCONFIRMED,
         {"attempt": 2},
         [finished(1), lost(2, **EXPIRED_LOSS)],
-        [Event.EXPIRE, Event.PROVE],
+        [Event.PROVE],
     ),
     "a transfer that failed takes a waiting proof": (
         State.ARCHIVING,
@@ -247,7 +247,7 @@ def test_nothing_sent_keeps_the_attempt_for_the_next_try() -> None:
     ("state", "one", "code"),
     [
         (State.UNCONFIRMED, lost(**EXPIRED_LOSS), "submit_unconfirmed"),
-        (State.GENERATING, accepted(accepted_at=NOW - 3 * DAY), "task_expired"),
+        (State.GENERATING, accepted(accepted_at=NOW - 3 * DAY, answered_at=NOW), "task_expired"),
     ],
 )
 def test_an_expiry_without_a_word_says_that_it_may_have_been_charged(state: State, one: Attempt, code: str) -> None:
@@ -446,6 +446,13 @@ class TestAlarms:
         dear = finished(estimated_usd=0.2, reported_usd=2.01)
         assert "flagged" not in decided(case(job(State.ARCHIVED, flagged=graver), dear)).job
 
+    @pytest.mark.parametrize("state", sorted(ENDED))
+    def test_troubles_that_are_over_want_nobody_once_the_job_has_ended(self, state: State) -> None:
+        closed = attempt(outcome=A.EXPIRED, standing=Standing.UNCERTAIN)
+        troubled = case(job(state, flagged="troubled", troubles=5), closed)
+        assert decided(troubled).job["flagged"] is None
+        assert "flagged" not in decided(troubled, Facts(trouble=True)).job
+
     @pytest.mark.parametrize("flagged", [None, "troubled", "absurd_cost"])
     def test_a_forbidden_link_wants_a_person_until_another_word_is_the_last(self, flagged: str | None) -> None:
         subject = case(job(State.ARCHIVING, flagged=flagged), finished())
@@ -468,7 +475,8 @@ class TestAlarms:
     @pytest.mark.parametrize("state", [State.ARCHIVED, State.FAILED, State.CANCELLED])
     def test_an_open_attempt_of_an_ended_job_is_closed_at_the_end_of_its_life(self, state: State) -> None:
         outcome = decided(case(job(state), lost(**EXPIRED_LOSS)))
-        assert outcome.facts.attempts[1] == {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN}
+        closed = {"outcome": A.EXPIRED, "standing": Standing.UNCERTAIN, "closed_at": NOW}
+        assert outcome.facts.attempts[1] == closed
         assert outcome.alarm_at is None
 
     def test_an_old_attempt_beside_a_running_one_is_closed_too(self) -> None:

@@ -11,7 +11,7 @@ from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, 
 
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Cooldown, Facts
-from jobs.machine.rows import WITHOUT_VIDEO, Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import ENDED, State, next_state
 
 A = AttemptOutcome
@@ -120,12 +120,12 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
         assert not is_owed
     elif state in ENDED:
         late = {x.attempt for x in subject.unread if x.id not in facts.read}
-        assert is_owed or any(after.get(n) in WITHOUT_VIDEO for n in late)
+        assert is_owed or any(n in rows and rows[n].is_without_video for n in late)
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
     if state in ENDED and A.OPEN not in after.values():  # then a callback matters to an order without a video alone
-        unread = [x for x in unread if after.get(x.attempt) in WITHOUT_VIDEO]
+        unread = [x for x in unread if x.attempt in rows and rows[x.attempt].is_without_video]
     if unread and outcome.alarm_at is not None and not facts.trouble and not facts.cooldown:
         assert outcome.alarm_at == NOW
     learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}

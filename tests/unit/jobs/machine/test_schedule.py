@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, case, job, lost, settings
@@ -71,13 +71,34 @@ def test_an_edit_is_expected_within_ten() -> None:
     assert schedule.expected_end("video-edit", NOW, SETTINGS) == NOW + 10 * MINUTE
 
 
-def test_a_task_lives_a_day_and_its_link_a_day_from_the_last_not_yet() -> None:
-    running = accepted(accepted_at=NOW - 20 * HOUR, last_unfinished_at=NOW - HOUR)
-    assert schedule.life_end(running, SETTINGS, PROVIDERS) == NOW + 23 * HOUR
+@pytest.mark.parametrize("said", [{}, {"last_unfinished_at": NOW - HOUR}, {"answered_at": NOW}])
+def test_a_life_is_counted_from_the_acceptance_whatever_is_said_meanwhile(said: dict[str, datetime]) -> None:
+    running = accepted(accepted_at=NOW - 20 * HOUR, **said)
+    assert schedule.life_end(running, SETTINGS, PROVIDERS) == NOW + 28 * HOUR
+
+
+def test_a_finished_task_without_a_link_has_its_links_life_left() -> None:
+    unlinked = accepted(accepted_at=NOW - 20 * HOUR, finished_at=NOW - 19 * HOUR)
+    assert schedule.life_end(unlinked, SETTINGS, PROVIDERS) == NOW + 5 * HOUR
+
+
+def test_and_no_more_than_a_running_one() -> None:
+    late = accepted(accepted_at=NOW - 47 * HOUR, finished_at=NOW)
+    assert schedule.life_end(late, SETTINGS, PROVIDERS) == NOW + HOUR
 
 
 def test_without_an_answer_the_task_may_have_begun_late_and_its_link_lives_after_it() -> None:
     assert schedule.life_end(lost(lost_at=NOW), SETTINGS, PROVIDERS) == NOW + 2 * DAY
+
+
+def test_a_task_can_be_heard_of_for_its_life_and_its_links_whatever_was_said_meanwhile() -> None:
+    running = accepted(accepted_at=NOW - 20 * HOUR, last_unfinished_at=NOW - SECOND)
+    assert schedule.heard_until(running, SETTINGS, PROVIDERS) == NOW + 28 * HOUR
+
+
+def test_an_order_that_went_out_again_may_have_been_taken_then() -> None:
+    again = lost(provider="apiframe", created_at=NOW - DAY, lost_at=NOW - DAY, sending_at=NOW - HOUR, sends=9)
+    assert schedule.heard_until(again, SETTINGS, PROVIDERS) == NOW + 47 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -96,6 +117,71 @@ def test_lives_can_be_set() -> None:
     short = settings(LIFE_S="60")
     assert schedule.link_end(accepted(accepted_at=NOW), short, PROVIDERS) == NOW + MINUTE
     assert schedule.life_end(lost(lost_at=NOW), short, PROVIDERS) == NOW + 2 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("times", "is_asked"),
+    [
+        ({}, False),
+        ({"answered_at": NOW - HOUR - SECOND}, False),
+        ({"answered_at": NOW - HOUR}, True),
+        ({"answered_at": NOW}, True),
+        ({"answered_at": NOW + DAY}, False),
+        ({"unanswered_since": NOW - HOUR}, True),
+        ({"unanswered_since": NOW - HOUR + SECOND}, False),
+        ({"unanswered_since": NOW - 2 * HOUR}, False),
+        ({"unanswered_since": NOW + DAY}, False),
+    ],
+    ids=[
+        "never asked",
+        "answered before the end",
+        "answered at the end",
+        "answered now",
+        "answered before the clock was set back",
+        "unanswered for an hour",
+        "unanswered for less",
+        "the hour began before the end",
+        "unanswered before the clock was set back",
+    ],
+)
+def test_a_life_ends_with_an_answer_after_it_or_after_an_hour_of_tries(
+    times: dict[str, datetime], is_asked: bool
+) -> None:
+    assert schedule.is_asked_after(accepted(**times), NOW - HOUR, NOW) is is_asked
+
+
+@pytest.mark.parametrize(
+    ("since", "end", "counted"),
+    [
+        (None, NOW + HOUR, NOW),
+        (NOW - MINUTE, NOW + HOUR, NOW - MINUTE),
+        (NOW - 3 * HOUR, NOW - HOUR, NOW),
+        (NOW - MINUTE, NOW - HOUR, NOW - MINUTE),
+        (NOW + DAY, NOW - HOUR, NOW),
+    ],
+    ids=["the first", "while it lives", "the first after the end", "a later one", "the clock was set back"],
+)
+def test_the_hour_of_tries_begins_with_the_first_after_the_end(
+    since: datetime | None, end: datetime, counted: datetime
+) -> None:
+    assert schedule.unanswered_since(accepted(unanswered_since=since), end, NOW) == counted
+
+
+def test_a_task_is_asked_about_at_the_end_of_its_life_and_every_ten_minutes_after_it() -> None:
+    assert schedule.look_by(NOW + SECOND, NOW) == NOW + SECOND
+    assert schedule.look_by(NOW - DAY, NOW) == NOW + 10 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("left", "pause"), [(DAY, 12 * HOUR), (HOUR, 30 * MINUTE), (5 * SECOND, 10 * SECOND), (-DAY, 10 * MINUTE)]
+)
+def test_no_pause_takes_all_that_is_left_of_a_links_life(left: timedelta, pause: timedelta) -> None:
+    assert schedule.try_by(NOW + left, NOW, SETTINGS) == NOW + pause
+
+
+def test_a_task_that_was_accepted_while_the_clock_was_ahead_is_asked_about_all_the_same() -> None:
+    ahead = accepted(accepted_at=NOW + DAY)
+    assert schedule.next_poll(ahead, NOW, SETTINGS, PROVIDERS, same) == NOW + 15 * SECOND
 
 
 def test_a_lost_answer_is_waited_for_within_a_window_where_no_callback_can_come() -> None:

@@ -1,0 +1,69 @@
+"""The ends of tasks' lives, and of the windows of lost orders. None comes by the clock alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from jobs.machine import schedule
+from jobs.machine.alarms import Rules
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
+from jobs.machine.states import ENDED, State
+
+
+def is_over(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether an open attempt is waited for no longer. Where there is a task to ask about, it has been asked about."""
+    end = _end(case, attempt, rules)
+    if attempt.task_id is not None or case.candidates(attempt.number):
+        return now >= end and schedule.is_asked_after(attempt, end, now)
+    return now >= end
+
+
+def is_at_an_end(case: Case, rules: Rules) -> bool:
+    """Whether a due case is looked at because a life is over: its gateway is asked then, however ill it is."""
+    due_at = case.job.alarm_at
+    return due_at is not None and any(a.is_open and _end(case, a, rules) <= due_at for a in case.attempts.values())
+
+
+def is_finished_without_link(attempt: Attempt) -> bool:
+    return attempt.is_open and attempt.task_id is not None and attempt.finished_at is not None
+
+
+def last_word(case: Case, attempt: Attempt) -> AttemptChanges:
+    """What an open attempt comes to once its life is over."""
+    if is_finished_without_link(attempt):
+        return {"outcome": AttemptOutcome.UNDELIVERED, "standing": Standing.CHARGED}
+    never_heard_of = attempt.is_unheeded and all(callback.attempt != attempt.number for callback in case.callbacks)
+    return {"outcome": AttemptOutcome.EXPIRED, "standing": Standing.NONE if never_heard_of else Standing.UNCERTAIN}
+
+
+def count_tries(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
+    """What was learnt, with the hour of tries at the end of a life begun by the first question after it.
+
+    `case` has the facts already, here as below.
+    """
+    counted: dict[int, AttemptChanges] = {}
+    for number, said in facts.attempts.items():
+        attempt = case.attempts[number]
+        if attempt.is_open and said.get("unanswered_since") is not None:
+            since = schedule.unanswered_since(attempt, _end(case, attempt, rules), now)
+            counted[number] = {**said, "unanswered_since": since}
+    return replace(facts, attempts={**facts.attempts, **counted})
+
+
+def close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
+    """What was learnt, with the open attempts closed that the job no longer rests on and whose life is over."""
+    closed: dict[int, AttemptChanges] = {}
+    for number, attempt in case.attempts.items():
+        resting = number == case.job.attempt and case.job.state not in ENDED
+        if attempt.is_open and not resting and is_over(case, attempt, now, rules):
+            closed[number] = {**facts.attempts.get(number, {}), "closed_at": now, **last_word(case, attempt)}
+    return replace(facts, attempts={**facts.attempts, **closed})
+
+
+def _end(case: Case, attempt: Attempt, rules: Rules) -> datetime:
+    """Until when an open attempt is waited for: its life, or the window of a job whose order has no answer."""
+    lost = case.job.state is State.UNCONFIRMED and attempt.number == case.job.attempt and attempt.task_id is None
+    end = schedule.unconfirmed_end if lost else schedule.life_end
+    return end(attempt, rules.settings, rules.providers)

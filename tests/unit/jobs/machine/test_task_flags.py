@@ -1,0 +1,90 @@
+"""What a person sees of a task at first sight: a flag that comes and goes with what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_cases import DAY, MINUTE, NOW, SECOND, accepted, case, finished, job, rules
+
+from jobs.machine.decisions import decide
+from jobs.machine.error_codes import FLAGS
+from jobs.machine.outcome import Facts, Outcome
+from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case
+from jobs.machine.states import Event, State
+
+A = AttemptOutcome
+
+
+def decided(subject: Case, said: AttemptChanges | None = None, **of_facts: Any) -> Outcome:
+    return decide(subject, Facts({1: said} if said else {}, **of_facts), now=NOW, rules=rules())
+
+
+def generating(**columns: Any) -> Case:
+    return case(job(State.GENERATING), accepted(**columns))
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "flag"),
+    [
+        (State.GENERATING, "finished_without_link", "no_link"),
+        (State.GENERATING, "link_forbidden", "link_forbidden"),
+        (State.GENERATING, "unknown:dreaming", "unknown_word"),
+        (State.ARCHIVING, "transfer:LinkForbidden", "link_forbidden"),
+    ],
+)
+def test_a_word_flags_its_job(state: State, word: str, flag: str) -> None:
+    one = (accepted if state is State.GENERATING else finished)(last_word=word)
+    assert decided(case(job(state), one)).job["flagged"] == flag
+    assert flag in FLAGS
+
+
+def test_a_day_past_the_time_that_it_was_expected_flags_it() -> None:
+    late = {"accepted_at": NOW - DAY - 5 * MINUTE}
+    assert decided(generating(**late)).job["flagged"] == "overdue_day"
+    assert "flagged" not in decided(generating(accepted_at=NOW - DAY - 5 * MINUTE + SECOND)).job
+
+
+def test_an_edit_may_take_twice_as_long() -> None:
+    edit = job(State.GENERATING, mode="video-edit")
+    assert "flagged" not in decided(case(edit, accepted(accepted_at=NOW - DAY - 5 * MINUTE))).job
+
+
+@pytest.mark.parametrize("flag", ["no_link", "link_forbidden", "unknown_word", "overdue_day"])
+def test_it_goes_when_the_gateway_says_that_the_task_runs(flag: str) -> None:
+    flagged = case(job(State.GENERATING, flagged=flag), accepted(last_word="unknown:dreaming"))
+    assert decided(flagged, {"last_word": "running"}).job["flagged"] is None
+
+
+@pytest.mark.parametrize("flag", ["no_link", "link_forbidden", "unknown_word"])
+@pytest.mark.parametrize("word", ["unreachable", "http_503", "unreadable"])
+def test_it_stays_while_nothing_else_is_said(flag: str, word: str) -> None:
+    flagged = case(job(State.GENERATING, flagged=flag), accepted())
+    assert "flagged" not in decided(flagged, {"last_word": word}, trouble=True).job
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ({"outcome": A.FAILED, "error_retryable": False}, Event.FAIL),
+        ({"outcome": A.FAILED, "error_retryable": True}, Event.FAIL_RETRYABLE),
+        ({"outcome": A.FINISHED, "link": "https://h/v"}, Event.FINISH),
+        ({"task_id": None, "accepted_at": None}, Event.GIVE_BACK),
+    ],
+)
+def test_it_goes_with_the_move_that_settles_it(said: AttemptChanges, event: Event) -> None:
+    flagged = case(job(State.GENERATING, flagged="unknown_word"), accepted(last_word="unknown:dreaming"))
+    outcome = decided(flagged, said)
+    assert [move.event for move in outcome.moves] == [event]
+    assert outcome.job["flagged"] is None
+
+
+def test_it_outranks_our_own_troubles() -> None:
+    troubled = case(job(State.GENERATING, flagged="troubled"), accepted())
+    assert decided(troubled, {"last_word": "finished_without_link"}).job["flagged"] == "no_link"
+
+
+@pytest.mark.parametrize("flag", ["unknown_attempt", "foreign_task"])
+def test_it_outranks_no_other(flag: str) -> None:
+    other = case(job(State.GENERATING, flagged=flag), accepted())
+    assert "flagged" not in decided(other, {"last_word": "finished_without_link"}).job
