@@ -38,10 +38,6 @@ def order(plant: Plant, count: int) -> list[str]:
     return [plant.book.order(list(PROVIDERS)[n % len(PROVIDERS)]) for n in range(count)]
 
 
-def is_lost(case: Case) -> bool:
-    return any(attempt.lost_at is not None for attempt in case.attempts.values())
-
-
 def most_unanswered(attempts: list[Attempt]) -> int:
     """Of one gateway's orders at any time: on their way, or lost with no acceptance since."""
     changes: list[tuple[datetime, int]] = []
@@ -56,6 +52,15 @@ def most_unanswered(attempts: list[Attempt]) -> int:
         out += change
         most = max(most, out)
     return most
+
+
+def hold_to_the_bound(plant: Plant, job_ids: list[str]) -> set[str]:
+    """See that few orders of each gateway were without an answer at any time; the jobs whose answers were lost."""
+    attempts = [attempt for case in plant.book.cases(job_ids) for attempt in case.attempts.values()]
+    for provider in PROVIDERS:
+        most = most_unanswered([attempt for attempt in attempts if attempt.provider == provider])
+        assert 0 < most <= MOST_UNANSWERED, f"{most} orders of {provider} were without an answer at once"
+    return {attempt.job_id for attempt in attempts if attempt.lost_at is not None}
 
 
 def settle_not_made(plant: Plant, case: Case) -> None:
@@ -76,16 +81,11 @@ def run(plant: Plant, count: int, outage_s: float) -> float:
         job_ids = order(plant, count)
         time.sleep(max(0.0, outage_s - (time.monotonic() - begun)))  # the fault itself
 
-    def rest() -> list[str]:
-        return [case.job.id for case in plant.book.cases(job_ids) if not is_lost(case)]
-
-    plant.book.await_archived(*rest(), within_s=AFTER_IT_S + 60)
+    lost_ids = hold_to_the_bound(plant, job_ids)
+    plant.book.await_archived(*(job_id for job_id in job_ids if job_id not in lost_ids), within_s=AFTER_IT_S + 60)
     took_s = time.monotonic() - begun
-    cases = plant.book.cases(job_ids)
-    for provider in PROVIDERS:
-        attempts = [a for case in cases for a in case.attempts.values() if a.provider == provider]
-        assert 0 < most_unanswered(attempts) <= MOST_UNANSWERED, provider
-    lost = {case.job.id: case for case in cases if is_lost(case)}
+    assert hold_to_the_bound(plant, job_ids) == lost_ids
+    lost = {case.job.id: case for case in plant.book.cases(lost_ids)}
     # Where a key is honoured, an order is sent again under it until it is known what became of it.
     asked = [job_id for job_id, case in lost.items() if PROVIDERS[case.attempts[1].provider].idempotency_header is None]
     for job_id in asked:
