@@ -24,7 +24,7 @@ import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
-from jobs.machine import breaker, decisions, error_codes, schedule, states, task_flags
+from jobs.machine import breaker, error_codes, flags, schedule, states
 from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
 from jobs.providers.base import Provider, ReportState
@@ -190,7 +190,7 @@ def fixed_numbers() -> str:
         ["days that `GET /v1/costs` answers at once", str(costs.LONGEST_DAYS)],
         ["who does not answer at the end of a life is tried for", _s(schedule.LAST_TRIES_S)],
         ["with pauses of at most", _s(schedule.LAST_PAUSE_S)],
-        ["past its expected time a task is flagged as a day late after", _s(task_flags.OVERDUE_DAY.total_seconds())],
+        ["past its expected time a task is flagged as a day late after", _s(flags.OVERDUE_DAY.total_seconds())],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
         ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
         ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],
@@ -198,7 +198,7 @@ def fixed_numbers() -> str:
         ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],
-        ["troubles in a row until a job asks for a person", str(decisions.TROUBLES_FLAGGED)],
+        ["troubles in a row until a job asks for a person", str(flags.TROUBLES_FLAGGED)],
         ["more waiting doorbells than this become one sweep", str(ringer.MANY_WAITING)],
         ["doorbells that may wait in the web process", str(ringer.LONGEST_QUEUE)],
         ["a doorbell expires after", _s(ringer.MESSAGE_LIFE_S)],

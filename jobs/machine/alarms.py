@@ -44,21 +44,21 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     named_at = _named_at(case, now, rules)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, named_at, now, rules)
-    if attempt is None:
+    if attempt is None or (job.state is S.QUEUED and case.unread):
         return floor
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
-        return floor if case.unread or named_at is None else max(floor, min(named_at, job.start_by))
+        return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:
         end = schedule.life_end(attempt, rules.settings, rules.providers)
-        poll = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
+        wanted = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
     else:
         end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
-        poll = _alarm_unconfirmed(case, attempt, end, now, rules)
-    wanted = min(poll, named_at or poll)
-    return min(max(floor, now if case.unread else wanted), schedule.look_by(end, now))
+        wanted = _alarm_unconfirmed(case, attempt, end, now, rules)
+    wanted = now if case.unread else min(wanted, named_at or wanted)
+    return min(max(floor, wanted), schedule.look_by(end, now))
 
 
 def _named_at(case: Case, now: datetime, rules: Rules) -> datetime | None:
@@ -94,11 +94,12 @@ def _alarm_after_end(
     looks = [max(floor, named_at)] if named_at else []
     for attempt in case.attempts.values():
         if _has_news(case, attempt, now, rules):
-            looks.append(floor)
-        if attempt.is_open:
-            looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
-            if attempt.task_id or case.candidates(attempt.number):
-                looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
+            return floor
+        if not attempt.is_open:
+            continue
+        looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
+        if attempt.task_id or case.candidates(attempt.number):
+            looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
     return min(looks, default=None)
 
 
@@ -107,5 +108,5 @@ def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool
     if attempt.is_open:
         return bool(case.unread)
     told = any(callback.attempt == attempt.number for callback in case.unread)
-    until = schedule.heard_until(attempt, rules.settings, rules.providers)
-    return told and attempt.is_without_video and now < until
+    heard_until = schedule.heard_until(attempt, rules.settings, rules.providers)
+    return told and attempt.is_without_video and now < heard_until

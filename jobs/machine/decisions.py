@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, lives, schedule, settlement, task_flags
+from jobs.machine import alarms, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
-    FREE,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -25,9 +24,7 @@ from jobs.machine.rows import (
     Standing,
     with_times,
 )
-from jobs.machine.states import ENDED, Event, State, next_state
-
-TROUBLES_FLAGGED = 5  # failures of our own in a row, until a person should look
+from jobs.machine.states import Event, State, next_state
 
 S, E, A = State, Event, AttemptOutcome
 
@@ -64,7 +61,7 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
-    flagged = _flag(case, now, rules)
+    flagged = flags.shown(case, now, rules.settings)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
@@ -154,8 +151,7 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if not lives.is_over(case, attempt, now, rules):
         return None
     if lives.is_finished_without_link(attempt):
-        job: JobChanges = {**_error(attempt, retryable=True), "flagged": attempt.error_code}
-        return turn_of(E.EXPIRE, attempt, job, lives.last_word(case, attempt))
+        return turn_of(E.EXPIRE, attempt, _error(attempt, retryable=True), lives.last_word(case, attempt))
     return _unknown_forever(attempt, "task_expired", "The gateway gave no last word while the task could exist.")
 
 
@@ -238,10 +234,7 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
             {},
             detail,
         )
-    job = _error(attempt, retryable=bool(attempt.error_retryable))
-    if case.job.flagged in task_flags.FLAGS:  # said of a task that has had its last word since
-        job["flagged"] = None
-    return turn_of(E.FAIL, attempt, job, {}, detail)
+    return turn_of(E.FAIL, attempt, _error(attempt, retryable=bool(attempt.error_retryable)), {}, detail)
 
 
 def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
@@ -294,21 +287,6 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
         return None
     job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
-
-
-def _flag(case: Case, now: datetime, rules: Rules) -> str | None:
-    """Why a person should look: what moves have said, else what the rows show, for as long as they do."""
-    job = case.job
-    flagged = None if job.flagged == "absurd_cost" else job.flagged
-    if flagged in (None, "troubled"):
-        if job.troubles >= TROUBLES_FLAGGED:
-            flagged = "troubled"
-        elif job.state in ENDED and not job.troubles:
-            flagged = None  # no later move of its own would take "troubled" back
-    flagged = task_flags.shown(case, flagged, now, rules.settings)
-    if flagged is None and any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
-        return "absurd_cost"
-    return flagged
 
 
 def _is_overdue(case: Case, now: datetime, rules: Rules) -> bool:

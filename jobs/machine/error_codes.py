@@ -83,10 +83,6 @@ FLAGS = {
         "A gateway tells a cost of more than ten times what was expected; the estimate counts meanwhile.",
         "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
     ),
-    "link_forbidden": Meaning(
-        "The video's link leads where none may lead, or is too long; another that comes in time is taken.",
-        "look at the job's events for why, and fetch the video at the gateway",
-    ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
@@ -95,6 +91,10 @@ FLAGS = {
     "no_link": Meaning(
         "The gateway calls the task finished, and gives no link that can be used.",
         "look at the task at the gateway; a link that comes in time is taken",
+    ),
+    "link_forbidden": Meaning(
+        "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
+        "look at the job's events for why, and fetch the video at the gateway",
     ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"

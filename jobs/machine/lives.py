@@ -46,7 +46,7 @@ def count_tries(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     counted: dict[int, AttemptChanges] = {}
     for number, said in facts.attempts.items():
         attempt = case.attempts[number]
-        if attempt.is_open and said.get("unanswered_since") is not None:
+        if said.get("unanswered_since") is not None and (attempt.is_open or attempt.is_named):
             since = schedule.unanswered_since(attempt, _end(case, attempt, rules), now)
             counted[number] = {**said, "unanswered_since": since}
     return replace(facts, attempts={**facts.attempts, **counted})
@@ -63,7 +63,11 @@ def close_dead(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
 
 
 def _end(case: Case, attempt: Attempt, rules: Rules) -> datetime:
-    """Until when an open attempt is waited for: its life, or the window of a job whose order has no answer."""
+    """Until when an attempt is waited for: its life, or the window of a job whose order has no answer.
+
+    One that is over already is asked about, if a person named its task, for as long as a callback could matter.
+    """
     lost = case.job.state is State.UNCONFIRMED and attempt.number == case.job.attempt and attempt.task_id is None
-    end = schedule.unconfirmed_end if lost else schedule.life_end
+    of_open = schedule.unconfirmed_end if lost else schedule.life_end
+    end = of_open if attempt.is_open else schedule.heard_until
     return end(attempt, rules.settings, rules.providers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import BadRequest
-from jobs.machine.rows import WITHOUT_VIDEO, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import misfits
@@ -96,7 +96,7 @@ def route(found: Collection[Candidate]) -> list[str]:
 def remaining(route: list[str], attempts: Collection[Attempt]) -> list[str]:
     """What is left of a route after what was tried: gateways that have not failed it yet come first."""
     refusing = {a.provider for a in attempts if a.outcome is AttemptOutcome.REFUSED and a.error_code in ABOUT_REQUEST}
-    failed = {a.provider for a in attempts if a.outcome in WITHOUT_VIDEO}
+    failed = {a.provider for a in attempts if a.is_without_video}
     left = [name for name in route if name not in refusing]
     return sorted(left, key=lambda name: name in failed)
 

@@ -187,14 +187,14 @@ class Attempt:
         return self.outcome is AttemptOutcome.OPEN
 
     @property
-    def money(self) -> Money:
-        return Money(*(getattr(self, name) for name in Money._fields))
-
-    @property
     def is_without_video(self) -> bool:
-        """Whether it is closed, and nobody has a link to a video of it. A later word of its gateway may bring one."""
+        """Whether it is over without a video, as far as is known: a later word of its gateway may still bring one."""
         unlinked = self.outcome is AttemptOutcome.UNDELIVERED and self.link is None
         return unlinked or self.outcome in WITHOUT_VIDEO
+
+    @property
+    def money(self) -> Money:
+        return Money(*(getattr(self, name) for name in Money._fields))
 
     @property
     def is_forgotten(self) -> bool:
@@ -202,14 +202,14 @@ class Attempt:
         return self.origin is not Origin.ORDERED
 
     @property
-    def is_named(self) -> bool:
-        """Whether a person named its task, and the gateway has yet to say what that is."""
-        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
-
-    @property
     def is_unheeded(self) -> bool:
         """Whether it may have been made and no decision rests on that yet."""
         return self.is_forgotten and self.standing is Standing.NONE
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a person named its task, and the gateway has yet to say what that is."""
+        return self.named_task_id is not None and self.named_refused is None and self.task_id is None
 
 
 @dataclass(frozen=True)

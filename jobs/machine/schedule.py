@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from jobs.machine.breaker import LONGEST_REST_S
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode
 from jobs.settings import Settings
@@ -16,6 +16,7 @@ RESENDS = (1, 5, 30)  # units after the loss; then every 60
 HOURLY = 60
 LAST_TRIES_S = 3600  # how long a gateway, or a link's host, is tried at the end of a life, where it does not answer
 LAST_PAUSE_S = 600  # between these tries, at most
+GIVEN_UP = frozenset({AttemptOutcome.EXPIRED, AttemptOutcome.UNDELIVERED})
 
 
 def next_poll(
@@ -44,25 +45,35 @@ def expected_end(mode: str, accepted: datetime, settings: Settings) -> datetime:
     return accepted + _s(settings.expected_s * (2 if mode == Mode.EDIT else 1))
 
 
-def heard_until(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
-    """Until when a task, or its link, can show itself: the task's whole life, and then its link's.
-
-    Counted from the acceptance, or from the last moment at which the order may have been taken. What the gateway says
-    meanwhile moves nothing here.
-    """
-    provider = providers[attempt.provider]
-    begun = attempt.accepted_at or max(filter(None, (attempt.lost_at, attempt.sending_at, attempt.created_at)))
-    return begun + _s(settings.life_s or provider.task_life_s) + _s(settings.life_s or provider.link_life_s)
-
-
 def life_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
     """When neither the task of an open attempt nor its link can exist any longer.
 
     A task that was called finished, without a link that can be used, has its link's life left, and no more. One that
     is said to run has all of its life: that it takes long is no reason to give it up.
     """
-    end = heard_until(attempt, settings, providers)
+    end = _lives_end(attempt, settings, providers)
     return end if attempt.finished_at is None else min(end, link_end(attempt, settings, providers))
+
+
+def heard_until(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when a callback can matter to an order that is over without a video: while task and link can live.
+
+    An order that was given up may have finished just then, and its link lives from there.
+    """
+    end = _lives_end(attempt, settings, providers)
+    if attempt.closed_at is None or attempt.outcome not in GIVEN_UP:
+        return end
+    return max(end, attempt.closed_at + _s(settings.life_s or providers[attempt.provider].link_life_s))
+
+
+def _lives_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """The end of a task's whole life, and then its link's: whatever the gateway says meanwhile.
+
+    Counted from the acceptance, or from the last moment at which the order may have been taken.
+    """
+    provider = providers[attempt.provider]
+    begun = attempt.accepted_at or max(filter(None, (attempt.lost_at, attempt.sending_at, attempt.created_at)))
+    return begun + _s(settings.life_s or provider.task_life_s) + _s(settings.life_s or provider.link_life_s)
 
 
 def link_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
@@ -23,7 +23,6 @@ DOUBTS: Mapping[str, Callable[[Attempt], bool]] = {
     "uncertain_money": lambda a: a.standing is Standing.UNCERTAIN and not a.is_open,
     "absurd_cost": lambda a: a.money.is_doubted and a.standing not in FREE,
 }
-ASKED_IN_VAIN = timedelta(hours=1)
 
 
 def flag_left(case: Case, number: int) -> str | None:
@@ -68,10 +67,8 @@ def stop_asking(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """
     given_up: dict[int, AttemptChanges] = {}
     for number, attempt in case.attempts.items():
-        since = attempt.unanswered_since
-        if not attempt.is_named or since is None or now < since + ASKED_IN_VAIN:
-            continue
-        if now >= schedule.heard_until(attempt, rules.settings, rules.providers):
+        end = schedule.heard_until(attempt, rules.settings, rules.providers)
+        if attempt.is_named and schedule.is_tried_enough(attempt.unanswered_since, end, now):
             reason = f"{attempt.provider} could not be asked"
             given_up[number] = {**facts.attempts.get(number, {}), "named_refused": reason}
     return replace(facts, attempts={**facts.attempts, **given_up}) if given_up else facts

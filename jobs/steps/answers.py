@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,10 +84,8 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                 continue
             said |= {"task_id": reply.inquiry.task_id, "adopted": True}
             said |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
-            said["unanswered_since"] = None
+            attempt = replace(attempt, outcome=AttemptOutcome.OPEN)
             notes.append(Note("task_adopted", number, {"task_id": reply.inquiry.task_id}))
-        elif reply.inquiry.is_named and not reply.final and reply.asked:
-            said["unanswered_since"] = attempt.unanswered_since or now
         elif reply.inquiry.is_named and reply.final:
             said["named_refused"] = reason = _not_known(reply)
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
@@ -110,10 +108,11 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
     trouble = bool(unanswered & (unread | {case.job.attempt}))
     for number, said in changes.items():
-        if number in unanswered:
-            said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
-        elif number not in waiting:
+        left = [r for r in replies if r.inquiry.attempt.number == number and not r.final]
+        if "task_id" in said or not left:
             said |= {"answered_at": asked_at, "unanswered_since": None}
+        elif any(reply.asked for reply in left):
+            said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
 
 

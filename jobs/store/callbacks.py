@@ -168,7 +168,7 @@ def _wake_ended(
     order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
     row = db.execute(sa.select(attempts).where(order)).mappings().one_or_none()
     attempt = row and attempt_of(row)
-    if attempt and (not attempt.is_without_video or now >= heard_until(attempt, settings, providers)):
+    if attempt and not (attempt.is_without_video and now < heard_until(attempt, settings, providers)):
         return False
     woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
     return db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**woken)).rowcount == 1

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from served import Served
 from workshop import Ahead, Workshop
 
@@ -15,7 +14,6 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
 from jobs.reports.attention import Looking
-from jobs.store import tables
 
 GATEWAYS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 FOR_EVER = 100_000
@@ -205,7 +203,6 @@ def test_a_callback_after_the_end_brings_the_video_home(
     sandbox.clear()
     [task] = sandbox.tasks("evolink")
     assert sandbox.call_back("evolink", task["task_id"]) == 200
-    wake(workshop, job_id)
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[1].standing is Standing.CHARGED
 
@@ -222,7 +219,6 @@ def test_and_one_that_says_that_the_task_runs_yet_opens_its_order_again_for_as_l
     clock.leap(-2 * DAY_S)
     [task] = sandbox.tasks("evolink")
     assert sandbox.call_back("evolink", task["task_id"]) == 200
-    wake(workshop, job_id)
     workshop.await_(
         lambda: workshop.sweep() and workshop.case(job_id).attempts[1].outcome is AttemptOutcome.OPEN,
         "the order open again",
@@ -232,12 +228,6 @@ def test_and_one_that_says_that_the_task_runs_yet_opens_its_order_again_for_as_l
     sandbox.clear()
     clock.leap(5 * MINUTE_S)
     workshop.until(job_id, State.ARCHIVED)
-
-
-def wake(workshop: Workshop, job_id: str) -> None:
-    with workshop.database.write() as db:
-        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
-        db.execute(row.values(alarm_at=workshop.database.clock(db)))
 
 
 class TestALinkAtItsEnd:

@@ -7,12 +7,14 @@ from typing import Any
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, attempt, callback, case, job, rules
+from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, attempt, callback, case, job, rules
 
+from jobs.machine import schedule
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Cooldown, Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import ENDED, State, next_state
+from jobs.providers.registry import PROVIDERS
 
 A = AttemptOutcome
 AGES = st.sampled_from([SECOND, MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 3 * DAY])
@@ -38,6 +40,7 @@ def attempts(draw: st.DrawFn, number: int) -> Attempt:
         lost_at=draw(MAYBE),
         accepted_at=draw(MOMENTS) if task else draw(MAYBE),
         last_unfinished_at=draw(MAYBE),
+        answered_at=draw(MAYBE),
         finished_at=draw(MAYBE),
         error_code=draw(ERRORS),
         error_retryable=draw(st.none() | st.booleans()),
@@ -95,6 +98,10 @@ def learnt(draw: st.DrawFn, subject: Case) -> Facts:
     )
 
 
+def can_be_heard_of(row: Attempt) -> bool:
+    return row.is_without_video and schedule.heard_until(row, SETTINGS, PROVIDERS) > NOW
+
+
 @settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.data())
 def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObject) -> None:
@@ -125,7 +132,7 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
     if state in ENDED and A.OPEN not in after.values():  # then a callback matters to an order without a video alone
-        unread = [x for x in unread if x.attempt in rows and rows[x.attempt].is_without_video]
+        unread = [x for x in unread if x.attempt in rows and can_be_heard_of(rows[x.attempt])]
     if unread and outcome.alarm_at is not None and not facts.trouble and not facts.cooldown:
         assert outcome.alarm_at == NOW
     learned = {n: facts.attempts.get(n, {}).get("outcome", row.outcome) for n, row in subject.attempts.items()}

@@ -30,7 +30,7 @@ from jobs.machine.decisions import decide
 from jobs.machine.job_json import job_json
 from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Settled, Standing
-from jobs.machine.schedule import callback_end
+from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, Event, State
 from jobs.providers.registry import PROVIDERS
 
@@ -158,7 +158,7 @@ class TestATaskThatAPersonNamed:
     def test_it_is_given_up_after_its_life_and_an_hour_of_silence(
         self, age: timedelta, since: timedelta, reason: str | None
     ) -> None:
-        old = {"created_at": NOW - age, "lost_at": NOW - age}
+        old = dict.fromkeys(("created_at", "sending_at", "lost_at", "closed_at"), NOW - age)
         outcome = decided(case(job(State.FAILED), expired(**ASKED, **old, unanswered_since=NOW - since)))
         assert outcome.facts.attempts.get(1, {}).get("named_refused") == reason
         assert (outcome.alarm_at is None) is (reason is not None)
@@ -185,10 +185,10 @@ class TestALateCallback:
 
     def test_it_does_so_until_task_and_link_are_dead(self) -> None:
         made = NOW - 2 * DAY
-        over = expired(created_at=made, lost_at=made + SECOND)
-        assert callback_end(over, SETTINGS, PROVIDERS) == NOW + SECOND
+        over = expired(created_at=made, sending_at=made, lost_at=made + SECOND, closed_at=made + SECOND)
+        assert heard_until(over, SETTINGS, PROVIDERS) == NOW + SECOND
         assert decided(case(job(State.FAILED), over, callbacks=[callback()])).alarm_at == NOW
-        dead = expired(created_at=made - SECOND, lost_at=made)
+        dead = expired(created_at=made - SECOND, sending_at=made, lost_at=made, closed_at=made)
         assert decided(case(job(State.FAILED), dead, callbacks=[callback()])).alarm_at is None
 
     def test_one_of_an_order_with_a_video_wakes_nobody(self) -> None:

@@ -1,0 +1,68 @@
+"""Why a person should look at a job: what moves have said, else what the rows show, for as long as they do. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from jobs.machine import schedule
+from jobs.machine.rows import FREE, AttemptOutcome, Case
+from jobs.machine.states import ENDED, State
+from jobs.providers.base import ReportState
+from jobs.settings import Settings
+
+TROUBLES_FLAGGED = 5  # failures of our own in a row
+OVERDUE_DAY = timedelta(days=1)  # past the time at which a task was expected
+UNKNOWN = "unknown:"  # how the last word begins where no table of ours has the gateway's
+# By the last word of a task that is waited for, or of a transfer; and by what a job failed of.
+_FLAGS = {
+    (State.GENERATING, "finished_without_link"): "no_link",
+    (State.GENERATING, "link_forbidden"): "link_forbidden",
+    (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
+    (State.FAILED, "no_link"): "no_link",
+    (State.FAILED, "link_forbidden"): "link_forbidden",
+}
+OF_TASKS = frozenset(_FLAGS.values()) | {"unknown_word", "overdue_day"}
+SHOWN = OF_TASKS | {"troubled", "absurd_cost"}  # by rows; every other one is said by a move, and outranks these
+
+
+def shown(case: Case, now: datetime, settings: Settings) -> str | None:
+    """The flag of a job, as its rows stand now."""
+    job, flagged = case.job, case.job.flagged
+    if flagged is not None and flagged not in SHOWN:
+        return flagged
+    # It stays until a move takes it back, of which a job that has ended has none.
+    was_troubled = flagged == "troubled" and (job.state not in ENDED or job.troubles)
+    if (of_task := _of_task(case, now, settings)) is not None:
+        flagged = of_task
+    elif job.troubles >= TROUBLES_FLAGGED or was_troubled:
+        flagged = "troubled"
+    elif any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
+        flagged = "absurd_cost"
+    else:
+        flagged = None
+    return flagged
+
+
+def _of_task(case: Case, now: datetime, settings: Settings) -> str | None:
+    """What the gateway says of the task that the job waits for, or of its link."""
+    job, current = case.job, case.current
+    if current is None:
+        return None
+    word = current.last_word or ""
+    if job.state is State.FAILED:
+        word = current.error_code or "" if current.outcome is AttemptOutcome.UNDELIVERED else ""
+    flagged = _FLAGS.get((job.state, word))
+    if flagged is not None or job.state is not State.GENERATING:
+        return flagged
+    if word.startswith(UNKNOWN):
+        flagged = "unknown_word"
+    elif job.flagged in OF_TASKS - {"overdue_day"} and word not in set(ReportState):
+        flagged = job.flagged  # nothing else has been said since
+    elif _is_a_day_late(case, now, settings):
+        flagged = "overdue_day"
+    return flagged
+
+
+def _is_a_day_late(case: Case, now: datetime, settings: Settings) -> bool:
+    accepted = case.current.accepted_at if case.current else None
+    return accepted is not None and now >= schedule.expected_end(case.job.mode, accepted, settings) + OVERDUE_DAY
