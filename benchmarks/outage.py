@@ -71,12 +71,12 @@ def refuse_all(it: Arena) -> None:
 
 def most_unconfirmed(stories: list[list[dict[str, Any]]]) -> int:
     """Of one gateway's jobs at any time. Who is unconfirmed leaves that state by whatever happens to him next."""
-    lines = sorted((line["at"], n, line["to_state"]) for n, story in enumerate(stories) for line in story)
+    told = [(line["at"], n, i, line) for n, story in enumerate(stories) for i, line in enumerate(story)]
     unconfirmed: set[int] = set()
     most = 0
-    for _, job, state in lines:
-        if state is not None:
-            unconfirmed = unconfirmed | {job} if state == "unconfirmed" else unconfirmed - {job}
+    for _, job, _, line in sorted(told, key=lambda each: each[:3]):
+        if line["to_state"] is not None:
+            unconfirmed = unconfirmed | {job} if line["to_state"] == "unconfirmed" else unconfirmed - {job}
         most = max(most, len(unconfirmed))
     return most
 
