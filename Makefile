@@ -48,6 +48,7 @@ demo: setup ## five videos from five gateways (stand-ins), in a minute, on this 
 bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/callback_to_first_byte.py
 	$(BIN)/python benchmarks/two_hundred_jobs.py
+	$(BIN)/python benchmarks/outage.py
 	$(BIN)/python benchmarks/transfer_memory.py
 	$(BIN)/python benchmarks/translate_and_route.py
 	$(BIN)/python benchmarks/bad_token.py

@@ -38,6 +38,17 @@ class Arena:
         found: dict[str, Any] = self._session.get(f"{self.service.url}/v1/jobs/{job_id}", timeout=10).json()
         return found
 
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._session.get(
+            f"{self.service.url}/v1/jobs/{job_id}/events", timeout=10
+        ).json()["data"]
+        return found
+
+    def settle_not_made(self, job_id: str) -> None:
+        """A person has found that the gateway has no task of the job's last order."""
+        url = f"{self.service.url}/v1/jobs/{job_id}/attempts/{self.job(job_id)['attempt']}/settle"
+        self._session.post(url, json={"made": False}, timeout=10).raise_for_status()
+
     def until_ended(self, job_ids: list[str], *, within_s: float, pause_s: float = 0.2) -> list[dict[str, Any]]:
         end = time.monotonic() + within_s
         left, ended = list(job_ids), []
@@ -55,6 +66,12 @@ class Arena:
 
     def set_sandbox(self, **settings: Any) -> None:
         requests.post(f"{self.sandbox_url}/control/settings", json=settings, timeout=5).raise_for_status()
+
+    def fault(self, **fault: Any) -> None:
+        requests.post(f"{self.sandbox_url}/control/faults", json=fault, timeout=5).raise_for_status()
+
+    def clear_faults(self) -> None:
+        requests.delete(f"{self.sandbox_url}/control/faults", timeout=5).raise_for_status()
 
     def tasks(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = requests.get(f"{self.sandbox_url}/control/tasks", timeout=10).json()["tasks"]

@@ -76,7 +76,10 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
             if lane.is_well and not lane.losses and not lost and lane.prober is None:
                 return
         with database.write() as db:
-            lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
+            is_well_again = lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
+        if is_well_again and name == "submit":
+            with database.write() as db:
+                lanes.wake_waiting(db, account.provider, now=database.clock(db))
     except DatabaseUnavailable:
         log.warning("lane_not_told", provider=account.provider, lane=name, word=word.kind.value)
 

@@ -65,11 +65,12 @@ def admit(db: Connection, account: Account, by: str, settings: Settings, *, now:
 def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, now: datetime) -> Obstacle | None:
     """What a key's lane and the orders that are out hold against one more. Pure."""
     name, words = account.provider, WORDS.get(lane.reason or "", "{}").format(account.provider)
-    if rests_s := lane.rests_s(now):
-        return Obstacle(lane.reason or "", f"{words}; orders rest until {_clock(now, rests_s)}", rests_s, name)
+    # First, as its answer may end the rest that it has begun.
     if lane.probed_s(now, longest_s=settings.submit_lease_s):
         code = lane.reason or breaker.UNCONFIRMED
         return Obstacle(code, f"{words}; one order tries it now", FULL_PAUSE_S, name)
+    if rests_s := lane.rests_s(now):
+        return Obstacle(lane.reason or "", f"{words}; orders rest until {_clock(now, rests_s)}", rests_s, name)
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
         if not out.lost:

@@ -71,19 +71,23 @@ def write(db: Connection, account: Account, name: LaneName, lane: Lane) -> None:
     db.execute(sa.update(lanes).where(_is(account, name)).values(**asdict(lane)))
 
 
-def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> None:
-    """Let an exchange count for its lane. Where no gateway can be reached, none of them is to blame."""
+def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> bool:
+    """Let an exchange count for its lane. Where no gateway can be reached, none of them is to blame.
+
+    True: it makes the lane well again, and those who wait for that may go (`wake_waiting`).
+    """
     if word.kind is Kind.UNREACHED and name == "submit":
         _lock_all(db, settings.accounts)
     before = lock(db, account, name)
     is_full = name == "submit" and out(db, account, before, settings, now=now).unanswered >= settings.max_unconfirmed
     after = breaker.hear(before, word, is_full=is_full, now=now)
     if after == before:
-        return
+        return False
     write(db, account, name, after)
     _tell(account, name, before, after)
     if after.reason == breaker.UNREACHABLE and name == "submit":
         _excuse_all(db, settings.accounts, now)
+    return after.is_well and not before.is_well
 
 
 def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now: datetime) -> Out:
@@ -157,10 +161,14 @@ def resume(db: Connection, account: Account) -> None:
 
 
 def wake_waiting(db: Connection, provider: str, *, now: datetime) -> None:
-    """Let the queued jobs that wait for a gateway look again."""
+    """Let the queued jobs that wait for a gateway look again.
+
+    In a transaction of its own: a claim locks its job before the lane, and whoever ends a rest has locked the lane.
+    """
     gateway = jobs.c.waiting["provider"].as_string()
     waits = sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None), gateway == provider)
-    db.execute(sa.update(jobs).where(waits, jobs.c.alarm_at > now).values(alarm_at=now))
+    woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
+    db.execute(sa.update(jobs).where(waits, jobs.c.alarm_at > now).values(**woken))
 
 
 def _lock_all(db: Connection, accounts: Mapping[str, Account]) -> None:

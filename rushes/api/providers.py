@@ -75,6 +75,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
         account = _account(api, name)
         with api.database.write() as db:
             lanes.resume(db, account)
+        with api.database.write() as db:
             lanes.wake_waiting(db, name, now=api.database.clock(db))
         api.ringer.sweep()
         return _shown(api, {name: api.providers[name]})[0]

@@ -1,4 +1,4 @@
-"""What is risked at a gateway that does not answer: the rules that hold an outage's cost to a few orders."""
+"""What a claim may take and risk: room and budget, and a few orders alone at a gateway that does not answer."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ class Risks:
         """A backup was put back: the rest that stands in it is lived through once more."""
         self._risked.clear()
 
-    def claimed(self, order: AttemptRow, out: Iterable[AttemptRow]) -> None:
-        """A claim has just been written; `out` are its key's attempts that are open or lost, this one among them."""
+    def claimed(self, order: AttemptRow) -> None:
+        """A claim has just been written."""
         key, provider, most = order.key, order.provider, self._settings.max_unconfirmed
-        lane = self._rows.lane_before(key, "submit")
+        out = self._rows.out_at[key].values()
+        self._room(order, out)
         self._claims.add(key)
+        lane = self._rows.lane_before(key, "submit")
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")
@@ -72,6 +74,16 @@ class Risks:
         for old, new in changes.lanes:
             if old is not None and new is not None and new.key not in claimed:
                 self._rest_changed(old, new)
+
+    def _room(self, order: AttemptRow, out: Iterable[AttemptRow]) -> None:
+        settings, provider = self._settings, order.provider
+        ordered = [a for a in out if a.is_open and (a.accepted_at is not None or a.origin == "ordered")]
+        inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
+        most, budget = settings.max_in_flight, settings.daily_usd.get(provider)
+        self._check("room-kept", inside <= most, f"{inside} in flight at {provider}, of {most}")
+        if budget is not None:
+            spent = self._rows.reserved[provider, order.day]
+            self._check("room-kept", spent <= round(budget * 1e6), f"{spent} of {budget} at {provider}")
 
     def _rest_changed(self, old: LaneRow, new: LaneRow) -> None:
         actor, now = self._world.actor, self._world.database_time()

@@ -288,7 +288,7 @@ class Rules:
                 actor.holders.add(job.lease_holder)
                 actor.seen = set(self.rows.callbacks_of[job.id])
                 if job.state == S.SUBMITTING:
-                    self._room(job)
+                    self.risks.claimed(self.attempts[job.id, job.attempt])
                 elif job.state == S.UNCONFIRMED:
                     self.asked_now.append(job.id)
             elif old.state != job.state:  # a step that keeps its lease has read the row anew
@@ -377,20 +377,6 @@ class Rules:
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.
             wait_s = max(self.settings.retry_longest_s, 900) * 1.2
             self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")
-
-    def _room(self, job: JobRow) -> None:
-        """A claim has just been written."""
-        row = self.attempts[job.id, job.attempt]
-        mine = self.rows.out_at[row.key].values()
-        ordered = [a for a in mine if a.is_open and (a.accepted_at is not None or a.origin == "ordered")]
-        inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
-        most = self.settings.max_in_flight
-        self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
-        self.risks.claimed(row, mine)
-        budget = self.settings.daily_usd.get(row.provider)
-        if budget is not None:
-            spent = self.rows.reserved[row.provider, row.day]
-            self.check("room-kept", spent <= round(budget * 1e6), f"{spent} of {budget} at {row.provider}")
 
     def _money(self, changes: Changes) -> None:
         rows = [*changes.attempts, *changes.spending]

@@ -1,4 +1,4 @@
-"""A thousand seeds: up to five jobs each under every fault there is; and what they exercise.
+"""A thousand seeds: up to five jobs each, or hundreds, under every fault there is; and what they exercise.
 
 `make test` takes the first of them; whether all that there is was exercised is judged where all have run.
 """

@@ -190,6 +190,22 @@ def test_after_the_rest_one_order_tries_it_and_with_its_acceptance_all_go(
     assert lane(rows) == Lane(accepted_at=lane(rows).accepted_at)
 
 
+def test_a_gateway_that_is_well_again_wakes_those_who_wait_for_it(
+    rows: Rows, resources: Resources, gateway: IllGateway
+) -> None:
+    made = submit(rows, resources, 3)
+    behind, elsewhere = (
+        rows.job(alarm_at=NOW + HOUR, waiting={"provider": name, "code": "no_answer", "reason": "it rests"})
+        for name in ("evolink", "easyrouter")
+    )
+    pass_rest(rows)
+    gateway.orders = None
+    before = rows.case(behind).job.version
+    submission.submit(made[2], resources)
+    assert (rows.case(behind).job.alarm_at, rows.case(behind).job.version) == (rows.now, before + 1)
+    assert rows.case(elsewhere).job.alarm_at == NOW + HOUR
+
+
 def test_a_prober_that_dies_keeps_the_others_waiting_for_its_lease_alone(
     rows: Rows, resources: Resources, gateway: IllGateway
 ) -> None:
@@ -342,6 +358,8 @@ class TestTheBoundUsedUp:
         gateway.questions = NOT_FOUND
         job_id = rows.job(start_by=NOW + 30 * DAY)
         assert submission._claim(_planned(rows, job_id, resources), resources) is not None
+        (behind,) = submit(rows, resources)
+        assert "one order tries it now" in waits(rows, behind)["reason"]
         rows.now += timedelta(seconds=resources.settings.submit_lease_s)
         submission.lose(job_id, resources)
         asked = len(gateway.asked)
