@@ -27,7 +27,9 @@ def next_poll(
     jitter: Callable[[float], float],
 ) -> datetime:
     """The next routine query of a running task: the gateway's advice first, ever slower once it is overdue."""
-    accepted = min(attempt.accepted_at or now, now)  # later than now: the clock was set back
+    accepted = attempt.accepted_at or now
+    if accepted > now:  # the clock was set back, and nobody can say how old the task is
+        return now + _s(jitter(settings.overdue_poll_s))
     advice = providers[attempt.provider].polling
     first, then = settings.poll_interval_s or advice.first_s, settings.poll_interval_s or advice.then_s
     if attempt.last_unfinished_at is None and now < accepted + _s(first):

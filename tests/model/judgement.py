@@ -28,10 +28,10 @@ WORDS: dict[str, dict[str, Any]] = {
     "rejected": {"outcome": A.REFUSED, "standing": Z.NONE, "error_code": "content_refused"},
     "not_sent": {"outcome": A.NOT_SENT, "standing": Z.NONE, "sending_at": None},
     "lost": {"standing": Z.UNCERTAIN},
-    "running": {"last_unfinished_at": NOW},
+    "running": {"last_unfinished_at": NOW, "answered_at": NOW},
     "finished": {"outcome": A.FINISHED, "standing": Z.CHARGED, "link": "https://host/video"},
     "failed": {"outcome": A.FAILED, "standing": Z.REFUNDED, "error_code": "generation_failed", "error_retryable": True},
-    "gone": {},
+    "gone": {"answered_at": NOW},
     "stored": {"outcome": A.DELIVERED},
     "undelivered": {"outcome": A.UNDELIVERED, "error_code": "link_expired"},
 }

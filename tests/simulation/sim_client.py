@@ -14,6 +14,7 @@ from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent, Outcome, ProviderClient
 
 JSON = {"Content-Type": "application/json"}
+ANSWERS = frozenset({200, 400, 404})  # to a question about a task: what it does, or that there is none
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 
@@ -69,17 +70,28 @@ class SimClient(ProviderClient):
         return outcome
 
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
+        self.world.effect("before a query", 0.01)
+        task_id, asked_at = request.path.rpartition("/")[2], self.world.database_time()
+        outcome, told_of = self._ask(account, task_id, deadline_s)
+        is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS and _is_whole(outcome)
+        task = self.gateways.tasks.get((account.provider, task_id))
+        said = task.last_told if task and is_answered and told_of == task_id else None
+        is_answered = is_answered and told_of in (task_id, None)
+        self.rules.lives.asked(account.provider, task_id, asked_at, is_answered=is_answered, said=said)
+        return outcome
+
+    def _ask(self, account: Account, task_id: str, deadline_s: float) -> tuple[Outcome, str | None]:
+        """What came of a question, and the task that its answer is about; None: of none."""
         world, fate = self.world, self.world.fate
-        world.effect("before a query", 0.01)
         if self._unreached(account):
-            return NotSent("no connection")
-        name, task_id = account.provider, request.path.rpartition("/")[2]
+            return NotSent("no connection"), None
+        name = account.provider
         if self.gateways.illness(name) == "gateway_unavailable":
-            return self._unavailable("while a query is answered")
+            return self._unavailable("while a query is answered"), None
         if fate.strikes("query_refused"):
             status = fate.one_of((401, 403, 404, 429))
             answer = (status, {"error": "not now"})
-            return self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
+            return self._answer(account, answer, 0.1, deadline_s, "while a query is answered"), None
         if fate.strikes("query_of_another"):
             others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
             task_id = fate.one_of(others) if others else task_id
@@ -88,7 +100,7 @@ class SimClient(ProviderClient):
         outcome = self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
         if isinstance(outcome, Answered) and outcome.status < 500 and _is_whole(outcome):
             self.rules.risks.answered(account, asked_at)
-        return outcome
+        return outcome, task_id if answer[0] == 200 else None
 
     def _unreached(self, account: Account) -> bool:
         away = self.gateways.illness(account.provider) == "gateway_away"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -12,12 +13,12 @@ from unittest.mock import patch
 import sqlalchemy as sa
 from sim_bucket import SimBucket
 
-from jobs.machine import decisions
+from jobs.machine import decisions, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
-from jobs.store import availability, cases, leases, tables
+from jobs.store import availability, cases, due, leases, tables
 from jobs.store.leases import Lease
 
 
@@ -139,6 +140,25 @@ def _lane_obstacle(**settings: Any) -> dict[str, Any]:
     return {"jobs.store.availability.lane_obstacle": obstacle}
 
 
+def _life_that_slides() -> dict[str, Any]:
+    real = schedule._lives_end
+
+    def end(attempt: Any, settings: Any, providers: Any) -> Any:
+        slid = attempt.last_unfinished_at and attempt.last_unfinished_at + timedelta(seconds=settings.life_s)
+        return max(real(attempt, settings, providers), slid or attempt.created_at)
+
+    return {"jobs.machine.schedule._lives_end": end}
+
+
+def _notices_never_from_the_future() -> dict[str, Any]:
+    real = due._due_notice
+
+    def rung(now: Any, ahead: Any, beyond: Any) -> Any:
+        return sa.and_(real(now, ahead, beyond), tables.notices.c.alarm_at <= now)
+
+    return {"jobs.store.due._due_notice": rung}
+
+
 def _nothing(*_: Any, **__: Any) -> None: ...
 
 
@@ -150,6 +170,7 @@ TROUBLE = ("message_twice", "message_late", "worker_sleeps", "connection_refused
 DEATH = ("worker_dies", "message_lost")
 LOSS = ("submit_unanswered", "request_lost", "callback_late")
 WORDS = ("person_settles", "person_errs", "submit_unanswered")
+ENDS = ("task_stuck", "gateway_away", "answer_lost")
 
 PROTECTIONS: dict[str, Lack] = {
     "a claim compares the version": Lack(_claim_without_version, (*TROUBLE, "refused_request")),
@@ -218,6 +239,18 @@ PROTECTIONS: dict[str, Lack] = {
     "a task that a person named is asked about until it is answered": Lack(
         _one("jobs.machine.alarms._named_at", _nothing), (*WORDS, "connection_refused", "callback_lost")
     ),
+    "a task's life is counted from its acceptance": Lack(_life_that_slides, ("task_stuck",)),
+    "a task's end needs an answer after it, or an hour of tries": Lack(
+        _one("jobs.machine.schedule.is_asked_after", lambda *_: True), ENDS
+    ),
+    "that hour begins with the first try after the end": Lack(
+        _one("jobs.machine.schedule.unanswered_since", lambda attempt, end, now: attempt.unanswered_since or now),
+        (*ENDS, "clock_jumps", "service_down"),
+    ),
+    "a finished task without a link is paid for": Lack(
+        _one("jobs.machine.lives.is_finished_without_link", lambda attempt: False), ("link_missing",)
+    ),
+    "a notice from the future is due": Lack(_notices_never_from_the_future, ("clock_jumps", "notice_refused")),
 }
 
 

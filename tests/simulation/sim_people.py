@@ -10,6 +10,7 @@ from typing import Any
 
 from sim_bucket import strange
 from sim_gateways import Owner
+from sim_lives import LIVES_S
 from sim_service import NAMES, Service
 from sim_world import World
 
@@ -32,6 +33,7 @@ class People:
     def __init__(self, world: World, service: Service) -> None:
         self.world, self.service = world, service
         self.restored_at: float | None = None
+        self.down_until = 0.0
         fate = world.fate
         self.calm_at = fate.between(1_800, 15_000)
         self._bodies: dict[str, dict[str, Any]] = {}  # by idempotency key
@@ -42,6 +44,8 @@ class People:
         for _ in range(MOST_WORDS):
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
+            world.at(fate.between(60, self.calm_at), plan)
+        for plan in (self._let_clock_jump, self._shut_down):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -179,6 +183,10 @@ class People:
     def _calm_down(self) -> None:
         """From here on nothing goes wrong."""
         world, service = self.world, self.service
+        if world.now < self.down_until:
+            self.calm_at = self.down_until
+            world.at(self.calm_at, self._calm_down)
+            return
         world.tell("calm")
         world.fate.calm = True
         rules = service.rules
@@ -209,9 +217,33 @@ class People:
 
     def _set_clock_back(self) -> None:
         if self.world.fate.strikes("clock_set_back"):
-            self.world.clock_off_s -= self.world.fate.between(6, 900)
-            self.world.tell("clock set back", round(self.world.clock_off_s))
-            self.service.clock_moved()
+            self._set_clock(-self.world.fate.between(6, 900))
+
+    def _let_clock_jump(self) -> None:
+        """Ahead or back, for a moment or for good; it goes right once all is calm."""
+        world, fate = self.world, self.world.fate
+        if not fate.strikes("clock_jumps"):
+            return
+        by_s = fate.between(60, 7_200) if fate.chance(0.5) else fate.between(7_200, 172_800)
+        by_s = by_s if fate.chance(0.5) else -by_s / 2
+        self._set_clock(by_s)
+        if fate.chance(0.5):
+            world.at(min(world.now + fate.between(5, 3_000), self.calm_at - 1), lambda: self._set_clock(-by_s))
+
+    def _set_clock(self, by_s: float) -> None:
+        self.world.set_clock(by_s)
+        self.service.clock_moved()
+
+    def _shut_down(self) -> None:
+        """Nothing of the service runs, for hours; nothing is calm before it does again."""
+        world, fate = self.world, self.world.fate
+        if not fate.strikes("service_down"):
+            return
+        for_s = fate.between(0.5, 3) * LIVES_S
+        world.tell("service down for", round(for_s))
+        self.down_until = world.now + for_s
+        for process in self.service.processes.values():
+            world.kill(process, for_s=for_s)
 
     def _flush(self) -> None:
         if self.world.fate.strikes("broker_flushed"):
