@@ -58,8 +58,9 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
 	PYTHONPATH=tests/plant $(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)
 
-simulate: setup ## the service under a seeded fate: SEEDS=100000 of them, or SEED=123 with its story
-	$(BIN)/python tests/simulation/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
+simulate: setup ## the service under a seeded fate: SEEDS=20000 of them from FIRST=0 on, or SEED=123 with its story
+	$(BIN)/python tests/simulation/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20000) \
+		--first $(or $(FIRST),0) $(if $(PROCESSES),--processes $(PROCESSES)))
 
 docs: setup ## renew the generated parts of the documentation
 	$(BIN)/python docs/generate.py

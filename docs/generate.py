@@ -134,14 +134,23 @@ def gateway_settings() -> str:
 
 
 def gateway_terms() -> str:
-    """The four variables of each gateway's terms."""
-    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "UNDOCUMENTED")
+    """The variables of each gateway's terms."""
+    ends = ("USD_PER_S", "USD_PER_CREDIT", "DAILY_USD", "QUERIES_PER_S", "UNDOCUMENTED")
     rows = [
         [f"`{p.name}`", *(f"`RUSHES_{p.name.upper()}_{end}`" for end in ends), _codes(p.switches)]
         for p in PROVIDERS.values()
     ]
     return _table(
-        ["gateway", "price of a second", "worth of a credit", "budget of a day", "switches", "its words"], rows
+        [
+            "gateway",
+            "price of a second",
+            "worth of a credit",
+            "budget of a day",
+            "queries a second",
+            "switches",
+            "its words",
+        ],
+        rows,
     )
 
 
@@ -183,8 +192,10 @@ def fixed_numbers() -> str:
         ["with pauses of at most", _s(schedule.LAST_PAUSE_S)],
         ["past its expected time a task is flagged as a day late after", _s(flags.OVERDUE_DAY.total_seconds())],
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
+        ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
+        ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],
         ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
-        ["the sweep looks again, while rows are due, after", _s(sweep.AGAIN_S)],
+        ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],
         ["troubles in a row until a job asks for a person", str(flags.TROUBLES_FLAGGED)],

@@ -71,6 +71,7 @@ GOING = {
 }  # new name → old one
 STALL_BYTES_PER_S = 64 * 1024
 LONGEST_URL = 255
+MOST_PER_S = 1000  # queries per key: their times within a second are kept in Valkey
 
 
 @dataclass(frozen=True)
@@ -215,17 +216,23 @@ class _Reader:
 
     def amount(self, name: str, example: str) -> float | None:
         """A sum of money in US dollars; None where nothing is set."""
+        return self._fitting(name, lambda n: 0 <= n < 1e9, f"not an amount of US dollars; example: {name}={example}")
+
+    def pace(self, name: str, example: str) -> float | None:
+        """How often a second; None where nothing is set."""
+        said = f"not a number above zero, up to {MOST_PER_S}; example: {name}={example}"
+        return self._fitting(name, lambda n: 0 < n <= MOST_PER_S, said)
+
+    def _fitting(self, name: str, fits: Callable[[float], bool], said: str) -> float | None:
         raw = self.text(name)
-        if raw is None:
-            return None
         try:
-            value = float(raw)
-            if not 0 <= value < 1e9:
-                raise ValueError
+            value = None if raw is None else float(raw)
+            if value is None or fits(value):
+                return value
         except ValueError:
-            self.fault(f"{name} is {raw!r}, not an amount of US dollars; example: {name}={example}")
-            return None
-        return value
+            pass
+        self.fault(f"{name} is {raw!r}, {said}")
+        return None
 
     def fault(self, line: str) -> None:
         """Remember what is wrong; the caller goes on, so that all faults are told together."""
@@ -339,6 +346,7 @@ def _terms(read: _Reader, name: str) -> Terms:
         usd_per_s=_prices(read, f"{prefix}_USD_PER_S", price_names(provider)),
         usd_per_credit=read.amount(f"{prefix}_USD_PER_CREDIT", "0.005"),
         daily_usd=read.amount(f"{prefix}_DAILY_USD", "50"),
+        queries_per_s=read.pace(f"{prefix}_QUERIES_PER_S", f"{provider.polling.budget_per_s:g}"),
     )
 
 

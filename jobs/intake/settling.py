@@ -68,7 +68,7 @@ def settle(job_id: str, number: int, said: Settled, core: Core, *, api_key_id: s
         # A step that holds the job may be sending this order again, or may just have heard of it.
         if is_leased(case.job, now=now):
             raise UnderWay(f"A worker is at {job_id} just now; say it again in a moment.")
-        return _not_made(case, attempt, detail, now, rules)
+        return not_made(case, attempt, detail, now, rules)
 
     def judge_money(case: Case, now: datetime, rules: Rules) -> Outcome | None:
         attempt = _order(case, number)
@@ -87,6 +87,27 @@ def settle(job_id: str, number: int, said: Settled, core: Core, *, api_key_id: s
     if said is Settled.NOT_MADE:
         return grant(job_id, judge_order, core, leases.move_unleased)
     return grant(job_id, judge_money, core)
+
+
+def not_made(case: Case, attempt: Attempt, detail: dict[str, Any], now: datetime, rules: Rules) -> Outcome:
+    """It is over for good: never sent again, and nothing was bought. A job that waited for its answer goes on."""
+    changes: AttemptChanges = {
+        "outcome": AttemptOutcome.NOT_MADE,
+        "standing": settlement.STANDINGS[Settled.NOT_MADE],
+        "settled": Settled.NOT_MADE,
+        "named_task_id": None,
+        "named_refused": None,
+    }
+    job: JobChanges = {"flagged": settlement.flag_left(case, attempt.number)}
+    said = Note(SETTLE, attempt.number, detail)
+    if case.job.state is not State.UNCONFIRMED or attempt.number != case.job.attempt:
+        outcome = decide(case, Facts({attempt.number: changes}, notes=(said,)), now=now, rules=rules)
+        return replace(outcome, job={**job, **outcome.job})
+    if case.job.cancel_requested_at and not any(lives(a) for a in case.attempts.values()):
+        cancelled: Turn = turn_of(Event.CANCEL, attempt, job, changes, detail)
+        return decide(case, Facts(notes=(said,)), now=now, rules=rules, wish=cancelled)
+    fresh: JobChanges = {**job, "start_by": start_by(case, now, rules), "cancel_requested_at": None}
+    return decide(case, Facts(), now=now, rules=rules, wish=turn_of(Event.SETTLE, attempt, fresh, changes, detail))
 
 
 def _order(case: Case, number: int) -> Attempt:
@@ -110,24 +131,3 @@ def _refuse_if_sent_just_now(case: Case, attempt: Attempt, now: datetime, rules:
     is_resent = job.state is State.UNCONFIRMED and provider.idempotency_header and is_leased(job, now=now)
     if job.state is State.SUBMITTING or is_resent:
         raise UnderWay(f"Order {attempt.number} is on its way to {attempt.provider} just now; ask again in a moment.")
-
-
-def _not_made(case: Case, attempt: Attempt, detail: dict[str, Any], now: datetime, rules: Rules) -> Outcome:
-    """It is over for good: never sent again, and nothing was bought. A job that waited for its answer goes on."""
-    changes: AttemptChanges = {
-        "outcome": AttemptOutcome.NOT_MADE,
-        "standing": settlement.STANDINGS[Settled.NOT_MADE],
-        "settled": Settled.NOT_MADE,
-        "named_task_id": None,
-        "named_refused": None,
-    }
-    job: JobChanges = {"flagged": settlement.flag_left(case, attempt.number)}
-    said = Note(SETTLE, attempt.number, detail)
-    if case.job.state is not State.UNCONFIRMED or attempt.number != case.job.attempt:
-        outcome = decide(case, Facts({attempt.number: changes}, notes=(said,)), now=now, rules=rules)
-        return replace(outcome, job={**job, **outcome.job})
-    if case.job.cancel_requested_at and not any(lives(a) for a in case.attempts.values()):
-        cancelled: Turn = turn_of(Event.CANCEL, attempt, job, changes, detail)
-        return decide(case, Facts(notes=(said,)), now=now, rules=rules, wish=cancelled)
-    fresh: JobChanges = {**job, "start_by": start_by(case, now, rules), "cancel_requested_at": None}
-    return decide(case, Facts(), now=now, rules=rules, wish=turn_of(Event.SETTLE, attempt, fresh, changes, detail))

@@ -130,7 +130,8 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _failed_verdict(case, attempt, now, rules)
     if attempt.task_id is not None:
         return _accepted(case, attempt, now)
-    if attempt.is_forgotten and (known := _known_elsewhere(case, rules)):
+    # A video that was made comes before an order that may have been: its link dies while that one is waited for.
+    if known := _known_elsewhere(case, rules) if attempt.is_forgotten else _proof(case, rules):
         return known
     if lives.is_over(case, attempt, now, rules):
         return _unknown_forever(attempt)

@@ -27,6 +27,7 @@ class Terms:
     usd_per_s: Mapping[str, float] = field(default_factory=dict)
     usd_per_credit: float | None = None
     daily_usd: float | None = None  # None: no budget
+    queries_per_s: float | None = None  # per key; None: the gateway's own pace
 
 
 def on_terms(terms: Mapping[str, Terms]) -> dict[str, Provider]:
@@ -37,4 +38,11 @@ def on_terms(terms: Mapping[str, Terms]) -> dict[str, Provider]:
 def _on(provider: Provider, terms: Terms) -> Provider:
     rate = provider.usd_per_credit if terms.usd_per_credit is None else terms.usd_per_credit
     prices = operator_prices(terms.usd_per_s, provider)
-    return replace(provider, undocumented=terms.undocumented, usd_per_s=prices, usd_per_credit=rate)
+    pace = provider.polling.budget_per_s if terms.queries_per_s is None else terms.queries_per_s
+    return replace(
+        provider,
+        undocumented=terms.undocumented,
+        usd_per_s=prices,
+        usd_per_credit=rate,
+        polling=replace(provider.polling, budget_per_s=pace),
+    )

@@ -26,7 +26,6 @@ from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
 
-BUDGET_PAUSE_S = 1
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
@@ -120,14 +119,20 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
 
 
 def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
-    """Ask the gateway for the link of a finished task; None where it says that there is none.
+    """Ask the gateway for the link of a finished task, once the key's budget has room; None: it says there is none.
 
-    Raises LinkUnavailable where it does not answer.
+    Raises LinkUnavailable where it does not answer, or when that room is further away than a lease may be left alone.
     """
     assert attempt.task_id is not None
+    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
+    left_s = resources.settings.transfer_lease_s / 3
+    while wait := _slot(inquiry, True, resources):
+        if wait > left_s:
+            raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
+        resources.pause(wait)
+        left_s -= wait
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
     reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
     if not reply.final:
         raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
@@ -142,9 +147,8 @@ def inquiries(case: Case) -> list[Inquiry]:
     unread = {callback.attempt for callback in case.unread}
     asked = []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        wanted = attempt.is_open or attempt.number in unread or attempt.is_named
         over = attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video
-        if over or not wanted:
+        if over or not (attempt.is_open or attempt.number in unread or attempt.is_named):
             continue
         if attempt.task_id is not None:
             asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
@@ -165,10 +169,17 @@ def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resource
             now = resources.database.clock(db)
         # News, and a task at the end of its life, are asked about while a lane rests too, slowly: the claim decides.
         wait = max(wait, 0.0 if presses else lane.rests_s(now))
-        per_s = resources.providers[account.provider].polling.budget_per_s
-        if not wait and not resources.query_budget.take_query(account, per_s, urgent=urgent):
-            wait = resources.jitter(BUDGET_PAUSE_S)
+        wait = wait or _slot(inquiry, urgent, resources)
     return wait
+
+
+def _slot(inquiry: Inquiry, urgent: bool, resources: Resources) -> float:
+    """Seconds until the key's budget has room for this question; 0: it has, and the question is counted."""
+    account = _account(inquiry, resources)
+    if account is None:
+        return 0
+    per_s = resources.providers[account.provider].polling.budget_per_s
+    return resources.query_budget.slot(account, per_s, inquiry.attempt.job_id, urgent=urgent)
 
 
 def _account(inquiry: Inquiry, resources: Resources) -> Account | None:

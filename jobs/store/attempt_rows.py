@@ -51,8 +51,9 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptCha
 
     A standing that no person names rests on a person's word no longer.
     """
-    word = {"settled": None} if "standing" in changes and "settled" not in changes else {}
-    values: Mapping[str, object] = {**with_times(changes, now), **word, **spending.adjust(db, job_id, number, changes)}
+    if "standing" in changes and "settled" not in changes:
+        changes = {**changes, "settled": None}
+    values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
     if values:
         row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
         db.execute(sa.update(attempts).where(row).values(**values))

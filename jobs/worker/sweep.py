@@ -6,15 +6,16 @@ Two sweeps at once cost duplicate messages only: a doorbell means "look at this 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
-from jobs.store.due import Due, due_rows
+from jobs.store.due import Due, any_rang, due_rows
 from jobs.store.step_table import STEPS, Step, slots
 
-AGAIN_S = 0.5  # while due rows remain
+AGAIN_S = 0.5  # while due rows remain, or alarms ring
 LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
 
 log = structlog.get_logger()
@@ -30,12 +31,19 @@ class Sweeper:
         self._handed: dict[tuple[Step, Due], float] = {}
 
     def run(self, *, for_s: float) -> None:
-        """Look at once, and again while due rows remain, for at most `for_s` seconds."""
+        """Look at once, and for `for_s` seconds again while due rows remain, or an alarm has rung.
+
+        A job that has a slot in the query budget has to come for it in time: found ten seconds later, with all others
+        of those ten seconds, all but a few would come in vain.
+        """
         resources = self.resources
         end = resources.monotonic() + for_s
         heartbeats.beat(resources.database, heartbeats.SWEPT, heartbeats.SWEPT)
-        while self.once() and resources.monotonic() < end and not resources.stopping.is_set():
+        more = self.once()
+        while resources.monotonic() < end and not resources.stopping.is_set():
             resources.pause(AGAIN_S)
+            if more or self._any_rang():
+                more = self.once()
 
     def once(self) -> bool:
         """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
@@ -56,6 +64,13 @@ class Sweeper:
                 resources.ringer.ring(step.name, row.id)
                 self._handed[step, row] = resources.monotonic()
         return more
+
+    def _any_rang(self) -> bool:
+        """Of late, not since the last look: a row is seen once its writer has committed, whenever its alarm was."""
+        resources = self.resources
+        with resources.database.read() as db:
+            now = resources.database.clock(db)
+            return any_rang(db, since=now - timedelta(seconds=LEAVE_OUT_S), now=now)
 
     def _forget(self) -> None:
         now = self.resources.monotonic()

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+from jobs.intake import settling
 from jobs.machine.alarms import Rules
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Facts
+from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State, next_state
 from jobs.providers.registry import PROVIDERS
@@ -29,13 +30,15 @@ WORDS: dict[str, dict[str, Any]] = {
     "not_sent": {"outcome": A.NOT_SENT, "standing": Z.NONE, "sending_at": None},
     "lost": {"standing": Z.UNCERTAIN},
     "running": {"last_unfinished_at": NOW, "answered_at": NOW},
+    "adopted": {"outcome": A.OPEN, "standing": Z.HELD, "closed_at": None},
     "finished": {"outcome": A.FINISHED, "standing": Z.CHARGED, "link": "https://host/video"},
     "failed": {"outcome": A.FAILED, "standing": Z.REFUNDED, "error_code": "generation_failed", "error_retryable": True},
-    "gone": {"answered_at": NOW},
+    "gone": {"answered_at": NOW},  # no life ends before its gateway has been asked
     "stored": {"outcome": A.DELIVERED},
     "undelivered": {"outcome": A.UNDELIVERED, "error_code": "link_expired"},
 }
-NAMES_TASK = frozenset({"accepted", "running", "finished", "failed"})  # an answer, or the adoption of a candidate
+# By an answer, or by the adoption of a candidate.
+NAMES_TASK = frozenset({"accepted", "running", "adopted", "finished", "failed"})
 
 
 class Judgement(NamedTuple):
@@ -58,14 +61,25 @@ def judge(
     known = {n: _real(n, word) for n, word in facts.words if word}
     video = {"attempt": facts.words[0][0]} if facts.words and facts.words[0][1] == "stored" else {}
     outcome = decide(case, Facts(known, facts.read, video=video, trouble=facts.trouble), now=NOW, rules=_rules())
+    left = tuple(x.id for x in case.unread if x.id not in facts.read)
+    return _judgement(state, current, outcome, facts.read, left if facts.trouble else ())
+
+
+def _judgement(
+    state: State, current: int, outcome: Outcome, read: tuple[int, ...] = (), postponed: tuple[int, ...] = ()
+) -> Judgement:
     for move in outcome.moves:
         state = next_state(state, move.event)
     alarm = "none" if outcome.alarm_at is None else "now" if outcome.alarm_at <= NOW else "later"
-    left = tuple(x.id for x in case.unread if x.id not in facts.read)
     changes = tuple((n, _abstract(said)) for n, said in sorted(outcome.facts.attempts.items()))
-    return Judgement(
-        state, outcome.job.get("attempt", current), alarm, changes, facts.read, left if facts.trouble else ()
-    )
+    return Judgement(state, outcome.job.get("attempt", current), alarm, changes, read, postponed)
+
+
+@cache
+def settle(state: State, current: int, rows: tuple[tuple[Any, ...], ...], n: int, late: bool, risk: bool) -> Judgement:
+    """What a person's word that attempt `n` was not made comes to."""
+    case = _case(state, current, rows, late, risk)
+    return _judgement(state, current, settling.not_made(case, case.attempts[n], {}, NOW, _rules()))
 
 
 @cache

@@ -13,12 +13,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from judgement import Judgement, judge, next_number, what_it_says
+from judgement import Judgement, judge, next_number, settle, what_it_says
 
 from jobs.machine.rows import AttemptOutcome as A
 from jobs.machine.states import ENDED, Event, State, next_state
 
 SETTLED = (A.DELIVERED, A.UNDELIVERED)
+WITHOUT_VIDEO = (A.FAILED, A.EXPIRED, A.NOT_MADE)
 WORKERS = ("A", "B")
 DEAD = "†"
 UNREAD = ("new", "tried")
@@ -35,6 +36,7 @@ class Try(NamedTuple):
     callback: str = ""
     gateway: str = ""  # running, finished, failed
     posts: int = 0
+    denied: bool = False  # a person has called it not made: whoever does accepts what may follow
 
 
 class Facts(NamedTuple):
@@ -85,6 +87,9 @@ class Mechanism:
     lost_lease_facts_kept: bool = True  # store.bring_facts
     lose_believes_sending_at: bool = True
     silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
+    settle_sees_lease: bool = True  # a person's "not made" is refused while a step holds the job
+    late_callback_wakes: bool = True  # callbacks._wake_ended
+    settles: bool = False  # a person calls an order whose answer was lost not made, rightly or wrongly
     attempts: int = 1  # a job that would need another comes too late to be started
     resubmit: bool = False
     beat: bool = True
@@ -120,6 +125,7 @@ def steps(w: World, m: Mechanism) -> Iterator[Step]:
             gone = w._replace(holder=DEAD) if w.holder == name else w
             yield Step(f"{name} dies", "fault", _put(gone, i, Worker()))
     yield from _gateway(w, m)
+    yield from _person(w, m) if m.settles else ()
     if w.alarm == "later" and m.beat and (m.alarm_and_lease_apart or not w.holder):
         yield Step("the alarm rings", "", w._replace(alarm="now"))
     if w.holder and not w.over and m.workers_fail:
@@ -140,10 +146,28 @@ def _gateway(w: World, m: Mechanism) -> Iterator[Step]:
             yield Step(f"the callback of {n} comes", "", _keep_callback(w, n, m))
 
 
+def _person(w: World, m: Mechanism) -> Iterator[Step]:
+    """jobs.intake.settling.settle: an order whose answer was lost was not made, says somebody."""
+    if held(w, m) and m.settle_sees_lease:
+        return
+    for n, t in enumerate(w.tries, 1):
+        is_lost = t.outcome in (A.OPEN, A.EXPIRED) and t.sent and not t.task
+        if is_lost and not (w.state is State.SUBMITTING and n == w.current):
+            denied = w._replace(tries=_with(w.tries, n, t._replace(denied=True)))
+            yield Step(f"a person calls {n} not made", "fault", _freed(denied, _settled(w, n, m), m))
+
+
+def _settled(w: World, n: int, m: Mechanism) -> Judgement:
+    late = next_number(w.current, _rows(w)) > m.attempts
+    return settle(w.state, w.current, _rows(w), n, late, m.resubmit)
+
+
 def _keep_callback(w: World, n: int, m: Mechanism) -> World:
     """jobs.store.callbacks.keep: kept once, as news; the same again rings once more if the first is unread."""
     t = w.tries[n - 1]
     if not t.callback:
+        if w.alarm == "none" and t.outcome in WITHOUT_VIDEO and t.age < 2 and m.late_callback_wakes:
+            w = w._replace(alarm="now")
         w = _news(w._replace(tries=_with(w.tries, n, t._replace(callback="new"))))
     return w if t.callback == "read" or w.alarm == "none" else _ring(w, m)
 
@@ -228,9 +252,12 @@ def _hold(w: World, i: int, name: str, m: Mechanism) -> World:
 
 def _unleased(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
     """jobs.steps.step.move_unleased: version and no lease compared; then Core.ring_for."""
+    return _put(_freed(w, verdict, m), i, Worker())
+
+
+def _freed(w: World, verdict: Judgement, m: Mechanism) -> World:
     bad = f"the lease of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
-    moved = _moved(_apply(w._replace(bad=bad), verdict, ())._replace(holder="", over=False))
-    return _put(_ring_for(moved, m), i, Worker())
+    return _ring_for(_moved(_apply(w._replace(bad=bad), verdict, ())._replace(holder="", over=False)), m)
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
@@ -245,7 +272,8 @@ def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
         return
     t = w.tries[n - 1]
     bad = w.bad
-    if not m.resubmit and any(x.gateway in ("running", "finished") for k, x in enumerate(w.tries, 1) if k != n):
+    others = [x for k, x in enumerate(w.tries, 1) if k != n and not x.denied]
+    if not m.resubmit and any(x.gateway in ("running", "finished") for x in others):
         bad = f"attempt {n} is sent while another may make the video"
     taken = w._replace(tries=_with(w.tries, n, t._replace(gateway="running", posts=t.posts + 1)), bad=bad)
     left = w._replace(tries=_with(w.tries, n, t._replace(posts=t.posts + 1)), bad=bad)
@@ -264,7 +292,8 @@ def _ask(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
     words = []
     for n, t in enumerate(w.tries, 1):
         if t.outcome not in SETTLED and (t.outcome == A.OPEN or n in news) and (t.task or t.callback):
-            words.append((n, t.gateway if t.age < 2 else "gone"))
+            said = "adopted" if t.gateway == "running" and not t.task else t.gateway
+            words.append((n, said if t.age < 2 else "gone"))
     yield Step(
         f"{name} asks: {words}", "", _put(w, i, me._replace(doing="conclude", facts=Facts(tuple(words), me.facts.read)))
     )
@@ -361,7 +390,7 @@ def _bring_facts(w: World, facts: Facts) -> World:
                 continue
             changes["outcome"] = A.OPEN.value
             w = w._replace(alarm="now" if w.alarm == "none" else w.alarm)
-        elif word == "finished" and t.outcome in (A.FAILED, A.EXPIRED):
+        elif word == "finished" and t.outcome in WITHOUT_VIDEO:
             w = w._replace(alarm="now" if w.alarm == "none" else w.alarm)
         else:
             continue

@@ -22,6 +22,7 @@ WORLDS = {
     "one attempt": Mechanism(),
     "two attempts": Mechanism(attempts=2, oldest=0, slow_queries=False),
     "a resubmit": Mechanism(attempts=2, oldest=1, slow_queries=False, workers_fail=False, resubmit=True),
+    "a person": Mechanism(attempts=2, settles=True, slow_queries=False, workers_fail=False),
     "no beat": Mechanism(attempts=2, beat=False, answers_lost=False, workers_fail=False),
 }
 LARGEST = "two attempts"
@@ -37,6 +38,10 @@ BROKEN = {
     ),
     "what was learnt under a lost lease is dropped": (Mechanism(lost_lease_facts_kept=False), "was forgotten"),
     "a dead submit counts as never sent": (Mechanism(lose_believes_sending_at=False), "the gateway has it"),
+    "a person calls an order not made whose job a step holds": (
+        Mechanism(settles=True, settle_sees_lease=False),
+        "had not run out, was freed",
+    ),
     "a worker that may not send says so of its attempt": (Mechanism(silent_unless_marked=False), "the gateway has it"),
 }
 
@@ -69,18 +74,26 @@ def test_no_state_that_can_be_reached_is_bad(name: str) -> None:
     assert not found.wrong, f"{found.wrong}\n{found.path}"
 
 
-@pytest.mark.parametrize("name", ["one attempt", "no beat"])
+@pytest.mark.parametrize("name", ["one attempt", "a person", "no beat"])
 def test_once_the_faults_stop_every_job_can_end_with_every_attempt_settled(name: str) -> None:
     found = explored(name)
     left = stuck(found, ways(name), WITHOUT_FAULTS, lambda w: True, is_settled)
     assert not left, f"{len(left)} states lead nowhere, as\n{path_to(found.came, left[0])}"
 
 
-@pytest.mark.parametrize("name", ["one attempt", "no beat"])
+@pytest.mark.parametrize("name", ["one attempt", "a person", "no beat"])
 def test_once_the_faults_stop_what_is_paid_for_can_be_archived_before_its_link_dies(name: str) -> None:
     found = explored(name)
     left = stuck(found, ways(name), WITHOUT_LOSS, is_paid_for, lambda w: w.state is State.ARCHIVED)
     assert not left, f"{len(left)} states lead to no archived video, as\n{path_to(found.came, left[0])}"
+
+
+def test_a_person_who_was_wrong_would_lose_a_paid_video_if_no_late_callback_woke_its_job() -> None:
+    lacking = Mechanism(attempts=2, settles=True, slow_queries=False, workers_fail=False, late_callback_wakes=False)
+    found = explore(lacking)
+    assert not found.wrong
+    left = stuck(found, ways_into(found, lacking), WITHOUT_LOSS, is_paid_for, lambda w: w.state is State.ARCHIVED)
+    assert left
 
 
 @pytest.mark.parametrize("lacking", BROKEN)

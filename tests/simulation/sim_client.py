@@ -27,7 +27,10 @@ class SimClient(ProviderClient):
 
     def resolve(self, account: Account, *, timeout_s: float) -> str | None:
         self.world.effect("at the look-up of a name", 0.01)
-        return "no such name" if self.world.fate.strikes("name_unresolved") else None
+        if not self.world.fate.strikes("name_unresolved"):
+            return None
+        self.rules.waits.troubled(account.provider)
+        return "no such name"
 
     def send(
         self,
@@ -38,12 +41,26 @@ class SimClient(ProviderClient):
         deadline_s: float,
         extra_headers: Mapping[str, str] | None = None,
     ) -> Outcome:
-        world, fate = self.world, self.world.fate
-        world.effect("before the POST", 0.01)
+        self.world.effect("before the POST", 0.01)
+        self.world.leaves(account.provider)
         if self._unreached(account):
-            return NotSent("no connection")
-        key = (extra_headers or {}).get(provider.idempotency_header or "")
-        order = self._leaves(account, key)
+            outcome: Outcome = NotSent("no connection")
+        else:
+            key = (extra_headers or {}).get(provider.idempotency_header or "")
+            order = self._leaves(account, key)
+            outcome = self._order(order, account, request, deadline_s)
+            taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
+            if taken and order.task and self.world.actor:
+                self.world.actor.accepted = (order.owner, order.task.id)
+            if taken:
+                self.rules.risks.accepted(account)
+                return outcome
+        self.rules.waits.troubled(account.provider)
+        return outcome
+
+    def _order(self, order: Order, account: Account, request: Request, deadline_s: float) -> Outcome:
+        """The way there, and what the gateway makes of it."""
+        world, fate = self.world, self.world.fate
         took_s = fate.between(0.1, 2)
         world.effect("while the POST is under way", took_s)
         if fate.strikes("request_lost"):
@@ -61,13 +78,7 @@ class SimClient(ProviderClient):
         if not order.slow_s and fate.strikes("submit_unanswered"):
             return self._silence(deadline_s, "after the gateway has the POST")
         way, took_s = "after the gateway has the POST", took_s + order.slow_s
-        outcome = self._answer(account, answer, took_s, deadline_s, way)
-        taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
-        if taken and order.task and world.actor:
-            world.actor.accepted = (order.owner, order.task.id)
-        if taken:
-            self.rules.risks.accepted(account)
-        return outcome
+        return self._answer(account, answer, took_s, deadline_s, way)
 
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
         self.world.effect("before a query", 0.01)
@@ -83,6 +94,7 @@ class SimClient(ProviderClient):
     def _ask(self, account: Account, task_id: str, deadline_s: float) -> tuple[Outcome, str | None]:
         """What came of a question, and the task that its answer is about; None: of none."""
         world, fate = self.world, self.world.fate
+        world.leaves(account.provider)
         if self._unreached(account):
             return NotSent("no connection"), None
         name = account.provider

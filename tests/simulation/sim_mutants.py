@@ -13,20 +13,24 @@ from unittest.mock import patch
 import sqlalchemy as sa
 from sim_bucket import SimBucket
 
-from jobs.machine import decisions, schedule
+from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
-from jobs.store import availability, cases, due, leases, tables
+from jobs.store import availability, cases, due, lanes, leases, tables
 from jobs.store.leases import Lease
 
 
 class Lack(NamedTuple):
-    """What stands in a protection's place, and the faults against which it protects."""
+    """What stands in a protection's place, and the faults against which it protects.
+
+    `fleet`: among hundreds of jobs it is missed soon; among a few it takes many seeds, or none shows it.
+    """
 
     patches: Callable[[], dict[str, Any]]
     faults: tuple[str, ...]
+    fleet: bool = False
 
 
 def _as_it_stands(db: Any, case: Any) -> Any:
@@ -159,6 +163,43 @@ def _notices_never_from_the_future() -> dict[str, Any]:
     return {"jobs.store.due._due_notice": rung}
 
 
+def _risk_unasked() -> dict[str, Any]:
+    def ask_for_free(account: Any, resources: Any) -> bool:
+        with resources.database.write() as db:
+            lane = lanes.lock(db, account, "submit")
+            if not lane.rests_s(resources.database.clock(db)):
+                lanes.write(db, account, "submit", replace(lane, may_risk=True))
+        return True
+
+    return {"jobs.steps.health.ask_for_free": ask_for_free}
+
+
+def _one_more_begins_no_rest() -> dict[str, Any]:
+    real = availability.admit
+
+    def admit(db: Any, account: Any, *more: Any, **known: Any) -> Any:
+        before = lanes.lock(db, account, "submit")
+        found = real(db, account, *more, **known)
+        if found is None:
+            now = replace(lanes.read(db, account, "submit"), until=before.until, began_at=before.began_at)
+            lanes.write(db, account, "submit", replace(now, reason=before.reason))
+        return found
+
+    return {"jobs.store.availability.admit": admit}
+
+
+def _unsent_stays() -> dict[str, Any]:
+    return {
+        "jobs.steps.submission._goes_on": lambda *_: False,
+        "jobs.steps.planning._tried_lately": lambda *_: None,
+    }
+
+
+def _first_gateway_alone() -> dict[str, Any]:
+    real = routing.choose
+    return {"jobs.machine.routing.choose": lambda found, names, obstacle: real(found, list(names)[:1], obstacle)}
+
+
 def _nothing(*_: Any, **__: Any) -> None: ...
 
 
@@ -168,6 +209,7 @@ def _one(name: str, instead: Any) -> Callable[[], dict[str, Any]]:
 
 TROUBLE = ("message_twice", "message_late", "worker_sleeps", "connection_refused")
 DEATH = ("worker_dies", "message_lost")
+ILL = ("gateway_loses_orders", "gateway_unavailable", "gateway_loses_a_third")
 LOSS = ("submit_unanswered", "request_lost", "callback_late")
 WORDS = ("person_settles", "person_errs", "submit_unanswered")
 ENDS = ("task_stuck", "gateway_away", "answer_lost")
@@ -220,6 +262,23 @@ PROTECTIONS: dict[str, Lack] = {
         _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)
     ),
     "room at a gateway is counted": Lack(lambda: _lane_obstacle(max_in_flight=10**6), ("task_slow",)),
+    "only so many orders are out without an answer": Lack(lambda: _lane_obstacle(max_unconfirmed=10**6), ILL),
+    "lane and room are judged in the claim": Lack(
+        _one("jobs.store.availability.admit", lambda *_, **__: None), ILL, fleet=True
+    ),
+    "a rest is kept": Lack(_one("jobs.machine.breaker.Lane.rests_s", lambda *_: 0.0), ILL),
+    "one alone probes": Lack(_one("jobs.machine.breaker.Lane.probed_s", lambda *_, **__: 0.0), ILL, fleet=True),
+    "what left before a rest began counts for nothing": Lack(
+        _one("jobs.machine.breaker._is_stale", lambda *_: False), ("gateway_loses_a_third",), fleet=True
+    ),
+    "one order more goes after an answer that cost nothing": Lack(_risk_unasked, ILL),
+    "one order more begins the next rest": Lack(
+        _one_more_begins_no_rest, ("gateway_loses_orders", "worker_dies"), fleet=True
+    ),
+    "a route leads past a gateway that rests": Lack(
+        _first_gateway_alone, ("gateway_away", "gateway_unavailable"), fleet=True
+    ),
+    "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),
         ("connection_refused", "task_failed"),
@@ -234,7 +293,8 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.machine.settlement._says_nothing_new", lambda *_: True), (*WORDS, "callback_late", "callback_lost")
     ),
     "a person's word about the money yields to nothing else": Lack(
-        _one("jobs.machine.settlement.weigh", lambda case, facts: facts), (*WORDS, "task_failed", "callback_twice")
+        _one("jobs.machine.settlement.weigh", lambda case, facts: facts),
+        ("person_settles", "task_failed", "callback_twice", "callback_late"),
     ),
     "a task that a person named is asked about until it is answered": Lack(
         _one("jobs.machine.alarms._named_at", _nothing), (*WORDS, "connection_refused", "callback_lost")
@@ -255,10 +315,10 @@ PROTECTIONS: dict[str, Lack] = {
 
 
 @contextmanager
-def without(protection: str) -> Iterator[tuple[str, ...]]:
-    """The service without one protection; gives the faults against which it would have protected."""
+def without(protection: str) -> Iterator[Lack]:
+    """The service without one protection; gives what it lacks, and so what it should be tried with."""
     lack = PROTECTIONS[protection]
     with ExitStack() as patched:
         for name, instead in lack.patches().items():
             patched.enter_context(patch(name, instead))
-        yield lack.faults
+        yield lack

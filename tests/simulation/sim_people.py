@@ -108,10 +108,14 @@ class People:
             if fate.strikes("client_cancels"):
                 self.world.after(fate.between(0, 3), self._cancel(job_id))
         failed, self.service.rules.failed_now = self.service.rules.failed_now, []
+        asked, self.service.rules.asked_now = self.service.rules.asked_now, []
         for job_id in (*on_way, *failed):
             if fate.strikes("person_settles"):
                 pause_s = fate.between(0, 3) if fate.chance(0.5) else fate.between(0, 3000)
                 self.world.after(pause_s, self._speak_of(job_id))
+        for job_id in asked:  # while a step holds it, as far as it does for so long
+            if fate.chance(0.3) and fate.strikes("person_settles"):
+                self.world.after(fate.between(0, 1), self._speak_of(job_id))
         for job_id in failed:
             if fate.strikes("client_retries"):
                 risk = fate.strikes("client_accepts_double_charge")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sim_rows import AttemptRow, Key, Rows
+from sim_rows import AttemptRow, Changes, Key, LaneRow, Rows
 from sim_world import BEGIN, Violated, World
 
 from jobs.providers.client import Account
 from jobs.settings import Settings
 
 LONGEST_REST_S = 900
+TOLERANCE = timedelta(seconds=5)  # of a clock that was set back
 
 
 class Risks:
@@ -22,6 +23,7 @@ class Risks:
         self._accepted: dict[Key, str] = {}  # by the database's clock
         self._answered: dict[Key, float] = {}  # when the answered question was asked, by the world's
         self._risked: set[tuple[Key, str]] = set()
+        self._claims: set[Key] = set()  # keys that orders were claimed at in this commit
 
     def accepted(self, account: Account) -> None:
         """Whoever ordered has been told that the order is taken."""
@@ -32,10 +34,15 @@ class Risks:
         """Whoever asked has been answered, by the gateway itself."""
         self._answered[account.provider, account.fingerprint] = asked_at
 
-    def claimed(self, key: Key, out: Iterable[AttemptRow]) -> None:
-        """A claim on a key has just been written; `out` are its attempts that are open or lost, this one among them."""
-        provider, most = key[0], self._settings.max_unconfirmed
+    def restored(self) -> None:
+        """A backup was put back: the rest that stands in it is lived through once more."""
+        self._risked.clear()
+
+    def claimed(self, order: AttemptRow, out: Iterable[AttemptRow]) -> None:
+        """A claim has just been written; `out` are its key's attempts that are open or lost, this one among them."""
+        key, provider, most = order.key, order.provider, self._settings.max_unconfirmed
         lane = self._rows.lane_before(key, "submit")
+        self._claims.add(key)
         ordered = [a for a in out if a.origin == "ordered" and a.accepted_at is None]
         on_way = [a for a in ordered if a.lost_at is None]
         since = self._accepted.get(key, "")
@@ -44,6 +51,8 @@ class Risks:
         if lane is not None and lane.reason is not None:
             resting = lane.until is not None and now < lane.until and (lane.began_at or "") <= now
             self._check("probed-by-one", not resting, f"an order goes to {provider}, which rests until {lane.until}")
+            others = [a.owner for a in on_way if a.owner != order.owner and self._probes(a, lane, now)]
+            self._check("probed-by-one", not others, f"{order.owner} tries {provider} beside {others}")
         self._check("few-at-risk", len(on_way) <= most, f"{len(on_way)} orders are on their way to {provider}")
         if len(on_way) + len(lost) <= most:
             return
@@ -56,6 +65,30 @@ class Risks:
         )
         self._check("few-at-risk", (key, began_at) not in self._risked, f"{provider} is risked twice in one rest")
         self._risked.add((key, began_at))
+
+    def committed(self, changes: Changes) -> None:
+        """Lanes may have changed by what an exchange said; a claim that changes its own lane is judged above."""
+        claimed, self._claims = self._claims, set()
+        for old, new in changes.lanes:
+            if old is not None and new is not None and new.key not in claimed:
+                self._rest_changed(old, new)
+
+    def _rest_changed(self, old: LaneRow, new: LaneRow) -> None:
+        actor, now = self._world.actor, self._world.database_time()
+        kept = (old.until, old.reason, old.began_at) == (new.until, new.reason, new.began_at)
+        if actor is None or kept or old.reason is None or new.reason == "no_network" or old.reason == "by_hand":
+            return
+        left_at = actor.left.get(old.provider, "")
+        # One that began in the future did so before the clock was set back.
+        future = (now + TOLERANCE).isoformat(timespec="microseconds")
+        old_enough = left_at >= old.began_at or old.began_at > future
+        self._check("rest-kept", old_enough, f"{old} became {new} by what left at {left_at}")
+
+    def _probes(self, other: AttemptRow, lane: LaneRow, now: str) -> bool:
+        """Whether another order goes as this lane's probe: claimed after the rest, by one who may be alive yet."""
+        job = self._rows.jobs.get(other.job_id)
+        lives = job is not None and job.leased_until is not None and job.leased_until > now
+        return lives and lane.until is not None and other.created_at >= lane.until
 
     def _check(self, rule: str, holds: bool, said: str) -> None:
         if not holds:

@@ -6,8 +6,9 @@ and not as much as there is. Sums and sets that rules need are kept up with each
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sim_database import SimDatabase
@@ -34,6 +35,13 @@ class JobRow(NamedTuple):
     archive_key: str
     notices: int
     on_unconfirmed: str
+    start_by: str
+    request: str
+
+    def route(self, configured: Iterable[str]) -> list[str]:
+        """The gateways that its client would take."""
+        wanted = json.loads(self.request)["provider"]
+        return list(configured) if wanted == "auto" else [wanted] if isinstance(wanted, str) else wanted
 
 
 class AttemptRow(NamedTuple):

@@ -17,6 +17,7 @@ from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import check_nothing_left, check_object
+from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
 
@@ -45,6 +46,8 @@ RULES = {
     "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
     "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
+    "rest-kept": "nothing that left before a rest began ends or lengthens it",
+    "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "whoever is told a task id writes it on its attempt's row, with a lease or without",
     "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",
@@ -101,12 +104,14 @@ class Rules:
         self.is_ordered_again = False  # a job has just been queued once more, with an order that may have been taken
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
+        self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
         self.risks = Risks(world, self.rows, settings)
         self.lives = Lives(world)
+        self.waits = Waits(world, self.rows, settings)
 
     @property
     def jobs(self) -> dict[str, JobRow]:
@@ -140,6 +145,7 @@ class Rules:
             if old is not None and job is not None:
                 self._job_changed(old, job, now)
             if job is not None:
+                self.waits.changed(old, job)
                 self._claimed(old, job)
         for old_callback, callback in changes.callbacks:
             self._callback_changed(old_callback, callback, before, now)
@@ -148,6 +154,8 @@ class Rules:
             if job_id in self.jobs:
                 self._alarmed(self.jobs[job_id], now)
         self._money(changes)
+        self.risks.committed(changes)
+        self.waits.committed({change.row.key for change in (*changes.attempts, *changes.lanes)})
 
     def restored(self, taken_at: float) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
@@ -158,6 +166,7 @@ class Rules:
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
         self.rows.read_all()
+        self.risks.restored()
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
@@ -291,6 +300,8 @@ class Rules:
                 actor.seen = set(self.rows.callbacks_of[job.id])
                 if job.state == S.SUBMITTING:
                     self._room(job)
+                elif job.state == S.UNCONFIRMED:
+                    self.asked_now.append(job.id)
             elif old.state != job.state:  # a step that keeps its lease has read the row anew
                 actor.seen = set(self.rows.callbacks_of[job.id])
 
@@ -386,7 +397,7 @@ class Rules:
         inside = sum(a.accepted_at is not None or a.lost_at is None for a in ordered)
         most = self.settings.max_in_flight
         self.check("room-kept", inside <= most, f"{inside} in flight at {row.provider}, of {most}")
-        self.risks.claimed(row.key, mine)
+        self.risks.claimed(row, mine)
         budget = self.settings.daily_usd.get(row.provider)
         if budget is not None:
             spent = self.rows.reserved[row.provider, row.day]

@@ -23,7 +23,7 @@ from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
 from jobs.steps.bulkheads import Bulkheads
-from jobs.steps.query_budget import QueryBudget
+from jobs.steps.query_budget import LONGEST_WAIT_S, QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.core import Core
 from jobs.store.due import CLOCK_SET_BACK
@@ -69,14 +69,15 @@ def settings_for_runs() -> Settings:
     return load(env)
 
 
-class SimPacing(QueryBudget):
-    """A budget of queries that fate uses up now and then."""
+class SimQueryBudget(QueryBudget):
+    """A budget of queries that fate uses up now and then: the next slot is up to a minute away."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def take_query(self, account: Account, per_s: float, *, urgent: bool) -> bool:
-        return not self.world.fate.strikes("queries_rationed")
+    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool) -> float:
+        fate = self.world.fate
+        return fate.between(0.001, LONGEST_WAIT_S) if fate.strikes("queries_rationed") else 0
 
 
 class SimResources(Resources):
@@ -197,6 +198,7 @@ class Service:
         house.bell.ringer = self.ringer
         self.gateways = self.rules.gateways = Gateways(world, self.call_back)
         self.bucket = self.rules.bucket = SimBucket(world)
+        self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None
         names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
@@ -244,7 +246,7 @@ class Service:
 
     def use(self, settings: Settings) -> None:
         """New settings, in every process at once."""
-        self.settings = settings
+        self.settings = self.rules.waits.settings = settings
         for _, resources in self._resources.values():
             resources.settings = settings
 
@@ -255,7 +257,7 @@ class Service:
             providers=self.house.providers,
             database=self.database,
             client=SimClient(world, self.gateways, self.rules),
-            query_budget=SimPacing(world),
+            query_budget=SimQueryBudget(world),
             bulkheads=self._bulkheads(),
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]
@@ -321,6 +323,7 @@ class Service:
         self._is_stale = True
         if self.calm_at is not None:
             self.rules.served(self.calm_at)
+        self.rules.waits.look()
         if world.fate.strikes("beat_away"):
             self._looked_at += world.fate.between(30, 900)
             world.tell("nobody sweeps", round(self._looked_at))

@@ -57,6 +57,7 @@ class Actor:
         self.dead = self.done = self.failed = False
         self.accepted: tuple[tuple[str, int], str] | None = None  # an attempt whose task id it has just been told
         self.marked: tuple[str, int] | None = None  # the attempt whose POST it has said may leave
+        self.left: dict[str, str] = {}  # when its last request to each gateway left, by the database's clock
         self.holders: set[str] = set()  # the leases that it has taken
         self.seen: set[int] = set()  # the callbacks that it had before it when it last took a lease
         self._work = work
@@ -182,6 +183,11 @@ class World:
                 raise self._broken
             if self.worked > self._most_events or self.now > LONGEST_S:
                 raise Violated("comes-to-rest", f"still at work after {self.worked} events, {self.now:.0f} s")
+
+    def leaves(self, provider: str) -> None:
+        """The actor's request to a gateway is on its way."""
+        if self.actor is not None:
+            self.actor.left[provider] = self.database_time().isoformat(timespec="microseconds")
 
     def database_time(self) -> datetime:
         return self.time_at(self.now)

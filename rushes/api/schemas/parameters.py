@@ -9,6 +9,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
+from jobs import gate
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import Mode
@@ -23,7 +24,6 @@ from rushes.api.edge.long_polls import LONGEST_WAIT_S
 
 LONGEST_LIST = 100
 LONGEST_CURSOR = 200
-LONGEST_TASK_ID = 200
 OF_METADATA = "metadata."
 
 
@@ -155,7 +155,7 @@ class RetrySchema(Strict):
 
 
 def _is_seen_whole(value: str) -> None:
-    if " " in value or not value.isprintable():
+    if " " in value or gate.name(value) is None:
         raise ValidationError("Holds a blank, or what cannot be seen; send the id as the gateway shows it.")
 
 
@@ -164,7 +164,7 @@ class SettleSchema(Strict):
 
     task_id = Text(
         validate=[
-            validate.Length(min=1, max=LONGEST_TASK_ID, error=f"Send 1 to {LONGEST_TASK_ID} characters."),
+            validate.Length(min=1, max=gate.LONGEST_NAME, error=f"Send 1 to {gate.LONGEST_NAME} characters."),
             _is_seen_whole,
         ],
         metadata={"description": "The gateway's id of its task. It is asked about, and believed if that fits."},

@@ -123,7 +123,7 @@ class IdempotencySchema(Answer):
 class PollingSchema(Answer):
     first_s = fields.Float(**_about("From acceptance to the first query."))
     then_s = fields.Float(**_about("Between later queries."))
-    budget_per_s = fields.Float(**_about("Queries a second, per key."))
+    budget_per_s = fields.Float(**_about("Queries a second, per key: RUSHES_<GATEWAY>_QUERIES_PER_S, or our default."))
 
 
 class SwitchSchema(Answer):

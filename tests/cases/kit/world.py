@@ -121,8 +121,8 @@ class Gateways:
 class NoBudget:
     """Queries without a limit."""
 
-    def take_query(self, account: Any, per_s: float, *, urgent: bool) -> bool:
-        return True
+    def slot(self, account: Any, per_s: float, job_id: str, *, urgent: bool) -> float:
+        return 0
 
 
 class Bucket:

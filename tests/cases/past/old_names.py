@@ -101,7 +101,6 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
     "jobs.models": {"pauses": "jobs.store.tables:lanes"},
     "jobs.pacing": {"Pacing": "jobs.steps.query_budget:QueryBudget"},
     "jobs.parts": {"Parts": "jobs.steps.resources:Resources"},
-    "jobs.pauses": {"rest": "jobs.store.lanes:start", "resting": "jobs.store.lanes:left"},
     "jobs.reconcile": {
         "Inquiry": "jobs.steps.answers:Inquiry",
         "Reply": "jobs.steps.answers:Reply",
@@ -147,7 +146,6 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
     "jobs.submission": {
         "error_columns": "jobs.steps.answers:error_columns",
         "read_answer": "jobs.steps.answers:read_answer",
-        "rest": "jobs.steps.submission:cool_down",
     },
     "jobs.sweep": {"due_notices": due_notices},
     "jobs.view": {"job_view": "jobs.machine.job_json:job_json"},

@@ -101,6 +101,13 @@ def test_another_address_shows(make_api: Callable[..., FlaskClient]) -> None:
     assert one(make_api(EVOLINK_BASE_URL="https://mirror.example"))["base_url"] == "https://mirror.example"
 
 
+def test_the_pace_in_force_shows_be_it_the_gateways_or_the_operators(make_api: Callable[..., FlaskClient]) -> None:
+    assert one(make_api())["polling"] == {"first_s": 15, "then_s": 15, "budget_per_s": 5}
+    api = make_api(EVOLINK_QUERIES_PER_S="0.5")
+    assert one(api)["polling"] == {"first_s": 15, "then_s": 15, "budget_per_s": 0.5}
+    assert one(api, "apiframe")["polling"]["budget_per_s"] == 5
+
+
 def test_a_key_that_rests_says_why_and_until_when(api: FlaskClient, database: Database) -> None:
     with database.write() as db:
         now = database.clock(db)

@@ -71,6 +71,21 @@ def test_the_money_of_a_closed_order_is_what_a_person_says(
     assert (order["settled"], order["cost"]["standing"]) == ("charged" if charged else "not_charged", standing)
 
 
+@pytest.mark.parametrize(("charged", "spent"), [(True, 90_000_000), (False, 0)])
+def test_a_cost_that_nobody_could_believe_counts_as_a_person_says(
+    api: FlaskClient, orders: Orders, database: Database, charged: bool, spent: int
+) -> None:
+    money = {"estimated_usd": 0.17, "reported_usd": 90.0, "reserved_micro_usd": 170_000}
+    job_id = orders.add("2026-11-21", "charged", state="archived", outcome="delivered", task_id="t-1", **money)
+    day = {"provider": "evolink", "day": "2026-11-21"}
+    with database.write() as db:
+        db.execute(sa.insert(tables.spending).values(**day, micro_usd=170_000))
+        db.execute(sa.update(tables.jobs).values(flagged="absurd_cost"))
+    assert settle(api, job_id, charged=charged).get_json()["needs_person"] is None
+    with database.read() as db:
+        assert db.execute(sa.select(tables.spending.c.micro_usd)).scalar_one() == spent
+
+
 def test_a_named_task_is_to_be_asked_about(api: FlaskClient, failed: str, bells: Bells) -> None:
     bells.rung.clear()
     answer = settle(api, failed, task_id="任务/7")

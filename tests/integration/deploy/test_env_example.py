@@ -59,16 +59,25 @@ def test_its_switches_are_the_words_there_are() -> None:
     }
 
 
+def test_its_paces_are_the_gateways_own() -> None:
+    shown = compose_file.example(off=True)
+    assert {name: float(shown[f"RUSHES_{name.upper()}_QUERIES_PER_S"]) for name in PROVIDERS} == {
+        name: provider.polling.budget_per_s for name, provider in PROVIDERS.items()
+    }
+
+
 def test_what_is_said_of_a_gateway_reaches_the_service() -> None:
     env = compose_file.filled_in(
         RUSHES_EVOLINK_API_KEY="sk-1",
         RUSHES_EVOLINK_DAILY_USD="50",
+        RUSHES_EVOLINK_QUERIES_PER_S="2.5",
         RUSHES_EVOLINK_USD_PER_S="720p=0.10,1080p=0.15,video-edit/1080p=0.30",
         RUSHES_APIFRAME_USD_PER_CREDIT="0.01",
         RUSHES_GRAVITEX_UNDOCUMENTED=compose_file.example(off=True)["RUSHES_GRAVITEX_UNDOCUMENTED"],
     )
     terms = load(compose_file.environment(compose_file.services(env)["worker"], env)).terms
     assert (terms["evolink"].daily_usd, terms["apiframe"].usd_per_credit) == (50, 0.01)
+    assert (terms["evolink"].queries_per_s, terms["apiframe"].queries_per_s) == (2.5, None)
     assert terms["evolink"].usd_per_s == {"720p": 0.10, "1080p": 0.15, "video-edit/1080p": 0.30}
     assert terms["gravitex"].undocumented == set(PROVIDERS["gravitex"].switches)
 

@@ -35,8 +35,8 @@ class Bells:
 class Pacer:
     """A budget without end."""
 
-    def take_query(self, *_: Any, **__: Any) -> bool:
-        return True
+    def slot(self, *_: Any, **__: Any) -> float:
+        return 0
 
 
 class Gateway:

@@ -50,6 +50,12 @@ def test_a_bucket_is_all_that_must_be_said() -> None:
         ("RUSHES_SWEEP_INTERVAL_S", "inf", "a number above zero"),
         ("RUSHES_MAX_ATTEMPTS", "1.5", "RUSHES_MAX_ATTEMPTS=2"),
         ("RUSHES_MAX_ATTEMPTS", "-1", "a number above zero"),
+        ("RUSHES_EVOLINK_DAILY_USD", "-1", "RUSHES_EVOLINK_DAILY_USD=50"),
+        ("RUSHES_EVOLINK_DAILY_USD", "plenty", "not an amount of US dollars"),
+        ("RUSHES_EVOLINK_QUERIES_PER_S", "0", "above zero, up to 1000"),
+        ("RUSHES_EVOLINK_QUERIES_PER_S", "1001", "above zero, up to 1000"),
+        ("RUSHES_EVOLINK_QUERIES_PER_S", "nan", "above zero, up to 1000"),
+        ("RUSHES_EVOLINK_QUERIES_PER_S", "fast", "RUSHES_EVOLINK_QUERIES_PER_S=5"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_variable(name: str, value: str, said: str) -> None:

@@ -17,14 +17,25 @@ def due_ids(rows: Rows, step: str, *, limit: int = 100, leave_out: tuple[due.Due
         return [row.id for row in due.due_rows(db, BY_NAME[step], limit=limit, now=rows.now, leave_out=leave_out)]
 
 
+NAMED = {"named_task_id": "task-named"}
+
+
 @pytest.mark.parametrize("unread", [False, True])
+@pytest.mark.parametrize(
+    "order", [{}, NAMED, {**NAMED, "named_refused": "no such task"}, {**NAMED, "task_id": "task-1"}], ids=str
+)
 @pytest.mark.parametrize("state", State)
-def test_a_due_job_is_found_for_the_one_step_that_its_row_asks_for(rows: Rows, state: State, unread: bool) -> None:
+def test_a_due_job_is_found_for_the_one_step_that_its_row_asks_for(
+    rows: Rows, state: State, order: dict[str, str], unread: bool
+) -> None:
     job_id = rows.job(state)
+    rows.attempt(job_id, **order)
     if unread:
         rows.callback(job_id)
     found = [step for step in BY_NAME if job_id in due_ids(rows, step)]
-    assert found == [wake(state, news=unread).name]
+    case = rows.case(job_id)
+    assert case.has_news is (unread or order == NAMED)
+    assert found == [wake(state, news=case.has_news).name]
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,14 @@ class TestAbsurdCosts:
         [line] = rows.write(lambda db: costs.sums(db, since=TODAY, until=TODAY))
         assert line.usd == 1000
 
+    def test_a_new_word_of_the_gateways_about_the_money_puts_it_in_doubt_again(self, rows: Rows) -> None:
+        job_id = self.finish(rows, reported_usd=1000.0, settled="charged")
+        anew = AttemptChanges(standing=Z.CHARGED)
+        rows.write(lambda db: attempt_rows.change_attempt(db, job_id, 1, anew, rows.now))
+        attempt = rows.case(job_id).attempts[1]
+        assert (attempt.settled, attempt.money.is_doubted) == (None, True)
+        assert spent(rows) == PRICE
+
     def test_what_no_column_could_hold_is_counted_as_the_most_that_one_can(self, rows: Rows) -> None:
         for _ in range(3):
             self.finish(rows, reported_usd=1e308, reported_credits=1e308, settled="charged")

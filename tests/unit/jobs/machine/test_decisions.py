@@ -31,7 +31,7 @@ from jobs.machine.decisions import decide
 from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.outcome import Cooldown, Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
-from jobs.machine.states import Event, State
+from jobs.machine.states import ENDED, Event, State
 
 A = AttemptOutcome
 WISH = {"cancel_requested_at": NOW - SECOND}
@@ -154,7 +154,13 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     ),
     "a proof for a cancelled job stands as it is": (State.CANCELLED, {}, [finished(1)], []),
     "a proof waits while another attempt runs": (State.GENERATING, {"attempt": 2}, [finished(1), accepted(2)], []),
-    "a proof waits while another answer is lost": (State.UNCONFIRMED, {"attempt": 2}, [finished(1), lost(2)], []),
+    "a proof comes before an order whose answer was lost": (
+        State.UNCONFIRMED,
+        {"attempt": 2},
+        [finished(1), lost(2)],
+        [Event.PROVE],
+    ),
+    "a running task does not": (State.UNCONFIRMED, {"attempt": 2}, [accepted(1), lost(2)], []),
     "a job about to fail takes a waiting proof": (
         State.GENERATING,
         {"attempt": 2},
@@ -171,7 +177,7 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
         State.UNCONFIRMED,
         {"attempt": 2},
         [finished(1), lost(2, **EXPIRED_LOSS)],
-        [Event.EXPIRE, Event.PROVE],
+        [Event.PROVE],
     ),
     "a transfer that failed takes a waiting proof": (
         State.ARCHIVING,
@@ -440,6 +446,13 @@ class TestAlarms:
     def test_a_graver_reason_for_a_person_stays(self, graver: str) -> None:
         dear = finished(estimated_usd=0.2, reported_usd=2.01)
         assert "flagged" not in decided(case(job(State.ARCHIVED, flagged=graver), dear)).job
+
+    @pytest.mark.parametrize("state", sorted(ENDED))
+    def test_troubles_that_are_over_want_nobody_once_the_job_has_ended(self, state: State) -> None:
+        closed = attempt(outcome=A.EXPIRED, standing=Standing.UNCERTAIN)
+        troubled = case(job(state, flagged="troubled", troubles=5), closed)
+        assert decided(troubled).job["flagged"] is None
+        assert "flagged" not in decided(troubled, Facts(trouble=True)).job
 
     @pytest.mark.parametrize("flagged", [None, "troubled", "absurd_cost"])
     def test_a_forbidden_link_wants_a_person_until_another_word_is_the_last(self, flagged: str | None) -> None:

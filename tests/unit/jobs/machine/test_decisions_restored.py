@@ -60,7 +60,7 @@ def test_it_gives_way_to_a_known_order() -> None:
     doubted = forgotten(standing=Standing.UNCERTAIN)
     assert events(decided(case(unconfirmed, doubted, accepted(2)))) == [(Event.RECALL, 2)]
     assert events(decided(case(unconfirmed, doubted, finished(2)))) == [(Event.PROVE, 2)]
-    assert events(decided(case(unconfirmed, lost(), finished(2)))) == []  # that one was surely sent
+    assert events(decided(case(unconfirmed, lost(), accepted(2)))) == []  # that one was surely sent
 
 
 def test_what_was_never_heard_of_ends_without_a_word_about_money() -> None:

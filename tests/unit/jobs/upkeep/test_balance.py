@@ -5,7 +5,8 @@ import itertools
 import pytest
 from made_cases import NOW, accepted, attempt, case, failed, finished, job, lost, refused
 
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.settlement import STANDINGS
 from jobs.machine.states import ENDED, State
 from jobs.upkeep.balance import POSSIBLE, Balance, check
 
@@ -46,6 +47,15 @@ def test_what_the_steps_write_is_possible(made: Attempt) -> None:
 def test_an_orders_money_is_where_its_outcome_allows(outcome: AttemptOutcome, standing: Standing) -> None:
     found = codes(case(job(State.GENERATING), attempt(outcome=outcome, standing=standing)))
     assert found == ([] if standing in POSSIBLE[outcome] else ["impossible_money"])
+
+
+@pytest.mark.parametrize(("outcome", "standing"), list(itertools.product(AttemptOutcome, Standing)))
+@pytest.mark.parametrize("settled", Settled)
+def test_where_a_person_has_said_it_the_money_is_there(
+    outcome: AttemptOutcome, standing: Standing, settled: Settled
+) -> None:
+    found = codes(case(job(State.GENERATING), attempt(outcome=outcome, standing=standing, settled=settled)))
+    assert found == ([] if standing is STANDINGS[settled] else ["impossible_money"])
 
 
 def test_every_outcome_has_its_possible_money() -> None:

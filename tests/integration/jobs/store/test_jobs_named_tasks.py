@@ -1,0 +1,63 @@
+"""Tasks that people named, where two orders claim one, and where what was learnt of them comes without a lease."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rows import NOW, Rows
+
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
+from jobs.machine.states import State
+from jobs.store import late_facts
+
+pytestmark = pytest.mark.both_databases
+
+A = AttemptOutcome
+
+
+def resolved(rows: Rows, job_id: str, changes: dict[str, Any]) -> Facts:
+    case = rows.case(job_id)
+    return rows.write(lambda db: late_facts.resolve_task_ids(db, case, Facts({1: changes}), now=NOW))
+
+
+def test_a_named_task_that_another_order_bears_is_refused_with_its_job(rows: Rows) -> None:
+    bearer, job_id = rows.job(State.GENERATING), rows.job(State.UNCONFIRMED)
+    rows.attempt(bearer, task_id="t")
+    rows.attempt(job_id, named_task_id="t")
+    said = resolved(rows, job_id, {"task_id": "t", "adopted": True}).attempts[1]
+    assert said["named_refused"] == f"it is the task of another order, of {bearer}"
+    assert "task_id" not in said
+
+
+def test_a_refusal_of_the_same_round_is_not_lost_beside_a_task_that_is_taken(rows: Rows) -> None:
+    bearer, job_id = rows.job(State.GENERATING), rows.job(State.UNCONFIRMED)
+    rows.attempt(bearer, task_id="t")
+    rows.attempt(job_id, named_task_id="named")
+    learnt = {"rejected_task_ids": ["named"], "named_refused": "the task is older than the attempt"}
+    said = resolved(rows, job_id, {**learnt, "task_id": "t", "adopted": True}).attempts[1]
+    assert said["rejected_task_ids"] == ["named", "t"]
+    assert said["named_refused"] == "the task is older than the attempt"
+
+
+def test_whoever_named_a_task_hears_that_it_was_the_answer_to_another_order(rows: Rows) -> None:
+    named, owner = rows.job(State.GENERATING), rows.job(State.SUBMITTING)
+    rows.attempt(named, named_task_id="t", task_id="t", adopted=True, accepted_at=NOW)
+    rows.attempt(owner)
+    resolved(rows, owner, {"task_id": "t"})
+    attempt = rows.case(named).attempts[1]
+    assert (attempt.task_id, attempt.is_named) == (None, False)
+    assert attempt.named_refused == "it is the task of another order"
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_late_task_of_a_settled_order_is_known_as_what_it_is(rows: Rows, adopted: bool) -> None:
+    """One that was only found gives way, later, to the order whose answer it turns out to be."""
+    job_id = rows.job(State.QUEUED, attempt=1)
+    rows.attempt(job_id, outcome=A.NOT_MADE, standing=Standing.NONE, settled=Settled.NOT_MADE, closed_at=NOW)
+    learnt = {"task_id": "t", **({"adopted": True} if adopted else {})}
+    rows.write(lambda db: late_facts.bring_facts(db, job_id, Facts({1: learnt}), now=NOW))
+    attempt = rows.case(job_id).attempts[1]
+    assert (attempt.outcome, attempt.standing, attempt.adopted) == (A.OPEN, Standing.HELD, adopted)
+    assert attempt.settled is None
