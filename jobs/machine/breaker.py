@@ -75,8 +75,13 @@ class Lane:
         return self.reason is None
 
     def rests_s(self, now: datetime) -> float:
-        """How long it still rests; 0: no longer, or not at all."""
+        """How long it still rests; 0: no longer, or not at all.
+
+        A rest from the future began before the clock was set back, so it is time to probe. What a person began lasts.
+        """
         if self.reason is None or self.until is None:
+            return 0.0
+        if self.reason != BY_HAND and self.began_at is not None and self.began_at > now + CLOCK_TOLERANCE:
             return 0.0
         left = (self.until - now).total_seconds()
         if self.began_at is not None:

@@ -21,6 +21,7 @@ A = AttemptOutcome
 LIVES_S = 2 * LIFE_S  # a task's, and then its link's
 HOUR_S = 3_600
 MARGIN_S = 2_400  # a lease that ran on, a sleep, a pause between two tries, and a round of the sweep
+CLOCKS_DIFFER = timedelta(minutes=5, seconds=1)
 STEP_S = 300  # between a question and the commit that rests on it
 
 
@@ -56,9 +57,9 @@ def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -
     if row.outcome == A.EXPIRED:
         last = asked[-1].said if asked and asked[-1].is_answered else None
         rules.check("finished-is-paid", last != "finished", f"{row.owner} is {row.outcome}; its gateway said finished")
-    # One that is called finished has its link's life alone, which began within the task's.
-    life_s = LIVES_S if row.outcome == A.EXPIRED else LIFE_S
-    end = datetime.fromisoformat(row.accepted_at) + timedelta(seconds=life_s)
+    end = datetime.fromisoformat(row.accepted_at) + timedelta(seconds=LIVES_S)
+    if row.outcome == A.UNDELIVERED:  # its link's life alone, which began after the order, by the gateway's clock
+        end = datetime.fromisoformat(row.created_at) + timedelta(seconds=LIFE_S) - CLOCKS_DIFFER
     since = [question for question in asked if question.asked_at >= end]
     in_vain = bool(since) and since[0].asked_at <= datetime.fromisoformat(now) - timedelta(seconds=HOUR_S - STEP_S)
     enough = any(question.is_answered for question in since) or in_vain

@@ -229,7 +229,8 @@ class People:
         if not fate.strikes("clock_jumps"):
             return
         by_s = fate.between(60, 7_200) if fate.chance(0.5) else fate.between(7_200, 172_800)
-        by_s = by_s if fate.chance(0.5) else -by_s / 2
+        if fate.chance(0.5):  # rows wait for as long as it was set back, and a day of that is a long run
+            by_s = -by_s / 10
         self._set_clock(by_s)
         if fate.chance(0.5):
             world.at(min(world.now + fate.between(5, 3_000), self.calm_at - 1), lambda: self._set_clock(-by_s))
