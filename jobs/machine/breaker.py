@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from jobs.machine.times import CLOCK_SET_BACK
+
 LaneName = Literal["submit", "query"]
 
 FIRST_REST_S = 15.0
 LONGEST_REST_S = 900.0
 LOSSES_UNTIL_REST = 2
 # A clock that was set back leaves times that have not come: nothing is believed for longer than it was meant.
-CLOCK_TOLERANCE = timedelta(seconds=5)
 
 REASONS = ("no_answer", "unreachable", "no_network", "unconfirmed", "by_hand")
 NO_ANSWER, UNREACHABLE, NO_NETWORK, UNCONFIRMED, BY_HAND = REASONS
@@ -75,8 +76,13 @@ class Lane:
         return self.reason is None
 
     def rests_s(self, now: datetime) -> float:
-        """How long it still rests; 0: no longer, or not at all."""
+        """How long it still rests; 0: no longer, or not at all.
+
+        A rest from the future began before the clock was set back, so it is time to probe. What a person began lasts.
+        """
         if self.reason is None or self.until is None:
+            return 0.0
+        if self.reason != BY_HAND and self.began_at is not None and self.began_at > now + CLOCK_SET_BACK:
             return 0.0
         left = (self.until - now).total_seconds()
         if self.began_at is not None:
@@ -88,7 +94,7 @@ class Lane:
         if self.prober is None or self.probing_until is None:
             return 0.0
         left = (self.probing_until - now).total_seconds()
-        return left if 0 < left <= longest_s + CLOCK_TOLERANCE.total_seconds() else 0.0
+        return left if 0 < left <= longest_s + CLOCK_SET_BACK.total_seconds() else 0.0
 
     def probe(self, by: str, now: datetime, *, for_s: float) -> Lane:
         """The right to probe goes to one; should he die, it runs out."""
@@ -169,4 +175,4 @@ def _rested_as_asked(lane: Lane, word: Word, now: datetime) -> Lane:
 def _is_stale(lane: Lane, word: Word, now: datetime) -> bool:
     """Whether it left before the present rest began; such a time in the future is of a clock that was set back."""
     began = lane.began_at
-    return not lane.is_well and began is not None and word.left_at < began <= now + CLOCK_TOLERANCE
+    return not lane.is_well and began is not None and word.left_at < began <= now + CLOCK_SET_BACK

@@ -40,7 +40,7 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
-    facts = settlement.weigh(case, facts)
+    facts = lives.note_ages(case, settlement.weigh(case, facts), now)
     facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
     facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)

@@ -38,6 +38,14 @@ def last_word(case: Case, attempt: Attempt) -> AttemptChanges:
     return {"outcome": AttemptOutcome.EXPIRED, "standing": Standing.NONE if never_heard_of else Standing.UNCERTAIN}
 
 
+def note_ages(case: Case, facts: Facts, now: datetime) -> Facts:
+    """What was learnt, and which orders are from the future: how old they are is no longer known, also later on."""
+    attempts = [attempt for attempt in case.attempts.values() if attempt.is_open]
+    ahead = [attempt.number for attempt in attempts if schedule.is_of_unknown_age(attempt, now)]
+    noted: dict[int, AttemptChanges] = {n: {**facts.attempts.get(n, {}), "age_unknown": True} for n in ahead}
+    return replace(facts, attempts={**facts.attempts, **noted})
+
+
 def count_tries(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """What was learnt, with the hour of tries at the end of a life begun by the first question after it.
 

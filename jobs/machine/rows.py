@@ -153,6 +153,7 @@ class Attempt:
     standing: Standing
     task_id: str | None
     adopted: bool
+    contested: bool
     rejected_task_ids: list[str]
     last_word: str | None
     news_by: str | None
@@ -171,6 +172,7 @@ class Attempt:
     created_at: datetime
     sending_at: datetime | None
     sends: int
+    age_unknown: bool
     lost_at: datetime | None
     accepted_at: datetime | None
     last_unfinished_at: datetime | None
@@ -271,6 +273,7 @@ class AttemptChanges(TypedDict, total=False):
     standing: Standing
     task_id: str | None
     adopted: bool
+    contested: bool
     rejected_task_ids: list[str]
     last_word: str | None
     news_by: str | None
@@ -282,6 +285,7 @@ class AttemptChanges(TypedDict, total=False):
     reported_credits: float | None
     reported_usd: float | None
     sending_at: datetime | None
+    age_unknown: bool
     lost_at: datetime | None
     accepted_at: datetime | None
     last_unfinished_at: datetime | None

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine.breaker import LONGEST_REST_S
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode
 from jobs.settings import Settings
@@ -27,7 +28,9 @@ def next_poll(
     jitter: Callable[[float], float],
 ) -> datetime:
     """The next routine query of a running task: the gateway's advice first, ever slower once it is overdue."""
-    accepted = min(attempt.accepted_at or now, now)  # later than now: the clock was set back
+    accepted = attempt.accepted_at or now
+    if accepted > now:  # the clock was set back, and nobody can say how old the task is
+        return now + _s(jitter(settings.overdue_poll_s))
     advice = providers[attempt.provider].polling
     first, then = settings.poll_interval_s or advice.first_s, settings.poll_interval_s or advice.then_s
     if attempt.last_unfinished_at is None and now < accepted + _s(first):
@@ -125,6 +128,11 @@ def try_by(end: datetime, now: datetime, settings: Settings) -> datetime:
     return now + _s(max(settings.retry_first_s, left / 2) if left > 0 else LAST_PAUSE_S)
 
 
+def is_of_unknown_age(attempt: Attempt, now: datetime) -> bool:
+    """Whether an order is, or once was, from the future: the clock was set back, and has its age no more."""
+    return attempt.age_unknown or attempt.created_at > now + CLOCK_SET_BACK
+
+
 def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 
@@ -135,7 +143,7 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
     The key's life counts from the first POST: later, the gateway would take the same request for a new one.
     """
     attempt = case.current
-    if attempt is None:
+    if attempt is None or is_of_unknown_age(attempt, now):
         return None
     provider = providers[attempt.provider]
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:

@@ -1,9 +1,13 @@
-"""Times as they are told: ISO 8601 in UTC, ending in Z."""
+"""Times as they are told: ISO 8601 in UTC, ending in Z; and times that cannot be believed."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import overload
+
+# A moment that lies further ahead than this was written before the clock was set back, which happens to this machine's,
+# and on SQLite that is the database's.
+CLOCK_SET_BACK = timedelta(seconds=5)
 
 
 @overload

@@ -81,6 +81,14 @@ def json_body(body: bytes) -> Any:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 
 
+def is_object(body: bytes) -> bool:
+    """Whether it is in the shape that all five gateways answer in: a proxy's page is not."""
+    try:
+        return isinstance(json_body(body), Mapping)
+    except BadReport:
+        return False
+
+
 def mapping(body: Any, what: str) -> Mapping[str, Any]:
     """`body` as an object. Raises BadReport."""
     if not isinstance(body, Mapping):

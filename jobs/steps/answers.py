@@ -10,6 +10,8 @@ from typing import Any
 from jobs.errors import BadReport
 from jobs.machine.outcome import Cooldown, Facts, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
+from jobs.machine.schedule import is_of_unknown_age
+from jobs.providers.answers import is_object
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
 from jobs.store import unknown_words
@@ -49,7 +51,8 @@ class Inquiry:
 class Reply:
     """What came of an inquiry: a report, or the reason why there is none.
 
-    `final`: asking again changes nothing. `asked`: False where the budget did not reach so far this time.
+    `final`: the gateway has answered, and asking again at once changes nothing. `asked`: False where the budget did
+    not reach so far this time.
     """
 
     inquiry: Inquiry
@@ -78,7 +81,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
         if report is not None and reply.inquiry.candidate:
             if "task_id" in said:
                 continue
-            if reason := _misfit(report, reply.inquiry, case, providers[attempt.provider]):
+            if reason := _misfit(report, reply.inquiry, case, providers[attempt.provider], now):
                 said |= rejection(attempt, said, reply.inquiry.task_id, reason)
                 notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
                 continue
@@ -131,7 +134,8 @@ def _verdict(
             return {}
         # A gateway that refunds failures and yet tells a cost contradicts itself: a person must look.
         kept = report.cost is not None and report.cost > 0
-        standing = Standing.REFUNDED if provider.refunds_failures and not kept else Standing.UNCERTAIN
+        refunded = provider.refunds_failures and not kept and not attempt.contested
+        standing = Standing.REFUNDED if refunded else Standing.UNCERTAIN
         failed: AttemptChanges = {
             "outcome": AttemptOutcome.FAILED,
             "standing": standing,
@@ -171,9 +175,10 @@ def _believable(report: Report, attempt: Attempt, now: datetime) -> datetime | N
     return at if at is not None and attempt.created_at - CLOCK_TOLERANCE <= at <= now else None
 
 
-def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider) -> str | None:
+def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider, now: datetime) -> str | None:
     """Why a task that a callback named cannot be this attempt's; None when nothing speaks against it."""
-    if report.created_at is not None and report.created_at < inquiry.attempt.created_at - CLOCK_TOLERANCE:
+    ordered_at = None if is_of_unknown_age(inquiry.attempt, now) else inquiry.attempt.created_at
+    if report.created_at is not None and ordered_at is not None and report.created_at < ordered_at - CLOCK_TOLERANCE:
         return "the task is older than the attempt"
     # By mode alone: a row does not say which of the upstream's models it asks for.
     models = [ability.model for (_, mode), ability in provider.abilities.items() if mode == case.job.mode]
@@ -188,7 +193,7 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
         return Reply(inquiry, None, "unreachable", {"reason": answer.reason}, final=False)
     raw = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     if answer.status >= 300:
-        final = answer.status < 500 and answer.status not in KEY_TROUBLES
+        final = answer.status < 500 and answer.status not in KEY_TROUBLES and is_object(answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
     try:
         report = provider.read_report(json_body(answer.body))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 
-from jobs.errors import BadReport
 from jobs.machine import breaker
 from jobs.machine.breaker import Kind, LaneName, Word
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome
-from jobs.providers.client import Account, Answered, Lost, NotSent, json_body
+from jobs.providers.answers import is_object
+from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.providers.refusals import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, retry_after_s
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, lanes
@@ -57,7 +55,7 @@ def word_of_query(exchange: Exchange, answer: Answer) -> Word:
             return _word(exchange, Kind.ASKED_FOR_REST, _advice_s(answer), "rate_limited")
         if answer.status in SAYS_NOTHING:
             return _word(exchange, Kind.OURS)
-        if answer.status < 500 and _is_object(answer):
+        if answer.status < 500 and is_object(answer.body):
             return _word(exchange, Kind.ALIVE)
     return _failed(exchange, answer)
 
@@ -126,12 +124,3 @@ def _word(exchange: Exchange, kind: Kind, advice_s: float | None = None, reason:
 def _advice_s(answer: Answered) -> float | None:
     asked_s = retry_after_s(answer.headers)
     return None if asked_s is None else min(max(asked_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
-
-
-def _is_object(answer: Answered) -> bool:
-    """Whether it is in the shape that all five answer in: a proxy's page is not."""
-    try:
-        body: Any = json_body(answer.body)
-    except BadReport:
-        return False
-    return isinstance(body, Mapping)

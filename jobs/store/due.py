@@ -12,11 +12,11 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Job
 from jobs.machine.states import State
+from jobs.machine.times import CLOCK_SET_BACK
 from jobs.store.step_table import BY_NAME, NOTIFY, Step
 from jobs.store.tables import Instant, jobs, notice_tries, notices
 
-# On SQLite the clock is this machine's and may be set back. A row written "in the future" would sleep until then.
-CLOCK_SET_BACK = timedelta(seconds=5)
+# A row written "in the future" would sleep until then (CLOCK_SET_BACK).
 LONGEST_SENDING = timedelta(hours=1)  # a lease of a notice that runs on for longer was taken "in the future" too
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.times import CLOCK_SET_BACK
 from jobs.store.database import Database, upsert
-from jobs.store.due import CLOCK_SET_BACK
 from jobs.store.tables import heartbeats
 
 SWEPT = "swept"  # name and role of the beat that says when a sweep last looked

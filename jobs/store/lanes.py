@@ -18,6 +18,7 @@ from jobs.machine import breaker
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
 from jobs.machine.rows import Origin
 from jobs.machine.states import State
+from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
 from jobs.request.generation import Mode
 from jobs.settings import Settings
@@ -95,7 +96,7 @@ def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now
     usual, edits = (now - timedelta(seconds=_runs_s(mode, settings)) for mode in (Mode.TEXT, Mode.EDIT))
     may_run = sa.case((jobs.c.mode == Mode.EDIT.value, attempts.c.lost_at > edits), else_=attempts.c.lost_at > usual)
     accepted_at = lane.accepted_at
-    if accepted_at is not None and accepted_at > now + breaker.CLOCK_TOLERANCE:
+    if accepted_at is not None and accepted_at > now + CLOCK_SET_BACK:
         accepted_at = None  # the clock was set back since: no order could be told to be younger
     since = sa.true() if accepted_at is None else attempts.c.lost_at > accepted_at
     of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)

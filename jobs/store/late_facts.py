@@ -70,7 +70,10 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
 
 
 def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
-    """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess."""
+    """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess.
+
+    Of two guesses neither is proven, so what the task says of money is no knowledge about its bearer's.
+    """
     resolved: dict[int, AttemptChanges] = dict(facts.attempts)
     notes = list(facts.notes)
     for number, changes in facts.attempts.items():
@@ -81,6 +84,8 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
         if bearer.adopted and not changes.get("adopted"):
             _take_back(db, bearer, task_id, now=now)
             continue
+        if bearer.adopted:
+            _contest(db, bearer, now=now)
         attempt, reason = case.attempts[number], f"it is the task of another order, of {bearer.job_id}"
         rejected = rejection(attempt, changes, task_id, reason)
         resolved[number] = {**rejected, "lost_at": attempt.lost_at or now}
@@ -102,6 +107,13 @@ def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
     return None if row is None else attempt_of(row)
 
 
+def _contest(db: Connection, bearer: Attempt, *, now: datetime) -> None:
+    said: AttemptChanges = {"contested": True}
+    if bearer.standing is Standing.REFUNDED:
+        said["standing"] = Standing.UNCERTAIN
+    change_attempt(db, bearer.job_id, bearer.number, said, now)
+
+
 def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime) -> None:
     """An adopted task id turns out to be the answer to another attempt's submit: its adopter gives it up.
 
@@ -110,6 +122,7 @@ def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime)
     given_up: AttemptChanges = {
         "task_id": None,
         "adopted": False,
+        "contested": False,
         **rejection(adopter, {}, task_id, "it is the task of another order"),
         "outcome": AttemptOutcome.OPEN,
         "standing": Standing.UNCERTAIN,

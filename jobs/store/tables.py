@@ -151,6 +151,7 @@ attempts = sa.Table(
     sa.Column("standing", sa.String(16), nullable=False),
     sa.Column("task_id", sa.String(200)),
     sa.Column("adopted", sa.Boolean, nullable=False, default=False),  # the task id came by callback, not by answer
+    sa.Column("contested", sa.Boolean, nullable=False, default=False),  # another order was told the same task id
     sa.Column("rejected_task_ids", JSON, nullable=False),  # candidates that turned out to be somebody else's
     sa.Column("last_word", Words(64)),  # what the gateway last said of it, so that history tells changes only
     sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict came
@@ -169,6 +170,7 @@ attempts = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sending_at", Instant),  # set just before the first byte may leave; NULL: provably nothing was sent
     sa.Column("sends", sa.Integer, nullable=False, default=0),
+    sa.Column("age_unknown", sa.Boolean, nullable=False, default=False),  # the clock was set back after its creation
     sa.Column("lost_at", Instant),
     sa.Column("accepted_at", Instant),
     sa.Column("last_unfinished_at", Instant),  # the last time the gateway said "not yet"

@@ -9,7 +9,7 @@ hold runs out under a living worker is the same as that worker sleeping for long
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -257,7 +257,7 @@ def _unleased(w: World, i: int, verdict: Judgement, m: Mechanism) -> World:
 
 def _freed(w: World, verdict: Judgement, m: Mechanism) -> World:
     bad = f"the lease of {w.holder}, which had not run out, was freed" if w.holder and not w.over else w.bad
-    return _ring_for(_moved(_apply(w, verdict)._replace(holder="", over=False, bad=bad)), m)
+    return _ring_for(_moved(_apply(w._replace(bad=bad), verdict, ())._replace(holder="", over=False)), m)
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
@@ -348,7 +348,7 @@ def _write(w: World, i: int, name: str, plan: Judgement, m: Mechanism) -> Step:
     if m.frees_own_lease_only and w.holder != name:
         return Step(f"{name} finds its hold gone", "", _put(w, i, me._replace(doing="conclude", plan=None)))
     bad = f"{name} freed the lease of {w.holder}" if w.holder not in ("", name) else w.bad
-    done = _moved(_apply(w, plan)._replace(bad=bad), i)
+    done = _moved(_apply(w._replace(bad=bad), plan, [n for n, _ in me.facts.words]), i)
     if me.keep and plan.state is State.ARCHIVING:
         return Step(f"{name} writes, and goes on to copy", "", _put(done, i, _copying(done)))
     free = _remembered(done._replace(holder="", over=False), me)
@@ -364,15 +364,16 @@ def _rows(w: World) -> tuple[tuple[object, ...], ...]:
     return tuple(t[:6] for t in w.tries)
 
 
-def _apply(w: World, plan: Judgement) -> World:
-    """jobs.store.leases._write: the columns that the plan names, and no others."""
-    tries = w.tries
+def _apply(w: World, plan: Judgement, asked: Collection[int]) -> World:
+    """jobs.store.leases._write: the columns that the plan names, and no others. `asked`: of whom there is an answer."""
+    tries, bad = w.tries, w.bad
     for n, changes in plan.changes:
+        if dict(changes).get("outcome") == A.EXPIRED and tries[n - 1].task and n not in asked:
+            bad = f"attempt {n} was given up, and nobody had asked about its task"
         tries = _with(tries, n, tries[n - 1]._replace(**dict(changes)))
     for callbacks, mark in ((plan.read, "read"), (plan.postponed, "tried")):
         for n in callbacks:
             tries = _with(tries, n, tries[n - 1]._replace(callback=mark))
-    bad = w.bad
     if w.state in (State.ARCHIVED, State.CANCELLED) and plan.state is not w.state:
         bad = f"a job left {w.state}"
     return w._replace(state=plan.state, current=plan.current, alarm=plan.alarm, tries=tries, bad=bad)

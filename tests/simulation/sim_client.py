@@ -10,10 +10,12 @@ from sim_gateways import Gateways, Order
 from sim_rules import Rules
 from sim_world import World
 
+from jobs.providers.answers import is_object
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent, Outcome, ProviderClient
 
 JSON = {"Content-Type": "application/json"}
+ANSWERS = frozenset({200, 400, 404})  # to a question about a task: what it does, or that there is none
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 
@@ -48,7 +50,7 @@ class SimClient(ProviderClient):
             key = (extra_headers or {}).get(provider.idempotency_header or "")
             order = self._leaves(account, key)
             outcome = self._order(order, account, request, deadline_s)
-            taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome)
+            taken = isinstance(outcome, Answered) and outcome.status == 202 and is_object(outcome.body)
             if taken and order.task and self.world.actor:
                 self.world.actor.accepted = (order.owner, order.task.id)
             if taken:
@@ -80,27 +82,38 @@ class SimClient(ProviderClient):
         return self._answer(account, answer, took_s, deadline_s, way)
 
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
+        self.world.effect("before a query", 0.01)
+        task_id, asked_at = request.path.rpartition("/")[2], self.world.database_time()
+        outcome, told_of = self._ask(account, task_id, deadline_s)
+        is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS and is_object(outcome.body)
+        task = self.gateways.tasks.get((account.provider, task_id))
+        said = task.last_told if task and is_answered and told_of == task_id else None
+        is_answered = is_answered and told_of in (task_id, None)
+        self.rules.lives.asked(account.provider, task_id, asked_at, is_answered=is_answered, said=said)
+        return outcome
+
+    def _ask(self, account: Account, task_id: str, deadline_s: float) -> tuple[Outcome, str | None]:
+        """What came of a question, and the task that its answer is about; None: of none."""
         world, fate = self.world, self.world.fate
-        world.effect("before a query", 0.01)
         world.leaves(account.provider)
         if self._unreached(account):
-            return NotSent("no connection")
-        name, task_id = account.provider, request.path.rpartition("/")[2]
+            return NotSent("no connection"), None
+        name = account.provider
         if self.gateways.illness(name) == "gateway_unavailable":
-            return self._unavailable("while a query is answered")
+            return self._unavailable("while a query is answered"), None
         if fate.strikes("query_refused"):
             status = fate.one_of((401, 403, 404, 429))
             answer = (status, {"error": "not now"})
-            return self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
+            return self._answer(account, answer, 0.1, deadline_s, "while a query is answered"), None
         if fate.strikes("query_of_another"):
             others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
             task_id = fate.one_of(others) if others else task_id
         answer = self.gateways.tell(name, task_id, account.api_key)
         asked_at = world.now
         outcome = self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
-        if isinstance(outcome, Answered) and outcome.status < 500 and _is_whole(outcome):
+        if isinstance(outcome, Answered) and outcome.status < 500 and is_object(outcome.body):
             self.rules.risks.answered(account, asked_at)
-        return outcome
+        return outcome, task_id if answer[0] == 200 else None
 
     def _unreached(self, account: Account) -> bool:
         away = self.gateways.illness(account.provider) == "gateway_away"
@@ -154,10 +167,6 @@ class SimClient(ProviderClient):
             )
         world.tell("answer", answer[0], _short(answer[1]))
         return Answered(answer[0], JSON, json.dumps(answer[1]).encode())
-
-
-def _is_whole(answer: Answered) -> bool:
-    return answer.body.startswith(b"{") and answer.body.endswith(b"}")
 
 
 def _short(body: Any) -> str:

@@ -91,6 +91,7 @@ def _easyrouter(seen: Seen) -> Any:
     task = body["data"] | {"task_id": seen.id, "submit_time": int(seen.created_at)}
     if seen.state == "finished":
         task |= {"result_url": seen.link, "finish_time": int(seen.ended_at or 0), "quota": seen.credits}
+        task["data"]["output"]["video_url"] = seen.link  # the upstream's own report, which names it as well
     return body | {"data": task}
 
 

@@ -40,6 +40,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "task_failed_retryable": (0.6, "the gateway's verdict: no video this time"),
     "task_slow": (0.4, "a task takes an hour or more"),
     "task_stuck": (0.2, "a task never ends"),
+    "link_missing": (0.4, "a task is called finished, and its link is not told, for a while or for ever"),
     "verdict_reversed": (0.5, "a task that was called failed is finished after all"),
     "task_forgotten": (0.1, "a gateway no longer knows a task before its time"),
     "gateway_away": (0.3, "a gateway refuses connections, for minutes to hours"),
@@ -68,6 +69,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "queries_rationed": (0.1, "the budget of queries is used up"),
     "gateway_clock_off": (0.5, "a gateway's clock is minutes off"),
     "clock_set_back": (0.5, "the database's clock is set back by minutes"),
+    "clock_jumps": (0.5, "the database's clock leaps, ahead or back, by minutes to two days, for a moment or for good"),
+    "service_down": (0.3, "the whole service is down for longer than a task lives"),
     "key_replaced": (0.9, "a gateway's key is replaced; tasks belong to the key that ordered them"),
     "key_gone": (0.8, "the previous key is gone before its tasks are"),
     "backup_restored": (0.9, "the database is put back to an earlier moment"),
@@ -84,9 +87,8 @@ FAULTS: dict[str, tuple[float, str]] = {
 # Stretches in which a gateway is ill: how often at most one befalls a gateway in a run that has it.
 ILLNESSES = tuple(name for name in FAULTS if name.startswith("gateway_") and name != "gateway_clock_off")
 # What befalls a run as a whole. All else strikes at single occasions, of which a fleet has very many.
-AT_MOST_ONCE = frozenset(
-    (*ILLNESSES, "gateway_clock_off", "clock_set_back", "key_replaced", "key_gone", "backup_restored")
-)
+OF_CLOCKS = ("gateway_clock_off", "clock_set_back", "clock_jumps")
+AT_MOST_ONCE = frozenset((*ILLNESSES, *OF_CLOCKS, "service_down", "key_replaced", "key_gone", "backup_restored"))
 
 OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
 QUIET = 0.05  # of all runs have no fault at all
@@ -99,6 +101,7 @@ THEMES: tuple[tuple[str, ...], ...] = (
     ("worker_sleeps", "refused_request", "refused_key", "client_cancels"),  # words of the presumed dead
     ("submit_unanswered", "task_failed_retryable", "callback_early", "client_cancels"),  # verdicts before an answer
     ("backup_restored", "submit_unanswered", "task_slow", "callback_odd", "refused_key"),  # what a backup forgets
+    ("clock_jumps", "service_down", "task_stuck", "link_missing", "gateway_away", "callback_late"),  # ends of lives
     ("person_settles", "person_errs", "submit_unanswered", "callback_late", "client_retries"),  # words that were wrong
 )
 THEMED = 0.4  # of all runs

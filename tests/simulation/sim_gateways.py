@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,8 +33,10 @@ class Task:
     verdict: str  # finished, failed or retryable
     reversed_at: float | None = None
     forgotten_at: float | None = None
+    link_from: float = 0.0  # before that its link is not told, though it is called finished
     links: int = 0  # links that died before their time, for each of which there was a fresh one
     link_dead_until: int = 0
+    last_told: str | None = None  # the state that the last answer to a query named, in words that a page has
     told: set[str] = field(default_factory=set)  # the states that answers to our queries, and submits, have named
 
     def state(self, now: float) -> str:
@@ -47,10 +50,11 @@ class Task:
         return self.ends_at if self.verdict == "finished" else self.reversed_at
 
     def gone_at(self) -> float:
-        """When task and link are gone. One that never ends is forgotten all the same once its life is over."""
+        """When task and link are gone. One that never ends is there for ever."""
         if self.forgotten_at is not None:
             return self.forgotten_at
-        return (self.made_at or self.ends_at or self.at) + LIFE_S + 60
+        ended_at = self.made_at or self.ends_at
+        return math.inf if ended_at is None else ended_at + LIFE_S + 60
 
 
 @dataclass
@@ -123,7 +127,9 @@ class Gateways:
             return dialect.unknown_task
         seen = self.seen(task)
         task.told.add(seen.state)
+        task.last_told = seen.state
         if self.world.fate.strikes("unknown_word"):
+            task.last_told = None
             return 200, _reworded(dialect.report(seen))
         return 200, dialect.report(seen)
 
@@ -136,7 +142,7 @@ class Gateways:
             model=task.model,
             created_at=task.at + off,
             ended_at=None if task.ends_at is None else task.ends_at + off,
-            link=self.link(task) if state == "finished" else None,
+            link=self.link(task) if state == "finished" and now >= task.link_from else None,
             credits=34.0,
         )
 
@@ -164,6 +170,9 @@ class Gateways:
         reversed_at = None
         if verdict != "finished" and ends_at is not None and fate.strikes("verdict_reversed"):
             reversed_at = ends_at + fate.between(1, 1200)
+        link_from = 0.0
+        if ends_at is not None and fate.strikes("link_missing"):
+            link_from = ends_at + fate.between(60, LIFE_S) if fate.chance(0.5) else math.inf
         task_id = f"{order.provider}-{len(self.tasks) + 1}"
         return Task(
             order.provider,
@@ -176,6 +185,7 @@ class Gateways:
             ends_at,
             verdict,
             reversed_at,
+            link_from=link_from,
         )
 
     def _announce(self, task: Task) -> None:

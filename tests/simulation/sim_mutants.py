@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -12,7 +13,7 @@ from unittest.mock import patch
 import sqlalchemy as sa
 from sim_bucket import SimBucket
 
-from jobs.machine import decisions, routing
+from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
@@ -143,6 +144,16 @@ def _lane_obstacle(**settings: Any) -> dict[str, Any]:
     return {"jobs.store.availability.lane_obstacle": obstacle}
 
 
+def _life_that_slides() -> dict[str, Any]:
+    real = schedule._lives_end
+
+    def end(attempt: Any, settings: Any, providers: Any) -> Any:
+        slid = attempt.last_unfinished_at and attempt.last_unfinished_at + timedelta(seconds=settings.life_s)
+        return max(real(attempt, settings, providers), slid or attempt.created_at)
+
+    return {"jobs.machine.schedule._lives_end": end}
+
+
 def _risk_unasked() -> dict[str, Any]:
     def ask_for_free(account: Any, resources: Any) -> bool:
         with resources.database.write() as db:
@@ -192,6 +203,7 @@ DEATH = ("worker_dies", "message_lost")
 ILL = ("gateway_loses_orders", "gateway_unavailable", "gateway_loses_a_third")
 LOSS = ("submit_unanswered", "request_lost", "callback_late")
 WORDS = ("person_settles", "person_errs", "submit_unanswered")
+ENDS = ("task_stuck", "link_missing", "answer_lost", "answer_garbled")
 
 PROTECTIONS: dict[str, Lack] = {
     "a claim compares the version": Lack(_claim_without_version, (*TROUBLE, "refused_request")),
@@ -277,6 +289,21 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a task that a person named is asked about until it is answered": Lack(
         _one("jobs.machine.alarms._named_at", _nothing), (*WORDS, "connection_refused", "callback_lost")
+    ),
+    "a task's life is counted from its acceptance": Lack(_life_that_slides, ("task_stuck",)),
+    "a task's end needs an answer after it, or an hour of tries": Lack(
+        _one("jobs.machine.schedule.is_asked_after", lambda *_: True), ENDS
+    ),
+    "that hour begins with the first try after the end": Lack(
+        _one("jobs.machine.schedule.unanswered_since", lambda attempt, end, now: attempt.unanswered_since or now),
+        ("task_stuck", "key_replaced", "key_gone"),
+    ),
+    "a finished task without a link is paid for": Lack(
+        _one("jobs.machine.lives.is_finished_without_link", lambda attempt: False), ("link_missing",)
+    ),
+    "an order from the future is not sent again under its key": Lack(
+        _one("jobs.machine.schedule.is_of_unknown_age", lambda attempt, now: False),
+        ("clock_jumps", "service_down", "answer_lost"),
     ),
 }
 

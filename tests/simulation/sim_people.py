@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -10,8 +11,9 @@ from typing import Any
 
 from sim_bucket import strange
 from sim_gateways import Owner
+from sim_lives import LIVES_S
 from sim_service import NAMES, Service
-from sim_world import World
+from sim_world import BEGIN, World
 
 from jobs.errors import JobsError
 from jobs.intake import changes, new_jobs, settling
@@ -32,6 +34,7 @@ class People:
     def __init__(self, world: World, service: Service) -> None:
         self.world, self.service = world, service
         self.restored_at: float | None = None
+        self.down_until = 0.0
         fate = world.fate
         self.calm_at = fate.between(1_800, 15_000)
         self._bodies: dict[str, dict[str, Any]] = {}  # by idempotency key
@@ -42,6 +45,8 @@ class People:
         for _ in range(MOST_WORDS):
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
+            world.at(fate.between(60, self.calm_at), plan)
+        for plan in (self._let_clock_jump, self._shut_down):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -183,6 +188,10 @@ class People:
     def _calm_down(self) -> None:
         """From here on nothing goes wrong."""
         world, service = self.world, self.service
+        if world.now < self.down_until:
+            self.calm_at = self.down_until
+            world.at(self.calm_at, self._calm_down)
+            return
         world.tell("calm")
         world.fate.calm = True
         rules = service.rules
@@ -213,9 +222,35 @@ class People:
 
     def _set_clock_back(self) -> None:
         if self.world.fate.strikes("clock_set_back"):
-            self.world.clock_off_s -= self.world.fate.between(6, 900)
-            self.world.tell("clock set back", round(self.world.clock_off_s))
-            self.service.clock_moved()
+            self._set_clock(-self.world.fate.between(6, 900))
+
+    def _let_clock_jump(self) -> None:
+        """Ahead or back, for a moment or for good; it goes right once all is calm."""
+        world, fate = self.world, self.world.fate
+        if not fate.strikes("clock_jumps"):
+            return
+        by_s = fate.between(60, 7_200) if fate.chance(0.5) else fate.between(7_200, 172_800)
+        if fate.chance(0.5):  # rows wait for as long as it was set back, and a day of that is a long run
+            by_s = -by_s / 10
+        self._set_clock(by_s)
+        if fate.chance(0.5):
+            world.at(min(world.now + fate.between(5, 3_000), self.calm_at - 1), lambda: self._set_clock(-by_s))
+
+    def _set_clock(self, by_s: float) -> None:
+        self.world.set_clock(by_s)
+        self.service.clock_moved()
+
+    def _shut_down(self) -> None:
+        """Nothing of the service runs, for hours; nothing is calm before it does again."""
+        world, fate = self.world, self.world.fate
+        if not fate.strikes("service_down"):
+            return
+        for_s = fate.between(0.5, 3) * LIVES_S
+        world.tell("service down for", round(for_s))
+        self.down_until = world.now + for_s
+        self.service.rules.waits.down_until(self.down_until)
+        for process in self.service.processes.values():
+            world.kill(process, for_s=for_s)
 
     def _flush(self) -> None:
         if self.world.fate.strikes("broker_flushed"):
@@ -233,13 +268,13 @@ class People:
     def _back_up(self) -> None:
         if self.world.fate.strikes("backup_restored"):
             copy = self.service.database.snapshot()
-            at = (self.world.now, self.world.database_time())
+            at = (self.world.now, max(self.world.database_time(), _written_at(copy)))
             self.world.tell("backup")
             self.world.after(self.world.fate.between(10, 3000), lambda: self._put_back(copy, at))
 
     def _put_back(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
         """Stop everything, put the backup back, say so to the service, start again."""
-        if self.world.fate.calm or taken_at[1] > self.world.database_time():  # of a clock that was set back since
+        if self.world.fate.calm or taken_at[1] > self.world.database_time():  # the clock was set back: it is refused
             return
         world, service = self.world, self.service
         world.tell("backup put back")
@@ -255,3 +290,9 @@ class People:
             if job_id not in service.rules.jobs:  # its client asks, hears 404, and sends again under the same key
                 del self._ids[key]
                 world.after(world.fate.between(60, 600), lambda key=key: self._send(key))
+
+
+def _written_at(copy: sqlite3.Connection) -> datetime:
+    """The newest moment in a backup: later than its own, if the clock was set back before."""
+    rows = copy.execute("SELECT MAX(updated_at) FROM jobs UNION SELECT MAX(seen_at) FROM heartbeats")
+    return max((datetime.fromisoformat(at) for (at,) in rows if at is not None), default=BEGIN)

@@ -28,11 +28,14 @@ class Risks:
     def accepted(self, account: Account) -> None:
         """Whoever ordered has been told that the order is taken."""
         now = self._world.database_time().isoformat(timespec="microseconds")
-        self._accepted[account.provider, account.fingerprint] = now
+        key = (account.provider, account.fingerprint)
+        self._accepted[key] = now
+        self._risked.discard((key, ""))  # what is risked of a lane that is well counts up to the next acceptance
 
     def answered(self, account: Account, asked_at: float) -> None:
         """Whoever asked has been answered, by the gateway itself."""
-        self._answered[account.provider, account.fingerprint] = asked_at
+        key = (account.provider, account.fingerprint)
+        self._answered[key] = max(asked_at, self._answered.get(key, asked_at))  # whoever asked first may be told last
 
     def restored(self) -> None:
         """A backup was put back: the rest that stands in it is lived through once more."""

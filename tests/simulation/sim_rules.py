@@ -13,6 +13,7 @@ from typing import Any
 from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
+from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import check_nothing_left, check_object
@@ -57,6 +58,9 @@ RULES = {
     "settled-unheld": "an order is called not made only while nobody holds its job",
     "late-word": "a callback for an order that is over without a video wakes its job while task and link can live",
     "word-outweighed": "a person's word about the money yields to what the gateway says anew, and to nothing else",
+    "ends-in-time": "nothing is generating for longer than its task and a link can live, and an hour",
+    "asked-before-the-end": "a task is given up once its gateway has answered after its life, or has not for an hour",
+    "finished-is-paid": "a task that its gateway last called finished is not given up as one of which nobody knows",
     "named-answered": "a task that a person named is believed or refused in the end",
     "told": "every notice is delivered once the faults stop, in the end",
 }
@@ -78,6 +82,7 @@ NEVER_TAKEN = {A.NOT_SENT, A.REFUSED}
 SETTLED = {A.NOT_SENT, A.REFUSED, A.FAILED, A.NOT_MADE}  # an order that is over without a video
 ASKS = {S.UNCONFIRMED, S.GENERATING}
 TOLERANCE = timedelta(minutes=5, seconds=1)
+LONGEST_NOTICE_PAUSE_S = 86_400 * 0.05 * 1.1  # the last of the timetable, in runs, with its jitter
 SERVED_WITHIN_S = 900  # a lease that ran on when the faults stopped, a sleep, and a round of the sweep
 
 
@@ -105,6 +110,7 @@ class Rules:
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
         self.risks = Risks(world, self.rows, settings)
+        self.lives = Lives(world)
         self.waits = Waits(world, self.rows, settings)
 
     @property
@@ -133,6 +139,7 @@ class Rules:
                 self._attempt_changed(old_attempt, attempt)
                 job_before = before.get(attempt.job_id, self.jobs.get(attempt.job_id))
                 check_taken(self, old_attempt, attempt, job_before, now)
+                check_end(self, old_attempt, attempt, now)
         for old, job in changes.jobs:
             self.check("accepted-kept", job is not None or old.id not in self.accepted, f"{old} is gone")
             if old is not None and job is not None:
@@ -207,6 +214,10 @@ class Rules:
         for job in self.jobs.values():
             waits = job.alarm_at is not None and max(job.alarm_at, job.leased_until or "") < long_ago
             self.check("served", not waits, f"{job.id} is {job.state}, due since {job.alarm_at}")
+            check_in_time(self, job, self.world.time_at(calm_at), self.world.database_time())
+        latest = _later(self.world.database_time().isoformat(timespec="microseconds"), LONGEST_NOTICE_PAUSE_S)
+        asleep = self.database.rows("SELECT id, alarm_at FROM notices WHERE alarm_at > ?", latest)
+        self.check("served", not asleep, f"notices {asleep} sleep for longer than their timetable has")
 
     def forged(self, changes_before: int, status: int) -> None:
         self.check("forged-moves-nothing", status == 404, f"answered {status}")
@@ -371,7 +382,8 @@ class Rules:
             return
         self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")
         assert job.alarm_at is not None
-        latest = _later(now, 2 * 7_200 + 3_600) if job.updated_at <= _later(now) else "9"
+        # What was written before the clock was set back is waited for by as much longer.
+        latest = _later(now, 2 * 7_200 + 3_600 + self.world.set_back_s) if job.updated_at <= _later(now) else "9"
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
         if self.rows.has_unread(job.id) and job.updated_at <= _later(now):
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.

@@ -76,7 +76,7 @@ def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False) -> R
     with _numbered_ids(), _logs_into(world):
         try:
             world.run(service.next_look, service.look)
-            check_rest(service.rules, people.calm_at, BOUND_S, people.archiving)
+            check_rest(service.rules, people.calm_at, BOUND_S + world.set_back_s, people.archiving)
         except Violated as e:
             violation = e
         finally:

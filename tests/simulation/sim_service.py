@@ -200,6 +200,7 @@ class Service:
         self.bucket = self.rules.bucket = SimBucket(world)
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
+        self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None
         names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
         self.processes = {name: Process(name) for name in names}
         self._resources: dict[str, tuple[Process, Resources]] = {}

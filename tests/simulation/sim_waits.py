@@ -26,6 +26,7 @@ HINDERS = (
     "broker_away",
     "beat_away",
     "clock_set_back",
+    "clock_jumps",
     "key_replaced",
     "backup_restored",
 )
@@ -42,6 +43,10 @@ class Waits:
         self._queued_at: dict[str, float] = {}
         self._hindered_at = 0.0
         self._hindrances = 0
+
+    def down_until(self, end: float) -> None:
+        """Nothing of the service runs until then."""
+        self._hindered_at = end
 
     def troubled(self, provider: str) -> None:
         """An order has just come to something else than an acceptance."""
@@ -63,7 +68,7 @@ class Waits:
         now, struck = self._world.now, self._world.fate.struck
         hindrances = sum(struck[name] for name in HINDERS)
         if hindrances != self._hindrances:
-            self._hindrances, self._hindered_at = hindrances, now
+            self._hindrances, self._hindered_at = hindrances, max(now, self._hindered_at)
         for name, account in self.settings.accounts.items():
             if self.gateways.illness(name) or not self._has_room((name, account.fingerprint)):
                 self._unfit_at[name] = now

@@ -18,9 +18,10 @@ from sim_fate import Fate
 from jobs.store.database import DatabaseUnavailable
 
 BEGIN = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # orders pass midnight, where a new day's budget begins
-LONGEST_S = 5 * 86_400
+LONGEST_S = 10 * 86_400
 MOST_EVENTS = 60_000
 MOST_EVENTS_A_JOB = 2_000  # of a fleet
+EVENTS_A_SECOND = 4  # by which the clock was set back: jobs wait for what rows say, and are looked at meanwhile
 # Where a death or a sleep shows little, and where actors pass most often.
 DULL = frozenset({"before a read", "before a transaction", "before a doorbell"})
 # Few runs come here at all; death strikes as if they came more often.
@@ -98,6 +99,7 @@ class World:
         self.story: list[tuple[float, str, str, tuple[Any, ...]]] = []
         self.points: Counter[str] = Counter()  # where processes died
         self.clock_off_s = 0.0  # of the database's clock
+        self.set_back_s = 0.0  # by how much it was set back in all: for as long a row may wait for what it says
         self.worked = 0
         self._most_events = MOST_EVENTS + MOST_EVENTS_A_JOB * (fate.jobs or 0)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -142,14 +144,14 @@ class World:
         if actor.dead:
             raise Died
 
-    def kill(self, process: Process) -> None:
-        """End a process as kill -9 does; it is started again some seconds later."""
+    def kill(self, process: Process, *, for_s: float | None = None) -> None:
+        """End a process as kill -9 does; it is started again some seconds later, or after as long as is said."""
         process.up, process.is_new = False, True
         for actor in list(process.actors):
             actor.dead = True
             if actor is not self.actor:
                 self.at(self.now, actor.resume)
-        self.after(self.fate.between(1, 60), lambda: setattr(process, "up", True))
+        self.after(for_s or self.fate.between(1, 60), lambda: setattr(process, "up", True))
 
     def forget(self, actor: Actor) -> None:
         self._actors.discard(actor)
@@ -180,7 +182,7 @@ class World:
             self.worked += 1
             if self._broken is not None:
                 raise self._broken
-            if self.worked > self._most_events or self.now > LONGEST_S:
+            if self.worked > self._most_events + EVENTS_A_SECOND * self.set_back_s or self.now > LONGEST_S:
                 raise Violated("comes-to-rest", f"still at work after {self.worked} events, {self.now:.0f} s")
 
     def leaves(self, provider: str) -> None:
@@ -189,7 +191,17 @@ class World:
             self.actor.left[provider] = self.database_time().isoformat(timespec="microseconds")
 
     def database_time(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.now + self.clock_off_s)
+        return self.time_at(self.now)
+
+    def time_at(self, moment: float) -> datetime:
+        """What the database's clock, as it goes now, says of a moment of this world."""
+        return BEGIN + timedelta(seconds=moment + self.clock_off_s)
+
+    def set_clock(self, by_s: float) -> None:
+        """Put the database's clock on, or back."""
+        self.clock_off_s += by_s
+        self.set_back_s += max(0.0, -by_s)
+        self.tell("clock set", round(self.clock_off_s))
 
     def tell(self, what: str, *details: Any) -> None:
         """A line of the story."""

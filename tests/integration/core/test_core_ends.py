@@ -100,6 +100,18 @@ def test_a_gateway_that_does_not_answer_at_the_end_is_tried_for_an_hour(
     assert asked(workshop, job_id) is State.FAILED
 
 
+def test_a_proxys_not_found_is_no_answer(workshop: Workshop, clock: Ahead, sandbox: Any) -> None:
+    sandbox.fault("evolink", "stall")
+    job_id = generating(workshop, "evolink")
+    page = "<html><body>404 Not Found</body></html>"
+    sandbox.fault("evolink", "refuse", on="query", status=404, body=page, times=100)
+    clock.leap(3 * DAY_S)
+    assert asked(workshop, job_id) is State.GENERATING
+    sandbox.clear()
+    clock.leap(11 * MINUTE_S)
+    workshop.until(job_id, State.ARCHIVED)
+
+
 def test_and_brought_home_if_it_answers_within_that_hour(workshop: Workshop, clock: Ahead, sandbox: Any) -> None:
     sandbox.fault("gravitex", "stall")
     job_id = generating(workshop, "gravitex")
@@ -135,6 +147,7 @@ def test_a_job_whose_order_was_taken_while_the_clock_was_ahead_is_asked_about_on
     clock.leap(-DAY_S)
     assert asked(workshop, job_id) is State.GENERATING
     sandbox.clear()
+    clock.leap(MINUTE_S)  # how old its task is nobody knows, so it is asked about as an overdue one is
     workshop.until(job_id, State.ARCHIVED)
 
 

@@ -18,6 +18,7 @@ ATTEMPTS = {
     "named_task_id": sa.String(200),
     "named_refused": sa.Text(),
 }
+DOUBTS = ("age_unknown", "contested")
 
 
 def upgrade() -> None:
@@ -44,6 +45,8 @@ def upgrade() -> None:
     op.drop_table("cooldowns")
     for name, kind in ATTEMPTS.items():
         op.add_column("attempts", sa.Column(name, kind))
+    for name in DOUBTS:
+        op.add_column("attempts", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index(
         "ix_attempts_uncertain",
         "attempts",
@@ -55,7 +58,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_attempts_uncertain", "attempts")
-    for name in ATTEMPTS:
+    for name in (*ATTEMPTS, *DOUBTS):
         op.drop_column("attempts", name)
     op.create_table(
         "cooldowns",

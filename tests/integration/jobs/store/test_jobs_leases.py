@@ -443,6 +443,17 @@ class TestTaskIds:
         assert settled.notes[0].detail["by"] == bearer
         assert rows.case(bearer).attempts[1].task_id == "t"
 
+    @pytest.mark.parametrize(("adopted", "standing"), [(True, Standing.UNCERTAIN), (False, Standing.REFUNDED)])
+    def test_what_a_contested_task_says_of_money_is_no_knowledge_unless_its_bearer_is_proven(
+        self, rows: Rows, adopted: bool, standing: Standing
+    ) -> None:
+        bearer, job_id = rows.job(State.FAILED, alarm_at=None), rows.job(State.UNCONFIRMED)
+        rows.attempt(bearer, task_id="t", adopted=adopted, outcome=A.FAILED, standing=Standing.REFUNDED)
+        rows.attempt(job_id)
+        self.settle(rows, rows.case(job_id), {"task_id": "t", "adopted": True})
+        attempt = rows.case(bearer).attempts[1]
+        assert (attempt.contested, attempt.standing) == (adopted, standing)
+
     @pytest.mark.parametrize(("state", "flag"), [(State.GENERATING, None), (State.ARCHIVED, "foreign_task")])
     def test_the_answer_to_our_own_post_takes_it_from_an_adopter(
         self, rows: Rows, state: State, flag: str | None

@@ -48,6 +48,14 @@ def test_one_that_does_not_fit_is_refused_with_the_reason(report: Report, words:
     assert [note.event for note in facts.notes] == ["task_rejected"]
 
 
+def test_an_order_of_unknown_age_is_told_by_no_times() -> None:
+    """Its clock was ahead: whatever a gateway made for it seems older than it is."""
+    earlier = asked(replace(RUNNING, created_at=NOW - HOUR), "running")
+    for doubtful in (replace(NAMED, age_unknown=True), replace(NAMED, created_at=NOW + HOUR)):
+        reply = replace(earlier, inquiry=replace(earlier.inquiry, attempt=doubtful))
+        assert learnt(reply).attempts[1]["task_id"] == "t-7"
+
+
 @pytest.mark.parametrize("status", [400, 404, 410])
 def test_one_that_the_gateway_does_not_know_is_refused(status: int) -> None:
     facts = learnt(asked(None, f"http_{status}", status=status))

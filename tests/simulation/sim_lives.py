@@ -1,0 +1,80 @@
+"""What must hold of the ends of tasks: when a job stops waiting for one, and what its gateway was asked before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from sim_gateways import LIFE_S
+from sim_world import World
+
+from jobs.machine.rows import AttemptOutcome
+from jobs.machine.states import State
+
+if TYPE_CHECKING:
+    from sim_rows import AttemptRow, JobRow
+    from sim_rules import Rules
+
+A = AttemptOutcome
+LIVES_S = 2 * LIFE_S  # a task's, and then its link's
+HOUR_S = 3_600
+MARGIN_S = 2_400  # a lease that ran on, a sleep, a pause between two tries, and a round of the sweep
+CLOCKS_DIFFER = timedelta(minutes=5, seconds=1)
+STEP_S = 300  # between a question and the commit that rests on it
+
+
+class Question(NamedTuple):
+    """When one was asked, by the database's clock, and the state that its answer named, if one came back."""
+
+    asked_at: datetime
+    is_answered: bool
+    said: str | None
+
+
+class Lives:
+    """What was asked about each task in one run."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._questions: dict[tuple[str, str], list[Question]] = defaultdict(list)
+        self.has_key: Callable[[str, str], bool] = lambda provider, account: True  # the service may still use it
+
+    def asked(self, provider: str, task_id: str, asked_at: datetime, *, is_answered: bool, said: str | None) -> None:
+        self._questions[provider, task_id].append(Question(asked_at, is_answered, said))
+
+    def about(self, row: AttemptRow) -> list[Question]:
+        return self._questions[row.provider, row.task_id or ""]
+
+
+def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -> None:
+    """An order's row has just been changed."""
+    is_given_up = old is not None and old.is_open and row.outcome in (A.EXPIRED, A.UNDELIVERED)
+    if not is_given_up or row.task_id is None or row.accepted_at is None:
+        return
+    asked = rules.lives.about(row)
+    if row.outcome == A.EXPIRED:
+        last = asked[-1].said if asked and asked[-1].is_answered else None
+        rules.check("finished-is-paid", last != "finished", f"{row.owner} is {row.outcome}; its gateway said finished")
+    end = datetime.fromisoformat(row.accepted_at) + timedelta(seconds=LIVES_S)
+    if row.outcome == A.UNDELIVERED:  # its link's life alone, which began after the order, by the gateway's clock
+        end = datetime.fromisoformat(row.created_at) + timedelta(seconds=LIFE_S) - CLOCKS_DIFFER
+    since = [question for question in asked if question.asked_at >= end]
+    in_vain = bool(since) and since[0].asked_at <= datetime.fromisoformat(now) - timedelta(seconds=HOUR_S - STEP_S)
+    enough = any(question.is_answered for question in since) or in_vain
+    rules.check(
+        "asked-before-the-end",
+        enough or not rules.lives.has_key(row.provider, row.account),
+        f"{row.owner} is {row.outcome} at {now}; since the end of its life, {end}, {row.task_id} was asked {since}",
+    )
+
+
+def check_in_time(rules: Rules, job: JobRow, calm_at: datetime, now: datetime) -> None:
+    """At a look of the sweep, once the faults have stopped."""
+    row = rules.attempts.get((job.id, job.attempt))
+    if job.state != State.GENERATING or row is None or row.accepted_at is None:
+        return
+    over = max(datetime.fromisoformat(row.accepted_at) + timedelta(seconds=LIVES_S), calm_at)
+    left = over + timedelta(seconds=HOUR_S + MARGIN_S) - now
+    rules.check("ends-in-time", left > timedelta(), f"{job.id} is generating, and {row.task_id} cannot live any more")
