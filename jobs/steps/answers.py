@@ -11,6 +11,7 @@ from jobs.errors import BadReport
 from jobs.machine.outcome import Cooldown, Facts, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.machine.schedule import is_of_unknown_age
+from jobs.machine.states import ENDED
 from jobs.providers.answers import is_object
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
@@ -69,7 +70,8 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
     unread = {callback.attempt for callback in case.unread}
     # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
     silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
-    waiting = {reply.inquiry.attempt.number for reply in silent}
+    behind = {r.inquiry.attempt.number for r in replies if _is_behind(r, case)} & unread
+    waiting = {reply.inquiry.attempt.number for reply in silent} | behind
     changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
     progress = None
@@ -109,7 +111,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                     notes.append(Note(unknown_words.EVENT, number, strange))
     read = tuple(callback.id for callback in case.unread if callback.attempt not in waiting)
     unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
-    trouble = bool(unanswered & (unread | {case.job.attempt}))
+    trouble = bool(unanswered & (unread | {case.job.attempt}) or behind)
     for number, said in changes.items():
         left = [r for r in replies if r.inquiry.attempt.number == number and not r.final]
         if "task_id" in said or not left:
@@ -117,6 +119,16 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
         elif any(reply.asked for reply in left):
             said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
     return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
+
+
+def _is_behind(reply: Reply, case: Case) -> bool:
+    """Whether a gateway says of an order that is over, in an ended job, that it still runs.
+
+    A callback that made us ask may be ahead of what queries are told, so it is kept, and the gateway asked again.
+    """
+    inquiry, report = reply.inquiry, reply.report
+    is_over = case.job.state in ENDED and not inquiry.attempt.is_open and not inquiry.candidate
+    return is_over and report is not None and report.state is ReportState.RUNNING
 
 
 def _verdict(
