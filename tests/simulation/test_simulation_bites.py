@@ -7,10 +7,18 @@ from sim_mutants import PROTECTIONS, without
 from sim_run import simulate
 
 MOST_SEEDS = 250
-# What it takes a hundred seeds to miss. The model finds the second one's lack as well.
+# What it takes many seeds, or a whole fleet, to miss. The model finds the second one's lack as well.
 RARELY_MISSED = {
     "an adopted task is no older than its order",
     "a due submit whose byte may have left is unconfirmed",
+    "a route leads past a gateway that rests",
+    "an order that was not sent goes elsewhere",
+    "one alone probes",
+    "what left before a rest began counts for nothing",
+    "a person's word about the money yields to a new word of the gateway's",
+    "lane and room are judged in the claim",
+    "a rest is kept",
+    "one order more begins the next rest",
 }
 
 

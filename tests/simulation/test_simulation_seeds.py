@@ -52,7 +52,7 @@ def test_no_rule_breaks_under_any_fault(chunk: int, shared: Path) -> None:
 
 
 def test_a_seed_is_the_same_run_every_time() -> None:
-    first, second = simulate(7), simulate(7)
+    first, second = simulate(8), simulate(8)
     assert len(first.story) > 50
     assert first.story == second.story
     assert (first.faults, first.moves, first.virtual_s) == (second.faults, second.moves, second.virtual_s)
