@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
 from jobs.machine.alarms import Rules
-from jobs.machine.decisions import Turn, decide, no_error, start_by, turn_of
+from jobs.machine.decisions import Turn, cancelled, decide, no_error, start_by, turn_of
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.schedule import link_end
@@ -84,8 +84,10 @@ def _cancelled(case: Case, now: datetime, rules: Rules, detail: Mapping[str, Any
     running = next((a for a in case.attempts.values() if lives(a)), None)
     if job.state is not State.QUEUED or running is not None:
         raise TooLate(_too_late(case, running or case.current))
-    wish = Turn(Move(Event.CANCEL, job.attempt, detail), {"flagged": None, "overdue": False}, {})
-    return decide(case, Facts(), now=now, rules=rules, wish=wish)
+    wish = cancelled(case, {"cancel_requested_at": now}, detail)
+    waits = wish.move.event is Event.STAND_BY
+    notes = (Note("cancel_requested", job.attempt, detail),) if waits else ()
+    return decide(case, Facts(notes=notes), now=now, rules=rules, wish=wish)
 
 
 def lives(attempt: Attempt) -> bool:

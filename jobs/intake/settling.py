@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from jobs.errors import NotClosed, NotLost, TaskKnown, TaskTaken, UnderWay, UnknownOrder
-from jobs.intake.changes import grant, lives
+from jobs.intake.changes import grant
 from jobs.machine import settlement
 from jobs.machine.alarms import Rules
-from jobs.machine.decisions import Turn, decide, start_by, turn_of
+from jobs.machine.decisions import decide, no_order_of, start_by, turn_of
 from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Settled
 from jobs.machine.states import Event, State
@@ -103,11 +103,12 @@ def not_made(case: Case, attempt: Attempt, detail: dict[str, Any], now: datetime
     if case.job.state is not State.UNCONFIRMED or attempt.number != case.job.attempt:
         outcome = decide(case, Facts({attempt.number: changes}, notes=(said,)), now=now, rules=rules)
         return replace(outcome, job={**job, **outcome.job})
-    if case.job.cancel_requested_at and not any(lives(a) for a in case.attempts.values()):
-        cancelled: Turn = turn_of(Event.CANCEL, attempt, job, changes, detail)
-        return decide(case, Facts(notes=(said,)), now=now, rules=rules, wish=cancelled)
-    fresh: JobChanges = {**job, "start_by": start_by(case, now, rules), "cancel_requested_at": None}
-    return decide(case, Facts(), now=now, rules=rules, wish=turn_of(Event.SETTLE, attempt, fresh, changes, detail))
+    event = no_order_of(case, attempt, Event.SETTLE)
+    if event is Event.CANCEL:
+        facts, fresh = Facts(notes=(said,)), job
+    else:
+        facts, fresh = Facts(), {**job, "start_by": start_by(case, now, rules)}
+    return decide(case, facts, now=now, rules=rules, wish=turn_of(event, attempt, fresh, changes, detail))
 
 
 def _order(case: Case, number: int) -> Attempt:

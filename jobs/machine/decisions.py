@@ -90,9 +90,29 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
         since = {"suspected_since": forgotten.created_at.isoformat()}
         return turn_of(E.RESTORE, forgotten, {"flagged": None}, uncertain, detail=since)
+    if case.job.cancel_requested_at:
+        return cancelled(case, {})
     if now < case.job.start_by:
         return None
     return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
+
+
+def cancelled(case: Case, wish: JobChanges, detail: Mapping[str, Any] | None = None) -> Turn:
+    """What a wish to cancel makes of a queued job: an order that is open may still be made, and is waited for."""
+    job: JobChanges = {"flagged": None, "overdue": False}
+    open_ones = [attempt for attempt in case.attempts.values() if attempt.is_open]
+    if open_ones:
+        newest = max(open_ones, key=lambda attempt: attempt.number)
+        return turn_of(E.STAND_BY, newest, {**wish, **job}, detail=detail)
+    return Turn(Move(E.CANCEL, case.job.attempt, detail or {}), job, {})
+
+
+def no_order_of(case: Case, attempt: Attempt, otherwise: Event) -> Event:
+    """The move of a job one of whose orders came to nothing: under a wish it is cancelled, unless another may come."""
+    if not case.job.cancel_requested_at:
+        return otherwise
+    others = [a for a in case.attempts.values() if a.number != attempt.number]
+    return otherwise if any(a.is_open or a.outcome is A.FINISHED for a in others) else E.CANCEL
 
 
 def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
@@ -100,7 +120,8 @@ def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
     running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
     if running is None or _waiting_proof(case):
         return _proof(case, rules)
-    return turn_of(E.RECALL, running, {**no_error(), "provider": running.provider, "flagged": None})
+    job: JobChanges = {**no_error(), "provider": running.provider, "flagged": None, "cancel_requested_at": None}
+    return turn_of(E.RECALL, running, job)
 
 
 def _submitting(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -214,6 +235,7 @@ def _accepted(case: Case, attempt: Attempt, now: datetime) -> Turn:
 
 def _finished(attempt: Attempt, rules: Rules) -> Turn:
     job: JobChanges = {**no_error(), "provider": attempt.provider, "progress": 100, "flagged": None}
+    job["cancel_requested_at"] = None
     job["link_dies_at"] = schedule.link_end(attempt, rules.settings, rules.providers)
     return turn_of(E.FINISH, attempt, job, detail={"by": attempt.news_by})
 
@@ -221,7 +243,7 @@ def _finished(attempt: Attempt, rules: Rules) -> Turn:
 def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> Turn:
     detail = {"code": attempt.error_code, "message": attempt.error_message, "by": attempt.news_by}
     if case.job.cancel_requested_at and case.job.state is S.UNCONFIRMED:
-        return turn_of(E.CANCEL, attempt, detail=detail)
+        return turn_of(no_order_of(case, attempt, E.DEFER), attempt, detail=detail)
     bought = sum(a.accepted_at is not None for a in case.attempts.values())
     # Whoever made an order that we have forgotten may have made the next one as well.
     again = bool(attempt.error_retryable) and not attempt.is_forgotten
@@ -240,7 +262,7 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
 def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
     detail = {"code": attempt.error_code, "message": attempt.error_message}
     if case.job.cancel_requested_at:
-        return turn_of(E.CANCEL, attempt, detail=detail)
+        return turn_of(no_order_of(case, attempt, E.DEFER), attempt, detail=detail)
     # A refusal that is about the key (no credit, too many requests) is no reason to fail a job: it waits.
     if attempt.error_code not in ABOUT_REQUEST or rules.remaining(case) or _waiting_proof(case):
         return turn_of(E.DEFER, attempt, {"flagged": _FLAGS.get(attempt.error_code or "")}, detail=detail)
@@ -255,7 +277,7 @@ def _not_sent(case: Case, attempt: Attempt, now: datetime) -> Turn:
 
     A worker that died before it sent says nothing of the gateway: then it goes at once, to whichever is first.
     """
-    event = E.CANCEL if case.job.cancel_requested_at else E.DEFER
+    event = no_order_of(case, attempt, E.DEFER)
     unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE, "closed_at": now}
     reason = attempt.error_message or "nothing was sent"
     why: JobChanges = {}
@@ -286,6 +308,7 @@ def _proof(case: Case, rules: Rules) -> Turn | None:
     if made is None:
         return None
     job: JobChanges = {**no_error(), "provider": made.provider, "progress": 100, "flagged": None}
+    job["cancel_requested_at"] = None
     return turn_of(E.PROVE, made, {**job, "link_dies_at": schedule.link_end(made, rules.settings, rules.providers)})
 
 

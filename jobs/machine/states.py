@@ -35,6 +35,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     RESUBMIT = "resubmit"  # the client's choice to risk paying twice
     RESTORE = "restore"  # a backup was put back: an order that it does not know may have been made
+    STAND_BY = "stand_by"  # its client wants it no more, and an order of it is open yet
     SETTLE = "settle"  # a person says that the order was not made
     RETRY = "retry"
     RETRY_TRANSFER = "retry_transfer"
@@ -52,6 +53,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.RECALL: S.GENERATING,  # what an earlier attempt makes need not be bought again
         E.PROVE: S.ARCHIVING,  # nor what it has made
         E.RESTORE: S.UNCONFIRMED,
+        E.STAND_BY: S.UNCONFIRMED,
     },
     # A callback may overtake the answer to our submit, so a submitting job also hears the gateway's verdicts.
     S.SUBMITTING: {

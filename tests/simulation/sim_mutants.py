@@ -134,6 +134,17 @@ def _settled_under_a_lease() -> dict[str, Any]:
     return {"jobs.intake.settling.is_leased": is_leased, "jobs.intake.settling.leases": unguarded}
 
 
+def _cancelled_at_once() -> dict[str, Any]:
+    def cancelled(case: Any, wish: Any, detail: Any = None) -> Any:
+        return decisions.Turn(decisions.Move(decisions.E.CANCEL, case.job.attempt, detail or {}), {}, {})
+
+    def no_order_of(case: Any, attempt: Any, otherwise: Any) -> Any:
+        return decisions.E.CANCEL if case.job.cancel_requested_at else otherwise
+
+    names = ("jobs.machine.decisions.cancelled", "jobs.intake.changes.cancelled")
+    return {**dict.fromkeys(names, cancelled), "jobs.machine.decisions.no_order_of": no_order_of}
+
+
 def _lane_obstacle(**settings: Any) -> dict[str, Any]:
     """What stands in an order's way, under other settings."""
     real = availability.lane_obstacle
@@ -236,6 +247,9 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a retry asks before it may pay twice": Lack(
         _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
+    ),
+    "a job is not cancelled beside an order that may come": Lack(
+        _cancelled_at_once, (*ILL, "callback_late", "client_cancels"), fleet=True
     ),
     "a kept callback wakes its job": Lack(
         _one("jobs.store.callbacks.bring_news", lambda *_, **__: True), ("callback_twice",)

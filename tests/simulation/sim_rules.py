@@ -32,6 +32,7 @@ RULES = {
     "final-states": "`archived` and `cancelled` are never left; `failed` only by prove, retry and retry_transfer",
     "history-is-a-path": "a job's history is a path of the table, and ends where the job is",
     "alarmed": "every job that is owed something has an alarm that will ring",
+    "cancelled-is-free": "a job is cancelled only while none of its orders may yet be made, or has been",
     "served": "once the faults have stopped, a due row is served",
     "news-kept": "no news is overwritten: unread news wants the job at once, and nobody reads what he has not seen",
     "marked-first": "no byte leaves before a committed row says that it may",
@@ -269,6 +270,10 @@ class Rules:
                 self.on_way_now.append(job.id)
             if job.state == S.ARCHIVED:
                 check_object(self, job)
+            if job.state == S.CANCELLED:
+                mine = self.rows.attempts_of[job.id].values()
+                open_ones = [a.owner for a in mine if a.is_open or a.outcome == A.FINISHED]
+                self.check("cancelled-is-free", not open_ones, f"{job.id} is cancelled beside {open_ones}")
         if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
             unread = self.rows.has_unread(job.id)
             calm = unread and job.updated_at <= _later(now)

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from served import Served
 from workshop import RUN, Ahead, Workshop
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate, UnknownJob
@@ -104,6 +105,31 @@ def test_after_a_wish_nothing_is_sent_that_was_not_sent_before(
     RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.CANCELLED
     assert sandbox.tasks("evolink") == []
+
+
+def test_a_job_whose_first_order_may_yet_come_waits_for_that_and_orders_no_more(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    clock = Ahead(workshop)
+    sandbox.fault("evolink", "lose_answer", how="reset")
+    sandbox.fault("evolink", "lose_callback")
+    job_id = workshop.create(provider="evolink", on_unconfirmed="resubmit")
+    RUN["jobs.submit"](job_id, workshop.resources)
+    clock.leap(901)
+    RUN["jobs.reconcile"](job_id, workshop.resources)
+    assert workshop.state(job_id) is State.QUEUED, "its client chose to order again"
+    case = changes.cancel(job_id, workshop.core)
+    assert (case.job.state, case.job.cancel_requested_at is None) == (State.UNCONFIRMED, False)
+    assert workshop.history(job_id)[-2:] == ["cancel_requested", "stand_by"]
+    assert changes.cancel(job_id, workshop.core).job == case.job
+    clock.leap(901)
+    RUN["jobs.submit"](job_id, workshop.resources)  # its doorbell had rung already
+    workshop.sweep()
+    [task] = sandbox.tasks("evolink")
+    assert sandbox.call_back("evolink", task["task_id"]) == 200
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.job.cancel_requested_at is None
+    assert len(sandbox.tasks("evolink")) == 1
 
 
 def test_an_unconfirmed_job_under_a_wish_is_not_sent_again_and_fails_as_what_it_is(

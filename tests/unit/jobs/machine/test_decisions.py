@@ -81,6 +81,36 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
     "failed from unconfirmed under a wish": (State.UNCONFIRMED, WISH, [failed()], [Event.CANCEL]),
     "a late refusal": (State.UNCONFIRMED, {}, [refused(code="rate_limited")], [Event.DEFER]),
     "a late refusal under a wish": (State.UNCONFIRMED, WISH, [refused()], [Event.CANCEL]),
+    "refused under a wish, beside an order that may come": (
+        State.SUBMITTING,
+        {**WISH, "attempt": 2},
+        [lost(1), refused(2)],
+        [Event.DEFER, Event.STAND_BY],
+    ),
+    "nothing was sent under a wish, beside an order that may come": (
+        State.SUBMITTING,
+        {**WISH, "attempt": 2},
+        [lost(1), attempt(2, outcome=A.NOT_SENT, sending_at=None)],
+        [Event.DEFER, Event.STAND_BY],
+    ),
+    "failed under a wish, beside an order that may come": (
+        State.UNCONFIRMED,
+        {**WISH, "attempt": 2},
+        [lost(1), failed(2)],
+        [Event.DEFER, Event.STAND_BY],
+    ),
+    "failed under a wish, beside an order that runs": (
+        State.UNCONFIRMED,
+        {**WISH, "attempt": 2},
+        [accepted(1), failed(2)],
+        [Event.DEFER, Event.RECALL],
+    ),
+    "refused under a wish, beside an order that has come": (
+        State.SUBMITTING,
+        {**WISH, "attempt": 2},
+        [finished(1), refused(2)],
+        [Event.DEFER, Event.PROVE],
+    ),
     "a late word that nothing was sent": (State.UNCONFIRMED, {}, [lost(outcome=A.NOT_SENT)], [Event.DEFER]),
     "the window of a job without callback": (
         State.UNCONFIRMED,
