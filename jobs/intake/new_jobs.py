@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,32 +104,40 @@ def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> date
     return min(deaths) - takes if deaths else None
 
 
-def create(body: Any, core: Core, *, api_key_id: str, idempotency_key: str | None = None) -> tuple[Case, bool]:
-    """Keep a request as a queued job; True if the key had made one already.
+def create(
+    body: Any,
+    core: Core,
+    *,
+    api_key_id: str,
+    idempotency_key: str | None = None,
+    formerly_kept_as: str | None = None,
+) -> tuple[Case, bool]:
+    """Keep a request as a queued job; True if the key had made one already, under this name or its former one.
 
     Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
     """
     if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise BadRequest({"Idempotency-Key": ["Send 1 to 255 visible ASCII characters, for example a UUID."]})
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    if idempotency_key is not None:  # what was taken in stays taken in, even if its gateways have gone since
+    names = [name for name in (idempotency_key, formerly_kept_as) if name is not None]
+    if names:  # what was taken in stays taken in, even if its gateways have gone since
         with core.database.read() as db:
-            earlier = idempotency_keys.job_of(db, api_key_id, idempotency_key, digest)
+            earlier = idempotency_keys.job_of(db, api_key_id, names, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
     request = check(body, core)
     try:
-        return _keep(body, request, digest, core, api_key_id, idempotency_key)
+        return _keep(body, request, digest, core, api_key_id, names)
     except IntegrityError:  # the same key at the same moment: the other one was first, and its job is there now
-        return _keep(body, request, digest, core, api_key_id, idempotency_key)
+        return _keep(body, request, digest, core, api_key_id, names)
 
 
 def _keep(
-    body: Any, request: JobRequest, digest: str, core: Core, api_key_id: str, idempotency_key: str | None
+    body: Any, request: JobRequest, digest: str, core: Core, api_key_id: str, names: Sequence[str]
 ) -> tuple[Case, bool]:
     with core.database.write() as db:
-        if idempotency_key is not None:
-            earlier = idempotency_keys.job_of(db, api_key_id, idempotency_key, digest)
+        if names:
+            earlier = idempotency_keys.job_of(db, api_key_id, names, digest)
             if earlier is not None:
                 return cases.read_case(db, earlier), True
         now = core.database.clock(db)
@@ -136,8 +145,8 @@ def _keep(
         if "notify_url" not in body and core.settings.notice_secrets:  # null says that nobody is to be told
             row["notify_url"] = api_keys.notify_url(db, api_key_id)
         case = cases.add_job(db, row)
-        if idempotency_key is not None:
-            idempotency_keys.keep(db, api_key_id, idempotency_key, digest, case.job.id, now=now)
+        if names:
+            idempotency_keys.keep(db, api_key_id, names[0], digest, case.job.id, now=now)
     core.ring_for(case)
     return case, False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,10 +14,14 @@ from jobs.store.tables import idempotency_keys
 _NEW_KEY = sa.insert(idempotency_keys)  # built once, so not analysed at every request
 
 
-def job_of(db: Connection, api_key_id: str, key: str, digest: str) -> str | None:
-    """The job that this key has made; None if it is new. Raises IdempotencyKeyReused if it made it of another body."""
-    same = sa.and_(idempotency_keys.c.api_key_id == api_key_id, idempotency_keys.c.key == key)
-    row = db.execute(sa.select(idempotency_keys).where(same)).one_or_none()
+def job_of(db: Connection, api_key_id: str, names: Sequence[str], digest: str) -> str | None:
+    """The job that a key has made, by the names under which it may be kept, the usual one first; None if it is new.
+
+    Raises IdempotencyKeyReused if it made it of another body.
+    """
+    same = sa.and_(idempotency_keys.c.api_key_id == api_key_id, idempotency_keys.c.key.in_(names))
+    rows = {row.key: row for row in db.execute(sa.select(idempotency_keys).where(same))}
+    row = next((rows[name] for name in names if name in rows), None)
     if row is None:
         return None
     if row.digest != digest:

@@ -25,7 +25,7 @@ from jobs.request.schema import RequestSchema
 from jobs.store import cases, history
 from jobs.store.core import Core
 from jobs.store.database import Database
-from rushes.api.edge import cursors, long_polls
+from rushes.api.edge import cursors, idempotency_key, long_polls
 from rushes.api.edge.answers import answer, page
 from rushes.api.edge.long_polls import Waits
 from rushes.api.edge.parser import StrictBlueprint, read_json
@@ -79,8 +79,11 @@ def blueprint(api: JobsApi) -> Blueprint:
         body = {} if body is None else body
         if query["dry_run"]:
             return answer(_quoted(new_jobs.quote(body, api.core)))
-        key = request.headers.get("Idempotency-Key")
-        case, replayed = new_jobs.create(body, api.core, api_key_id=g.api_key_id, idempotency_key=key)
+        sent = request.headers.get(idempotency_key.NAME)
+        key, quoted = (None, None) if sent is None else idempotency_key.read(sent)
+        case, replayed = new_jobs.create(
+            body, api.core, api_key_id=g.api_key_id, idempotency_key=key, formerly_kept_as=quoted
+        )
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"

@@ -59,7 +59,7 @@ SENT: dict[str, Json] = {
         "schema": {"type": "string", "pattern": f"^{request_ids.OURS}$"},
     },
     "Idempotency-Key": {
-        "description": "Makes it safe to send again: the same key and body give the same job."
+        "description": "Makes it safe to send again: the same key and body give the same job. One key, quoted or not."
         " Remembered for a week, unless the operator says otherwise.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
         "example": "scene-12-take-1",

@@ -59,6 +59,21 @@ def test_the_same_key_and_body_give_the_same_job_and_another_body_is_refused(api
     assert len(bells.rung) == 1
 
 
+@pytest.mark.parametrize(("first", "then"), [("x", '"x"'), ('"x"', "x"), (' "x" ', '"x"'), ('a"b', r'"a\"b"')])
+def test_a_key_is_one_key_quoted_or_not(api: FlaskClient, first: str, then: str) -> None:
+    made = api.post("/v1/jobs", json=GOOD, headers={"Idempotency-Key": first}).get_json()["id"]
+    again = api.post("/v1/jobs", json=GOOD, headers={"Idempotency-Key": then})
+    assert (again.get_json()["id"], again.headers["Idempotency-Replayed"]) == (made, "true")
+
+
+@pytest.mark.parametrize("then", ["x", '"x"'])
+def test_a_key_that_was_kept_with_its_quotes_is_still_found(api: FlaskClient, database: Database, then: str) -> None:
+    made = api.post("/v1/jobs", json=GOOD, headers={"Idempotency-Key": "x"}).get_json()["id"]
+    with database.write() as db:
+        db.execute(sa.update(tables.idempotency_keys).values(key='"x"'))
+    assert api.post("/v1/jobs", json=GOOD, headers={"Idempotency-Key": then}).get_json()["id"] == made
+
+
 def test_fifty_equal_requests_at_once_make_one_job(api: FlaskClient, database: Database) -> None:
     def send(_: int) -> str:
         client = api.application.test_client()

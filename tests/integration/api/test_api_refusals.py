@@ -79,7 +79,15 @@ PATHS = {
 }
 # What cannot be wrong: an id that is none is replaced, a validator that is none matches nothing.
 NEVER_REFUSED = {"X-Request-Id", "If-None-Match"}
-HEADERS = {"POST /v1/jobs": [("Idempotency-Key", "x" * 256, "1 to 255"), ("Idempotency-Key", "é", "visible ASCII")]}
+HEADERS = {
+    "POST /v1/jobs": [
+        ("Idempotency-Key", "x" * 256, "1 to 255"),
+        ("Idempotency-Key", "é", "visible ASCII"),
+        ("Idempotency-Key", '""', "1 to 255"),
+        ("Idempotency-Key", '"x', "one pair of quotes"),
+        ("Idempotency-Key", '"x" "y"', "one pair of quotes"),
+    ]
+}
 # schema → field, what is sent, and words of the refusal
 BODIES: dict[str, list[tuple[str, Any, str]]] = {
     "Request": [
