@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Task, shared_task
@@ -11,7 +12,7 @@ from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import new_jobs
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS, Step
-from jobs.worker import dispatch
+from jobs.worker import dispatch, results
 from jobs.worker.process import working
 
 CELERY_CLIENT = "celery"  # as API key: whoever may write to the broker
@@ -39,6 +40,13 @@ def look() -> None:
 @shared_task(name="rushes.generate", bind=True, acks_late=True, ignore_result=False)
 def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
+    turn = results.take_turn(self, request)
+    answer = _generated(self, request)
+    results.make_room(self, turn)
+    return answer
+
+
+def _generated(self: Task, request: Mapping[str, Any]) -> str | dict[str, Any]:
     process = working()
     try:
         case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)

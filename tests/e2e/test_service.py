@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -118,6 +119,26 @@ def test_generate_delivered_twice_makes_one_job_whose_id_both_answers_hold(servi
     problem = bad.get(timeout=20)
     assert (problem["code"], problem["errors"]["promt"]) == ("invalid_request", ["Unknown field; did you mean prompt?"])
     bad.forget()
+    app.close()
+
+
+def test_what_get_gives_is_about_the_request_that_was_handled_last_under_its_id(service: Plant) -> None:
+    app = Celery("pipeline", broker=service.valkey.url, backend=service.valkey.url, set_as_current=False)
+
+    def ask(body: dict[str, Any], expected: Callable[[Any], bool]) -> Any:
+        app.send_task("rushes.generate", kwargs=body, task_id="order-9", queue="generate")
+        service.await_(lambda: expected(app.AsyncResult("order-9").result), f"the answer to {body}")
+        return app.AsyncResult("order-9").result
+
+    def refused_as(code: str) -> Callable[[Any], bool]:
+        return lambda answer: isinstance(answer, dict) and answer["code"] == code
+
+    order = service.book.write("gravitex")
+    ask({**order.body, "resolution": "4k"}, refused_as("invalid_request"))
+    order.job_id = ask(order.body, lambda answer: isinstance(answer, str))
+    ask({**order.body, "seed": 7}, refused_as("idempotency_key_reused"))
+    assert ask(order.body, lambda answer: isinstance(answer, str)) == order.job_id
+    service.book.await_archived(order.job_id)
     app.close()
 
 

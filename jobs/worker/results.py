@@ -1,0 +1,59 @@
+"""What `.get()` gives of `rushes.generate`: about the request that was handled last under its task id.
+
+Celery never replaces a success (`KeyValueStoreBackend._store_result`): a lost worker's late answer shall not oust a newer
+one. Here an id is a client's idempotency key, under which it may send a mended request. So each request gets a turn when
+it is first handled, and an answer is kept if nobody's turn came later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore
+from redis import RedisError
+
+from jobs.broker import RESULT_LIFE_S
+
+TURNS = "rushes-generate-turns-{}"  # a hash: each request's turn by its digest, and the last of them
+LAST = "last"
+
+log = structlog.get_logger()
+
+
+def take_turn(task: Task, request: Mapping[str, Any]) -> int | None:
+    """The turn of a request that is handled now; None where Valkey does not answer.
+
+    A message that is delivered once more keeps the turn that it had.
+    """
+    key = TURNS.format(task.request.id)
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    is_known = bool((task.request.delivery_info or {}).get("redelivered"))
+    try:
+        client = task.backend.client
+        turn = client.hget(key, digest) if is_known else None
+        if turn is None:
+            turn = client.hincrby(key, LAST, 1)
+            client.hset(key, digest, turn)
+        client.expire(key, RESULT_LIFE_S)
+        return int(turn)
+    except RedisError as e:
+        log.warning("turn_not_taken", task_id=task.request.id, reason=str(e))
+        return None
+
+
+def make_room(task: Task, turn: int | None) -> None:
+    """Let the answer that is about to be given replace an earlier one. Raises Ignore where a later one stands."""
+    if turn is None:
+        return
+    try:
+        client = task.backend.client
+        if int(client.hget(TURNS.format(task.request.id), LAST) or turn) > turn:
+            raise Ignore("a later request under this task id has been handled")
+        client.delete(task.backend.get_key_for_task(task.request.id))
+    except RedisError as e:
+        log.warning("result_not_replaced", task_id=task.request.id, reason=str(e))
