@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,8 +25,10 @@ from sqlalchemy.exc import (
 )
 
 from jobs.errors import JobsError
+from jobs.store.write_lock import StillLocked, WriteLock
 
 PING_AFTER_S = 2  # of rest
+BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
 
@@ -161,10 +161,11 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
     """WAL with synchronous FULL: what was answered survives a power cut.
 
     Python's driver begins a transaction only at the first write, and two such transactions lose each other's updates;
-    so we say BEGIN ourselves. BEGIN IMMEDIATE alone lets a writer wait for seconds while others pass it by; a file lock
-    taken before it makes a queue. The lock is the kernel's: a dead process frees it.
+    so we say BEGIN ourselves. BEGIN IMMEDIATE alone lets a writer wait for seconds while others pass it by; a lock
+    taken before it makes a queue.
     """
     in_memory = url.database in (None, "", ":memory:")
+    lock = None if in_memory else WriteLock(Path(f"{url.database}.lock"))
     engine = (
         sa.create_engine(url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False})
         if in_memory
@@ -173,7 +174,7 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
             pool_size=min(threads, 10),
             max_overflow=max(0, threads - 10),
             pool_timeout=5,
-            connect_args={"timeout": 10, "check_same_thread": False},
+            connect_args={"timeout": BUSY_S, "check_same_thread": False},
         )
     )
 
@@ -181,37 +182,27 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_S * 1000}", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-        if not in_memory:
-            record.info["lock"] = os.open(f"{url.database}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-    @event.listens_for(engine, "close")
-    def forget_lock(connection: Any, record: Any) -> None:
-        if (lock := record.info.pop("lock", None)) is not None:
-            os.close(lock)
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
         if db.get_execution_options().get("reads_only"):
             return
-        if (lock := db.connection.info.get("lock")) is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            db.exec_driver_sql("BEGIN IMMEDIATE")
-        except BaseException:
-            _unlock(db)
-            raise
+        if lock is not None:
+            try:
+                db.connection.info["held"] = lock.acquire(timeout_s=BUSY_S)
+            except StillLocked:
+                raise TimeoutError(f"another process has been writing for {BUSY_S} s; it may be frozen") from None
+            except OSError as e:
+                raise TimeoutError(f"the lock beside the database's file cannot be opened: {e}") from e
+        db.exec_driver_sql("BEGIN IMMEDIATE")  # where it fails, the connection is given back, and the lock with it
 
     @event.listens_for(engine, "checkin")
-    def unlock_at_checkin(connection: Any, record: Any) -> None:
-        if (lock := record.info.get("lock")) is not None:
-            fcntl.flock(lock, fcntl.LOCK_UN)
+    @event.listens_for(engine, "close")
+    def unlock(connection: Any, record: Any) -> None:
+        if lock is not None and (held := record.info.pop("held", None)) is not None:
+            lock.release(held)
 
     return engine
-
-
-def _unlock(db: Connection) -> None:
-    if (lock := db.connection.info.get("lock")) is not None:
-        fcntl.flock(lock, fcntl.LOCK_UN)

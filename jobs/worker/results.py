@@ -1,8 +1,8 @@
 """What `.get()` gives of `rushes.generate`: about the request that was handled last under its task id.
 
-Celery never replaces a success (`KeyValueStoreBackend._store_result`): a lost worker's late answer shall not oust a newer
-one. Here an id is a client's idempotency key, under which it may send a mended request. So each request gets a turn when
-it is first handled, and an answer is kept if nobody's turn came later.
+Celery never replaces a success (`KeyValueStoreBackend._store_result`), so that a lost worker's late answer does
+not oust a newer one. Here an id is a client's idempotency key, under which it may send a mended request. So each
+request gets a turn when it is first handled, and an answer is kept if nobody's turn came later.
 """
 
 from __future__ import annotations
