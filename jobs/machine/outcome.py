@@ -38,6 +38,19 @@ class Cooldown:
 
 
 @dataclass(frozen=True)
+class PostAnswer:
+    """What a gateway answered to one POST: which of its attempt's sends, and when it left by the database's clock."""
+
+    job_id: str
+    attempt: int
+    provider: str
+    account: str
+    send: int
+    left_at: datetime
+    said: AttemptChanges
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a step has learnt, in the words of the rows: changes by attempt number, callbacks read, lines of history."""
 
@@ -49,6 +62,7 @@ class Facts:
     video: JobChanges = field(default_factory=JobChanges)
     cooldown: Cooldown | None = None  # what the gateway asked for, or had better be given
     trouble: bool = False
+    answer: PostAnswer | None = None  # the one that these facts rest on; the journal has it until they are written
 
 
 @dataclass(frozen=True)

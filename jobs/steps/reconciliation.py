@@ -108,7 +108,9 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> F
     if not submission.resend_due(lease.case, now, resources):
         return facts
     sent = submission.resend(lease, resources)
-    return replace(facts, attempts={**facts.attempts, **sent.attempts}, notes=(*facts.notes, *sent.notes))
+    return replace(
+        facts, attempts={**facts.attempts, **sent.attempts}, notes=(*facts.notes, *sent.notes), answer=sent.answer
+    )
 
 
 def _keep_lease(lease: Lease, resources: Resources) -> bool:

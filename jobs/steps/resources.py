@@ -17,6 +17,7 @@ from jobs.providers.client import ProviderClient
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.store.core import Core
+from jobs.store.journal import Journal
 from storage.bucket import Bucket
 from storage.fetch import FetchLimits, Spooled, fetch_to_spool
 from storage.proof.probe import Prober
@@ -46,6 +47,7 @@ class Resources(Core):
     bulkheads: Bulkheads
     session: requests.Session
     bucket: Bucket
+    journal: Journal
     prober: Prober
     process: str
     spool_dir: Path

@@ -20,7 +20,7 @@ from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import Step, wake
 
-CONCLUDE_TRIES = 20  # what a gateway has answered is worth waiting for the database, for half a minute
+CONCLUDE_FOR_S = 30  # what was learnt is worth waiting for the database; an answer to a POST stands in the journal
 FENCE = timedelta(hours=1)
 
 log = structlog.get_logger()
@@ -30,20 +30,24 @@ def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: Stat
     """Write what a step has learnt, decide on the row as it stands now, let go of the lease, and ring.
 
     What was learnt under a lease that is lost by now is written all the same, and brought as news. With `keep_for` the
-    lease is kept if the job arrives in that state, and returned. Raises DatabaseUnavailable after long trying.
+    lease is kept if the job arrives in that state, and returned. Raises DatabaseUnavailable after half a minute.
     """
-    tries = 0
+    tries, end = 0, resources.monotonic() + CONCLUDE_FOR_S
     while True:
         try:
             written = _conclude_once(lease, facts, resources, keep_for)
         except (DatabaseUnavailable, IntegrityError):  # the second: another step wrote the same task id just now
+            if not tries and facts.answer is not None:
+                resources.journal.sync(facts.answer)
             tries += 1
-            if tries == CONCLUDE_TRIES:
+            if resources.monotonic() >= end:
                 raise
             resources.pause(min(2.0, 0.05 * 2**tries))
             continue
         if written is not None:
             break
+    if facts.answer is not None:
+        resources.journal.drop(facts.answer)
     case, kept = written
     if kept:
         return Lease(case, lease.holder)

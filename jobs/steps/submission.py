@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine import schedule
 from jobs.machine.breaker import Kind, Word
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Facts, Move, Note, Outcome
+from jobs.machine.outcome import Facts, Move, Note, Outcome, PostAnswer
 from jobs.machine.routing import Obstacle
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
@@ -102,6 +102,8 @@ def _goes_on(work: Work, lease: Lease, resources: Resources) -> bool:
             return False
         if onward is None:
             return False
+        if work.facts.answer is not None:
+            resources.journal.drop(work.facts.answer)
         work.lease, work.facts = onward, _send(onward, planned, resources)
     return True
 
@@ -134,8 +136,10 @@ def resend(lease: Lease, resources: Resources) -> Facts:
     if sent is None:
         return Facts()
     facts = read_answer(provider, account, attempt, sent.answer)
-    _count(lease, sent, facts, attempt.number, account, resources)
     if facts.attempts[attempt.number].get("task_id"):
+        facts = _journalled(facts, attempt, sent, resources)
+    _count(lease, sent, facts, attempt.number, account, resources)
+    if facts.answer is not None:
         return facts
     return Facts(notes=(Note("resent", attempt.number, {"sends": attempt.sends + 1}),))
 
@@ -221,9 +225,20 @@ def _send(lease: Lease, planned: Plan, resources: Resources) -> Facts:
     if sent is None:
         hear(account, "submit", Word(Kind.OURS, lease.job.id, lease.job.updated_at, lease.holder), resources)
         return Facts(trouble=True)
-    facts = read_answer(planned.provider, account, attempt, sent.answer)
+    facts = _journalled(read_answer(planned.provider, account, attempt, sent.answer), attempt, sent, resources)
     _count(lease, sent, facts, planned.number, account, resources)
     return facts
+
+
+def _journalled(facts: Facts, attempt: Attempt, sent: _Sent, resources: Resources) -> Facts:
+    """What an answer said, in the journal before anything else: the database may be away by now."""
+    said = facts.attempts.get(attempt.number)
+    if not said:
+        return facts
+    of = (attempt.job_id, attempt.number, attempt.provider, attempt.account, attempt.sends + 1, sent.left_at)
+    answer = PostAnswer(*of, said)
+    resources.journal.keep(answer)
+    return replace(facts, answer=answer)
 
 
 def _count(lease: Lease, sent: _Sent, facts: Facts, number: int, account: Account, resources: Resources) -> None:

@@ -13,6 +13,7 @@ from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.database import Database
+from jobs.store.journal import Journal
 from jobs.store.step_table import slots
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
@@ -36,6 +37,7 @@ def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources
         ringer=ringer,
         session=guarded_session(allow_private=settings.allow_private_addresses),
         bucket=bucket(settings),
+        journal=Journal(settings.data_dir / "journal"),
         prober=Prober(),
         process=process_name(role),
         spool_dir=spool_dir,

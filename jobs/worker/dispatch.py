@@ -9,6 +9,7 @@ from functools import cache
 import structlog
 
 from jobs.errors import UnknownJob
+from jobs.steps import late_answers
 from jobs.steps.resources import Resources
 from jobs.steps.step import fence
 from jobs.store import heartbeats
@@ -28,7 +29,7 @@ def runner(step: Step) -> Callable[[str, Resources], None]:
 
 def run_in_place(resources: Resources, steps: Sequence[Step] = STEPS, *, limit: int = 1000) -> int:
     """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey."""
-    ran = 0
+    ran = late_answers.bring(resources)
     for step in steps:
         with resources.database.read() as db:
             now = resources.database.clock(db)

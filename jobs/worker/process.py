@@ -10,6 +10,7 @@ from celery import Celery
 
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
+from jobs.steps import late_answers
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
@@ -19,6 +20,7 @@ from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
 
 SWEEP = "sweep"  # the role of the process that sweeps
+JOURNAL_LOOK_S = 1  # between two looks into a folder that is nearly always empty
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ def start(settings: Settings, app: Celery, role: str) -> Working:
     )
     _working = Working(resources, Sweeper(resources), dog)
     dog.start()
+    threading.Thread(target=_mind_journal, args=(resources,), name="mind-journal", daemon=True).start()
     if role == SWEEP:
         threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
     return _working
@@ -74,6 +77,15 @@ def close() -> None:
         _working.resources.prober.close()
         _working.resources.client.close()
         _working.resources.database.close()
+
+
+def _mind_journal(resources: Resources) -> None:
+    """Bring answers that the database could not take, as soon as it can, whoever of this folder left them."""
+    while not resources.stopping.wait(JOURNAL_LOOK_S):
+        try:
+            late_answers.bring(resources)
+        except Exception:  # this thread outlives whatever an entry may hold
+            log.exception("journal_not_brought")
 
 
 def _mind_beat(process: Working) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
 
+from jobs.machine.outcome import PostAnswer
 from jobs.providers.client import Account
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings, load
+from jobs.steps import late_answers
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import LONGEST_WAIT_S, QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.core import Core
 from jobs.store.due import CLOCK_SET_BACK
+from jobs.store.journal import Journal
 from jobs.store.step_table import BY_NAME, NOTIFY, TRANSFER
 from jobs.upkeep import restore
 from jobs.worker import dispatch
@@ -78,6 +82,27 @@ class SimQueryBudget(QueryBudget):
     def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool) -> float:
         fate = self.world.fate
         return fate.between(0.001, LONGEST_WAIT_S) if fate.strikes("queries_rationed") else 0
+
+
+class SimJournal(Journal):
+    """A folder that outlives processes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.kept: dict[tuple[str, int, int], tuple[float, PostAnswer]] = {}
+
+    def keep(self, answer: PostAnswer) -> None:
+        self.kept[answer.job_id, answer.attempt, answer.send] = (self._world.now, answer)
+
+    def sync(self, answer: PostAnswer) -> None:
+        self._world.tell("answer in the journal", answer.job_id[-2:], answer.attempt)
+
+    def drop(self, answer: PostAnswer) -> None:
+        self.kept.pop((answer.job_id, answer.attempt, answer.send), None)
+
+    def left(self, *, older_than_s: float) -> Iterator[PostAnswer]:
+        old = self._world.now - older_than_s
+        return iter([answer for kept_at, answer in self.kept.values() if kept_at <= old])
 
 
 class SimResources(Resources):
@@ -198,6 +223,7 @@ class Service:
         house.bell.ringer = self.ringer
         self.gateways = self.rules.gateways = Gateways(world, self.call_back)
         self.bucket = self.rules.bucket = SimBucket(world)
+        self.journal = SimJournal(world)
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None
@@ -262,6 +288,7 @@ class Service:
             ringer=self.ringer,
             session=SimSession(world),  # type: ignore[arg-type]
             bucket=self.bucket,
+            journal=self.journal,
             prober=SimProber(world),
             process=process.name,
             spool_dir=Path("nowhere"),
@@ -330,6 +357,9 @@ class Service:
             return
         if not process.up:
             return
+        for worker in (self.processes[name] for name in WORKERS if self.journal.kept):
+            if worker.up:
+                world.start(worker, "journal", partial(late_answers.bring, self.resources(worker)))
         resources = self.resources(process)
         if self._sweeper is None or self._sweeper[0] is not resources:
             self._sweeper = (resources, Sweeper(resources))

@@ -23,6 +23,7 @@ from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
 from jobs.store import callbacks, cases, history, migrate
 from jobs.store.database import Database
+from jobs.store.journal import Journal
 from jobs.store.step_table import OF_JOBS
 from jobs.worker import dispatch
 from kit import folder
@@ -203,6 +204,7 @@ class World:
             bulkheads=Bulkheads(SLOTS),
             session=None,
             bucket=self.bucket,
+            journal=Journal(self.dir / "journal", clock=self.clock.elapsed),
             prober=AnyFilm(),
             process="case",
             spool_dir=self.dir,

@@ -25,6 +25,7 @@ from jobs.steps.resources import Resources
 from jobs.store import cases, history
 from jobs.store.core import Core
 from jobs.store.database import Database
+from jobs.store.journal import Journal
 from jobs.store.step_table import OF_JOBS
 from jobs.worker import dispatch
 from storage.bucket import Bucket
@@ -101,6 +102,7 @@ class Workshop:
             ringer=self.bells,
             session=guarded_session(allow_private=True),
             bucket=bucket,
+            journal=Journal(folder / "journal"),
             prober=prober,
             process="test",
             spool_dir=folder,

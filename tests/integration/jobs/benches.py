@@ -14,6 +14,7 @@ from jobs.providers.client import Answered, Lost, NotSent
 from jobs.providers.registry import PROVIDERS
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
+from jobs.store.journal import Journal
 
 
 class Bells:
@@ -69,6 +70,7 @@ def worker(rows: Rows, gateway: Gateway, name: str = "A", **changes: Any) -> Res
         ringer=Bells(),
         session=cast(Any, None),
         bucket=cast(Any, None),
+        journal=Journal(rows.core.settings.data_dir / "journal"),
         prober=cast(Any, None),
         process=name,
         spool_dir=Path("/nowhere"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain, repeat
 
 import pytest
 from benches import Gateway, rung, worker
@@ -81,7 +82,7 @@ def test_a_worker_whose_lease_ran_out_before_it_sends_sends_nothing(rows: Rows, 
 
 def test_a_worker_that_slept_after_its_mark_sends_nothing(rows: Rows, job_id: str) -> None:
     gateway = Gateway()
-    clock = iter([0.0, 6.0])
+    clock = chain([0.0], repeat(6.0))
     submission.submit(job_id, worker(rows, gateway, monotonic=lambda: next(clock)))
     case = rows.case(job_id)
     assert gateway.sent == 0

@@ -1,0 +1,116 @@
+"""What gateways have answered to POSTs, in files, until the database has it: a paid task's id is in no other place.
+
+An entry is written as soon as the answer is there, so that a process that is killed then leaves it behind. It is
+synced to the disk when the database does not take it, and goes once that has committed it. Whoever has the folder may
+bring it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from jobs.machine.outcome import PostAnswer
+from jobs.machine.rows import AttemptOutcome, Standing
+
+DRAFT, ENTRY, UNREADABLE = ".draft", ".json", ".unreadable"
+
+log = structlog.get_logger()
+
+
+class Journal:
+    """Answers in a folder. Nothing here raises: what cannot be kept stands in the log."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time):
+        self._folder, self._clock = folder, clock
+
+    def keep(self, answer: PostAnswer) -> None:
+        """Write an entry; it is whole, or not there."""
+        entry = self._entry(answer)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = entry.with_suffix(DRAFT)
+            draft.write_text(json.dumps({"kept_at": self._clock(), "answer": asdict(answer)}, default=_written))
+            draft.rename(entry)
+        except OSError as e:
+            log.error("answer_not_in_journal", **told(answer), reason=str(e))
+
+    def sync(self, answer: PostAnswer) -> None:
+        """Have the disk keep it, as the database does not take it now."""
+        log.warning("answer_in_journal", **told(answer))
+        try:
+            for path in (self._entry(answer), self._folder):
+                opened = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(opened)
+                finally:
+                    os.close(opened)
+        except OSError as e:
+            log.error("answer_not_in_journal", **told(answer), reason=str(e))
+
+    def drop(self, answer: PostAnswer) -> None:
+        """The database has it."""
+        try:
+            self._entry(answer).unlink(missing_ok=True)
+        except OSError as e:
+            log.warning("journal_not_cleared", **told(answer), reason=str(e))
+
+    def left(self, *, older_than_s: float) -> Iterator[PostAnswer]:
+        """Answers whose writers have had their time, the oldest first. One from the future is older than the clock."""
+        now = self._clock()
+        try:
+            files = [path for path in self._folder.iterdir() if path.suffix == ENTRY]
+        except OSError:  # no answer was ever kept here
+            return
+        entries = [entry for path in files if (entry := self._read(path)) is not None]
+        for kept_at, answer in sorted(entries, key=lambda entry: entry[0]):
+            if not 0 <= now - kept_at < older_than_s:
+                yield answer
+
+    def _entry(self, answer: PostAnswer) -> Path:
+        return self._folder / f"{answer.job_id}-{answer.attempt}-{answer.send}{ENTRY}"
+
+    def _read(self, path: Path) -> tuple[float, PostAnswer] | None:
+        try:
+            kept = json.loads(path.read_text())
+            return float(kept["kept_at"]), _answer(kept["answer"])
+        except FileNotFoundError:  # its writer, or another reader, has just dropped it
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            log.error("journal_entry_unreadable", file=str(path), reason=str(e))
+            path.rename(path.with_suffix(UNREADABLE))
+            return None
+
+
+def told(answer: PostAnswer) -> dict[str, Any]:
+    """For the log, which has the task's id also where the disk is full."""
+    of = {"job": answer.job_id, "attempt": answer.attempt, "provider": answer.provider, "account": answer.account}
+    return {**of, "task_id": answer.said.get("task_id"), "outcome": answer.said.get("outcome")}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"at": value.isoformat()}
+    raise TypeError(type(value).__name__)
+
+
+def _answer(kept: dict[str, Any]) -> PostAnswer:
+    said: dict[str, Any] = {
+        name: _time(value) if isinstance(value, dict) else value for name, value in kept["said"].items()
+    }
+    for name, enum in (("outcome", AttemptOutcome), ("standing", Standing)):
+        if name in said:
+            said[name] = enum(said[name])
+    return PostAnswer(**{**kept, "left_at": _time(kept["left_at"]), "said": said})
+
+
+def _time(written: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(written["at"])
