@@ -36,6 +36,7 @@ class SimDatabase(Database):
 
     def begin_run(self, world: World, committed: Callable[[], None]) -> None:
         """Empty tables, another world's clock."""
+        self.away_until = 0.0
         for name in (*self._tables, "sqlite_sequence"):
             self.raw.execute(f"DELETE FROM {name}")
         self.take_noted()
@@ -58,14 +59,18 @@ class SimDatabase(Database):
 
     def put_back(self, copy: sqlite3.Connection) -> None:
         copy.backup(self.raw)
+        self.away_until = 0.0
+
+    def _reach(self) -> None:
+        if self.world.now < self.away_until or self.world.fate.strikes("database_away"):
+            self.world.tell("database away")
+            raise DatabaseUnavailable("the database is away")
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         world = self.world
         world.effect("before a transaction", 0.002)
-        if world.fate.strikes("database_away"):
-            world.tell("database away")
-            raise DatabaseUnavailable("the database is away")
+        self._reach()
         changes = self.raw.total_changes
         with super().write() as db:
             yield db
@@ -82,9 +87,7 @@ class SimDatabase(Database):
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         self.world.effect("before a read", 0.001)
-        if self.world.fate.strikes("database_away"):
-            self.world.tell("database away")
-            raise DatabaseUnavailable("the database is away")
+        self._reach()
         with super().read() as db:
             yield db
 

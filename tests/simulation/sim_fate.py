@@ -15,6 +15,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "worker_sleeps": (0.04, "a worker sleeps for minutes between two effects, past its lease, and wakes"),
     "worker_told_to_stop": (0.05, "a process is asked to stop, ends what it must, and is started again"),
     "database_away": (0.03, "a transaction cannot begin"),
+    "database_down": (0.5, "the database is away, for seconds to minutes"),
     "commit_fails": (0.02, "a transaction is undone at its end"),
     "commit_unknown": (0.03, "a transaction is kept, and its writer is told that it may not be"),
     "message_lost": (0.4, "a doorbell is never heard"),
@@ -88,7 +89,9 @@ FAULTS: dict[str, tuple[float, str]] = {
 ILLNESSES = tuple(name for name in FAULTS if name.startswith("gateway_") and name != "gateway_clock_off")
 # What befalls a run as a whole. All else strikes at single occasions, of which a fleet has very many.
 OF_CLOCKS = ("gateway_clock_off", "clock_set_back", "clock_jumps")
-AT_MOST_ONCE = frozenset((*ILLNESSES, *OF_CLOCKS, "service_down", "key_replaced", "key_gone", "backup_restored"))
+AT_MOST_ONCE = frozenset(
+    (*ILLNESSES, *OF_CLOCKS, "database_down", "service_down", "key_replaced", "key_gone", "backup_restored")
+)
 
 OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
 QUIET = 0.05  # of all runs have no fault at all

@@ -234,6 +234,9 @@ PROTECTIONS: dict[str, Lack] = {
     "what is learnt without a lease is brought as news": Lack(
         _one("jobs.store.late_facts.bring_facts", _nothing), ("worker_sleeps", "answer_late")
     ),
+    "an answer stands in a journal until it is written": Lack(
+        _one("sim_service.SimJournal.keep", _nothing), ("database_down", "task_slow", "callback_lost")
+    ),
     "an adopted task is no older than its order": Lack(
         _one("jobs.steps.answers._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
@@ -317,7 +320,7 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order from the future is not sent again under its key": Lack(
         _one("jobs.machine.schedule.is_of_unknown_age", lambda attempt, now: False),
-        ("clock_jumps", "service_down", "answer_lost"),
+        ("clock_jumps", "submit_unanswered", "callback_lost", "answer_lost"),
     ),
 }
 

@@ -46,7 +46,7 @@ class People:
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
             world.at(fate.between(60, self.calm_at), plan)
-        for plan in (self._let_clock_jump, self._shut_down):
+        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -251,6 +251,13 @@ class People:
         self.service.rules.waits.down_until(self.down_until)
         for process in self.service.processes.values():
             world.kill(process, for_s=for_s)
+
+    def _take_database_away(self) -> None:
+        world, fate = self.world, self.world.fate
+        if fate.strikes("database_down"):
+            end = min(world.now + fate.between(5, 300), self.calm_at)
+            world.tell("database down until", round(end))
+            self.service.database.away_until = end
 
     def _flush(self) -> None:
         if self.world.fate.strikes("broker_flushed"):

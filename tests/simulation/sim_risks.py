@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sim_rows import AttemptRow, Changes, Key, LaneRow, Rows
-from sim_world import BEGIN, Violated, World
+from sim_world import Violated, World
 
 from jobs.providers.client import Account
 from jobs.settings import Settings
@@ -22,6 +22,7 @@ class Risks:
         self._world, self._rows, self._settings = world, rows, settings
         self._accepted: dict[Key, str] = {}  # by the database's clock
         self._answered: dict[Key, float] = {}  # when the answered question was asked, by the world's
+        self._began: dict[tuple[Key, str], float] = {}  # when a rest began, by the world's clock
         self._risked: set[tuple[Key, str]] = set()
         self._claims: set[Key] = set()  # keys that orders were claimed at in this commit
 
@@ -62,7 +63,7 @@ class Risks:
         if len(on_way) + len(lost) <= most:
             return
         began_at = (lane.began_at if lane else None) or ""
-        may = self._answered.get(key, -1) >= _seconds(began_at) - self._world.clock_off_s
+        may = self._answered.get(key, -1) >= self._began.get((key, began_at), 0)
         self._check(
             "few-at-risk",
             may or (lane is not None and lane.rest_s >= LONGEST_REST_S),
@@ -74,6 +75,9 @@ class Risks:
     def committed(self, changes: Changes) -> None:
         """Lanes may have changed by what an exchange said; a claim that changes its own lane is judged above."""
         claimed, self._claims = self._claims, set()
+        for _, new in changes.lanes:
+            if new is not None and new.began_at is not None:
+                self._began.setdefault((new.key, new.began_at), self._world.now)
         for old, new in changes.lanes:
             if old is not None and new is not None and new.key not in claimed:
                 self._rest_changed(old, new)
@@ -108,7 +112,3 @@ class Risks:
     def _check(self, rule: str, holds: bool, said: str) -> None:
         if not holds:
             raise Violated(rule, said)
-
-
-def _seconds(moment: str) -> float:
-    return (datetime.fromisoformat(moment) - BEGIN).total_seconds() if moment else 0.0

@@ -224,6 +224,7 @@ class Service:
         self.gateways = self.rules.gateways = Gateways(world, self.call_back)
         self.bucket = self.rules.bucket = SimBucket(world)
         self.journal = SimJournal(world)
+        self.rules.in_journal = lambda owner: any(key[:2] == owner for key in self.journal.kept)
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None

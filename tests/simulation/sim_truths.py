@@ -78,6 +78,8 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         if task is None or task.made_at is None or position in rules.forgotten:
             continue
         attempt = rules.attempts.get(order.owner)
+        if rules.told_ids.get(order.owner) == task.id:
+            rules.check_told(order.owner, task.id, attempt)
         if task.told & {"failed", "retryable"} and task.reversed_at is not None:
             continue  # it was called failed, and nobody owes it another look
         standing = attempt.standing if attempt else None

@@ -21,6 +21,7 @@ HINDERS = (
     "worker_sleeps",
     "worker_told_to_stop",
     "database_away",
+    "database_down",
     "commit_fails",
     "commit_unknown",
     "broker_away",
