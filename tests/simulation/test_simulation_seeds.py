@@ -52,8 +52,8 @@ def test_no_rule_breaks_under_any_fault(chunk: int, shared: Path) -> None:
 
 
 def test_a_seed_is_the_same_run_every_time() -> None:
-    first, second = simulate(8), simulate(8)
-    assert len(first.story) > 50
+    first = next(run for run in map(simulate, range(100)) if len(run.story) > 50)  # one in which much happens
+    second = simulate(first.seed)
     assert first.story == second.story
     assert (first.faults, first.moves, first.virtual_s) == (second.faults, second.moves, second.virtual_s)
 
