@@ -63,8 +63,13 @@ STAND_INS: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda film: b"",
     "truncated_clean": lambda film: film[: len(film) // 2],
     "audio_only": films.audio_only,
-    "garbage": lambda film: secrets.token_bytes(len(film)),
+    "garbage": lambda film: _noise(len(film)),
 }
+
+
+def _noise(length: int) -> bytes:
+    """Random bytes from 0x20 to 0x3F: none of those by which a reader would now and then take noise for its format."""
+    return secrets.token_bytes(length).translate(bytes(0x20 | value & 0x1F for value in range(256)))
 
 
 def bad_film(what: str, film: bytes, bytes_per_s: int | None, pause: Pause) -> Response:
