@@ -85,8 +85,11 @@ class SimClient(ProviderClient):
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
         self.world.effect("before a query", 0.01)
         task_id, asked_at = request.path.rpartition("/")[2], self.world.database_time()
+        left_at = self.world.now
         outcome, told_of = self._ask(account, task_id, deadline_s)
         is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS and is_object(outcome.body)
+        if is_answered:
+            self.rules.risks.answered(account, left_at)
         task = self.gateways.tasks.get((account.provider, task_id))
         said = task.last_told if task and is_answered and told_of == task_id else None
         is_answered = is_answered and told_of in (task_id, None)
@@ -110,10 +113,7 @@ class SimClient(ProviderClient):
             others = [t.id for t in self.gateways.tasks.values() if t.provider == name]
             task_id = fate.one_of(others) if others else task_id
         answer = self.gateways.tell(name, task_id, account.api_key)
-        asked_at = world.now
         outcome = self._answer(account, answer, 0.1, deadline_s, "while a query is answered")
-        if isinstance(outcome, Answered) and outcome.status < 500 and is_object(outcome.body):
-            self.rules.risks.answered(account, asked_at)
         return outcome, task_id if answer[0] == 200 else None
 
     def _unreached(self, account: Account) -> bool:
