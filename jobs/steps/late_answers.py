@@ -31,6 +31,9 @@ def bring(resources: Resources) -> int:
                 _bring(db, answer, resources, now=resources.database.clock(db))
         except DatabaseUnavailable:
             break
+        except Exception:  # it stays, and is tried again; the others are brought
+            log.exception("answer_not_brought", **told(answer))
+            continue
         resources.journal.drop(answer)
         brought += 1
     return brought

@@ -7,6 +7,7 @@ bring it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -76,7 +77,9 @@ class Journal:
                 yield answer
 
     def _entry(self, answer: PostAnswer) -> Path:
-        return self._folder / f"{answer.job_id}-{answer.attempt}-{answer.send}{ENTRY}"
+        """One file for each POST: after a backup was put back another may bear the same numbers."""
+        name = f"{answer.job_id}-{answer.attempt}-{answer.send}-{answer.left_at:%Y%m%dT%H%M%S%f}"
+        return self._folder / f"{name}{ENTRY}"
 
     def _read(self, path: Path) -> tuple[float, PostAnswer] | None:
         try:
@@ -86,7 +89,8 @@ class Journal:
             return None
         except (OSError, ValueError, KeyError, TypeError) as e:
             log.error("journal_entry_unreadable", file=str(path), reason=str(e))
-            path.rename(path.with_suffix(UNREADABLE))
+            with contextlib.suppress(OSError):  # another reader has done so
+                path.rename(path.with_suffix(UNREADABLE))
             return None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import sqlalchemy as sa
 import structlog
 from workshop import RUN, Workshop
 
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.outcome import PostAnswer
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
@@ -74,31 +75,38 @@ def later(workshop: Workshop) -> Iterator[list[float]]:
     assert not list(folder.glob("*.draft"))
 
 
-def answered_while_away(workshop: Workshop, away: Away, monkeypatch: pytest.MonkeyPatch, job_id: str) -> Case:
-    """The gateway's answer comes, and from then on the database is away for longer than anybody waits for it."""
+Answered = Callable[[str], str]
+
+
+@pytest.fixture
+def answered(workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch) -> Answered:
+    """Orders; with the answer the database goes away, for longer than anybody waits for it. Gives the job's id."""
     read_answer = submission.read_answer
 
     def cut(*args: Any) -> Any:
         away.is_away = True
         return read_answer(*args)
 
-    away.resources.journal = workshop.resources.journal
-    with monkeypatch.context() as patched:
-        patched.setattr(submission, "read_answer", cut)
-        with pytest.raises(DatabaseUnavailable):
-            RUN["jobs.submit"](job_id, away.resources)
-    away.is_away = False
-    case = workshop.case(job_id)
-    assert (case.job.state, case.attempts[1].task_id) == (State.SUBMITTING, None)
-    return case
+    def order(provider: str) -> str:
+        job_id = workshop.create(provider=provider)
+        away.resources.journal = workshop.resources.journal
+        with monkeypatch.context() as patched:
+            patched.setattr(submission, "read_answer", cut)
+            with pytest.raises(DatabaseUnavailable):
+                RUN["jobs.submit"](job_id, away.resources)
+        away.is_away = False
+        case = workshop.case(job_id)
+        assert (case.job.state, case.attempts[1].task_id) == (State.SUBMITTING, None)
+        return job_id
+
+    return order
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
 def test_a_task_that_was_paid_while_the_database_was_away_is_known_once_it_is_back(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch, sandbox: Any, provider: str
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any, provider: str
 ) -> None:
-    job_id = workshop.create(provider=provider)
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered(provider)
     assert late_answers.bring(workshop.resources) == 0, "its writer has a little time to write it himself"
     later[0] += 60
     assert late_answers.bring(workshop.resources) == 1
@@ -109,19 +117,17 @@ def test_a_task_that_was_paid_while_the_database_was_away_is_known_once_it_is_ba
 
 
 def test_the_thread_that_waits_for_the_database_is_free_after_half_a_minute(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, answered: Answered, away: Away
 ) -> None:
-    job_id = workshop.create(provider="evolink")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    answered("evolink")
     assert 30 <= away.resources.monotonic() <= 33
 
 
 @pytest.mark.parametrize("provider", SILENT)
 def test_a_lost_job_comes_home_by_its_journal_alone(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch, sandbox: Any, provider: str
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any, provider: str
 ) -> None:
-    job_id = workshop.create(provider=provider)
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered(provider)
     expire_lease(workshop, job_id)
     RUN["jobs.lose"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.UNCONFIRMED
@@ -177,10 +183,9 @@ def test_where_the_disk_is_full_the_log_has_the_id_and_the_job_goes_on(
 
 
 def test_an_acceptance_opens_an_order_that_was_given_up_meanwhile(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, answered: Answered, later: list[float]
 ) -> None:
-    job_id = workshop.create(provider="gravitex")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered("gravitex")
     with workshop.database.write() as db:
         over = {"outcome": AttemptOutcome.EXPIRED.value, "standing": Standing.UNCERTAIN.value}
         db.execute(sa.update(tables.attempts).values(**over, closed_at=workshop.database.clock(db)))
@@ -193,17 +198,10 @@ def test_an_acceptance_opens_an_order_that_was_given_up_meanwhile(
 
 @pytest.mark.parametrize(("sends", "outcome"), [(1, AttemptOutcome.REFUSED), (2, AttemptOutcome.OPEN)])
 def test_a_refusal_counts_only_if_no_later_post_has_left(
-    workshop: Workshop,
-    away: Away,
-    later: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-    sandbox: Any,
-    sends: int,
-    outcome: AttemptOutcome,
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any, sends: int, outcome: AttemptOutcome
 ) -> None:
     sandbox.fault("apiframe", "refuse", status=429)
-    job_id = workshop.create(provider="apiframe")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered("apiframe")
     with workshop.database.write() as db:
         db.execute(sa.update(tables.attempts).values(sends=sends))
     later[0] += 60
@@ -211,9 +209,7 @@ def test_a_refusal_counts_only_if_no_later_post_has_left(
     assert workshop.case(job_id).attempts[1].outcome is outcome
 
 
-def test_twice_is_once(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch, sandbox: Any
-) -> None:
+def test_twice_is_once(workshop: Workshop, later: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer died after the commit and before it could drop it."""
     monkeypatch.setattr(Journal, "drop", lambda *_: None)
     job_id = workshop.create(provider="gravitex")
@@ -225,10 +221,9 @@ def test_twice_is_once(
 
 
 def test_one_that_a_backup_forgot_is_asked_about_like_any_order_that_nobody_knows(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, answered: Answered, later: list[float]
 ) -> None:
-    job_id = workshop.create(provider="gravitex")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered("gravitex")
     with workshop.database.write() as db:
         db.execute(sa.delete(tables.attempts))
         fresh = {"state": State.QUEUED.value, "attempt": 0, "lease_holder": None, "leased_until": None}
@@ -240,10 +235,9 @@ def test_one_that_a_backup_forgot_is_asked_about_like_any_order_that_nobody_know
 
 
 def test_one_of_a_job_that_nobody_knows_is_shown_to_a_person(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, answered: Answered, later: list[float]
 ) -> None:
-    job_id = workshop.create(provider="gravitex")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    job_id = answered("gravitex")
     with workshop.database.write() as db:
         for table in (tables.events, tables.attempts, tables.jobs):
             db.execute(sa.delete(table))
@@ -255,12 +249,44 @@ def test_one_of_a_job_that_nobody_knows_is_shown_to_a_person(
 
 
 def test_an_entry_that_cannot_be_read_is_set_aside_and_keeps_no_other_back(
-    workshop: Workshop, away: Away, later: list[float], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, answered: Answered, later: list[float]
 ) -> None:
-    job_id = workshop.create(provider="gravitex")
-    answered_while_away(workshop, away, monkeypatch, job_id)
+    answered("gravitex")
     folder = workshop.resources.journal._folder
     (folder / "broken.json").write_text('{"kept_at": 1, "answer": {')
     later[0] += 60
     assert late_answers.bring(workshop.resources) == 1
     assert [path.name for path in folder.iterdir()] == ["broken.unreadable"]
+
+
+def test_one_that_cannot_be_brought_keeps_no_other_back_and_is_tried_again(
+    workshop: Workshop, answered: Answered, later: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = answered("gravitex"), answered("easyrouter")
+    later[0] += 60
+    bring_facts = late_answers.late_facts.bring_facts
+
+    def stumble(db: Any, job_id: str, *args: Any, **named: Any) -> None:
+        if job_id == first:
+            raise ValueError
+        bring_facts(db, job_id, *args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(late_answers.late_facts, "bring_facts", stumble)
+        assert late_answers.bring(workshop.resources) == 1
+    assert workshop.case(second).attempts[1].task_id
+    assert late_answers.bring(workshop.resources) == 1
+    assert workshop.case(first).attempts[1].task_id
+
+
+def test_posts_that_bear_the_same_numbers_since_a_backup_was_put_back_are_kept_each(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    answers = [
+        PostAnswer("job", 1, "gravitex", "a", 1, at + timedelta(seconds=n), {"task_id": f"t-{n}"}) for n in (0, 1)
+    ]
+    for answer in answers:
+        journal.keep(answer)
+    assert list(journal.left(older_than_s=0)) == answers
+    journal.drop(answers[0])
+    assert list(journal.left(older_than_s=0)) == answers[1:]
