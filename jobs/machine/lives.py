@@ -40,7 +40,7 @@ def last_word(case: Case, attempt: Attempt) -> AttemptChanges:
 
 def note_ages(case: Case, facts: Facts, now: datetime) -> Facts:
     """What was learnt, and which orders are from the future: how old they are is no longer known, also later on."""
-    attempts = [attempt for attempt in case.attempts.values() if attempt.is_open]
+    attempts = [attempt for attempt in case.attempts.values() if attempt.is_open and not attempt.age_unknown]
     ahead = [attempt.number for attempt in attempts if schedule.is_of_unknown_age(attempt, now)]
     noted: dict[int, AttemptChanges] = {n: {**facts.attempts.get(n, {}), "age_unknown": True} for n in ahead}
     return replace(facts, attempts={**facts.attempts, **noted})
