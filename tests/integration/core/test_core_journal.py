@@ -20,7 +20,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
 from jobs.reports.attention import Looking
 from jobs.steps import late_answers, submission
-from jobs.store import tables
+from jobs.store import journal, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.journal import Journal
 
@@ -170,9 +170,10 @@ def test_what_was_written_leaves_nothing_behind(workshop: Workshop, later: list[
 
 
 def test_where_the_disk_is_full_the_log_has_the_id_and_the_job_goes_on(
-    workshop: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture, sandbox: Any
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Any
 ) -> None:
     (tmp_path / "full").write_text("")
+    monkeypatch.setattr(journal, "log", structlog.get_logger())  # one that no earlier test has bound to its own output
     workshop.resources.journal = Journal(tmp_path / "full" / "journal")
     job_id = workshop.create(provider="gravitex")
     with structlog.testing.capture_logs() as logged:
