@@ -184,6 +184,7 @@ def fixed_numbers() -> str:
         ["failures in a row, of different jobs, until a gateway rests", str(breaker.LOSSES_UNTIL_REST)],
         ["its first rest, unless it names a time; each next one is twice as long", _s(breaker.FIRST_REST_S)],
         ["a rest that no person began is at most", _s(breaker.LONGEST_REST_S)],
+        ["in a long rest a gateway that was silent is asked for free every", _s(breaker.ASK_EVERY_S)],
         ["a full gateway is looked at again after", _s(availability.FULL_PAUSE_S)],
         ["one whose budget is spent is looked at again after at most", _s(availability.BUDGET_PAUSE_S)],
         ["an input video of unknown length is reckoned with", _s(prices.LONGEST_INPUT_S)],

@@ -19,6 +19,7 @@ LaneName = Literal["submit", "query"]
 FIRST_REST_S = 15.0
 LONGEST_REST_S = 900.0
 LOSSES_UNTIL_REST = 2
+ASK_EVERY_S = 60.0  # while it rests for longer than this, and was silent when it last was to answer for free
 # A clock that was set back leaves times that have not come: nothing is believed for longer than it was meant.
 
 REASONS = ("no_answer", "unreachable", "no_network", "unconfirmed", "by_hand")
@@ -45,6 +46,7 @@ class Word:
 
     `of`: the job or task that it was about. `left_at`: when it may have left. `by`: the lease's holder, which is how a
     prober is known. `advice_s`: how long the gateway said to wait. `reason`: of a rest that was asked for.
+    `is_question`: not an order. `is_free`: a question that was asked only to learn this.
     """
 
     kind: Kind
@@ -53,6 +55,8 @@ class Word:
     by: str
     advice_s: float | None = None
     reason: str | None = None
+    is_question: bool = False
+    is_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Lane:
     prober: str | None = None
     probing_until: datetime | None = None
     may_risk: bool = False
+    ask_at: datetime | None = None
     accepted_at: datetime | None = None
 
     @property
@@ -88,6 +93,20 @@ class Lane:
         if self.began_at is not None:
             left = min(left, (self.until - self.began_at).total_seconds())
         return max(0.0, left)
+
+    def may_ask(self, now: datetime) -> bool:
+        """Whether a question that costs nothing is due in the middle of its rest."""
+        if self.ask_at is None or not self.rests_s(now):
+            return False
+        # One that is further ahead than that is of a clock that was set back since.
+        return not now < self.ask_at <= now + timedelta(seconds=ASK_EVERY_S)
+
+    def wait_s(self, now: datetime) -> float:
+        """For how long questions that do not press had better wait; 0: one may go."""
+        left = self.rests_s(now)
+        if self.ask_at is None or not left:
+            return left
+        return 0.0 if self.may_ask(now) else min(left, (self.ask_at - now).total_seconds())
 
     def probed_s(self, now: datetime, *, longest_s: float) -> float:
         """For how long its present prober may still be believed to be alive; 0: nobody probes."""
@@ -111,7 +130,13 @@ class Lane:
             prober=None,
             probing_until=None,
             may_risk=False,
+            ask_at=None,
         )
+
+    def silent(self, now: datetime) -> Lane:
+        """It rests, and nothing was to be heard of its gateway: should that change before the rest is over, it ends."""
+        ask_at = now + timedelta(seconds=ASK_EVERY_S)
+        return replace(self, ask_at=ask_at if self.until is not None and ask_at < self.until else None)
 
     def well(self) -> Lane:
         """Nothing speaks against it any more. When it last accepted an order stays known."""
@@ -136,9 +161,12 @@ def hear(lane: Lane, word: Word, *, is_full: bool, now: datetime) -> Lane:
     return _failed(lane, word, is_full, now)
 
 
-def answered(lane: Lane, by: str) -> Lane:
-    """A question that cost nothing was answered: one order may go beyond the bound."""
-    return replace(lane, prober=None, probing_until=None, may_risk=True) if lane.prober == by else lane
+def answered(lane: Lane, by: str, now: datetime) -> Lane:
+    """A question that cost nothing was answered: its rest is over, and one order may go beyond the bound."""
+    if lane.prober != by:
+        return lane
+    until = None if lane.until is None else min(lane.until, now)
+    return replace(lane, until=until, prober=None, probing_until=None, may_risk=True, ask_at=None)
 
 
 def next_rest_s(lane: Lane, advice_s: float | None = None) -> float:
@@ -152,22 +180,30 @@ def _failed(lane: Lane, word: Word, is_full: bool, now: datetime) -> Lane:
     if not lane.is_well:
         # It rests, or is being probed. Only its prober's failure counts: once the rest is over, or of the one order
         # more that began this rest.
-        if lane.prober != word.by or (lane.rests_s(now) and not is_full):
+        if lane.prober != word.by or (lane.rests_s(now) and not (is_full or word.is_free)):
             return lane
-        seconds = next_rest_s(lane, word.advice_s)
-        return replace(lane.rest(reason, seconds, now), rest_s=seconds)
+        if lane.rests_s(now) and word.is_free:
+            return replace(lane, prober=None, probing_until=None)
+        return _rested(lane, word, reason, now)
     losses = lane.losses + (word.of != lane.lost_of or lane.losses == 0)
     lane = replace(lane, losses=losses, lost_of=word.of[:250])
     if losses < LOSSES_UNTIL_REST and not is_full:
         return lane
+    return _rested(lane, word, reason, now)
+
+
+def _rested(lane: Lane, word: Word, reason: str, now: datetime) -> Lane:
+    """It rests after a failure. An order that was lost says nothing of whether questions are answered."""
     seconds = next_rest_s(lane, word.advice_s)
-    return replace(lane.rest(reason, seconds, now), rest_s=seconds)
+    rested = replace(lane.rest(reason, seconds, now), rest_s=seconds)
+    is_silent = (word.is_question or word.kind is Kind.UNREACHED) and word.advice_s is None
+    return rested.silent(now) if is_silent else rested
 
 
 def _rested_as_asked(lane: Lane, word: Word, now: datetime) -> Lane:
     seconds = min(word.advice_s or FIRST_REST_S, LONGEST_REST_S)
     if lane.rests_s(now) >= seconds:  # a longer one stays as it is
-        return lane
+        return replace(lane, prober=None, probing_until=None) if word.is_free and lane.prober == word.by else lane
     rested = replace(lane if lane.reason == word.reason else lane.well(), losses=0, lost_of=None)
     return rested.rest(word.reason or NO_ANSWER, seconds, now)
 

@@ -50,6 +50,10 @@ def word_of_order(exchange: Exchange, answer: Answer, facts: Facts, number: int)
 
 def word_of_query(exchange: Exchange, answer: Answer) -> Word:
     """What the answer to a query says of the lane; not what it says of the task."""
+    return replace(_said_to_query(exchange, answer), is_question=True)
+
+
+def _said_to_query(exchange: Exchange, answer: Answer) -> Word:
     if isinstance(answer, Answered):
         if answer.status == 429:
             return _word(exchange, Kind.ASKED_FOR_REST, _advice_s(answer), "rate_limited")
@@ -83,31 +87,36 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
 
 
 def ask_for_free(account: Account, resources: Resources) -> bool:
-    """Ask a gateway that owes too many answers something that costs nothing. True: it answered, one order may go.
+    """Ask a gateway that owes too many answers, or is not heard of, something that costs nothing.
 
+    True: it answered, its rest is over, and one order may go.
     The question is about a task that the key has there, else about one that cannot exist: then a "not found" in the
     gateway's own words is an answer as well.
     """
     database, settings, by = resources.database, resources.settings, resources.new_lease_holder()
+    provider = resources.providers[account.provider]
+    if resources.query_budget.slot(account, provider.polling.budget_per_s, account.fingerprint, urgent=True):
+        return False
     with database.write() as db:
         now = database.clock(db)
         lane = lanes.lock(db, account, "submit")
-        if lane.rests_s(now) or lane.probed_s(now, longest_s=settings.submit_lease_s):
+        rests_s = lane.rests_s(now)
+        if (rests_s and not lane.may_ask(now)) or lane.probed_s(now, longest_s=settings.submit_lease_s):
             return False  # somebody else asks, or has just asked in vain
-        lanes.write(db, account, "submit", lane.probe(by, now, for_s=settings.query_lease_s))
+        asking = lane.silent(now) if rests_s else lane
+        lanes.write(db, account, "submit", asking.probe(by, now, for_s=settings.query_lease_s))
         task_id = attempt_rows.newest_task(db, account) or NO_TASK
-    provider = resources.providers[account.provider]
     answer = resources.client.ask(
         provider, account, provider.query_request(task_id), deadline_s=settings.query_deadline_s
     )
-    word = replace(word_of_query(Exchange(by, now, by), answer), of=by)
+    word = replace(word_of_query(Exchange(by, now, by), answer), is_free=True)
     log.info("asked_for_free", provider=account.provider, word=word.kind.value)
     if word.kind is not Kind.ALIVE:
         hear(account, "submit", word, resources)
         return False
     with database.write() as db:
         lane = lanes.lock(db, account, "submit")
-        lanes.write(db, account, "submit", breaker.answered(lane, by))
+        lanes.write(db, account, "submit", breaker.answered(lane, by, database.clock(db)))
     return lane.prober == by
 
 

@@ -85,10 +85,11 @@ def _obstacle(candidate: Candidate, case: Case, resources: Resources) -> Obstacl
             return availability.obstacle(db, account, usd, resources.settings, now=now), now
 
     found, now = hindrance()
+    answers = found is not None and found.may_ask and health.ask_for_free(account, resources)
     if found is not None and found.may_ask:
-        health.ask_for_free(account, resources)
         found, now = hindrance()
-    found = found or _tried_lately(case, candidate.name, resources.settings, now)
+    if not answers:  # else what could not be sent lately can be sent now
+        found = found or _tried_lately(case, candidate.name, resources.settings, now)
     if found is None and (reason := resources.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
         return Obstacle("unreachable", f"{candidate.name}: {reason}", resources.settings.retry_first_s, candidate.name)
     return found

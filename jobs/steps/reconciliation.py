@@ -170,7 +170,7 @@ def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resource
             lane = lanes.read(db, account, "query")
             now = resources.database.clock(db)
         # News, and a task at the end of its life, are asked about while a lane rests too, slowly: the claim decides.
-        wait = max(wait, 0.0 if presses else lane.rests_s(now))
+        wait = max(wait, 0.0 if presses else lane.wait_s(now))
         wait = wait or _slot(inquiry, urgent, resources)
     return wait
 

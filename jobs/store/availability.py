@@ -70,7 +70,8 @@ def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, no
         code = lane.reason or breaker.UNCONFIRMED
         return Obstacle(code, f"{words}; one order tries it now", FULL_PAUSE_S, name)
     if rests_s := lane.rests_s(now):
-        return Obstacle(lane.reason or "", f"{words}; orders rest until {_clock(now, rests_s)}", rests_s, name)
+        said = f"{words}; orders rest until {_clock(now, rests_s)}"
+        return Obstacle(lane.reason or "", said, rests_s, name, may_ask=lane.may_ask(now))
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
         if not out.lost:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -126,13 +127,15 @@ def admit_query(
     if read(db, account, "query").is_well:
         return 0.0
     lane = lock(db, account, "query")
-    rests_s = lane.rests_s(now)
-    if lane.is_well or (rests_s and not has_news):
-        return rests_s
+    if lane.is_well:
+        return 0.0
+    if not has_news and (wait_s := lane.wait_s(now)):
+        return wait_s
     if probed_s := lane.probed_s(now, longest_s=settings.query_lease_s):
         return min(probed_s, PROBED_PAUSE_S)
-    for_s = breaker.FIRST_REST_S if rests_s else settings.query_lease_s
-    write(db, account, "query", lane.probe(by, now, for_s=for_s))
+    asking = lane.silent(now) if lane.may_ask(now) else lane
+    for_s = breaker.FIRST_REST_S if lane.rests_s(now) else settings.query_lease_s
+    write(db, account, "query", asking.probe(by, now, for_s=for_s))
     return 0.0
 
 
@@ -166,10 +169,35 @@ def wake_waiting(db: Connection, provider: str, *, now: datetime) -> None:
 
     In a transaction of its own: a claim locks its job before the lane, and whoever ends a rest has locked the lane.
     """
+    db.execute(sa.update(jobs).where(_waits_for(provider), jobs.c.alarm_at > now).values(**_woken(now)))
+
+
+def any_to_ask(db: Connection, *, now: datetime) -> bool:
+    """Whether there is work for `wake_askers`."""
+    return db.execute(sa.select(lanes.c.provider).where(_is_to_be_asked(now)).limit(1)).first() is not None
+
+
+def wake_askers(db: Connection, *, now: datetime) -> None:
+    """For each gateway that is to be asked for free while orders rest, let one of the jobs that wait for it look."""
+    for (provider,) in db.execute(sa.select(lanes.c.provider).where(_is_to_be_asked(now)).distinct()).all():
+        waits = _waits_for(provider)
+        if db.execute(sa.select(jobs.c.id).where(waits, jobs.c.alarm_at <= now).limit(1)).first():
+            continue
+        first = sa.select(jobs.c.id).where(waits).order_by(jobs.c.alarm_at, jobs.c.id).limit(1).scalar_subquery()
+        db.execute(sa.update(jobs).where(jobs.c.id == first, waits).values(**_woken(now)))
+
+
+def _is_to_be_asked(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(lanes.c.lane == "submit", lanes.c.ask_at <= now, lanes.c.until > now)
+
+
+def _waits_for(provider: str) -> sa.ColumnElement[bool]:
     gateway = jobs.c.waiting["provider"].as_string()
-    waits = sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None), gateway == provider)
-    woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
-    db.execute(sa.update(jobs).where(waits, jobs.c.alarm_at > now).values(**woken))
+    return sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None), gateway == provider)
+
+
+def _woken(now: datetime) -> dict[str, Any]:
+    return {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
 
 
 def _lock_all(db: Connection, accounts: Mapping[str, Account]) -> None:

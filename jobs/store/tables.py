@@ -327,6 +327,7 @@ lanes = sa.Table(
     sa.Column("prober", sa.String(120)),  # the lease's holder who probes
     sa.Column("probing_until", Instant),  # until when that may be believed
     sa.Column("may_risk", sa.Boolean, nullable=False, server_default=sa.false()),  # one order beyond the bound may go
+    sa.Column("ask_at", Instant),  # when a resting lane's gateway is next asked for free; NULL: not before the end
     sa.Column("accepted_at", Instant),  # the last acceptance; orders lost before it count for the bound no more
 )
 

@@ -81,6 +81,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "client_accepts_double_charge": (0.6, "and says that it may be paid twice"),
     "person_settles": (0.5, "a person says what became of an order, at any time"),
     "person_errs": (0.5, "and is wrong"),
+    "pipeline_away": (0.1, "the pipeline takes no notice, for hours"),
     "notice_refused": (0.3, "the pipeline does not take a notice"),
     "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
 }

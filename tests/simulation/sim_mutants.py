@@ -18,8 +18,9 @@ from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers
-from jobs.store import availability, cases, lanes, leases, tables
+from jobs.store import availability, cases, due, lanes, leases, tables
 from jobs.store.leases import Lease
+from jobs.store.step_table import NOTIFY
 
 
 class Lack(NamedTuple):
@@ -202,6 +203,16 @@ def _first_gateway_alone() -> dict[str, Any]:
     return {"jobs.machine.routing.choose": lambda found, names, obstacle: real(found, list(names)[:1], obstacle)}
 
 
+def _notices_sleep() -> dict[str, Any]:
+    real = due.due_rows
+
+    def due_rows(db: Any, step: Any, **more: Any) -> Any:
+        with patch("jobs.store.due.CLOCK_SET_BACK", timedelta(days=900) if step is NOTIFY else due.CLOCK_SET_BACK):
+            return real(db, step, **more)
+
+    return {"jobs.worker.sweep.due_rows": due_rows}
+
+
 def _nothing(*_: Any, **__: Any) -> None: ...
 
 
@@ -286,6 +297,8 @@ PROTECTIONS: dict[str, Lack] = {
     "a route leads past a gateway that rests": Lack(
         _first_gateway_alone, ("gateway_away", "gateway_unavailable"), fleet=True
     ),
+    "a gateway that was silent is asked again": Lack(_one("jobs.store.lanes.wake_askers", _nothing), ILL),
+    "a notice from the future is due": Lack(_notices_sleep, ("clock_set_back", "clock_jumps", "pipeline_away")),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),

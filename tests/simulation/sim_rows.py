@@ -37,6 +37,11 @@ class JobRow(NamedTuple):
     on_unconfirmed: str
     start_by: str
     request: str
+    waiting: str | None
+
+    def waits_for(self, provider: str) -> bool:
+        """Whether it was not ordered, when last looked at, because of this gateway."""
+        return self.waiting is not None and json.loads(self.waiting).get("provider") == provider
 
     def route(self, configured: Iterable[str]) -> list[str]:
         """The gateways that its client would take."""
@@ -106,6 +111,7 @@ class LaneRow(NamedTuple):
     reason: str | None
     began_at: str | None
     rest_s: float
+    ask_at: str | None
 
     @property
     def key(self) -> Key:

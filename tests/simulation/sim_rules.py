@@ -49,6 +49,7 @@ RULES = {
     "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
+    "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "what a worker is told of a task id stands in the journal until its attempt's row has it",

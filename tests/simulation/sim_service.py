@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,7 @@ NAMES = ("aivideoapi", "apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
 ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
+LOOK_EVERY_S = 3_600  # once all is calm
 
 # Lives of hours instead of days, and few polls in them.
 NUMBERS = {
@@ -166,11 +168,17 @@ class SimSession:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._away_until = 0.0
 
     def post(self, url: str, **_: Any) -> SimSession:
-        self.world.effect("while a notice is sent", 0.2)
-        self.status_code = 503 if self.world.fate.strikes("notice_refused") else 200
-        if self.world.fate.strikes("notice_unanswered"):
+        world, fate = self.world, self.world.fate
+        world.effect("while a notice is sent", 0.2)
+        if fate.strikes("pipeline_away"):
+            self._away_until = world.now + fate.between(1_800, 20_000)
+        if world.now < self._away_until and not fate.calm:
+            raise ConnectionRefusedError
+        self.status_code = 503 if fate.strikes("notice_refused") else 200
+        if fate.strikes("notice_unanswered"):
             raise ConnectionResetError
         return self
 
@@ -223,7 +231,7 @@ class Service:
         house.bell.ringer = self.ringer
         self.gateways = self.rules.gateways = Gateways(world, self.call_back)
         self.bucket = self.rules.bucket = SimBucket(world)
-        self.journal = SimJournal(world)
+        self.journal, self.pipeline = SimJournal(world), SimSession(world)
         self.rules.in_journal = lambda owner: any(key[:2] == owner for key in self.journal.kept)
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
@@ -287,7 +295,7 @@ class Service:
             query_budget=SimQueryBudget(world),
             bulkheads=self._bulkheads(),
             ringer=self.ringer,
-            session=SimSession(world),  # type: ignore[arg-type]
+            session=self.pipeline,  # type: ignore[arg-type]
             bucket=self.bucket,
             journal=self.journal,
             prober=SimProber(world),
@@ -328,15 +336,20 @@ class Service:
             self._next_look = self._first_due()
         if self._next_look is None:
             return None
-        return max(self._next_look, self._looked_at + self.settings.sweep_interval_s)
+        latest = self._looked_at + (math.inf if self.calm_at is None else LOOK_EVERY_S)  # at what sleeps too long
+        return max(min(self._next_look, latest), self._looked_at + self.settings.sweep_interval_s)
 
     def _first_due(self) -> float | None:
-        ahead = (self.world.database_time() + CLOCK_SET_BACK).isoformat(timespec="microseconds")
+        clock = self.world.database_time()
+        ahead, now = (t.isoformat(timespec="microseconds") for t in (clock + CLOCK_SET_BACK, clock))
         row = self.database.rows(
             "SELECT min(CASE WHEN updated_at > ? THEN '' ELSE max(alarm_at, coalesce(leased_until, '')) END)"
             " FROM jobs WHERE alarm_at IS NOT NULL"
-            " UNION ALL SELECT min(max(alarm_at, coalesce(leased_until, ''))) FROM notices WHERE alarm_at IS NOT NULL",
+            " UNION ALL SELECT min(max(alarm_at, coalesce(leased_until, ''))) FROM notices WHERE alarm_at IS NOT NULL"
+            " UNION ALL SELECT min(ask_at) FROM lanes WHERE lane = 'submit' AND until > ?"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND waiting IS NOT NULL)",
             ahead,
+            now,
         )
         times = [each for (each,) in row if each is not None]
         if not times:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from sim_gateways import Gateways
 from sim_rows import AttemptRow, JobRow, Key, Rows
@@ -15,6 +16,7 @@ from jobs.settings import Settings
 # The longest rest that a job may have chosen to wait for, with its jitter; the longest that nobody sweeps; and what a
 # queue of hundreds takes.
 STRANDED_S = 900 * 1.1 + 900 + 600
+ASKED_S = 300  # so late, at most, a gateway is asked in the middle of a rest whether it answers again
 # Troubles of the service itself, which may keep every job waiting.
 HINDERS = (
     "worker_dies",
@@ -73,6 +75,7 @@ class Waits:
         for name, account in self.settings.accounts.items():
             if self.gateways.illness(name) or not self._has_room((name, account.fingerprint)):
                 self._unfit_at[name] = now
+        self._check_asked(now)
         fit_since = {name: self._unfit_at.get(name, 0.0) for name in self.settings.accounts}
         if now - max(self._hindered_at, min(fit_since.values())) <= STRANDED_S:
             return
@@ -85,6 +88,28 @@ class Waits:
             if fit:
                 said = f"{job.id} is queued for {now - since:.0f} s, with {fit} well since {fit_since}"
                 raise Violated("not-stranded", said)
+
+    def _check_asked(self, now: float) -> None:
+        """A gateway that was silent is asked again while jobs wait for it."""
+        if now - self._hindered_at <= ASKED_S:
+            return
+        long_ago, clock = (
+            (self._world.database_time() - timedelta(seconds=s)).isoformat(timespec="microseconds")
+            for s in (ASKED_S, 0)
+        )
+        for (key, name), lane in self._rows.lanes.items():
+            overdue = (
+                name == "submit" and lane.ask_at is not None and lane.ask_at < long_ago and (lane.until or "") > clock
+            )
+            waiting = [
+                job.id
+                for job in self._rows.jobs.values()
+                if job.state == State.QUEUED
+                and job.waits_for(key[0])
+                and now - self._queued_at.get(job.id, now) > ASKED_S
+            ]
+            if overdue and waiting:
+                raise Violated("asked-again", f"{key[0]} {name} was to be asked at {lane.ask_at}; {waiting} wait")
 
     def _has_room(self, key: Key) -> bool:
         settings, lane = self.settings, self._rows.lanes.get((key, "submit"))

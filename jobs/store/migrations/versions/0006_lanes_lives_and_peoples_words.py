@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("prober", sa.String(length=120)),
         sa.Column("probing_until", INSTANT),
         sa.Column("may_risk", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("ask_at", INSTANT),
         sa.Column("accepted_at", INSTANT),
         sa.PrimaryKeyConstraint(*KEY, name=op.f("pk_lanes")),
     )

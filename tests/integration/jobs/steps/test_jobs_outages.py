@@ -22,6 +22,7 @@ from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
 from jobs.store import lanes, spending
 from jobs.store.tables import attempts
+from jobs.worker.sweep import Sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -146,6 +147,47 @@ def test_in_one_turn_an_order_that_was_not_sent_is_given_up_and_claimed_elsewher
     with rows.database.read() as db:
         assert _reserved(db, "evolink") == 0
         assert _reserved(db, "easyrouter") > 0
+
+
+@pytest.mark.parametrize("answer", [BAD_GATEWAY, NotSent("ConnectionRefusedError: Connection refused")])
+def test_an_outage_of_ten_minutes_costs_ten_minutes(
+    rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
+) -> None:
+    """Rests double, so that the last would end six minutes later; that the gateway answers again is seen before."""
+    gateway.orders = gateway.questions = answer
+    made = [rows.job(start_by=NOW + 30 * DAY) for _ in range(12)]
+    run_for(rows, resources, 10 * MINUTE)
+    risked = gateway.sent
+    assert risked <= 5 if isinstance(answer, Answered) else risked < 20
+    assert len(gateway.asked) <= 10
+    gateway.orders, gateway.questions = None, NOT_FOUND
+    run_for(rows, resources, 75 * SECOND)
+    assert gateway.sent == risked + len([job_id for job_id in made if rows.case(job_id).attempts[1].lost_at is None])
+
+
+def test_where_questions_are_answered_and_orders_are_lost_a_rest_takes_its_time(
+    rows: Rows, resources: Resources, gateway: IllGateway
+) -> None:
+    use_up(rows, resources, gateway)
+    gateway.questions = NOT_FOUND
+    [rows.job(start_by=NOW + 30 * DAY) for _ in range(3)]
+    before = lane(rows).rest_s
+    run_for(rows, resources, 40 * MINUTE)
+    assert before >= 60
+    assert gateway.sent <= 4
+
+
+def run_for(rows: Rows, resources: Resources, time: timedelta) -> None:
+    """The sweep every five seconds, and whatever it rings for."""
+    bells = cast(Any, resources.ringer)
+    end = rows.now + time
+    while rows.now < end:
+        Sweeper(resources).once()
+        while bells.rung:
+            step, job_id = bells.rung.pop(0)
+            if step == "jobs.submit":
+                submission.submit(job_id, resources)
+        rows.now += 5 * SECOND
 
 
 def test_one_job_alone_lets_nothing_rest(rows: Rows, resources: Resources, gateway: IllGateway) -> None:

@@ -147,6 +147,31 @@ def test_after_the_rest_one_question_tries_it(rows: Rows, resources: Resources, 
     assert gateway.asked == ["t2", "t3", "t0", "t1"]
 
 
+def test_in_a_long_rest_one_question_a_minute_tries_it_and_an_answer_ends_it(
+    rows: Rows, resources: Resources, gateway: Asked
+) -> None:
+    made = [running(rows, f"t{n}") for n in range(4)]
+    ask(rows, resources, *made)
+    while lane(rows).rest_s < 240:
+        rows.now += lane(rows).rests_s(rows.now) * SECOND
+        ask(rows, resources, made[0])
+    began = rows.now
+    gateway.asked.clear()
+    ask(rows, resources, *made)
+    assert gateway.asked == []
+    assert {rows.case(job_id).job.alarm_at for job_id in made[1:]} == {began + MINUTE}
+    for _ in range(2):
+        rows.now += MINUTE
+        ask(rows, resources, *made[1:])
+    assert gateway.asked == ["t1", "t1"]
+    assert lane(rows).rests_s(rows.now) == 120
+    rows.now += MINUTE
+    gateway.answer_with = RUNNING
+    ask(rows, resources, *made)
+    assert lane(rows).is_well
+    assert sorted(gateway.asked[2:]) == ["t0", "t1", "t2", "t3"]
+
+
 def test_a_task_at_the_end_of_its_life_is_asked_about_while_it_rests_and_ends_after_an_hour_of_tries(
     rows: Rows, resources: Resources, gateway: Asked
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -95,6 +96,38 @@ def test_the_failure_of_one_order_more_counts_though_the_rest_that_it_began_last
     lane = probed(Lane(rest_s=60).rest(breaker.UNCONFIRMED, 60, NOW), NOW)
     after = heard(lane, word(Kind.LOST, "x", by="P"), is_full=True, now=NOW + SECOND)
     assert (after.prober, after.reason, after.rests_s(NOW + SECOND)) == (None, breaker.NO_ANSWER, 120)
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_gateway_that_nobody_hears_of_is_asked_once_a_minute_while_its_lane_rests_long(free: bool) -> None:
+    """And not where an order was lost: that it answers questions is nothing new then, and says nothing of orders."""
+    kind = Kind.LOST if free else Kind.UNREACHED
+    silent = replace(word(kind, "p", by="P"), is_question=free)
+    for rest_s, asked in ((15.0, False), (60.0, True), (400.0, True)):
+        lane = heard(probed(Lane(rest_s=rest_s).rest(breaker.NO_ANSWER, 0, NOW), NOW), silent, is_full=True)
+        assert lane.rests_s(NOW) == 2 * rest_s
+        assert lane.may_ask(NOW + 60 * SECOND) is asked
+        assert not lane.may_ask(NOW + 59 * SECOND)
+    lost = heard(probed(Lane(rest_s=480).rest(breaker.NO_ANSWER, 0, NOW), NOW), word(Kind.LOST, by="P"), is_full=True)
+    assert not lost.may_ask(NOW + 60 * SECOND)
+
+
+def test_a_question_in_the_middle_of_a_rest_ends_it_or_leaves_it_as_long_as_it_was() -> None:
+    long = Lane(rest_s=480).rest(breaker.UNREACHABLE, 480, NOW).silent(NOW)
+    now = NOW + 60 * SECOND
+    asking = probed(long.silent(now), now)
+    in_vain = heard(asking, replace(word(Kind.LOST, at=now, by="P"), is_free=True), is_full=True, now=now)
+    assert in_vain == long.silent(now)
+    assert in_vain.may_ask(NOW + 120 * SECOND)
+    assert not in_vain.may_ask(NOW + 119 * SECOND)
+    answered = breaker.answered(asking, "P", now)
+    assert (answered.rests_s(now), answered.may_risk, answered.prober) == (0, True, None)
+    assert breaker.answered(asking, "another", now) == asking
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_to_ask() -> None:
+    long = Lane().rest(breaker.UNREACHABLE, 900, NOW).silent(NOW + timedelta(minutes=5))
+    assert long.may_ask(NOW + timedelta(minutes=1))
 
 
 def test_a_dead_probers_right_runs_out() -> None:
