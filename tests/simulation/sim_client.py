@@ -53,7 +53,7 @@ class SimClient(ProviderClient):
             taken = isinstance(outcome, Answered) and outcome.status == 202 and is_object(outcome.body)
             if taken and order.task and self.world.actor:
                 self.world.actor.accepted = (order.owner, order.task.id)
-                self.rules.told_ids[order.owner] = order.task.id
+                self.rules.told_ids[order.owner] = (order.task.id, self.world.now)
             if taken:
                 self.rules.risks.accepted(account)
                 return outcome

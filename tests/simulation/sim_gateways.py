@@ -14,6 +14,9 @@ from sim_world import BEGIN, World
 
 LIFE_S = 7_200  # of tasks and links; the service is told the same
 KEY_LIFE_S = 7_200  # of an idempotency key
+LINKS = "https://files."
+CREDITS = 34.0
+ODD_COSTS = (math.inf, -math.inf, 1e300, 100 * CREDITS, -1, str(CREDITS), True)
 CALLBACK_TRIES_S = (0, 1, 2, 4)
 Owner = tuple[str, int]  # a job's id and an attempt's number
 
@@ -34,6 +37,9 @@ class Task:
     reversed_at: float | None = None
     forgotten_at: float | None = None
     link_from: float = 0.0  # before that its link is not told, though it is called finished
+    odd_cost: Any = (
+        None  # what stands for it in reports whose other values are odd as well; None: they are as documented
+    )
     links: int = 0  # links that died before their time, for each of which there was a fresh one
     link_dead_until: int = 0
     last_told: str | None = None  # the state that the last answer to a query named, in words that a page has
@@ -131,7 +137,8 @@ class Gateways:
         if self.world.fate.strikes("unknown_word"):
             task.last_told = None
             return 200, _reworded(dialect.report(seen))
-        return 200, dialect.report(seen)
+        report = dialect.report(seen)
+        return 200, _odd(report, task.odd_cost) if task.odd_cost is not None else report
 
     def seen(self, task: Task, state: str | None = None) -> Seen:
         now, off = self.world.now, BEGIN.timestamp() + self.clock_off_s[task.provider]
@@ -143,15 +150,15 @@ class Gateways:
             created_at=task.at + off,
             ended_at=None if task.ends_at is None else task.ends_at + off,
             link=self.link(task) if state == "finished" and now >= task.link_from else None,
-            credits=34.0,
+            credits=CREDITS,
         )
 
     def link(self, task: Task) -> str:
-        return f"https://files.{task.provider}.example/{task.id}.mp4?n={task.links}"
+        return f"{LINKS}{task.provider}.example/{task.id}.mp4?n={task.links}"
 
     def find(self, url: str) -> tuple[Task, int]:
         """The task whose link this is, and the link's number."""
-        host, _, rest = url.removeprefix("https://files.").partition("/")
+        host, _, rest = url.removeprefix(LINKS).partition("/")
         task_id, _, number = rest.partition(".mp4?n=")
         return self.tasks[host.removesuffix(".example"), task_id], int(number)
 
@@ -186,6 +193,7 @@ class Gateways:
             verdict,
             reversed_at,
             link_from=link_from,
+            odd_cost=fate.one_of(ODD_COSTS) if fate.strikes("odd_values") else None,
         )
 
     def _announce(self, task: Task) -> None:
@@ -203,7 +211,11 @@ class Gateways:
         if not fate.strikes("callback_lost"):
             self._post(task, self.seen(task), delay)
         if fate.strikes("callback_twice"):
-            self._post(task, replace(self.seen(task), credits=fate.one_of((34.0, 35.0))), delay + fate.between(0, 900))
+            self._post(
+                task,
+                replace(self.seen(task), credits=fate.one_of((CREDITS, CREDITS + 1))),
+                delay + fate.between(0, 900),
+            )
 
     def _send_odd(self, task: Task) -> None:
         fate = self.world.fate
@@ -240,6 +252,19 @@ class Gateways:
         assert task.callback_url is not None
         body = json.dumps(dialect.callback(seen)).encode()
         self._call_back(task.callback_url, body, dialect.sign(task.key, body), delay)
+
+
+def _odd(value: Any, cost: Any) -> Any:
+    """The same report, with what gateways, proxies and their databases have been seen to make of values."""
+    if isinstance(value, dict):
+        return {name: _odd(inner, cost) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_odd(inner, cost) for inner in value]
+    if value == CREDITS:
+        return cost
+    if isinstance(value, str) and value.startswith(LINKS):
+        return f"\r\n\t {value} \n"
+    return f"{value}\0\ud800" if isinstance(value, str) and " " in value else value
 
 
 def _reworded(body: Any) -> Any:

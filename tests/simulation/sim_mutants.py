@@ -263,7 +263,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
     ),
     "a job is not cancelled beside an order that may come": Lack(
-        _cancelled_at_once, (*ILL, "callback_late", "client_cancels"), fleet=True
+        _cancelled_at_once, ("submit_unanswered", "callback_lost", "refused_key", "client_cancels_late")
     ),
     "a kept callback wakes its job": Lack(
         _one("jobs.store.callbacks.bring_news", lambda *_, **__: True), ("callback_twice",)
@@ -299,6 +299,15 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a gateway that was silent is asked again": Lack(_one("jobs.store.lanes.wake_askers", _nothing), ILL),
     "a notice from the future is due": Lack(_notices_sleep, ("clock_set_back", "clock_jumps", "pipeline_away")),
+    "numbers from outside pass the gate": Lack(
+        _one("jobs.gate.amount", lambda value: value if isinstance(value, int | float) else None), ("odd_values",)
+    ),
+    "what stands around a link is cut": Lack(
+        _one("jobs.providers.answers._link", lambda given: given), ("odd_values", "callback_lost")
+    ),
+    "words from outside pass the gate": Lack(
+        _one("jobs.gate.words", lambda said, longest=2000: said), ("odd_values", "task_failed")
+    ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),

@@ -105,9 +105,11 @@ class People:
         if self.service.rules.is_ordered_again:  # the moment of which a backup knows least
             self.service.rules.is_ordered_again = False
             self._back_up()
-        for job_id in on_way:
-            if fate.strikes("client_cancels"):
-                self.world.after(fate.between(0, 3), self._cancel(job_id))
+        queued, self.service.rules.queued_again_now = self.service.rules.queued_again_now, []
+        for job_ids, fault, within_s in ((on_way, "client_cancels", 3), (queued, "client_cancels_late", 0.3)):
+            for job_id in job_ids:
+                if fate.strikes(fault):
+                    self.world.after(fate.between(0, within_s), self._cancel(job_id))
         failed, self.service.rules.failed_now = self.service.rules.failed_now, []
         asked, self.service.rules.asked_now = self.service.rules.asked_now, []
         for job_id in (*on_way, *failed):
@@ -199,7 +201,7 @@ class People:
         for job in rules.jobs.values():
             row = rules.attempts.get((job.id, job.attempt))
             task = rules.gateways.tasks.get((row.provider, row.task_id or "")) if row else None
-            alive = task is not None and task.gone_at() > world.now + 2_400
+            alive = task is not None and task.link_from <= world.now < task.gone_at() - 2_400
             keyed = row is not None and service.settings.account_of(row.provider, row.account) is not None
             if job.state == State.ARCHIVING and alive and keyed and job.archive_key not in service.bucket.objects:
                 self.archiving[job.id] = task

@@ -64,6 +64,8 @@ class AttemptRow(NamedTuple):
     day: str
     reserved_micro_usd: int
     link: str | None
+    finished_at: str | None
+    reported_credits: float | None
     rejected_task_ids: str
     created_at: str
     origin: str

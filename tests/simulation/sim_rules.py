@@ -17,7 +17,7 @@ from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
-from sim_truths import check_nothing_left, check_object
+from sim_truths import check_nothing_left, check_object, check_odd
 from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
@@ -49,6 +49,7 @@ RULES = {
     "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
+    "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
@@ -107,8 +108,10 @@ class Rules:
         self.is_ordered_again = False  # a job has just been queued once more, with an order that may have been taken
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
+        self.queued_again_now: list[str] = []  # jobs that have just been queued anew
         self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
-        self.told_ids: dict[Owner, str] = {}  # the task ids that answers to POSTs have brought to a worker
+        # The task ids that answers to POSTs have brought to a worker, and when.
+        self.told_ids: dict[Owner, tuple[str, float]] = {}
         self.in_journal: Callable[[Owner], bool] = lambda owner: False
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.words = Words()
@@ -172,6 +175,7 @@ class Rules:
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
         self.rows.read_all()
         self.risks.restored()
+        self.told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         live = {job.id for job in self.jobs.values() if job.state not in ENDED}
@@ -276,6 +280,8 @@ class Rules:
                     check_nothing_left(self, job)
             if job.state in (S.SUBMITTING, S.UNCONFIRMED):
                 self.on_way_now.append(job.id)
+            if job.state == S.QUEUED:
+                self.queued_again_now.append(job.id)
             if job.state == S.ARCHIVED:
                 check_object(self, job)
             if job.state == S.CANCELLED:
@@ -340,6 +346,7 @@ class Rules:
             assert task is not None
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
+        check_odd(self, row)
         if old is None or old.outcome != row.outcome:
             self._verdict(owner, row)
 

@@ -87,7 +87,7 @@ def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False) -> R
 
 
 def _settings(fate: Fate) -> Settings:
-    """Room, budgets and a public URL differ between runs."""
+    """Room, budgets, patience and a public URL differ between runs."""
     common = house().settings
     terms = dict(common.terms)
     if fate.chance(0.3):
@@ -97,6 +97,9 @@ def _settings(fate: Fate) -> Settings:
         terms=terms,
         max_in_flight=fate.one_of((20, 50, 200) if fate.jobs else (1, 2, 50)),
         max_unconfirmed=fate.one_of((1, 2, 5)),
+        max_attempts=fate.one_of((1, 2, 2, 3)),
+        unconfirmed_window_s=fate.one_of((300, 900, 3600)),
+        resubmit_after_s=fate.one_of((120, 900)),
         worker_slots=16 if fate.jobs else common.worker_slots,
         public_url=common.public_url if fate.chance(0.85) else None,
     )

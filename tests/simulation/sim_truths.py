@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 from sim_bucket import SimBucket, film
@@ -13,6 +14,7 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, State
 
 if TYPE_CHECKING:
+    from sim_rows import AttemptRow
     from sim_rules import JobRow, Rules
 
 PAID = {Standing.CHARGED, Standing.UNCERTAIN}
@@ -50,6 +52,15 @@ def _was_misled(rules: Rules, job: JobRow, task: Task) -> bool:
     return misled and (not known or job.flagged == "foreign_task")
 
 
+def check_odd(rules: Rules, row: AttemptRow) -> None:
+    """An order's row has just been changed by a report that may hold odd values."""
+    task = rules.gateways.tasks.get((row.provider, row.task_id or ""))
+    if task is not None and row.is_open and row.finished_at is not None and task.link_from == 0:
+        rules.check("oddity-harmless", row.link is not None, f"{row.owner} has no link, and {task.id} has told one")
+    cost = row.reported_credits
+    rules.check("oddity-harmless", cost is None or 0 <= cost < math.inf, f"{row.owner} is said to cost {cost}")
+
+
 def check_nothing_left(rules: Rules, job: JobRow) -> None:
     """A transfer has failed for good. What a HEAD could have found must not be there."""
     stored, landed = rules.bucket.objects.get(job.archive_key), rules.bucket.landed.get(job.archive_key)
@@ -78,7 +89,7 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         if task is None or task.made_at is None or position in rules.forgotten:
             continue
         attempt = rules.attempts.get(order.owner)
-        if rules.told_ids.get(order.owner) == task.id:
+        if rules.told_ids.get(order.owner, ("", 0))[0] == task.id:
             rules.check_told(order.owner, task.id, attempt)
         if task.told & {"failed", "retryable"} and task.reversed_at is not None:
             continue  # it was called failed, and nobody owes it another look

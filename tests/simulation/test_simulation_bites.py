@@ -19,7 +19,6 @@ RARELY_MISSED = {
     "lane and room are judged in the claim",
     "a rest is kept",
     "one order more begins the next rest",
-    "a job is not cancelled beside an order that may come",
 }
 
 
