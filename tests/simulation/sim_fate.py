@@ -16,6 +16,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "worker_told_to_stop": (0.05, "a process is asked to stop, ends what it must, and is started again"),
     "database_away": (0.03, "a transaction cannot begin"),
     "database_down": (0.5, "the database is away, for seconds to minutes"),
+    "database_down_at_order": (0.1, "the same, from the moment on in which a POST is under way"),
     "commit_fails": (0.02, "a transaction is undone at its end"),
     "commit_unknown": (0.03, "a transaction is kept, and its writer is told that it may not be"),
     "message_lost": (0.4, "a doorbell is never heard"),

@@ -246,7 +246,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.store.late_facts.bring_facts", _nothing), ("worker_sleeps", "answer_late")
     ),
     "an answer stands in a journal until it is written": Lack(
-        _one("sim_service.SimJournal.keep", _nothing), ("database_down", "task_slow", "callback_lost")
+        _one("sim_service.SimJournal.keep", _nothing), ("database_down_at_order", "task_slow", "callback_lost")
     ),
     "an adopted task is no older than its order": Lack(
         _one("jobs.steps.answers._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")

@@ -105,6 +105,8 @@ class People:
         if self.service.rules.is_ordered_again:  # the moment of which a backup knows least
             self.service.rules.is_ordered_again = False
             self._back_up()
+        if on_way and fate.strikes("database_down_at_order"):
+            self.world.after(fate.between(0, 0.5), self._database_down)
         queued, self.service.rules.queued_again_now = self.service.rules.queued_again_now, []
         for job_ids, fault, within_s in ((on_way, "client_cancels", 3), (queued, "client_cancels_late", 0.3)):
             for job_id in job_ids:
@@ -255,11 +257,13 @@ class People:
             world.kill(process, for_s=for_s)
 
     def _take_database_away(self) -> None:
-        world, fate = self.world, self.world.fate
-        if fate.strikes("database_down"):
-            end = min(world.now + fate.between(5, 300), self.calm_at)
-            world.tell("database down until", round(end))
-            self.service.database.away_until = end
+        if self.world.fate.strikes("database_down"):
+            self._database_down()
+
+    def _database_down(self) -> None:
+        end = min(self.world.now + self.world.fate.between(5, 300), self.calm_at)
+        self.world.tell("database down until", round(end))
+        self.service.database.away_until = end
 
     def _flush(self) -> None:
         if self.world.fate.strikes("broker_flushed"):

@@ -24,6 +24,7 @@ HINDERS = (
     "worker_told_to_stop",
     "database_away",
     "database_down",
+    "database_down_at_order",
     "commit_fails",
     "commit_unknown",
     "broker_away",
