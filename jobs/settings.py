@@ -51,7 +51,7 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "NOTIFY_SLOTS": (8, "threads of the notify process"),
     "API_REQUESTS_PER_MIN": (3000, "requests a minute and API key, counted by each web process"),
     "MAX_BODY_BYTES": (65_536, "largest callback body"),
-    "MAX_INBOX_ROWS": (32, "kept callbacks per attempt"),
+    "MAX_INBOX_ROWS": (32, "kept callbacks per attempt; of more, the task ids"),
     "MAX_VIDEO_BYTES": (2 * 2**30, "largest video"),
     "KEEP_CALLBACKS_D": (30, "days after which `rushes db prune` deletes kept callbacks"),
     "KEEP_HISTORY_D": (180, "days after a job's end after which `rushes db prune` deletes its events and notices"),

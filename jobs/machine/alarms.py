@@ -45,7 +45,7 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     if job.state in ENDED:
         return _alarm_after_end(case, floor, named_at, now, rules)
     if attempt is None or (job.state is S.QUEUED and case.unread):
-        return floor
+        return min(floor, schedule.look_by(now, now)) if case.unread else floor
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
@@ -82,9 +82,14 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetim
     resend = schedule.resend_at(case, now, rules.settings, rules.providers)
     if resend and not case.job.cancel_requested_at:
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
-    if case.candidates(attempt.number):
-        ends.append(later)
+    ends += [_heard_at(case, a, now, rules) or end for a in case.attempts.values() if a.is_open]
     return min(ends, default=end)
+
+
+def _heard_at(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime | None:
+    """When the next question about what callbacks said of an attempt's task is due."""
+    at = case.heard_at(attempt.number)
+    return at and min(at, now + timedelta(seconds=rules.settings.retry_longest_s))  # else the clock was set back
 
 
 def _alarm_after_end(
@@ -92,13 +97,18 @@ def _alarm_after_end(
 ) -> datetime | None:
     """None once there is nobody left to ask; else its attempts are asked about until their life is over."""
     looks = [max(floor, named_at)] if named_at else []
+    if any(callback.attempt not in case.attempts for callback in case.unread):
+        looks.append(floor)
     for attempt in case.attempts.values():
         if _has_news(case, attempt, now, rules):
             return floor
+        heard_at = _heard_at(case, attempt, now, rules)
+        if heard_at and (attempt.is_open or _can_be_heard(attempt, now, rules)):
+            looks.append(max(floor, heard_at))
         if not attempt.is_open:
             continue
         looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))
-        if attempt.task_id or case.candidates(attempt.number):
+        if attempt.task_id:
             looks.append(max(floor, now + timedelta(seconds=rules.jitter(rules.settings.late_poll_s))))
     return min(looks, default=None)
 
@@ -108,5 +118,9 @@ def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool
     if attempt.is_open:
         return bool(case.unread)
     told = any(callback.attempt == attempt.number for callback in case.unread)
-    heard_until = schedule.heard_until(attempt, rules.settings, rules.providers)
-    return told and attempt.is_without_video and now < heard_until
+    return told and _can_be_heard(attempt, now, rules)
+
+
+def _can_be_heard(attempt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether news can still matter to an order that is over."""
+    return attempt.is_without_video and now < schedule.heard_until(attempt, rules.settings, rules.providers)

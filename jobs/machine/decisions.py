@@ -78,7 +78,9 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
 def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
-    return Case(case.job, attempts, callbacks)
+    asked = [(x, facts.inquired.get((x.attempt, x.task_id))) for x in case.hearsay]
+    heard = tuple(replace(x, asks=x.asks + y.answered, ask_at=y.again_at) if y else x for x, y in asked)
+    return Case(case.job, attempts, callbacks, heard)
 
 
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:

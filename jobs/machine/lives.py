@@ -15,7 +15,7 @@ from jobs.machine.states import ENDED, State
 def is_over(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
     """Whether an open attempt is waited for no longer. Where there is a task to ask about, it has been asked about."""
     end = _end(case, attempt, rules)
-    if attempt.task_id is not None or case.candidates(attempt.number):
+    if case.may_be_known(attempt.number):
         return now >= end and schedule.is_asked_after(attempt, end, now)
     return now >= end
 

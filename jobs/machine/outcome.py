@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.machine.rows import AttemptChanges, JobChanges
 from jobs.machine.states import Event
@@ -37,6 +37,13 @@ class Cooldown:
     seconds: float
 
 
+class Inquired(NamedTuple):
+    """What came of asking about a task that a callback told of: whether there was an answer, and when to ask again."""
+
+    answered: bool
+    again_at: datetime
+
+
 @dataclass(frozen=True)
 class PostAnswer:
     """What a gateway answered to one POST: which of its attempt's sends, and when it left by the database's clock."""
@@ -56,6 +63,7 @@ class Facts:
 
     attempts: Mapping[int, AttemptChanges] = field(default_factory=dict)
     read: tuple[int, ...] = ()
+    inquired: Mapping[tuple[int, str], Inquired] = field(default_factory=dict)  # by attempt number and task id
     notes: tuple[Note, ...] = ()
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.

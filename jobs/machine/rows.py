@@ -228,12 +228,32 @@ class KeptCallback:
 
 
 @dataclass(frozen=True)
+class Hearsay:
+    """A row of `hearsay`: a task id that a callback under an order's URL has told of."""
+
+    attempt: int
+    task_id: str
+    heard_at: datetime
+    asks: int
+    ask_at: datetime
+    is_signed: bool
+
+    @property
+    def turn(self) -> tuple[bool, bool, float]:
+        """Smallest first: signed, then what was never asked about and is newest, then what waits longest."""
+        was_asked = self.asks > 0 or self.ask_at > self.heard_at  # the latter in vain
+        in_turn = self.ask_at.timestamp() if was_asked else -self.heard_at.timestamp()
+        return not self.is_signed, was_asked, in_turn
+
+
+@dataclass(frozen=True)
 class Case:
-    """All that a decision looks at: a job, its attempts by number, its callbacks in order of arrival."""
+    """All that a decision looks at: a job, its attempts by number, its callbacks in order of arrival, and hearsay."""
 
     job: Job
     attempts: Mapping[int, Attempt]
     callbacks: tuple[KeptCallback, ...]
+    hearsay: tuple[Hearsay, ...] = ()
 
     @property
     def current(self) -> Attempt | None:
@@ -253,17 +273,25 @@ class Case:
         """Whether there is something to ask about before anything else is done: a callback, or what a person named."""
         return bool(self.unread) or self.is_named
 
-    def candidates(self, number: int) -> list[str]:
-        """Task ids that may be an attempt's, at most 3: the one that a person named, then what callbacks have named and
-        nobody has rejected, oldest first.
+    def heard(self, number: int) -> list[Hearsay]:
+        """What may be an attempt's task by hearsay, and nobody has rejected.
 
-        A person's is asked about even if it was rejected before, when a callback had named it: they have looked.
+        What a person named is not among these: it is asked about before them, at a pace of its own.
         """
         attempt = self.attempts[number]
-        called = dict.fromkeys(x.task_id for x in self.callbacks if x.attempt == number and x.task_id)
-        left = [t for t in called if t is not None and t not in attempt.rejected_task_ids]
-        named = [attempt.named_task_id] if attempt.is_named and attempt.named_task_id else []
-        return list(dict.fromkeys([*named, *left]))[:3]
+        rejected = {*attempt.rejected_task_ids, attempt.named_task_id}
+        return [x for x in self.hearsay if x.attempt == number and x.task_id not in rejected]
+
+    def may_be_known(self, number: int) -> bool:
+        """Whether there is a task to ask about that may be an attempt's."""
+        attempt = self.attempts[number]
+        return attempt.task_id is not None or attempt.is_named or bool(self.heard(number))
+
+    def heard_at(self, number: int) -> datetime | None:
+        """When the next question about an attempt's hearsay is due."""
+        if self.attempts[number].task_id is not None:
+            return None
+        return min((x.ask_at for x in self.heard(number)), default=None)
 
 
 class AttemptChanges(TypedDict, total=False):

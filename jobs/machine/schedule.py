@@ -43,6 +43,11 @@ def next_poll(
     return now + _s(jitter(pause))
 
 
+def ask_again(asks: int, now: datetime, settings: Settings) -> datetime:
+    """When a task that a callback told of, and its gateway did not know, is asked about again: ever more rarely."""
+    return now + _s(min(settings.retry_longest_s, settings.retry_first_s * 2.0 ** min(asks, 30)))
+
+
 def expected_end(mode: str, accepted: datetime, settings: Settings) -> datetime:
     """After this a running task is overdue. A deadline is no verdict: it stays alive."""
     return accepted + _s(settings.expected_s * (2 if mode == Mode.EDIT else 1))

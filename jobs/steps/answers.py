@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadReport
-from jobs.machine.outcome import Cooldown, Facts, Note
+from jobs.machine import schedule
+from jobs.machine.outcome import Cooldown, Facts, Inquired, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.machine.schedule import is_of_unknown_age
 from jobs.machine.states import ENDED
 from jobs.providers.answers import is_object
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
+from jobs.settings import Settings
 from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
@@ -36,11 +38,21 @@ WITHOUT_LINK = {
 
 @dataclass(frozen=True)
 class Inquiry:
-    """One query that a case asks for. `candidate`: a task id that only a callback, or a person, has named so far."""
+    """One query that a case asks for. `candidate`: a task id that only a callback, or a person, has named so far.
+
+    `asks`: how often its gateway has answered that before. `is_signed`: the callback bore the gateway's signature.
+    """
 
     attempt: Attempt
     task_id: str
     candidate: bool
+    asks: int = 0
+    is_signed: bool = False
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether anybody who has the order's callback URL may have made it up."""
+        return self.candidate and not self.is_named and not self.is_signed
 
     @property
     def is_named(self) -> bool:
@@ -64,7 +76,9 @@ class Reply:
     asked: bool = True
 
 
-def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], now: datetime) -> Facts:
+def learn(
+    case: Case, replies: list[Reply], providers: Mapping[str, Provider], settings: Settings, now: datetime
+) -> Facts:
     """What a round of replies says about the attempts; pure."""
     asked_at = case.job.updated_at  # by the claim, before any question: the clock may have leapt since
     unread = {callback.attempt for callback in case.unread}
@@ -83,7 +97,7 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
         if report is not None and reply.inquiry.candidate:
             if "task_id" in said:
                 continue
-            if reason := _misfit(report, reply.inquiry, case, providers[attempt.provider], now):
+            if reason := misfit(report, reply.inquiry, case, providers[attempt.provider], now):
                 said |= rejection(attempt, said, reply.inquiry.task_id, reason)
                 notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
                 continue
@@ -109,7 +123,17 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
                 if report is not None and not report.word_known:
                     strange = {"provider": attempt.provider, "word": report.word}
                     notes.append(Note(unknown_words.EVENT, number, strange))
-    read = tuple(callback.id for callback in case.unread if callback.attempt not in waiting)
+    adopted = {number for number, said in changes.items() if "task_id" in said}
+    inquired = _inquired(replies, settings, now)
+    nameless = [number for number, attempt in case.attempts.items() if attempt.task_id is None]
+    # What tells of a task waits until that has been asked about, unless its order has found one meanwhile.
+    in_line = {(x.attempt, x.task_id) for n in nameless for x in case.heard(n) if not x.asks} - inquired.keys()
+    read = tuple(
+        callback.id
+        for callback in case.unread
+        if callback.attempt not in waiting
+        and (callback.attempt in adopted or (callback.attempt, callback.task_id) not in in_line)
+    )
     unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
     trouble = bool(unanswered & (unread | {case.job.attempt}) or behind)
     for number, said in changes.items():
@@ -118,7 +142,22 @@ def learn(case: Case, replies: list[Reply], providers: Mapping[str, Provider], n
             said |= {"answered_at": asked_at, "unanswered_since": None}
         elif any(reply.asked for reply in left):
             said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
-    return Facts({n: c for n, c in changes.items() if c}, read, tuple(notes), progress, trouble=trouble)
+    learnt = {n: c for n, c in changes.items() if c}
+    return Facts(learnt, read, inquired, tuple(notes), progress, trouble=trouble)
+
+
+def _inquired(replies: list[Reply], settings: Settings, now: datetime) -> dict[tuple[int, str], Inquired]:
+    """When to ask again about what callbacks told of: "not known" makes a task rarer to ask about, and strikes none.
+
+    Where the gateway does not answer, the others have their turn before it.
+    """
+    asked = [r for r in replies if r.inquiry.candidate and r.asked]
+    return {
+        (r.inquiry.attempt.number, r.inquiry.task_id): Inquired(
+            r.final, schedule.ask_again(r.inquiry.asks + 1 if r.final else 0, now, settings)
+        )
+        for r in asked
+    }
 
 
 def _is_behind(reply: Reply, case: Case) -> bool:
@@ -187,7 +226,7 @@ def _believable(report: Report, attempt: Attempt, now: datetime) -> datetime | N
     return at if at is not None and attempt.created_at - CLOCK_TOLERANCE <= at <= now else None
 
 
-def _misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider, now: datetime) -> str | None:
+def misfit(report: Report, inquiry: Inquiry, case: Case, provider: Provider, now: datetime) -> str | None:
     """Why a task that a callback named cannot be this attempt's; None when nothing speaks against it."""
     ordered_at = None if is_of_unknown_age(inquiry.attempt, now) else inquiry.attempt.created_at
     if report.created_at is not None and ordered_at is not None and report.created_at < ordered_at - CLOCK_TOLERANCE:

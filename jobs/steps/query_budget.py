@@ -137,13 +137,15 @@ class QueryBudget:
         self._monotonic = monotonic
         self._chance = chance
 
-    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool) -> float:
+    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool, only: str = "") -> float:
         """Seconds until this job may ask with this key, a minute at most. 0: it asks now, and is counted.
+
+        `only`: what is asked has a budget of its own, beside the key's.
 
         Who is told to wait has a slot, and asks for it here once the time has come. Urgent ones see only the urgent
         ones before them. Each query of a round counts.
         """
-        name, pace = f"{account.provider}:{account.fingerprint}", _Pace(per_s)
+        name, pace = f"{account.provider}:{account.fingerprint}{only and f':{only}'}", _Pace(per_s)
         wait = self._shared_wait(name, pace, job_id, urgent=urgent)
         if wait is None:
             wait = self._own_wait(name, pace, urgent=urgent)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -15,7 +16,9 @@ from jobs.machine.lives import is_at_an_end
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
+from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
+from jobs.settings import Settings
 from jobs.steps import forgotten_attempts, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.health import Exchange, hear, word_of_query
@@ -26,6 +29,8 @@ from jobs.store.leases import Lease
 from jobs.store.step_table import RECONCILE
 from storage.errors import LinkUnavailable
 
+GUESSES_SHARE = 0.25  # of a key's budget, at most, goes to tasks that anybody may have made up
+AT_ONCE = 3  # tasks that callbacks told of, in one round
 CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
@@ -47,10 +52,12 @@ def reconcile(job_id: str, resources: Resources) -> None:
 
 def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
     """Claim a due case and ask about it, as far as budgets and room allow just now."""
-    case = None if work.case is None else forgotten_attempts.recognise(work.case, resources)
+    case = None if work.case is None else forgotten_attempts.correct_guesses(_judged(work.case, resources), resources)
     if case is None:
         return
-    asked = inquiries(case)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    asked = [*inquiries(case, resources.settings, now), *forgotten_attempts.strange_orders(case, resources, now)]
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     presses = case.has_news or is_at_an_end(case, resources.rules)
     urgent = presses or case.job.state is State.UNCONFIRMED
@@ -92,19 +99,26 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
 
 def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> Facts:
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
-    asked = inquiries(lease.case)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    strange = forgotten_attempts.strange_orders(lease.case, resources, now)
+    asked = [*inquiries(lease.case, resources.settings, now), *strange[:AT_ONCE]]
     replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
-    others = asked[1:]
+    others = [inquiry for inquiry in asked[1:] if not inquiry.is_guess]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
-    for inquiry in (*others[turn:], *others[:turn]):
+    for inquiry in (*others[turn:], *others[:turn], *(each for each in asked[1:] if each.is_guess)):
         if not _keep_lease(lease, resources) or _wait([inquiry], presses, urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
             replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
-    _judge_signatures(lease, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    facts = learn(lease.case, replies, resources.providers, now)
+    judged = forgotten_attempts.judge_strange(lease, replies, resources, now)
+    lease = judged.lease
+    facts = learn(lease.case, judged.replies, resources.providers, resources.settings, now)
+    read = tuple(number for number in facts.read if number not in judged.left)
+    trouble = facts.trouble or bool(judged.left)
+    facts = replace(facts, read=read, notes=(*judged.notes, *facts.notes), trouble=trouble)
     if not submission.resend_due(lease.case, now, resources):
         return facts
     sent = submission.resend(lease, resources)
@@ -141,22 +155,32 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
     return reply.report.link if reply.report else None
 
 
-def inquiries(case: Case) -> list[Inquiry]:
-    """The queries that a case asks for: open attempts, and whatever has unread news or a task that a person named.
+def inquiries(case: Case, settings: Settings, now: datetime) -> list[Inquiry]:
+    """The queries that a case asks for: open attempts and what a person named, and then hearsay whose turn it is.
 
     The current attempt comes first.
     """
     unread = {callback.attempt for callback in case.unread}
-    asked = []
+    asked, heard = [], []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        over = attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video
-        if over or not (attempt.is_open or attempt.number in unread or attempt.is_named):
+        if attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video:
             continue
         if attempt.task_id is not None:
-            asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
-        else:
-            asked += [Inquiry(attempt, task_id, candidate=True) for task_id in case.candidates(attempt.number)]
-    return asked
+            if attempt.is_open or attempt.number in unread:
+                asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
+        elif attempt.is_open or attempt.is_without_video:
+            if attempt.is_named and attempt.named_task_id:
+                asked.append(Inquiry(attempt, attempt.named_task_id, candidate=True))
+            heard += case.heard(attempt.number)
+    latest = now + timedelta(seconds=settings.retry_longest_s) + CLOCK_SET_BACK
+    due = sorted((x for x in heard if not now < x.ask_at <= latest), key=lambda x: x.turn)
+    return [
+        *asked,
+        *(
+            Inquiry(case.attempts[x.attempt], x.task_id, candidate=True, asks=x.asks, is_signed=x.is_signed)
+            for x in due[:AT_ONCE]
+        ),
+    ]
 
 
 def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resources) -> float:
@@ -181,7 +205,9 @@ def _slot(inquiry: Inquiry, urgent: bool, resources: Resources) -> float:
     if account is None:
         return 0
     per_s = resources.providers[account.provider].polling.budget_per_s
-    return resources.query_budget.slot(account, per_s, inquiry.attempt.job_id, urgent=urgent)
+    slot = partial(resources.query_budget.slot, account, job_id=inquiry.attempt.job_id, urgent=urgent)
+    guess = slot(per_s * GUESSES_SHARE, only="guesses") if inquiry.is_guess else 0.0
+    return guess or slot(per_s)
 
 
 def _account(inquiry: Inquiry, resources: Resources) -> Account | None:
@@ -207,9 +233,10 @@ def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -
     return reply
 
 
-def _judge_signatures(lease: Lease, resources: Resources) -> None:
+def _judged(case: Case, resources: Resources) -> Case:
     """Record whether signed callbacks are genuine. The exposed process holds no gateway key; this one does."""
-    for attempt in lease.case.attempts.values():
+    genuine: set[tuple[int, str | None]] = set()
+    for attempt in case.attempts.values():
         verify = resources.providers[attempt.provider].verify_callback
         account = resources.settings.account_of(attempt.provider, attempt.account)
         if verify is None or account is None:
@@ -220,3 +247,7 @@ def _judge_signatures(lease: Lease, resources: Resources) -> None:
             is_genuine = verify(account.api_key, callback.body, callback.headers)
             with resources.database.write() as db:
                 callbacks.judge(db, callback.id, is_genuine=is_genuine)
+            if is_genuine:
+                genuine.add((attempt.number, callback.task_id))
+    heard = (replace(x, is_signed=x.is_signed or (x.attempt, x.task_id) in genuine) for x in case.hearsay)
+    return replace(case, hearsay=tuple(heard))

@@ -35,6 +35,7 @@ def new_row(
     row |= {"job_id": job_id, "number": number, "provider": provider, "origin": origin, "created_at": created_at}
     row |= {"base_url": base_url, "account": account, "with_callback": with_callback, "request": {}}
     row |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.NONE, "adopted": False, "rejected_task_ids": []}
+    row |= {"contested": False, "age_unknown": False}
     row |= {"sends": 0, "day": spending.day_of(created_at), "estimate_exact": False, "reserved_micro_usd": 0}
     return row | known
 
@@ -66,7 +67,7 @@ def newest_task(db: Connection, account: Account) -> str | None:
     return db.execute(found.order_by(attempts.c.created_at.desc()).limit(1)).scalar_one_or_none()
 
 
-def attempt_of(row: RowMapping) -> Attempt:
+def attempt_of(row: RowMapping | Mapping[str, Any]) -> Attempt:
     """An attempt's row as a value; further columns are left out."""
     values = {name: row[name] for name in Attempt.__dataclass_fields__}
     values |= {"outcome": AttemptOutcome(row["outcome"]), "standing": Standing(row["standing"])}

@@ -18,6 +18,7 @@ from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
+from jobs.store import hearsay
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.history import write_notes
 from jobs.store.leases import bring_news
@@ -53,7 +54,10 @@ class Kept:
 def keep(
     db: Connection, callback: Callback, settings: Settings, providers: Mapping[str, Provider], *, now: datetime
 ) -> Kept:
-    """Keep a callback and wake its job, in the caller's transaction. The same body is kept once."""
+    """Keep a callback and wake its job, in the caller's transaction. The same body is kept once.
+
+    Of an order's first bodies all is kept, of further ones the task id.
+    """
     digest = hashlib.sha256(callback.body).hexdigest()
     same_attempt = sa.and_(inbox.c.job_id == callback.job_id, inbox.c.attempt == callback.attempt)
     state, is_open = _state(db, callback.job_id)
@@ -63,8 +67,13 @@ def keep(
     if earlier is not None:
         return Kept(earlier.status, state, ring=is_open and earlier.read_at is None, kept=True)
     count = db.execute(sa.select(sa.func.count()).where(same_attempt)).scalar_one()
-    if count >= settings.max_inbox_rows:
-        return Kept(200, state, ring=False, kept=False)
+    has_room = count < settings.max_inbox_rows
+    is_heard = callback.task_id is not None and hearsay.note(
+        db, callback.job_id, callback.attempt, callback.task_id, again=has_room, now=now
+    )
+    if not has_room:
+        woken = is_heard and _wake(db, callback.job_id, callback.attempt, settings, providers, now=now)
+        return Kept(200, state, ring=woken, kept=False)
     # An answer that asks for another try helps nobody once the job has ended or is not known here.
     status = callback.status if state is not None and state not in ENDED else 200
     db.execute(
@@ -81,8 +90,7 @@ def keep(
             received_at=now,
         )
     )
-    woken = bring_news(db, callback.job_id, now=now)
-    woken = woken or _wake_ended(db, callback.job_id, callback.attempt, settings, providers, now=now)
+    woken = _wake(db, callback.job_id, callback.attempt, settings, providers, now=now)
     return Kept(status, state, ring=woken, kept=True)
 
 
@@ -127,28 +135,46 @@ def replay(
     if state is None:
         raise UnknownJob(f"This database does not know the job of {callback_id}, {job_id}.")
     db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
-    if not (bring_news(db, job_id, now=now) or _wake_ended(db, job_id, number, settings, providers, now=now)):
+    if row["task_id"] is not None:
+        hearsay.note(db, job_id, number, row["task_id"], again=True, now=now)
+    if not _wake(db, job_id, number, settings, providers, now=now):
         raise NothingOpen(f"{job_id} is {state}, and none of its orders is open: no callback can matter to it.")
     said = Note("callback_replayed", number, {"callback": callback_id, "api_key": api_key_id})
     write_notes(db, job_id, [said], now)
     return state
 
 
-def unjudged(db: Connection, job_id: str, attempt: int) -> Sequence[Row[Any, Any, Any]]:
-    """An attempt's callbacks (id, body, headers) of which nobody has said yet whether they are genuine."""
+def unjudged(db: Connection, job_id: str, attempt: int) -> Sequence[Row[Any, Any, Any, Any]]:
+    """An attempt's callbacks (id, task id, body, headers) of which nobody has said yet whether they are genuine."""
     wanted = sa.and_(inbox.c.job_id == job_id, inbox.c.attempt == attempt, inbox.c.signature.is_(None))
-    return db.execute(sa.select(inbox.c.id, inbox.c.body, inbox.c.headers).where(wanted)).all()
+    return db.execute(sa.select(inbox.c.id, inbox.c.task_id, inbox.c.body, inbox.c.headers).where(wanted)).all()
 
 
 def judge(db: Connection, number: int, *, is_genuine: bool) -> None:
-    """Keep with a callback whether its signature is the gateway's."""
+    """Keep with a callback, and with the task id that it tells, whether its signature is the gateway's."""
     verdict = "good" if is_genuine else "bad"
-    db.execute(sa.update(inbox).where(inbox.c.id == number).values(signature=verdict))
+    judged = sa.update(inbox).where(inbox.c.id == number).values(signature=verdict)
+    row = db.execute(judged.returning(inbox.c.job_id, inbox.c.attempt, inbox.c.task_id)).one_or_none()
+    if row is not None and is_genuine and row.task_id is not None:
+        hearsay.sign(db, row.job_id, row.attempt, row.task_id)
 
 
 def _number(number: int) -> sa.BindParameter[int]:
     """Strangers' numbers may be larger than the column; PostgreSQL would not take such a one for an INTEGER."""
     return sa.literal(number, sa.BigInteger)
+
+
+def _wake(
+    db: Connection,
+    job_id: str,
+    number: int,
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+) -> bool:
+    """Wake a job to what is said of one of its orders. False: nobody to tell."""
+    return bring_news(db, job_id, now=now) or _wake_ended(db, job_id, number, settings, providers, now=now)
 
 
 def _wake_ended(

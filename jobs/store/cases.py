@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.errors import UnknownJob
-from jobs.machine.rows import Attempt, Case, Job, KeptCallback
+from jobs.machine.rows import Attempt, Case, Hearsay, Job, KeptCallback
 from jobs.machine.states import State
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, events, inbox, jobs
+from jobs.store.tables import attempts, events, hearsay, inbox, jobs
 
 # Reading a case is what every step does most; a statement that is built once is not analysed again each time.
 _NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
@@ -24,6 +24,11 @@ _CALLBACKS = (
     sa.select(inbox.c.job_id, *[inbox.c[name] for name in KeptCallback.__dataclass_fields__])
     .where(inbox.c.job_id.in_(_IDS))
     .order_by(inbox.c.id)
+)
+_HEARSAY = (
+    sa.select(hearsay.c.job_id, *[hearsay.c[name] for name in Hearsay.__dataclass_fields__])
+    .where(hearsay.c.job_id.in_(_IDS))
+    .order_by(hearsay.c.heard_at, hearsay.c.task_id)
 )
 
 
@@ -36,13 +41,17 @@ def read_case(db: Connection, job_id: str) -> Case:
 
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
-    """The jobs of these ids that there are, in this order, with their attempts and callbacks."""
+    """The jobs of these ids that there are, in this order, with their attempts, callbacks and hearsay."""
     cases = read_shown(db, job_ids)
     callbacks: dict[str, list[KeptCallback]] = {case.job.id: [] for case in cases}
     for job_id, *values in db.execute(_CALLBACKS, {"ids": list(job_ids)}):
         if job_id in callbacks:  # the inbox also keeps those of jobs that are not here
             callbacks[job_id].append(KeptCallback(*values))
-    return [replace(case, callbacks=tuple(callbacks[case.job.id])) for case in cases]
+    heard: dict[str, list[Hearsay]] = {case.job.id: [] for case in cases}
+    for job_id, *values in db.execute(_HEARSAY, {"ids": list(job_ids)}):
+        if job_id in heard:
+            heard[job_id].append(Hearsay(*values))
+    return [replace(case, callbacks=tuple(callbacks[case.job.id]), hearsay=tuple(heard[case.job.id])) for case in cases]
 
 
 def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:

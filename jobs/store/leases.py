@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine.outcome import Note, Outcome
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import ENDED, next_state
-from jobs.store import due, notices
+from jobs.store import due, hearsay, notices
 from jobs.store.attempt_rows import change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import line, write_notes
@@ -158,6 +158,7 @@ def _write(
         change_attempt(db, job.id, number, changes, now)
     if facts.read:
         db.execute(sa.update(inbox).where(inbox.c.id.in_(facts.read)).values(read_at=now))
+    hearsay.write(db, job.id, facts.inquired)
     write_notes(db, job.id, facts.notes, now)
     if lines:
         db.execute(sa.insert(events), lines)

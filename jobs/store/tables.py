@@ -226,6 +226,19 @@ inbox = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Task ids that callbacks have told of: more than bodies are kept, and no foreign key, for the same reason.
+hearsay = sa.Table(
+    "hearsay",
+    metadata,
+    sa.Column("job_id", sa.String(40), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.String(200), primary_key=True),
+    sa.Column("heard_at", Instant, nullable=False),  # when a callback last told of it
+    sa.Column("asks", sa.Integer, nullable=False),  # how often the gateway has answered a question about it
+    sa.Column("ask_at", Instant, nullable=False),  # when it is next asked about
+    sa.Column("is_signed", sa.Boolean, nullable=False),  # told by a callback with the gateway's genuine signature
+)
+
 # A job's history: every move, and every fact worth a line. A line without `to_state` moved nothing.
 events = sa.Table(
     "events",

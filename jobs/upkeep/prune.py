@@ -23,7 +23,7 @@ from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import ENDED
 from jobs.settings import Settings
 from jobs.store.database import Database
-from jobs.store.tables import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
+from jobs.store.tables import attempts, events, hearsay, idempotency_keys, inbox, jobs, notice_tries, notices
 
 PRUNED = "pruned"  # the line that stands for a history
 PAGE = 1000  # rows that are looked at together
@@ -98,6 +98,7 @@ def _forget_callbacks(db: Connection, ids: Sequence[int]) -> Pruned:
     rows = db.execute(own).all()
     resting = _at_rest(db, [row.job_id for row in rows])
     chosen = [row.id for row in rows if row.job_id in resting]
+    db.execute(sa.delete(hearsay).where(hearsay.c.job_id.in_(list(resting))))
     return Pruned(callbacks=db.execute(sa.delete(inbox).where(inbox.c.id.in_(chosen))).rowcount)
 
 

@@ -56,6 +56,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "callback_early": (0.5, "a callback comes before the submit's answer"),
     "callback_odd": (0.3, "a genuine callback that nobody can read, or that lies about the state"),
     "callback_of_another": (0.5, "a genuine callback that bears another job's task id"),
+    "ids_made_up": (0.2, "whoever has an order's callback URL tells of tasks that nobody made"),
+    "key_leaked": (0.5, "whoever has a callback key tells of orders that nobody made"),
     "callback_forged": (0.5, "a callback under a token that nobody minted"),
     "bucket_refuses": (0.3, "S3 refuses"),
     "bucket_away": (0.5, "S3 refuses everything for minutes"),

@@ -117,6 +117,10 @@ class Gateways:
             self._mislead(order, task)
         if task.callback_url and fate.strikes("callback_odd"):
             self._post(task, self.seen(task, "running"), fate.between(1, 3600))
+        if task.callback_url and fate.strikes("ids_made_up"):
+            for number in range(1 + int(fate.random.random() * 12)):
+                made_up = replace(self.seen(task, "running"), id=f"made-up-{number}")
+                self._post(task, made_up, fate.between(0, 600))
         if task.callback_url and task.ends_at is not None:
             world.at(task.ends_at, lambda: self._announce(task))
             if task.reversed_at is not None:

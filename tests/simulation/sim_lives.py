@@ -44,6 +44,9 @@ class Lives:
     def asked(self, provider: str, task_id: str, asked_at: datetime, *, is_answered: bool, said: str | None) -> None:
         self._questions[provider, task_id].append(Question(asked_at, is_answered, said))
 
+    def was_asked(self, provider: str, task_id: str) -> bool:
+        return (provider, task_id) in self._questions
+
     def about(self, row: AttemptRow) -> list[Question]:
         return self._questions[row.provider, row.task_id or ""]
 
@@ -51,6 +54,8 @@ class Lives:
 def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -> None:
     """An order's row has just been changed."""
     is_given_up = old is not None and old.is_open and row.outcome in (A.EXPIRED, A.UNDELIVERED)
+    if is_given_up and row.task_id is None:
+        check_heard_of(rules, row, now)
     if not is_given_up or row.task_id is None or row.accepted_at is None:
         return
     asked = rules.lives.about(row)
@@ -69,6 +74,18 @@ def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -
         enough or not rules.lives.has_key(row.provider, row.account),
         f"{row.owner} is {row.outcome} at {now}; since the end of its life, {end}, {row.task_id} was asked {since}",
     )
+
+
+def check_heard_of(rules: Rules, row: AttemptRow, now: str) -> None:
+    """A lost order is given up: what callbacks told of it was asked about, whatever came before it."""
+    told = rules.database.rows(
+        "SELECT task_id FROM hearsay WHERE job_id = ? AND attempt = ? AND heard_at < ?",
+        *row.owner,
+        (datetime.fromisoformat(now) - timedelta(seconds=2 * HOUR_S)).isoformat(timespec="microseconds"),
+    )
+    unheard = [task_id for (task_id,) in told if not rules.lives.was_asked(row.provider, task_id)]
+    has_key = rules.lives.has_key(row.provider, row.account)
+    rules.check("heard-of", not (unheard and has_key), f"{row.owner} is given up; nobody has asked about {unheard}")
 
 
 def check_in_time(rules: Rules, job: JobRow, calm_at: datetime, now: datetime) -> None:

@@ -17,7 +17,7 @@ from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers
+from jobs.steps import answers, forgotten_attempts
 from jobs.store import availability, cases, due, lanes, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
@@ -203,6 +203,17 @@ def _first_gateway_alone() -> dict[str, Any]:
     return {"jobs.machine.routing.choose": lambda found, names, obstacle: real(found, list(names)[:1], obstacle)}
 
 
+def _callback_is_believed() -> dict[str, Any]:
+    def judge(lease: Lease, replies: list[Any], resources: Any, now: Any) -> Any:
+        for callback in [x for x in lease.case.unread if x.attempt not in lease.case.attempts]:
+            row = forgotten_attempts._row(lease.case, callback, resources, now)
+            forgotten_attempts._write_row(lease, row, str(callback.task_id), resources)
+        known = [r for r in replies if r.inquiry.attempt.number in lease.case.attempts]
+        return forgotten_attempts.Judged(lease, known, (), frozenset())
+
+    return {"jobs.steps.forgotten_attempts.judge_strange": judge}
+
+
 def _notices_sleep() -> dict[str, Any]:
     real = due.due_rows
 
@@ -307,6 +318,13 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "words from outside pass the gate": Lack(
         _one("jobs.gate.words", lambda said, longest=2000: said), ("odd_values", "task_failed")
+    ),
+    "what callbacks tell of is asked about in turn": Lack(
+        _one("jobs.machine.schedule.ask_again", lambda asks, now, settings: now),
+        ("ids_made_up", "submit_unanswered", "task_slow", "queries_rationed"),
+    ),
+    "an order that no row knows is recognised by its gateway's answer alone": Lack(
+        _callback_is_believed, ("key_leaked",)
     ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(

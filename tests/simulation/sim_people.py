@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from sim_bucket import strange
+from sim_dialects import DIALECTS, Seen
 from sim_gateways import Owner
 from sim_lives import LIVES_S
-from sim_service import NAMES, Service
+from sim_service import NAMES, PUBLIC_URL, Service
 from sim_world import BEGIN, World
 
+from jobs import callback_urls
 from jobs.errors import JobsError
 from jobs.intake import changes, new_jobs, settling
 from jobs.machine.rows import Settled
@@ -46,7 +48,7 @@ class People:
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
             world.at(fate.between(60, self.calm_at), plan)
-        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away):
+        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away, self._mint):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -277,6 +279,20 @@ class People:
         token = self.world.fate.one_of(("k1.AAAA", "k2.AAAA", "x", "k1." + "A" * 43))
         body = json.dumps({"id": "evolink-1", "status": "completed"}).encode()
         self.service.forge(f"/webhooks/evolink/{owner[0]}/{owner[1]}/{token}", body)
+
+    def _mint(self) -> None:
+        """Whoever has a callback key can tell anything of orders that were never made."""
+        jobs, fate = list(self.service.rules.jobs), self.world.fate
+        if not jobs or not fate.strikes("key_leaked"):
+            return
+        settings, name = self.service.settings, fate.one_of(("aivideoapi", "apiframe", "evolink"))
+        url = callback_urls.mint(
+            PUBLIC_URL, settings.callback_keys, name, fate.one_of(jobs), 1 + int(fate.between(0, 3))
+        )
+        body = DIALECTS[name].callback
+        assert body is not None
+        seen = Seen("made-up", "finished", "wan", self.world.now, self.world.now, "https://nowhere.example/v.mp4", 1.0)
+        self.service.call_back(url, json.dumps(body(seen)).encode(), {}, 0.0)
 
     def _back_up(self) -> None:
         if self.world.fate.strikes("backup_restored"):

@@ -50,6 +50,8 @@ RULES = {
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
+    "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
+    "no-strangers-order": "an order that no row knew is recognised only if it was made",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
@@ -347,6 +349,9 @@ class Rules:
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
         check_odd(self, row)
+        if old is None and row.origin == "called_back":
+            made = [o for o in self.gateways.orders if o.owner == owner and o.provider == row.provider]
+            self.check("no-strangers-order", bool(made), f"{owner} at {row.provider} was never made")
         if old is None or old.outcome != row.outcome:
             self._verdict(owner, row)
 

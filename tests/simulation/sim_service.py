@@ -81,7 +81,7 @@ class SimQueryBudget(QueryBudget):
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool) -> float:
+    def slot(self, account: Account, per_s: float, job_id: str, *, urgent: bool, only: str = "") -> float:
         fate = self.world.fate
         return fate.between(0.001, LONGEST_WAIT_S) if fate.strikes("queries_rationed") else 0
 

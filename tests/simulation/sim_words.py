@@ -58,6 +58,7 @@ def check_taken(rules: Rules, old: AttemptRow | None, row: AttemptRow, job: JobR
         rules.check("word-outweighed", is_paid, f"{owner} is made, and stands as {row.standing}")
     if old.settled in ABOUT_MONEY and row.settled is None:
         is_new = row.outcome != old.outcome and row.standing != Standing.UNCERTAIN
+        is_new = is_new or (old.task_id is not None and row.task_id is None)  # it was said of another order's task
         rules.check("word-outweighed", is_new, f"{owner}: {old.settled} gives way to {row.outcome}, {row.standing}")
 
 

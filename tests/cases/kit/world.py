@@ -122,7 +122,7 @@ class Gateways:
 class NoBudget:
     """Queries without a limit."""
 
-    def slot(self, account: Any, per_s: float, job_id: str, *, urgent: bool) -> float:
+    def slot(self, account: Any, per_s: float, job_id: str, *, urgent: bool, only: str = "") -> float:
         return 0
 
 

@@ -22,7 +22,7 @@ from workshop import RUN, Workshop
 from jobs import callback_urls, logs
 from jobs.intake import api_keys, new_jobs
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.steps import answers, archiving, reconciliation
@@ -245,16 +245,20 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
     assert not (job.state is State.ARCHIVED and job.flagged is None), "another job's video, and nobody is told"
 
 
-def test_a_genuine_callback_for_an_attempt_that_the_database_forgot_stops_a_second_purchase(
-    workshop: Workshop, receiver: Served, sandbox: Any
+@pytest.mark.parametrize("said", [{"id": "t-made-up", "status": "completed"}, {"nothing": "that can be read"}])
+def test_a_callback_under_a_key_that_leaked_moves_nothing_by_itself(
+    workshop: Workshop, receiver: Served, sandbox: Any, said: dict[str, str]
 ) -> None:
-    """A backup from before the submit was put back: the job is queued again, but its callback proves a purchase."""
+    """Whoever has a callback key can mint a URL for an order that was never made: it costs one question."""
     job_id = workshop.create(provider="evolink")
     url = callback_urls.mint(str(workshop.settings.public_url), workshop.settings.callback_keys, "evolink", job_id, 1)
-    assert requests.post(url, json={"id": "t-before", "status": "completed"}, timeout=5).ok
-    for _ in range(3):
-        workshop.sweep()
-    assert not sandbox.tasks("evolink")
+    requests.post(url, json=said, timeout=5)
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert [attempt.origin for attempt in case.attempts.values()] == [Origin.ORDERED]
+    assert len(sandbox.tasks("evolink")) == 1
+    history = workshop.history(job_id)
+    assert history.index("unknown_order") < history.index("claim")
+    assert "lose" not in history
 
 
 def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandbox: Any) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.machine.alarms import Rules
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, KeptCallback, Origin, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
@@ -112,7 +112,16 @@ def callback(number: int = 1, **changes: Any) -> KeptCallback:
 
 
 def case(job_: Job, *attempts: Attempt, callbacks: Iterable[KeptCallback] = ()) -> Case:
-    return Case(job_, {a.number: a for a in attempts}, tuple(callbacks))
+    """With what callbacks tell of as hearsay, as the receiver keeps it; what was read has been asked about."""
+    kept = tuple(callbacks)
+    heard = {(x.attempt, x.task_id): x for x in kept if x.task_id}
+    hearsay = tuple(
+        Hearsay(number, str(task_id), x.received_at, 0, x.received_at, is_signed=False)
+        if x.read_at is None
+        else Hearsay(number, str(task_id), x.received_at, 1, x.read_at + 10 * MINUTE, is_signed=False)
+        for (number, task_id), x in heard.items()
+    )
+    return Case(job_, {a.number: a for a in attempts}, kept, hearsay)
 
 
 def rules(

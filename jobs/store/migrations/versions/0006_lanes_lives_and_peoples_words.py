@@ -44,6 +44,23 @@ def upgrade() -> None:
         " SELECT provider, account, lane, until, reason FROM cooldowns"
     )
     op.drop_table("cooldowns")
+    op.create_table(
+        "hearsay",
+        sa.Column("job_id", sa.String(length=40), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.String(length=200), nullable=False),
+        sa.Column("heard_at", INSTANT, nullable=False),
+        sa.Column("asks", sa.Integer(), nullable=False),
+        sa.Column("ask_at", INSTANT, nullable=False),
+        sa.Column("is_signed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "attempt", "task_id", name=op.f("pk_hearsay")),
+    )
+    op.execute(
+        "INSERT INTO hearsay SELECT inbox.job_id, inbox.attempt, inbox.task_id, max(received_at), 0, max(received_at),"
+        " false FROM inbox JOIN attempts ON attempts.job_id = inbox.job_id AND attempts.number = inbox.attempt"
+        " WHERE attempts.task_id IS NULL AND inbox.task_id IS NOT NULL"
+        " GROUP BY inbox.job_id, inbox.attempt, inbox.task_id"
+    )
     for name, kind in ATTEMPTS.items():
         op.add_column("attempts", sa.Column(name, kind))
     for name in DOUBTS:
@@ -68,6 +85,7 @@ def downgrade() -> None:
         sa.Column("reason", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint(*KEY, name=op.f("pk_cooldowns")),
     )
+    op.drop_table("hearsay")
     op.execute(
         "INSERT INTO cooldowns SELECT provider, account, lane, until, reason FROM lanes"
         " WHERE until IS NOT NULL AND reason IS NOT NULL"

@@ -153,7 +153,22 @@ def test_a_job_that_this_database_does_not_know_keeps_it(rows: Rows) -> None:
     assert rows.callback("job_restored_elsewhere").kept
 
 
-def test_over_the_limit_of_an_attempt_nothing_is_kept(rows: Rows) -> None:
+def test_over_the_limit_of_an_attempt_no_body_is_kept_and_its_task_id_is_news_once(rows: Rows) -> None:
+    job_id = live(rows)
+    for n in range(3):
+        rows.callback(job_id, b"%d" % n, longest=3)
+    read_all(rows, job_id)
+    before = rows.case(job_id)
+    over = rows.callback(job_id, b"one more", longest=3, task_id="another")
+    assert (over.status, over.ring, over.kept) == (200, True, False)
+    after = rows.case(job_id)
+    assert (after.job.version, len(after.callbacks)) == (before.job.version + 1, 3)
+    assert {x.task_id for x in after.hearsay} == {"task-1", "another"}
+    assert not rows.callback(job_id, b"in other words", longest=3, task_id="another").ring
+    assert rows.case(job_id) == after
+
+
+def test_over_the_limit_of_an_attempt_nothing_known_is_kept(rows: Rows) -> None:
     job_id = live(rows)
     for n in range(3):
         assert rows.callback(job_id, b"%d" % n, longest=3).kept

@@ -407,10 +407,15 @@ class TestAlarms:
     def test_an_unconfirmed_job_with_callback_waits_for_task_and_link_life(self) -> None:
         assert decided(case(job(State.UNCONFIRMED), lost())).alarm_at == NOW - MINUTE + 2 * DAY
 
-    def test_a_candidate_that_was_not_decided_is_asked_for_again(self) -> None:
+    def test_what_a_callback_told_of_is_asked_about_again_at_its_own_time(self) -> None:
         read = callback(read_at=NOW)
         outcome = decided(case(job(State.UNCONFIRMED), lost(), callbacks=[read]))
-        assert outcome.alarm_at == NOW + MINUTE
+        assert outcome.alarm_at == NOW + 10 * MINUTE
+
+    def test_also_where_the_clock_was_set_back_since(self) -> None:
+        read = callback(read_at=NOW + 30 * DAY)
+        outcome = decided(case(job(State.UNCONFIRMED), lost(), callbacks=[read]))
+        assert outcome.alarm_at == NOW + HOUR
 
     def test_a_rejected_candidate_is_not(self) -> None:
         one = lost(rejected_task_ids=["task-1"])

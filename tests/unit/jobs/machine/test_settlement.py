@@ -108,11 +108,6 @@ class TestAnOrderThatWasNotMade:
 
 
 class TestATaskThatAPersonNamed:
-    def test_it_is_first_in_line_even_if_it_was_rejected_before(self) -> None:
-        called = [callback(id=n, task_id=f"task-{n}") for n in range(1, 5)]
-        one = lost(named_task_id="task-3", rejected_task_ids=["task-1", "task-3"])
-        assert case(job(State.UNCONFIRMED), one, callbacks=called).candidates(1) == ["task-3", "task-2", "task-4"]
-
     @pytest.mark.parametrize("over", [{"named_refused": "no such task"}, {"task_id": "task-2"}])
     def test_once_it_is_answered_it_is_no_news(self, over: dict[str, str]) -> None:
         assert case(job(State.FAILED), expired(**ASKED)).has_news

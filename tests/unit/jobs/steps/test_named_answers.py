@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_cases import HOUR, MINUTE, NOW, SECOND, callback, case, job, lost
+from made_cases import HOUR, MINUTE, NOW, SECOND, SETTINGS, callback, case, job, lost
 
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -20,7 +20,7 @@ NAMED = lost(named_task_id="t-7")
 
 
 def learnt(reply: Reply, *callbacks: Any) -> Facts:
-    return learn(case(job(State.UNCONFIRMED), NAMED, callbacks=callbacks), [reply], PROVIDERS, NOW)
+    return learn(case(job(State.UNCONFIRMED), NAMED, callbacks=callbacks), [reply], PROVIDERS, SETTINGS, NOW)
 
 
 def asked(report: Report | None, word: str, *, final: bool = True, **detail: Any) -> Reply:
@@ -77,7 +77,7 @@ def test_a_question_that_was_not_asked_is_no_silence() -> None:
 def test_silence_counts_from_the_first_question() -> None:
     waiting = replace(NAMED, unanswered_since=NOW - MINUTE)
     reply = Reply(Inquiry(waiting, "t-7", candidate=True), None, "unreachable", {}, final=False)
-    facts = learn(case(job(State.UNCONFIRMED), waiting), [reply], PROVIDERS, NOW)
+    facts = learn(case(job(State.UNCONFIRMED), waiting), [reply], PROVIDERS, SETTINGS, NOW)
     assert facts.attempts[1]["unanswered_since"] == NOW - MINUTE
 
 

@@ -1,0 +1,53 @@
+"""Task ids that callbacks have told of, by order: each is asked about in its turn, at a pace of its own.
+
+The inbox keeps bodies, and few of them; what is kept here of a callback is the id alone, so that whoever has an order's
+callback URL cannot fill a place that the true id will need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine.outcome import Inquired
+from jobs.store.database import upsert
+from jobs.store.tables import hearsay
+
+MOST = 1000  # ids of one order
+
+
+def note(db: Connection, job_id: str, attempt: int, task_id: str, *, again: bool, now: datetime) -> bool:
+    """Keep an id that a callback tells. `again`: one that is known is asked about anew. False: nothing is new."""
+    of_order = sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt)
+    known = sa.update(hearsay).where(of_order, hearsay.c.task_id == task_id)
+    if db.execute(known.values(heard_at=hearsay.c.heard_at)).rowcount:
+        if again:
+            db.execute(known.values(heard_at=now, ask_at=now))
+        return again
+    if db.execute(sa.select(sa.func.count()).where(of_order)).scalar_one() >= MOST:
+        return False
+    values = {"job_id": job_id, "attempt": attempt, "task_id": task_id, "heard_at": now, "asks": 0, "ask_at": now}
+    db.execute(upsert(db, hearsay).values(**values, is_signed=False).on_conflict_do_nothing())
+    return True
+
+
+def write(db: Connection, job_id: str, inquired: Mapping[tuple[int, str], Inquired]) -> None:
+    """What came of asking about some of a job's."""
+    for (attempt, task_id), what in inquired.items():
+        db.execute(
+            sa.update(hearsay)
+            .where(_is(job_id, attempt, task_id))
+            .values(asks=hearsay.c.asks + int(what.answered), ask_at=what.again_at)
+        )
+
+
+def sign(db: Connection, job_id: str, attempt: int, task_id: str) -> None:
+    """A callback that told it bears the gateway's genuine signature."""
+    db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(is_signed=True))
+
+
+def _is(job_id: str, attempt: int, task_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt, hearsay.c.task_id == task_id)
