@@ -30,7 +30,8 @@ WITHOUT_LAST_WORD = frozenset({AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT})
 def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
     """Keep a task id that a person found for an order whose answer was lost, and let a worker ask about it at once.
 
-    Naming the same one again while it is asked about, or after it was believed, changes nothing. Raises UnknownJob,
+    Naming the same one again while it is asked about, or after it was believed, changes nothing. Of a task that two
+    orders lay claim to, it is the order's for which a person names it. Raises UnknownJob,
     UnknownOrder, UnderWay, TaskKnown, NotLost, TaskTaken, DatabaseUnavailable.
     """
     with core.database.read() as db:
@@ -40,12 +41,15 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
         attempt = _order(case, number)
         if attempt.named_task_id == task_id and (attempt.is_named or attempt.task_id == task_id):
             return None
+        said = Note(SETTLE, number, {"task_id": task_id, "api_key": api_key_id})
+        if attempt.contested and attempt.task_id == task_id:
+            proven: AttemptChanges = {"contested": False, "adopted": False, "named_task_id": task_id}
+            return Outcome(alarm_at=case.job.alarm_at, facts=Facts({number: proven}, notes=(said,)))
         _refuse_unless_lost(attempt)
         _refuse_if_sent_just_now(case, attempt, now, rules)
-        if bearer is not None:
+        if bearer is not None and not bearer.contested:
             raise TaskTaken(f"{task_id} is the task of order {bearer.number} of {bearer.job_id}.")
         named: AttemptChanges = {"named_task_id": task_id, "named_refused": None, "unanswered_since": None}
-        said = Note(SETTLE, number, {"task_id": task_id, "api_key": api_key_id})
         return Outcome(alarm_at=now, facts=Facts({number: named}, notes=(said,)))
 
     return grant(job_id, judge, core)

@@ -79,8 +79,9 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
     asked = [(x, facts.inquired.get((x.attempt, x.task_id))) for x in case.hearsay]
-    heard = tuple(replace(x, asks=x.asks + y.answered, ask_at=y.again_at) if y else x for x, y in asked)
-    return Case(case.job, attempts, callbacks, heard)
+    heard = (replace(x, asks=x.asks + y.answered, ask_at=y.again_at) if y else x for x, y in asked)
+    claims = (replace(x, is_contested=True) if (x.attempt, x.task_id) in facts.contested else x for x in heard)
+    return Case(case.job, attempts, callbacks, tuple(claims))
 
 
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:

@@ -84,6 +84,10 @@ FLAGS = {
         "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
     ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
+    "contested_task": Meaning(
+        "Callbacks told the same task to orders of two jobs, and nobody can tell whose it is.",
+        "look it up at the gateway by prompt and time, and name it for its order",
+    ),
     "unknown_attempt": Meaning(
         "A callback tells of an order beside the known one of its number: a backup was put back, and both were made.",
         "look for the other task at its gateway; the job's events name it",

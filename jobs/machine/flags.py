@@ -22,7 +22,11 @@ _FLAGS = {
     (State.FAILED, "link_forbidden"): "link_forbidden",
 }
 OF_TASKS = frozenset(_FLAGS.values()) | {"unknown_word", "overdue_day"}
-SHOWN = OF_TASKS | {"troubled", "absurd_cost"}  # by rows; every other one is said by a move, and outranks these
+SHOWN = OF_TASKS | {
+    "troubled",
+    "absurd_cost",
+    "contested_task",
+}  # by rows; every other one is said by a move, and outranks these
 
 
 def shown(case: Case, now: datetime, settings: Settings) -> str | None:
@@ -32,7 +36,9 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
         return flagged
     # It stays until a move takes it back, of which a job that has ended has none.
     was_troubled = flagged == "troubled" and (job.state not in ENDED or job.troubles)
-    if (of_task := _of_task(case, now, settings)) is not None:
+    if _is_contested(case):
+        flagged = "contested_task"
+    elif (of_task := _of_task(case, now, settings)) is not None:
         flagged = of_task
     elif job.troubles >= TROUBLES_FLAGGED or was_troubled:
         flagged = "troubled"
@@ -41,6 +47,12 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
     else:
         flagged = None
     return flagged
+
+
+def _is_contested(case: Case) -> bool:
+    """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay."""
+    claims = (x for n, a in case.attempts.items() if a.task_id is None for x in case.heard(n))
+    return any(a.contested for a in case.attempts.values()) or any(x.is_contested for x in claims)
 
 
 def _of_task(case: Case, now: datetime, settings: Settings) -> str | None:

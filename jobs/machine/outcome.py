@@ -64,6 +64,7 @@ class Facts:
     attempts: Mapping[int, AttemptChanges] = field(default_factory=dict)
     read: tuple[int, ...] = ()
     inquired: Mapping[tuple[int, str], Inquired] = field(default_factory=dict)  # by attempt number and task id
+    contested: frozenset[tuple[int, str]] = frozenset()  # tasks, by attempt number, that another order bears as well
     notes: tuple[Note, ...] = ()
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.

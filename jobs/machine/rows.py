@@ -237,6 +237,7 @@ class Hearsay:
     asks: int
     ask_at: datetime
     is_signed: bool
+    is_contested: bool
 
     @property
     def turn(self) -> tuple[bool, bool, float]:

@@ -23,7 +23,7 @@ from jobs.settings import Settings
 from jobs.store import availability, spending
 from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, inbox, jobs, lanes
+from jobs.store.tables import attempts, hearsay, inbox, jobs, lanes
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
@@ -43,6 +43,7 @@ COMMANDS = {
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
     "link_dying": "rushes doctor",
     "foreign_task": "rushes videos link {job_id}",
+    "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",
     "unknown_attempt": "rushes callbacks list --job {job_id}",
     "no_gateway": "rushes providers",
@@ -82,7 +83,7 @@ class Item:
         template = COMMANDS.get(self.reason, HISTORY)
         if self.reason == "uncertain_money" and self.task_id is None:
             template = OF_A_LOST_ORDER
-        return template.format(job_id=self.job_id, attempt=self.attempt, provider=self.provider)
+        return template.format(job_id=self.job_id, attempt=self.attempt, provider=self.provider, task_id=self.task_id)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Looking:
 
 def items(db: Connection, looking: Looking) -> Iterator[Item]:
     """Everything, by reason, at most `MOST` of each; read as it is asked for."""
-    for read in (_keys, _dying, _unconfirmed, _undelivered, _uncertain, _forgotten, _flagged):
+    for read in (_keys, _dying, _contested, _unconfirmed, _undelivered, _uncertain, _forgotten, _flagged):
         yield from read(db, looking)
 
 
@@ -134,6 +135,32 @@ def _dying(db: Connection, looking: Looking) -> Iterator[Item]:
         if until is not None and until - looking.now < max(DYING, life / DYING_SHARE):
             said = f"copying has failed {row['troubles']} times in a row; the link dies at {iso_s(until)}"
             yield Item("link_dying", said, since=attempt.finished_at, until=until, **_looked_up(row))
+
+
+def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Tasks that two jobs lay claim to, once for each of them, and when the link dies that one of them has."""
+    claimant, bearer = attempts.alias(), attempts.alias()
+    of_claim = sa.and_(claimant.c.job_id == hearsay.c.job_id, claimant.c.number == hearsay.c.attempt)
+    borne = [bearer.c[name] == claimant.c[name] for name in ("provider", "account")]
+    pairs = (
+        sa.select(bearer, claimant.c.job_id.label("other"), claimant.c.number.label("other_number"), hearsay.c.heard_at)
+        .select_from(
+            hearsay.join(claimant, of_claim).join(bearer, sa.and_(bearer.c.task_id == hearsay.c.task_id, *borne))
+        )
+        .where(hearsay.c.is_contested, claimant.c.task_id.is_(None), bearer.c.contested)
+        .order_by(hearsay.c.heard_at)
+        .limit(MOST)
+    )
+    for pair in db.execute(pairs).mappings().all():
+        has_it = attempt_of(pair)
+        until = schedule.link_end(has_it, looking.settings, looking.providers)
+        orders = [(has_it.job_id, has_it.number), (pair["other"], pair["other_number"])]
+        for (job_id, number), (other, _) in zip(orders, reversed(orders), strict=True):
+            own = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == number)
+            for row in db.execute(_order().join(attempts, own).where(jobs.c.id == job_id)).mappings():
+                said = f"a callback told the same task to an order of {other}; its link lives until {iso_s(until)}"
+                known = {**_looked_up(row), "task_id": has_it.task_id, "link": has_it.link}
+                yield Item("contested_task", said, since=pair["heard_at"], until=until, **known)
 
 
 def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -195,7 +222,7 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
     recent = sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
     # What is told of the order above needs no second line for its job.
-    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged != "uncertain_money")
+    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(("uncertain_money", "contested_task")))
     for wanted in (jobs.c.state.in_(LIVE), recent):
         flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
         for row in db.execute(flagged).mappings():

@@ -143,7 +143,7 @@ def learn(
         elif any(reply.asked for reply in left):
             said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
     learnt = {n: c for n, c in changes.items() if c}
-    return Facts(learnt, read, inquired, tuple(notes), progress, trouble=trouble)
+    return Facts(learnt, read, inquired, notes=tuple(notes), progress=progress, trouble=trouble)
 
 
 def _inquired(replies: list[Reply], settings: Settings, now: datetime) -> dict[tuple[int, str], Inquired]:

@@ -30,7 +30,7 @@ def note(db: Connection, job_id: str, attempt: int, task_id: str, *, again: bool
     if db.execute(sa.select(sa.func.count()).where(of_order)).scalar_one() >= MOST:
         return False
     values = {"job_id": job_id, "attempt": attempt, "task_id": task_id, "heard_at": now, "asks": 0, "ask_at": now}
-    db.execute(upsert(db, hearsay).values(**values, is_signed=False).on_conflict_do_nothing())
+    db.execute(upsert(db, hearsay).values(**values, is_signed=False, is_contested=False).on_conflict_do_nothing())
     return True
 
 
@@ -47,6 +47,17 @@ def write(db: Connection, job_id: str, inquired: Mapping[tuple[int, str], Inquir
 def sign(db: Connection, job_id: str, attempt: int, task_id: str) -> None:
     """A callback that told it bears the gateway's genuine signature."""
     db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(is_signed=True))
+
+
+def contest(db: Connection, job_id: str, attempt: int, task_id: str, *, is_contested: bool = True) -> None:
+    """Whether another order bears it by hearsay, too."""
+    db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(is_contested=is_contested))
+
+
+def contested(db: Connection, job_id: str, attempt: int) -> list[str]:
+    """The tasks that an order and another one lay claim to."""
+    of_order = sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt, hearsay.c.is_contested)
+    return list(db.execute(sa.select(hearsay.c.task_id).where(of_order)).scalars())
 
 
 def _is(job_id: str, attempt: int, task_id: str) -> sa.ColumnElement[bool]:

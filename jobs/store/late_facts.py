@@ -18,6 +18,7 @@ from jobs.machine.rows import (
     rejection,
 )
 from jobs.machine.states import State
+from jobs.store import contests
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import write_notes
@@ -70,27 +71,42 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
 
 
 def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime) -> Facts:
-    """No task id is borne twice: the answer to our own POST beats an adoption, and a bearer beats a guess.
+    """No task id is borne twice: the answer to our own POST, or a person, beats hearsay, and what was proven a guess.
 
-    Of two guesses neither is proven, so what the task says of money is no knowledge about its bearer's.
+    Where both have it by hearsay neither is proven: the first one bears it, and a person decides (`contests`).
     """
     resolved: dict[int, AttemptChanges] = dict(facts.attempts)
-    notes = list(facts.notes)
+    notes, contested = list(facts.notes), set()
     for number, changes in facts.attempts.items():
-        task_id = changes.get("task_id")
-        bearer = bearer_of(db, case.attempts[number], task_id) if task_id else None
-        if task_id is None or bearer is None:
+        task_id, attempt = changes.get("task_id"), case.attempts[number]
+        if task_id is None:
             continue
-        if bearer.adopted and not changes.get("adopted"):
+        bearer = bearer_of(db, attempt, task_id)
+        is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
+        if bearer is not None and bearer.adopted and is_proven:
             _take_back(db, bearer, task_id, now=now)
+        elif bearer is not None and bearer.adopted and bearer.job_id != attempt.job_id:
+            contests.begin(db, attempt, bearer, task_id, now=now)
+            resolved[number] = _still_lost(attempt, changes, now)
+            contested.add((number, task_id))
+            notes = [note for note in notes if (note.event, note.attempt) != ("task_adopted", number)]
+            notes.append(Note("task_contested", number, {"task_id": task_id, "by": bearer.job_id}))
             continue
-        if bearer.adopted:
-            _contest(db, bearer, now=now)
-        attempt, reason = case.attempts[number], f"it is the task of another order, of {bearer.job_id}"
-        rejected = rejection(attempt, changes, task_id, reason)
-        resolved[number] = {**rejected, "lost_at": attempt.lost_at or now}
-        notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
-    return replace(facts, attempts=resolved, notes=tuple(notes))
+        elif bearer is not None:
+            reason = f"it is the task of another order, of {bearer.job_id}"
+            resolved[number] = {**rejection(attempt, changes, task_id, reason), "lost_at": attempt.lost_at or now}
+            notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
+            continue
+        contests.withdraw(db, attempt, now=now)
+    if case.job.attempt in {number for number, _ in contested}:
+        facts = replace(facts, progress=None)
+    return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
+
+
+def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> AttemptChanges:
+    """What is left of an adoption that is not to be: that its gateway has answered."""
+    said: AttemptChanges = {"lost_at": attempt.lost_at or now, "answered_at": changes.get("answered_at")}
+    return {**said, "unanswered_since": None}
 
 
 def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
@@ -105,13 +121,6 @@ def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
     )
     row = found.mappings().one_or_none()
     return None if row is None else attempt_of(row)
-
-
-def _contest(db: Connection, bearer: Attempt, *, now: datetime) -> None:
-    said: AttemptChanges = {"contested": True}
-    if bearer.standing is Standing.REFUNDED:
-        said["standing"] = Standing.UNCERTAIN
-    change_attempt(db, bearer.job_id, bearer.number, said, now)
 
 
 def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime) -> None:

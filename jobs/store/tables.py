@@ -237,6 +237,7 @@ hearsay = sa.Table(
     sa.Column("asks", sa.Integer, nullable=False),  # how often the gateway has answered a question about it
     sa.Column("ask_at", Instant, nullable=False),  # when it is next asked about
     sa.Column("is_signed", sa.Boolean, nullable=False),  # told by a callback with the gateway's genuine signature
+    sa.Column("is_contested", sa.Boolean, nullable=False),  # another order bears it, by hearsay as well
 )
 
 # A job's history: every move, and every fact worth a line. A line without `to_state` moved nothing.

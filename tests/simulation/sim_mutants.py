@@ -18,7 +18,7 @@ from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, forgotten_attempts
-from jobs.store import availability, cases, due, lanes, leases, tables
+from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
 
@@ -214,6 +214,16 @@ def _callback_is_believed() -> dict[str, Any]:
     return {"jobs.steps.forgotten_attempts.judge_strange": judge}
 
 
+def _first_bearer_is_believed() -> dict[str, Any]:
+    real = late_facts.bearer_of
+
+    def bearer_of(*more: Any) -> Any:
+        bearer = real(*more)
+        return replace(bearer, adopted=False) if bearer else None
+
+    return {"jobs.store.late_facts.bearer_of": bearer_of}
+
+
 def _notices_sleep() -> dict[str, Any]:
     real = due.due_rows
 
@@ -325,6 +335,9 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order that no row knows is recognised by its gateway's answer alone": Lack(
         _callback_is_believed, ("key_leaked",)
+    ),
+    "a task that two orders were told is struck from neither": Lack(
+        _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")
     ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(

@@ -17,7 +17,7 @@ from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
-from sim_truths import check_nothing_left, check_object, check_odd
+from sim_truths import check_nothing_left, check_object, check_odd, check_own_id
 from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
@@ -50,6 +50,7 @@ RULES = {
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
+    "own-id-kept": "no order's true task is struck from those that may be its own, unless it seems older than it",
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
     "no-strangers-order": "an order that no row knew is recognised only if it was made",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
@@ -349,6 +350,7 @@ class Rules:
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
         check_odd(self, row)
+        check_own_id(self, old, row)
         if old is None and row.origin == "called_back":
             made = [o for o in self.gateways.orders if o.owner == owner and o.provider == row.provider]
             self.check("no-strangers-order", bool(made), f"{owner} at {row.provider} was never made")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sim_rules import JobRow, Rules
 
 PAID = {Standing.CHARGED, Standing.UNCERTAIN}
+CLOCKS = ("clock_set_back", "clock_jumps")
 LONGEST_STEP_S = 2_400  # from a step's last look at the bucket to its commit, with all that fate may put between
 
 
@@ -59,6 +61,19 @@ def check_odd(rules: Rules, row: AttemptRow) -> None:
         rules.check("oddity-harmless", row.link is not None, f"{row.owner} has no link, and {task.id} has told one")
     cost = row.reported_credits
     rules.check("oddity-harmless", cost is None or 0 <= cost < math.inf, f"{row.owner} is said to cost {cost}")
+
+
+def check_own_id(rules: Rules, old: AttemptRow | None, row: AttemptRow) -> None:
+    """An order's row has just been changed: what other orders were told of its task strikes it from none of them."""
+    struck = set(json.loads(row.rejected_task_ids)) - set(json.loads(old.rejected_task_ids) if old else ())
+    if not struck:
+        return
+    fate = rules.world.fate.struck
+    seems_old = rules.gateways.clock_off_s[row.provider] or any(fate[name] for name in CLOCKS)
+    own = {o.task.id for o in rules.gateways.orders if o.owner == row.owner and o.task and o.provider == row.provider}
+    named_wrongly = fate["person_errs"]  # a person gave it to another order
+    is_kept = seems_old or named_wrongly or not own & struck
+    rules.check("own-id-kept", bool(is_kept), f"{row.owner} has struck its own task, of {struck}")
 
 
 def check_nothing_left(rules: Rules, job: JobRow) -> None:

@@ -17,6 +17,7 @@ from jobs.settings import Settings
 # queue of hundreds takes.
 STRANDED_S = 900 * 1.1 + 900 + 600
 ASKED_S = 300  # so late, at most, a gateway is asked in the middle of a rest whether it answers again
+HINDERED_S = 1_500  # as long, at most, a trouble of the service itself lasts
 # Troubles of the service itself, which may keep every job waiting.
 HINDERS = (
     "worker_dies",
@@ -92,7 +93,7 @@ class Waits:
 
     def _check_asked(self, now: float) -> None:
         """A gateway that was silent is asked again while jobs wait for it."""
-        if now - self._hindered_at <= ASKED_S:
+        if now - self._hindered_at <= HINDERED_S + ASKED_S:
             return
         long_ago, clock = (
             (self._world.database_time() - timedelta(seconds=s)).isoformat(timespec="microseconds")

@@ -53,11 +53,12 @@ def upgrade() -> None:
         sa.Column("asks", sa.Integer(), nullable=False),
         sa.Column("ask_at", INSTANT, nullable=False),
         sa.Column("is_signed", sa.Boolean(), nullable=False),
+        sa.Column("is_contested", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "attempt", "task_id", name=op.f("pk_hearsay")),
     )
     op.execute(
         "INSERT INTO hearsay SELECT inbox.job_id, inbox.attempt, inbox.task_id, max(received_at), 0, max(received_at),"
-        " false FROM inbox JOIN attempts ON attempts.job_id = inbox.job_id AND attempts.number = inbox.attempt"
+        " false, false FROM inbox JOIN attempts ON attempts.job_id = inbox.job_id AND attempts.number = inbox.attempt"
         " WHERE attempts.task_id IS NULL AND inbox.task_id IS NOT NULL"
         " GROUP BY inbox.job_id, inbox.attempt, inbox.task_id"
     )

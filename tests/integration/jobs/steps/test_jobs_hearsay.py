@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from benches import Gateway, Pacer, worker
+from benches import Pacer, worker
+from callback_bench import Knows, hear, look, lost
 from rows import HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.providers.client import Account, Answered, Lost
+from jobs.providers.client import Account, Answered
 from jobs.steps import reconciliation
 from jobs.steps.resources import Resources
 from jobs.store import callbacks, hearsay
@@ -21,27 +22,6 @@ KEY = Account("evolink", "https://gateway", "sk-1")
 UNKNOWN = Answered(404, {}, b'{"error": {"message": "Task not found"}}')
 
 
-class Knows(Gateway):
-    """Knows some tasks, and notes what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-        self.tasks: set[str] = set()
-        self.is_silent = False
-
-    def ask(self, provider: Any, account: Any, request: Any, **_: Any) -> Any:
-        task = request.path.rpartition("/")[2]
-        self.asked.append(task)
-        if self.is_silent:
-            return Lost("the time was over")
-        return (
-            Answered(200, {}, b'{"id": "%s", "status": "processing"}' % task.encode())
-            if task in self.tasks
-            else UNKNOWN
-        )
-
-
 @pytest.fixture
 def gateway() -> Knows:
     return Knows()
@@ -50,27 +30,6 @@ def gateway() -> Knows:
 @pytest.fixture
 def resources(rows: Rows, gateway: Knows) -> Resources:
     return worker(rows, gateway)
-
-
-def lost(rows: Rows, **columns: Any) -> str:
-    """A job whose order's answer was lost."""
-    job_id = rows.job(State.UNCONFIRMED, alarm_at=NOW)
-    lost_at = {"lost_at": NOW, "standing": Standing.UNCERTAIN}
-    rows.attempt(job_id, account=KEY.fingerprint, **{**lost_at, **columns})
-    return job_id
-
-
-def hear(rows: Rows, job_id: str, *task_ids: str, longest: int = 32) -> None:
-    for task_id in task_ids:
-        rows.callback(job_id, task_id.encode(), task_id=task_id, longest=longest)
-
-
-def look(rows: Rows, job_id: str, resources: Resources) -> None:
-    """At the job's alarm."""
-    alarm_at = rows.case(job_id).job.alarm_at
-    assert alarm_at is not None
-    rows.now = max(rows.now, alarm_at)
-    reconciliation.reconcile(job_id, resources)
 
 
 @pytest.mark.parametrize("made_up", [0, 2, 3, 32, 200])

@@ -1,0 +1,123 @@
+"""A task that callbacks told to orders of two jobs: a person sees it on both, and nobody's own task is struck."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from benches import worker
+from callback_bench import Knows, hear, look, lost
+from rows import SECOND, Rows
+
+from jobs.intake import settling
+from jobs.machine.outcome import Facts
+from jobs.machine.states import State
+from jobs.providers.registry import PROVIDERS
+from jobs.reports import attention
+from jobs.reports.attention import Looking
+from jobs.steps.resources import Resources
+from jobs.store import late_facts
+from jobs.store.tables import jobs
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def gateway() -> Knows:
+    gateway = Knows()
+    gateway.tasks = {"t"}
+    return gateway
+
+
+@pytest.fixture
+def resources(rows: Rows, gateway: Knows) -> Resources:
+    return worker(rows, gateway)
+
+
+@pytest.fixture
+def contested(rows: Rows, resources: Resources) -> tuple[str, str]:
+    """Two lost orders that were told the same task: who bears it, and who was told of it later."""
+    first, second = lost(rows), lost(rows)
+    for job_id in (first, second):
+        hear(rows, job_id, "t")
+        look(rows, job_id, resources)
+    return first, second
+
+
+def told(rows: Rows) -> dict[str | None, str | None]:
+    """What attention has about contested tasks: by job, the task."""
+    looking = Looking(rows.core.settings, PROVIDERS, rows.now)
+    found = rows.write(lambda db: list(attention.items(db, looking)))
+    return {item.job_id: item.task_id for item in found if item.reason == "contested_task" and item.until}
+
+
+def task_of(rows: Rows, job_id: str) -> str | None:
+    return rows.case(job_id).attempts[1].task_id
+
+
+def test_it_is_told_on_both_and_the_later_one_is_not_struck(rows: Rows, contested: tuple[str, str]) -> None:
+    first, second = contested
+    assert (task_of(rows, first), task_of(rows, second)) == ("t", None)
+    assert rows.case(second).attempts[1].rejected_task_ids == []
+    assert [rows.case(job_id).job.flagged for job_id in contested] == ["contested_task"] * 2
+    assert told(rows) == {first: "t", second: "t"}
+    for job_id in contested:
+        assert "task_contested" in [event for event, *_ in rows.history(job_id)]
+
+
+def test_the_answer_to_a_post_decides(rows: Rows, contested: tuple[str, str]) -> None:
+    first, second = contested
+    rows.write(lambda db: late_facts.bring_facts(db, second, Facts({1: {"task_id": "t"}}), now=rows.now))
+    assert (task_of(rows, first), task_of(rows, second)) == (None, "t")
+    assert rows.case(first).attempts[1].rejected_task_ids == ["t"]
+    assert told(rows) == {}
+
+
+def test_the_later_one_finds_a_task_of_its_own(
+    rows: Rows, resources: Resources, gateway: Knows, contested: tuple[str, str]
+) -> None:
+    first, second = contested
+    gateway.tasks.add("own")
+    rows.now += SECOND
+    hear(rows, second, "own")
+    look(rows, second, resources)
+    look(rows, first, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == ("t", "own")
+    assert [rows.case(job_id).job.flagged for job_id in contested] == [None, None]
+    assert told(rows) == {}
+    assert not rows.case(first).attempts[1].contested
+
+
+def test_a_person_names_it_for_the_later_one(rows: Rows, resources: Resources, contested: tuple[str, str]) -> None:
+    first, second = contested
+    settling.name_task(second, 1, "t", rows.core)
+    look(rows, second, resources)
+    look(rows, first, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == (None, "t")
+    assert rows.case(first).job.state is State.UNCONFIRMED
+    assert rows.case(second).job.state is State.GENERATING
+    assert told(rows) == {}
+
+
+def test_a_person_names_it_for_the_one_that_bears_it(
+    rows: Rows, resources: Resources, contested: tuple[str, str]
+) -> None:
+    first, second = contested
+    settling.name_task(first, 1, "t", rows.core)
+    look(rows, second, resources)
+    look(rows, first, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == ("t", None)
+    assert rows.case(second).attempts[1].rejected_task_ids == ["t"]
+    assert [rows.case(job_id).job.flagged for job_id in contested] == [None, None]
+    assert told(rows) == {}
+
+
+def test_one_that_was_archived_already_is_told_as_well(rows: Rows, resources: Resources) -> None:
+    first, second = lost(rows), lost(rows)
+    hear(rows, first, "t")
+    look(rows, first, resources)
+    over = sa.update(jobs).where(jobs.c.id == first).values(state=State.ARCHIVED, alarm_at=None)
+    rows.write(lambda db: db.execute(over))
+    hear(rows, second, "t")
+    look(rows, second, resources)
+    assert rows.case(first).job.flagged == "contested_task"
+    assert told(rows) == {first: "t", second: "t"}
