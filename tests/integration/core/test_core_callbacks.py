@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
 from jobs.store import tables
 
+SAMPLES = Path(__file__).parents[2] / "samples"
 FINISHED = {"id": "t-1", "status": "completed", "output": {"urls": ["https://x.example/v.mp4"]}}
 
 
@@ -97,6 +100,34 @@ def test_a_callback_under_a_submit_whose_answer_is_lost_is_not_overwritten_and_a
     assert case.attempts[1].adopted
     assert case.attempts[1].task_id == sandbox.tasks("aivideoapi")[0]["task_id"]
     assert len(sandbox.tasks("aivideoapi")) == 1
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*/callback_*.json")), ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_every_documented_callback_tells_its_task_through_the_receiver(
+    workshop: Workshop, receiver: Served, sandbox: Any, sample: Path
+) -> None:
+    """Over HTTP: a reader that is tested with bodies of its own may be given others by the receiver."""
+    provider, body = sample.parent.name, json.loads(sample.read_text())
+    job_id = workshop.create(provider=provider)
+    answer = requests.post(callback_url(workshop, job_id, provider), data=sample.read_bytes(), timeout=5)
+    assert answer.status_code == 200
+    (row,) = kept(workshop, job_id)
+    assert (row["readable"], row["task_id"]) == (True, body["jobId" if provider == "apiframe" else "id"])
+
+
+@pytest.mark.parametrize("provider", ["aivideoapi", "apiframe", "evolink"])
+def test_a_lost_order_is_healed_by_its_callback_alone(make_workshop: Any, sandbox: Any, provider: str) -> None:
+    """Nothing is polled, and nothing is sent again under an idempotency key."""
+    workshop: Workshop = make_workshop(poll_interval_s=3600, resend_unit_s=3600)
+    receiver = serve_receiver(workshop)
+    try:
+        workshop.receive_callbacks_at(receiver.url)
+        sandbox.fault(provider, "lose_answer", how="reset")
+        job_id = submit(workshop, provider=provider)
+        workshop.until(job_id, State.ARCHIVED)
+        assert [(a.adopted, a.sends) for a in workshop.case(job_id).attempts.values()] == [(True, 1)]
+    finally:
+        receiver.close()
 
 
 def test_four_equal_callbacks_at_once_move_the_job_once(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
