@@ -120,6 +120,13 @@ def test_a_callback_that_may_still_be_read_stays(rows: Rows, columns: dict[str, 
     assert pruned(rows).callbacks == 0
 
 
+@pytest.mark.parametrize(("columns", "left"), [({}, 0), ({"alarm_at": NOW}, 1)])
+def test_the_task_that_a_callback_told_of_goes_with_it(rows: Rows, columns: dict[str, Any], left: int) -> None:
+    job_id = ended(rows, **columns)
+    pruned(rows)
+    assert len(rows.case(job_id).hearsay) == left
+
+
 def test_a_job_with_an_open_order_is_left_alone(rows: Rows) -> None:
     job_id = ended(rows, State.FAILED)
     rows.attempt(job_id, 2)
