@@ -1,5 +1,6 @@
 """Where a job's objects stand in the bucket. The day is the job's, so a transfer past midnight finds the same key."""
 
+import hashlib
 import re
 from datetime import UTC, datetime
 
@@ -15,6 +16,12 @@ def video_key(prefix: str, job_id: str, created_at: datetime) -> str:
     if created_at.tzinfo is None:
         raise ValueError(f"{created_at} has no time zone, so it has no day in UTC")
     return f"{prefix}videos/{created_at.astimezone(UTC):%Y/%m/%d}/{job_id}{VIDEO}"
+
+
+def aside_key(prefix: str, provider: str, account: str, task_id: str) -> str:
+    """Where a task's film is kept while two jobs lay claim to it: `<prefix>contested/<provider>/<digest>.mp4`."""
+    digest = hashlib.sha256(f"{account}:{task_id}".encode()).hexdigest()
+    return f"{prefix}contested/{provider}/{digest}{VIDEO}"
 
 
 def poster_key(video_key: str) -> str:

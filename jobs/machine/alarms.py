@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import UNBOUGHT, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import KEPT_ASIDE, UNBOUGHT, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -49,6 +49,8 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
+        if attempt.contested and attempt.last_word == KEPT_ASIDE:  # whoever decides it wakes the job
+            return now + timedelta(seconds=rules.settings.late_poll_s)
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:

@@ -58,6 +58,7 @@ class Standing(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+KEPT_ASIDE = "kept_aside"  # the last word of a transfer whose film waits for whose it is
 FREE = frozenset({Standing.NONE, Standing.REFUNDED})
 ABSURD = 10  # times the estimate: a cost beyond that counts once a person has settled it
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import structlog
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
+from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.states import State
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.steps import object_metadata, reconciliation, sidecar
@@ -29,11 +29,12 @@ from storage.errors import (
     Cancelled,
     LinkDead,
     LinkForbidden,
+    LinkUnavailable,
     ObjectExists,
     StorageError,
 )
 from storage.fetch import FetchLimits, Spooled
-from storage.keys import poster_key, sidecar_key
+from storage.keys import aside_key, poster_key, sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
 
@@ -49,6 +50,7 @@ END_CODES: dict[type[StorageError], str] = {
     BucketUnavailable: "bucket_unavailable",
     NoLink: "no_link",
 }
+ASIDE_LINK_S = 3600
 # With these the link's host, or the gateway, has said all that it has to say. After any other trouble of a link whose
 # life is over it is tried for an hour.
 ANSWERS = (LinkDead, LinkForbidden, BadVideo, NoLink)
@@ -115,7 +117,11 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
     case, keeper = lease.case, _Keeper(lease, resources)
     unread = tuple(callback.id for callback in case.unread if callback.attempt == case.job.attempt)
+    if case.current is None or case.current.task_id is None:
+        return Facts()  # its task was given back to its true owner since
     try:
+        if case.current.contested:
+            return _keep_aside(lease, resources, keeper)
         stored = resources.bucket.head(case.job.archive_key)
         if stored is not None:
             return _adopt(case, stored, resources)
@@ -133,6 +139,26 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         return _trouble(case, e, resources)
 
 
+def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
+    """Two jobs lay claim to the task: its film is kept, before its link dies, where neither of them has its own."""
+    case, attempt = lease.case, lease.case.current
+    assert attempt is not None
+    key = _aside_key(attempt, resources)
+    if resources.bucket.head(key) is None:
+        with _proven(lease, resources, keeper.keep_going) as proven:
+            keeper.push()
+            metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
+            with suppress(ObjectExists):
+                resources.bucket.put_video(key, proven.spooled, metadata, keeper.keep_going)
+    notes = (Note(KEPT_ASIDE, attempt.number, {"key": key}),) if attempt.last_word != KEPT_ASIDE else ()
+    return Facts({attempt.number: {"last_word": KEPT_ASIDE}}, notes=notes)
+
+
+def _aside_key(attempt: Attempt, resources: Resources) -> str:
+    prefix = resources.bucket.config.prefix
+    return aside_key(prefix, attempt.provider, attempt.account, attempt.task_id or "")
+
+
 @contextmanager
 def _proven(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Iterator[_Proven]:
     """The job's bytes in the spool, proven; the spool is closed at the end."""
@@ -142,7 +168,7 @@ def _proven(lease: Lease, resources: Resources, keep_going: Callable[[], None]) 
 
 
 def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
-    """The link's bytes; a link that is dead is asked for anew, once."""
+    """The link's bytes; a link that is dead is asked for anew, once, and then the film is looked for aside."""
     settings = resources.settings
     limits = FetchLimits(
         max_bytes=settings.max_video_bytes,
@@ -153,13 +179,13 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
     attempt = lease.case.current
     assert attempt is not None
 
-    def fetch(link: str) -> Spooled:
+    def fetch(link: str, *, is_ours: bool = False) -> Spooled:
         return resources.fetch(
             resources.session,
             link,
             folder=resources.spool_dir,
             limits=limits,
-            allow_private=settings.allow_private_addresses,
+            allow_private=is_ours or settings.allow_private_addresses,
             keep_going=keep_going,
         )
 
@@ -169,10 +195,16 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
             return fetch(attempt.link)
         except LinkDead as e:
             dead = e
-    fresh = reconciliation.fresh_link(attempt, resources)
-    if fresh is None:
-        raise dead
-    return fetch(fresh)
+    try:
+        fresh = reconciliation.fresh_link(attempt, resources)
+        if fresh is None:
+            raise dead
+        return fetch(fresh)
+    except (LinkDead, LinkUnavailable, NoLink):
+        key = _aside_key(attempt, resources)
+        if resources.bucket.head(key) is None:
+            raise
+        return fetch(resources.bucket.link(key, expires_s=ASIDE_LINK_S), is_ours=True)
 
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:

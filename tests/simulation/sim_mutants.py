@@ -17,7 +17,7 @@ from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers, forgotten_attempts
+from jobs.steps import answers, archiving, forgotten_attempts
 from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
@@ -214,6 +214,15 @@ def _callback_is_believed() -> dict[str, Any]:
     return {"jobs.steps.forgotten_attempts.judge_strange": judge}
 
 
+def _archived_undecided() -> dict[str, Any]:
+    def copy(lease: Lease, resources: Any, keeper: Any) -> Any:
+        current = replace(lease.case.current, contested=False)
+        attempts = {**lease.case.attempts, current.number: current}
+        return archiving._copy(Lease(replace(lease.case, attempts=attempts), lease.holder), resources)
+
+    return {"jobs.steps.archiving._keep_aside": copy}
+
+
 def _first_bearer_is_believed() -> dict[str, Any]:
     real = late_facts.bearer_of
 
@@ -335,6 +344,10 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order that no row knows is recognised by its gateway's answer alone": Lack(
         _callback_is_believed, ("key_leaked",)
+    ),
+    "a contested film is kept aside": Lack(
+        _archived_undecided,
+        ("submit_unanswered", "callback_of_another", "task_slow", "callback_late"),
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")

@@ -114,6 +114,9 @@ class People:
             for job_id in job_ids:
                 if fate.strikes(fault):
                     self.world.after(fate.between(0, within_s), self._cancel(job_id))
+        contested, self.service.rules.contested_now = self.service.rules.contested_now, []
+        for job_id in contested:
+            self.world.after(fate.between(60, 3000), lambda j=job_id: self._decide(j))
         failed, self.service.rules.failed_now = self.service.rules.failed_now, []
         asked, self.service.rules.asked_now = self.service.rules.asked_now, []
         for job_id in (*on_way, *failed):
@@ -170,6 +173,21 @@ class People:
                 settling.name_task(*owner, said, self.service.core)
 
         self._at_web(f"settle {owner[0][-2:]}", settle, lambda: False)
+
+    def _decide(self, job_id: str) -> None:
+        """A person says whose a task is to which two jobs lay claim; they look it up at the gateway."""
+        rules = self.service.rules
+        if rules.jobs[job_id].flagged != "contested_task":
+            return
+        borne = {(row.provider, row.task_id) for row in rules.attempts.values() if row.contested}
+        for provider, task_id in sorted(borne, key=str):
+            task = self.service.gateways.tasks[provider, task_id or ""]
+
+            def settle(owner: Owner = task.owner, task_id: str = task.id) -> None:
+                settling.name_task(*owner, task_id, self.service.core)
+
+            self._at_web(f"name {task.id}", settle, lambda: False)
+        self.world.after(3_000, lambda: self._decide(job_id))
 
     def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:
         """A request to the web process. `again`: whether its sender asks again when it heard no answer."""

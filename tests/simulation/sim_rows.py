@@ -58,6 +58,7 @@ class AttemptRow(NamedTuple):
     standing: str
     task_id: str | None
     adopted: int
+    contested: int
     sends: int
     accepted_at: str | None
     lost_at: str | None

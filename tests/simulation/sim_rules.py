@@ -50,6 +50,7 @@ RULES = {
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
+    "undecided-waits": "no job is archived while another one lays claim to its task",
     "own-id-kept": "no order's true task is struck from those that may be its own, unless it seems older than it",
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
     "no-strangers-order": "an order that no row knew is recognised only if it was made",
@@ -112,6 +113,7 @@ class Rules:
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
         self.queued_again_now: list[str] = []  # jobs that have just been queued anew
+        self.contested_now: list[str] = []  # jobs that say that another lays claim to their task
         self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         # The task ids that answers to POSTs have brought to a worker, and when.
         self.told_ids: dict[Owner, tuple[str, float]] = {}
@@ -287,6 +289,8 @@ class Rules:
                 self.queued_again_now.append(job.id)
             if job.state == S.ARCHIVED:
                 check_object(self, job)
+                undecided = self.attempts[job.id, job.attempt].contested
+                self.check("undecided-waits", not undecided, f"{job.id} is archived, and its task is contested")
             if job.state == S.CANCELLED:
                 mine = self.rows.attempts_of[job.id].values()
                 open_ones = [a.owner for a in mine if a.is_open or a.outcome == A.FINISHED]
@@ -305,6 +309,8 @@ class Rules:
                 mine or over,
                 f"{old.id}: {old.lease_holder} has it until {old.leased_until}, at {now}",
             )
+        if job.flagged == "contested_task" and old.flagged != job.flagged:
+            self.contested_now.append(job.id)
         self.check("no-step-raises", job.flagged != "raises", f"{job.id} is set aside")
 
     def _claimed(self, old: JobRow | None, job: JobRow) -> None:

@@ -301,7 +301,7 @@ class Service:
             prober=SimProber(world),
             process=process.name,
             spool_dir=Path("nowhere"),
-            fetch=SimFetch(world, self.gateways),
+            fetch=SimFetch(world, self.gateways, self.bucket),
             monotonic=lambda: world.now,
             pause=lambda seconds: world.effect("during a pause", seconds),
             jitter=lambda seconds: seconds * world.fate.between(0.9, 1.1),
