@@ -279,7 +279,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("sim_service.SimJournal.keep", _nothing), ("database_down_at_order", "task_slow", "callback_lost")
     ),
     "an adopted task is no older than its order": Lack(
-        _one("jobs.steps.answers._misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
+        _one("jobs.steps.answers.misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
     "no task id is borne twice": Lack(
         _one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts),
