@@ -14,13 +14,20 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Inquired
 from jobs.store.database import upsert
-from jobs.store.tables import hearsay
+from jobs.store.tables import attempts, hearsay
 
 MOST = 1000  # ids of one order
 
 
 def note(db: Connection, job_id: str, attempt: int, task_id: str, *, again: bool, now: datetime) -> bool:
-    """Keep an id that a callback tells. `again`: one that is known is asked about anew. False: nothing is new."""
+    """Keep an id that a callback tells. `again`: one that is known is asked about anew. False: nothing is new.
+
+    Of an order whose own POST was answered it is no news. One that has a task by hearsay may yet have to give it back.
+    """
+    order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == attempt)
+    is_answered = sa.and_(order, attempts.c.task_id.is_not(None), ~attempts.c.adopted)
+    if db.execute(sa.select(attempts.c.number).where(is_answered)).first():
+        return False
     of_order = sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt)
     known = sa.update(hearsay).where(of_order, hearsay.c.task_id == task_id)
     if db.execute(known.values(heard_at=hearsay.c.heard_at)).rowcount:

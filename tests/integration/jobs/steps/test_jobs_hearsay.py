@@ -129,6 +129,16 @@ def test_only_so_many_are_kept_and_each_once(rows: Rows) -> None:
     assert rows.write(lambda db: hearsay.note(db, job_id, 2, "t0", again=False, now=NOW))
 
 
+@pytest.mark.parametrize(("adopted", "kept"), [(False, 0), (True, 1)])
+def test_an_order_whose_post_was_answered_hears_nothing_and_one_that_was_told_its_task_may_hear_better(
+    rows: Rows, adopted: bool, kept: int
+) -> None:
+    job_id = rows.job(State.GENERATING)
+    rows.attempt(job_id, task_id="t", adopted=adopted, accepted_at=NOW)
+    hear(rows, job_id, "other")
+    assert len(rows.case(job_id).hearsay) == kept
+
+
 def test_guesses_have_a_quarter_of_the_keys_budget(rows: Rows, resources: Resources, gateway: Knows) -> None:
     asked: list[tuple[float, str]] = []
 
