@@ -222,7 +222,11 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
     recent = sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
     # What is told of the order above needs no second line for its job.
-    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(("uncertain_money", "contested_task")))
+    own = attempts.alias()
+    borne = sa.exists().where(own.c.job_id == jobs.c.id, own.c.contested)
+    claimed = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.is_contested)
+    told = sa.and_(jobs.c.flagged == "contested_task", sa.or_(borne, claimed))
+    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged != "uncertain_money", ~told)
     for wanted in (jobs.c.state.in_(LIVE), recent):
         flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
         for row in db.execute(flagged).mappings():

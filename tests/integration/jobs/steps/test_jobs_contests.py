@@ -46,8 +46,10 @@ def contested(rows: Rows, resources: Resources) -> tuple[str, str]:
 def told(rows: Rows) -> dict[str | None, str | None]:
     """What attention has about contested tasks: by job, the task."""
     looking = Looking(rows.core.settings, PROVIDERS, rows.now)
-    found = rows.write(lambda db: list(attention.items(db, looking)))
-    return {item.job_id: item.task_id for item in found if item.reason == "contested_task" and item.until}
+    items = rows.write(lambda db: list(attention.items(db, looking)))
+    found = [(item.job_id, item.task_id) for item in items if item.reason == "contested_task" and item.until]
+    assert len(found) == len({job_id for job_id, _ in found}) == sum(i.reason == "contested_task" for i in items)
+    return dict(found)
 
 
 def task_of(rows: Rows, job_id: str) -> str | None:
