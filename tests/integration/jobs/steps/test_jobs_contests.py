@@ -66,11 +66,13 @@ def test_it_is_told_on_both_and_the_later_one_is_not_struck(rows: Rows, conteste
         assert "task_contested" in [event for event, *_ in rows.history(job_id)]
 
 
-def test_the_answer_to_a_post_decides(rows: Rows, contested: tuple[str, str]) -> None:
+def test_the_answer_to_a_post_decides(rows: Rows, resources: Resources, contested: tuple[str, str]) -> None:
     first, second = contested
     rows.write(lambda db: late_facts.bring_facts(db, second, Facts({1: {"task_id": "t"}}), now=rows.now))
     assert (task_of(rows, first), task_of(rows, second)) == (None, "t")
     assert rows.case(first).attempts[1].rejected_task_ids == ["t"]
+    for job_id in contested:
+        look(rows, job_id, resources)
     assert told(rows) == {}
 
 
