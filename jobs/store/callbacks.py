@@ -173,24 +173,13 @@ def _wake(
     *,
     now: datetime,
 ) -> bool:
-    """Wake a job to what is said of one of its orders. False: nobody to tell."""
-    return bring_news(db, job_id, now=now) or _wake_ended(db, job_id, number, settings, providers, now=now)
+    """Wake a job to what is said of one of its orders; an ended one if that can still matter. False: nobody to tell.
 
-
-def _wake_ended(
-    db: Connection,
-    job_id: str,
-    number: int,
-    settings: Settings,
-    providers: Mapping[str, Provider],
-    *,
-    now: datetime,
-) -> bool:
-    """Wake an ended job if a callback can still matter to this order of it. False: nobody to tell.
-
-    To one that is over without a video, while task and link can live: whoever called it over may have been wrong. And
-    to one that has no row: only we mint its token, so a backup that was put back has forgotten it.
+    It matters to an order that is over without a video, while task and link can live: whoever called it over may have
+    been wrong. And to one that has no row: only we mint its token, so a backup that was put back has forgotten it.
     """
+    if bring_news(db, job_id, now=now):
+        return True
     order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
     row = db.execute(sa.select(attempts).where(order)).mappings().one_or_none()
     attempt = row and attempt_of(row)

@@ -88,7 +88,7 @@ class Mechanism:
     lose_believes_sending_at: bool = True
     silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
     settle_sees_lease: bool = True  # a person's "not made" is refused while a step holds the job
-    late_callback_wakes: bool = True  # callbacks._wake_ended
+    late_callback_wakes: bool = True  # callbacks._wake
     settles: bool = False  # a person calls an order whose answer was lost not made, rightly or wrongly
     attempts: int = 1  # a job that would need another comes too late to be started
     resubmit: bool = False

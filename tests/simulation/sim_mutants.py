@@ -361,7 +361,8 @@ PROTECTIONS: dict[str, Lack] = {
         _settled_under_a_lease, (*WORDS, "worker_sleeps", "callback_lost")
     ),
     "a callback wakes an ended job for an order without a video": Lack(
-        _one("jobs.store.callbacks._wake_ended", lambda *_, **__: False), (*WORDS, "callback_late", "client_cancels")
+        _one("jobs.store.callbacks._wake", lambda db, job_id, *_, now: leases.bring_news(db, job_id, now=now)),
+        (*WORDS, "callback_late", "client_cancels"),
     ),
     "a person's word about the money yields to a new word of the gateway's": Lack(
         _one("jobs.machine.settlement._says_nothing_new", lambda *_: True), (*WORDS, "callback_late", "callback_lost")
