@@ -124,7 +124,11 @@ def retry(job_ids: list[str], accept_double_charge: bool, yes: bool, data_dir: P
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Which order; needed where several may be meant."
 )
-@click.option("--task-id", metavar="T", help="Its task is T; waits until the gateway was asked.")
+@click.option(
+    "--task-id",
+    metavar="T",
+    help="Its task is T; waits until the gateway was asked. Of two orders that were told T it is this one's.",
+)
 @click.option("--not-made", is_flag=True, help="Its answer was lost, and the gateway made nothing of it.")
 @click.option("--charged", is_flag=True, help="It is closed, and was charged.")
 @click.option("--not-charged", is_flag=True, help="It is closed, and was not charged.")
