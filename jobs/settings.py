@@ -34,7 +34,10 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "OVERDUE_POLL_S": (60, "seconds between queries of an overdue task"),
     "LATE_POLL_S": (300, "seconds between queries once a task is an hour old"),
     "EXPECTED_S": (300, "after this a generation is overdue; an edit after twice this"),
-    "UNCONFIRMED_WINDOW_S": (900, "how long a lost answer is waited for where no callback can come"),
+    "UNCONFIRMED_WINDOW_S": (
+        900,
+        "how long a lost answer is waited for where no callback can come, and a film for whose it is",
+    ),
     "RESUBMIT_AFTER_S": (900, "how long after a lost answer `on_unconfirmed: resubmit` buys again"),
     "RETRY_FIRST_S": (10, "first pause after a trouble of our own; doubles"),
     "RETRY_LONGEST_S": (3600, "longest pause after troubles of our own"),

@@ -49,8 +49,9 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
-        if attempt.contested and attempt.last_word == KEPT_ASIDE:  # whoever decides it wakes the job
-            return now + timedelta(seconds=rules.settings.late_poll_s)
+        held = schedule.look_at_held(attempt, now, rules.settings) if attempt.last_word == KEPT_ASIDE else None
+        if held is not None and not facts.trouble:
+            return held
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         return min(floor, schedule.try_by(end, now, rules.settings))
     if job.state is S.GENERATING:

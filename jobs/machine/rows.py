@@ -375,5 +375,5 @@ def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:
     if values.get("task_id"):
         values.setdefault("accepted_at", now)
     if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):
-        values.setdefault("closed_at", now)
+        values["closed_at"] = values.get("closed_at") or now
     return values

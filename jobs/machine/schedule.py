@@ -90,6 +90,28 @@ def link_end(attempt: Attempt, settings: Settings, providers: Providers) -> date
     return born + _s(settings.life_s or providers[attempt.provider].link_life_s)
 
 
+def held_until(attempt: Attempt, now: datetime, settings: Settings) -> datetime | None:
+    """Until when a film waits whose task only a callback has named, while other orders may have made that task.
+
+    From its finish as we heard of it, for as long as a lost answer is waited for. None: it does not wait.
+    """
+    if not attempt.adopted or attempt.task_id == attempt.named_task_id or attempt.closed_at is None:
+        return None
+    end = attempt.closed_at + _s(settings.unconfirmed_window_s)
+    return end if now < end and attempt.closed_at <= now + CLOCK_SET_BACK else None
+
+
+def look_at_held(attempt: Attempt, now: datetime, settings: Settings) -> datetime | None:
+    """When it is looked again at a film that waits for whose it is: ever more rarely. None: it does not wait."""
+    if attempt.contested:  # whoever decides it wakes the job
+        return now + _s(settings.late_poll_s)
+    end = held_until(attempt, now, settings)
+    if end is None or attempt.closed_at is None:
+        return None
+    held_s = (now - attempt.closed_at).total_seconds()
+    return min(end, now + _s(min(settings.late_poll_s, max(settings.retry_first_s, held_s / 2))))
+
+
 def unconfirmed_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
     """Until when a lost answer may still be made up for: by a callback, else only within a short window."""
     if attempt.with_callback:

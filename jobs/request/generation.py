@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
 RESOLUTIONS = ("720p", "1080p")
 LARGEST_SEED = 2**31 - 1
+AREAS = {"720p": 1280 * 720, "1080p": 1920 * 1080}  # in pixels, whatever the shape: Wan keeps the area
+AREA_OFF = 1.4  # as a factor; between the two sizes there is one of 2.25
+SHAPE_OFF = 1.1  # as a factor; between the two nearest shapes there is one of 1.33
+LENGTH_OFF_S = 0.6  # gateways count frames: five seconds are 5.06
 WAN_2_7 = "wan-2.7"
 DEFAULT_MODEL = WAN_2_7  # the one that is meant where a request names none, as all do today
 
@@ -30,6 +35,14 @@ class Media:
     type: str
     url: str
     reference_voice: str | None = None
+
+
+class Film(NamedTuple):
+    """A film's length in seconds, and its size in pixels."""
+
+    duration_s: float
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,21 @@ class Generation:
         if alone and len(found) == 1 and found[0].reference_voice is None:
             return (Media(found[0].type, found[0].url, alone),)
         return found
+
+    def may_be(self, film: Film) -> bool:
+        """Whether nothing that is wanted speaks against the film. What is left open, or media decide, does not."""
+        if self.mode is not Mode.EDIT and abs(film.duration_s - self.duration) > LENGTH_OFF_S:
+            return False
+        if not _is_near(film.width * film.height, AREAS[self.resolution], AREA_OFF):
+            return False
+        if self.ratio is None:
+            return True
+        across, _, down = self.ratio.partition(":")
+        return _is_near(film.width * int(down), film.height * int(across), SHAPE_OFF)
+
+
+def _is_near(one: float, other: float, factor: float) -> bool:
+    return one <= other * factor and other <= one * factor
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.states import State
+from jobs.request.generation import Film
 from jobs.settings import STALL_BYTES_PER_S
-from jobs.steps import object_metadata, reconciliation, sidecar
+from jobs.steps import object_metadata, ownership, reconciliation, sidecar
 from jobs.steps.object_metadata import BadMetadata, Said
+from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import cases, leases
@@ -120,8 +122,11 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
-        if case.current.contested:
-            return _keep_aside(lease, resources, keeper)
+        doubt = ownership.doubt(case, resources)
+        if doubt is not None:
+            film = _keep_aside(lease, resources, keeper)
+            if film is None or not ownership.is_ours(film, doubt, resources):
+                return _is_kept(case, doubt, resources)
         stored = resources.bucket.head(case.job.archive_key)
         if stored is not None:
             return _adopt(case, stored, resources)
@@ -139,18 +144,32 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         return _trouble(case, e, resources)
 
 
-def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
-    """Two jobs lay claim to the task: its film is kept, before its link dies, where neither of them has its own."""
+def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | None:
+    """A task that may be another job's: its film is kept, before its link dies, where neither of them has its own.
+
+    None: a stranger's object stands there, which says nothing of a film.
+    """
     case, attempt = lease.case, lease.case.current
     assert attempt is not None
     key = _aside_key(attempt, resources)
-    if resources.bucket.head(key) is None:
-        with _proven(lease, resources, keeper.keep_going) as proven:
-            keeper.push()
-            metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
-            with suppress(ObjectExists):
-                resources.bucket.put_video(key, proven.spooled, metadata, keeper.keep_going)
-    notes = (Note(KEPT_ASIDE, attempt.number, {"key": key}),) if attempt.last_word != KEPT_ASIDE else ()
+    stored = resources.bucket.head(key)
+    if stored is not None:
+        with suppress(BadMetadata):
+            return object_metadata.film(stored)
+        return None
+    with _proven(lease, resources, keeper.keep_going) as proven:
+        keeper.push()
+        metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
+        with suppress(ObjectExists):
+            resources.bucket.put_video(key, proven.spooled, metadata, keeper.keep_going)
+        return Film(proven.video.duration_s, proven.video.width, proven.video.height)
+
+
+def _is_kept(case: Case, doubt: Doubt, resources: Resources) -> Facts:
+    """It waits; history says once for whom."""
+    attempt = doubt.bearer
+    said = {"key": _aside_key(attempt, resources), "may_be_of": [each.job_id for each in doubt.others]}
+    notes = (Note(KEPT_ASIDE, attempt.number, said),) if attempt.last_word != KEPT_ASIDE else ()
     return Facts({attempt.number: {"last_word": KEPT_ASIDE}}, notes=notes)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from jobs import gate
 from jobs.machine.rows import Case, JobChanges
+from jobs.request.generation import Film
 from storage.bucket import StoredVideo
 from storage.proof.probe import VideoFacts
 
@@ -72,6 +73,12 @@ def video_columns(stored: StoredVideo) -> JobChanges:
         "height": int(height),
         "fps": float(_value(said, "rushes-fps", _DECIMAL)),
     }
+
+
+def film(stored: StoredVideo) -> Film:
+    """What the video is like. Raises BadMetadata."""
+    columns = video_columns(stored)
+    return Film(columns["duration_s"], columns["width"], columns["height"])
 
 
 def _in_ascii(task_id: str) -> str:

@@ -1,7 +1,8 @@
 """A task that two orders lay claim to by callbacks alone: neither is proven, and a person is told of it, on both.
 
-One of them bears it. It is decided by the answer to a POST, by a person who names it, or when the other finds a task of
-its own. Until then what the task says of money is no knowledge about its bearer's.
+One of them bears it. It is decided by the answer to a POST, by a person who names it, when the other finds a task of
+its own, or by the film, where it is what only one of them asked for. Until then what the task says of money is no
+knowledge about its bearer's.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Note
-from jobs.machine.rows import Attempt, AttemptChanges, Standing
+from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
+from jobs.machine.states import State
 from jobs.store import hearsay
-from jobs.store.attempt_rows import change_attempt
+from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.history import write_notes
+from jobs.store.lanes import IS_OPEN
 from jobs.store.leases import bring_news
 from jobs.store.tables import attempts, jobs
 from jobs.store.tables import hearsay as claims
 
 FLAG = "contested_task"
+MOST = 50  # orders whose task one may be, that are looked at
+NOT_ASKED_FOR = "its film is not what this order asked for, and is what another one did"
 
 
 def begin(db: Connection, claimant: Attempt, bearer: Attempt, task_id: str, *, now: datetime) -> None:
@@ -57,6 +62,86 @@ def withdraw(db: Connection, claimant: Attempt, *, now: datetime) -> None:
             change_attempt(db, bearer.job_id, bearer.number, {"contested": False}, now)
             _flag(db, bearer.job_id, FLAG, None, now)
             bring_news(db, bearer.job_id, now=now)
+
+
+def claimants(db: Connection, bearer: Attempt) -> list[Attempt]:
+    """The orders of other jobs that were told the task of `bearer` as well, and have none of their own."""
+    told = sa.exists().where(
+        claims.c.job_id == attempts.c.job_id,
+        claims.c.attempt == attempts.c.number,
+        claims.c.task_id == bearer.task_id,
+        claims.c.is_contested,
+    )
+    return _others(db, bearer, told)
+
+
+def may_be_of(db: Connection, bearer: Attempt) -> list[Attempt]:
+    """The orders of other jobs that may have made the task of `bearer`, though no callback has told them of it yet.
+
+    They left before it was heard of, and nobody knows their tasks.
+    """
+    may_have_left = sa.or_(attempts.c.sending_at.is_not(None), attempts.c.origin != Origin.ORDERED.value)
+    left_at = sa.func.coalesce(attempts.c.sending_at, attempts.c.created_at)
+    return _others(db, bearer, sa.and_(IS_OPEN, may_have_left, left_at <= bearer.accepted_at))
+
+
+def award(db: Connection, bearer: Attempt, owner: Attempt, *, now: datetime) -> None:
+    """The film is what `owner` asked for, and nobody else who lays claim to its task."""
+    task_id = bearer.task_id or ""
+    for claimant in claimants(db, bearer):
+        order = claimant.job_id, claimant.number
+        hearsay.contest(db, *order, task_id, is_contested=False)
+        _flag(db, claimant.job_id, FLAG, None, now)
+        if order == (owner.job_id, owner.number):
+            hearsay.ask_now(db, *order, task_id, now=now)
+        else:
+            change_attempt(db, *order, rejection(claimant, {}, task_id, NOT_ASKED_FOR), now)
+            rejected = Note("task_rejected", claimant.number, {"task_id": task_id, "reason": NOT_ASKED_FOR})
+            write_notes(db, claimant.job_id, [rejected], now)
+        wake(db, claimant.job_id, now)
+    change_attempt(db, bearer.job_id, bearer.number, {"contested": False}, now)
+    _flag(db, bearer.job_id, FLAG, None, now)
+    if (owner.job_id, owner.number) != (bearer.job_id, bearer.number):
+        give_back(db, bearer, task_id, NOT_ASKED_FOR, now=now)
+
+
+def give_back(db: Connection, bearer: Attempt, task_id: str, reason: str, *, now: datetime) -> None:
+    """A task that an order has by hearsay is another's.
+
+    Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
+    """
+    given_up: AttemptChanges = {
+        "task_id": None,
+        "adopted": False,
+        "contested": False,
+        **rejection(bearer, {}, task_id, reason),
+        "outcome": AttemptOutcome.OPEN,
+        "standing": Standing.UNCERTAIN,
+        "accepted_at": None,
+        "finished_at": None,
+        "link": None,
+        "closed_at": None,
+        "error_code": None,
+        "error_message": None,
+    }
+    change_attempt(db, bearer.job_id, bearer.number, given_up, now)
+    write_notes(db, bearer.job_id, [Note("task_given_back", bearer.number, {"task_id": task_id})], now)
+    archived = sa.and_(jobs.c.id == bearer.job_id, jobs.c.state == State.ARCHIVED)
+    db.execute(sa.update(jobs).where(archived).values(flagged="foreign_task"))
+    wake(db, bearer.job_id, now)
+
+
+def wake(db: Connection, job_id: str, now: datetime) -> None:
+    """There is something to look at; an ended job that was settled has an alarm again."""
+    db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
+    bring_news(db, job_id, now=now)
+
+
+def _others(db: Connection, bearer: Attempt, which: sa.ColumnElement[bool]) -> list[Attempt]:
+    of_account = sa.and_(attempts.c.provider == bearer.provider, attempts.c.account == bearer.account)
+    nameless = sa.and_(attempts.c.task_id.is_(None), attempts.c.job_id != bearer.job_id)
+    found = sa.select(attempts).where(of_account, nameless, which).order_by(attempts.c.job_id).limit(MOST)
+    return [attempt_of(row) for row in db.execute(found).mappings()]
 
 
 def _flag(db: Connection, job_id: str, before: str | None, after: str | None, now: datetime) -> None:

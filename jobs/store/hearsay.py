@@ -61,6 +61,11 @@ def contest(db: Connection, job_id: str, attempt: int, task_id: str, *, is_conte
     db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(is_contested=is_contested))
 
 
+def ask_now(db: Connection, job_id: str, attempt: int, task_id: str, *, now: datetime) -> None:
+    """Ask about it at once."""
+    db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(ask_at=now))
+
+
 def contested(db: Connection, job_id: str, attempt: int) -> list[str]:
     """The tasks that an order and another one lay claim to."""
     of_order = sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt, hearsay.c.is_contested)

@@ -17,7 +17,6 @@ from jobs.machine.rows import (
     Standing,
     rejection,
 )
-from jobs.machine.states import State
 from jobs.store import contests
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
@@ -59,13 +58,13 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
                 "adopted": changes.get("adopted", False),
             }
             change_attempt(db, job_id, number, {**changes, **again}, now)
-            _wake_ended(db, job_id, now)
+            contests.wake(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.is_without_video:
             change_attempt(db, job_id, number, changes, now)
-            _wake_ended(db, job_id, now)
+            contests.wake(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.DELIVERED and attempt.outcome is AttemptOutcome.UNDELIVERED:
             change_attempt(db, job_id, number, {"outcome": AttemptOutcome.FINISHED}, now)
-            _wake_ended(db, job_id, now)
+            contests.wake(db, job_id, now)
     write_notes(db, job_id, notes, now)
     bring_news(db, job_id, now=now)
 
@@ -84,7 +83,7 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
         bearer = bearer_of(db, attempt, task_id)
         is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
         if bearer is not None and bearer.adopted and is_proven:
-            _take_back(db, bearer, task_id, now=now)
+            contests.give_back(db, bearer, task_id, "it is the task of another order", now=now)
         elif bearer is not None and bearer.adopted and bearer.job_id != attempt.job_id:
             contests.begin(db, attempt, bearer, task_id, now=now)
             resolved[number] = _still_lost(attempt, changes, now)
@@ -121,35 +120,3 @@ def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
     )
     row = found.mappings().one_or_none()
     return None if row is None else attempt_of(row)
-
-
-def _take_back(db: Connection, adopter: Attempt, task_id: str, *, now: datetime) -> None:
-    """An adopted task id turns out to be the answer to another attempt's submit: its adopter gives it up.
-
-    Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
-    """
-    given_up: AttemptChanges = {
-        "task_id": None,
-        "adopted": False,
-        "contested": False,
-        **rejection(adopter, {}, task_id, "it is the task of another order"),
-        "outcome": AttemptOutcome.OPEN,
-        "standing": Standing.UNCERTAIN,
-        "accepted_at": None,
-        "finished_at": None,
-        "link": None,
-        "closed_at": None,
-        "error_code": None,
-        "error_message": None,
-    }
-    change_attempt(db, adopter.job_id, adopter.number, given_up, now)
-    write_notes(db, adopter.job_id, [Note("task_given_back", adopter.number, {"task_id": task_id})], now)
-    archived = sa.and_(jobs.c.id == adopter.job_id, jobs.c.state == State.ARCHIVED)
-    db.execute(sa.update(jobs).where(archived).values(flagged="foreign_task"))
-    _wake_ended(db, adopter.job_id, now)
-    bring_news(db, adopter.job_id, now=now)
-
-
-def _wake_ended(db: Connection, job_id: str, now: datetime) -> None:
-    """An ended job that was settled has something to look at again."""
-    db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))

@@ -34,6 +34,7 @@ class Task:
     at: float
     ends_at: float | None
     verdict: str  # finished, failed or retryable
+    length_s: float  # of its film
     reversed_at: float | None = None
     forgotten_at: float | None = None
     link_from: float = 0.0  # before that its link is not told, though it is called finished
@@ -61,6 +62,13 @@ class Task:
             return self.forgotten_at
         ended_at = self.made_at or self.ends_at
         return math.inf if ended_at is None else ended_at + LIFE_S + 60
+
+
+def _length_s(body: Mapping[str, Any]) -> float:
+    """The length that a submit asks for, wherever its gateway wants that to be said."""
+    if "duration" in body:
+        return float(body["duration"])
+    return next(filter(None, (_length_s(each) for each in body.values() if isinstance(each, Mapping))), 0.0)
 
 
 @dataclass
@@ -195,6 +203,7 @@ class Gateways:
             now,
             ends_at,
             verdict,
+            _length_s(body),
             reversed_at,
             link_from=link_from,
             odd_cost=fate.one_of(ODD_COSTS) if fate.strikes("odd_values") else None,

@@ -17,7 +17,7 @@ from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers, archiving, forgotten_attempts
+from jobs.steps import answers, forgotten_attempts, ownership
 from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
@@ -215,12 +215,12 @@ def _callback_is_believed() -> dict[str, Any]:
 
 
 def _archived_undecided() -> dict[str, Any]:
-    def copy(lease: Lease, resources: Any, keeper: Any) -> Any:
-        current = replace(lease.case.current, contested=False)
-        attempts = {**lease.case.attempts, current.number: current}
-        return archiving._copy(Lease(replace(lease.case, attempts=attempts), lease.holder), resources)
+    real = ownership.doubt
 
-    return {"jobs.steps.archiving._keep_aside": copy}
+    def doubt(case: Any, resources: Any) -> Any:
+        return None if case.current.contested else real(case, resources)
+
+    return {"jobs.steps.ownership.doubt": doubt}
 
 
 def _first_bearer_is_believed() -> dict[str, Any]:
@@ -346,8 +346,15 @@ PROTECTIONS: dict[str, Lack] = {
         _callback_is_believed, ("key_leaked",)
     ),
     "a contested film is kept aside": Lack(
-        _archived_undecided,
-        ("submit_unanswered", "callback_of_another", "task_slow", "callback_late"),
+        _archived_undecided, ("submit_unanswered", "callback_of_another", "task_slow")
+    ),
+    "a film waits for the other orders that may have made it": Lack(
+        _one("jobs.machine.schedule.held_until", lambda attempt, now, settings: None),
+        ("submit_unanswered", "callback_of_another", "callback_late"),
+    ),
+    "a film shows its owner by what was asked for alone": Lack(
+        _one("jobs.steps.ownership._may_be_of", lambda film, attempt, resources: attempt.adopted),
+        ("submit_unanswered", "callback_of_another", "callback_late"),
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")

@@ -55,7 +55,9 @@ class People:
 
     def _request(self, number: int) -> dict[str, Any]:
         fate = self.world.fate
-        body: dict[str, Any] = {"mode": "text-to-video", "prompt": f"Fox {number}", "resolution": "720p", "duration": 2}
+        # Of two lengths, so that some films show whose they are, and some do not.
+        body: dict[str, Any] = {"mode": "text-to-video", "prompt": f"Fox {number}", "resolution": "720p"}
+        body["duration"] = 2 + number % 2
         body["provider"] = fate.one_of(ROUTES)
         if fate.chance(0.4):
             body["on_unconfirmed"] = "resubmit"

@@ -61,6 +61,7 @@ class AttemptRow(NamedTuple):
     contested: int
     sends: int
     accepted_at: str | None
+    closed_at: str | None
     lost_at: str | None
     day: str
     reserved_micro_usd: int

@@ -17,7 +17,7 @@ from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
-from sim_truths import check_nothing_left, check_object, check_odd, check_own_id
+from sim_truths import check_nothing_left, check_object, check_odd, check_own_id, check_waited
 from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
@@ -50,6 +50,7 @@ RULES = {
     "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
+    "doubted-waits": "a film that another order's lost answer may have been about waits for as long as for that answer",
     "undecided-waits": "no job is archived while another one lays claim to its task",
     "own-id-kept": "no order's true task is struck from those that may be its own, unless it seems older than it",
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
@@ -117,6 +118,7 @@ class Rules:
         self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         # The task ids that answers to POSTs have brought to a worker, and when.
         self.told_ids: dict[Owner, tuple[str, float]] = {}
+        self.finished_at: dict[Owner, str] = {}  # when orders were heard to have finished
         self.in_journal: Callable[[Owner], bool] = lambda owner: False
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.words = Words()
@@ -291,6 +293,7 @@ class Rules:
                 check_object(self, job)
                 undecided = self.attempts[job.id, job.attempt].contested
                 self.check("undecided-waits", not undecided, f"{job.id} is archived, and its task is contested")
+                check_waited(self, self.attempts[job.id, job.attempt], now)
             if job.state == S.CANCELLED:
                 mine = self.rows.attempts_of[job.id].values()
                 open_ones = [a.owner for a in mine if a.is_open or a.outcome == A.FINISHED]
@@ -362,6 +365,8 @@ class Rules:
             self.check("no-strangers-order", bool(made), f"{owner} at {row.provider} was never made")
         if old is None or old.outcome != row.outcome:
             self._verdict(owner, row)
+            if row.outcome == A.FINISHED and row.closed_at is not None:
+                self.finished_at[owner] = row.closed_at
 
     def _verdict(self, owner: Owner, row: AttemptRow) -> None:
         if row.outcome in NEVER_TAKEN:

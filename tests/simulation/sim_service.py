@@ -298,7 +298,7 @@ class Service:
             session=self.pipeline,  # type: ignore[arg-type]
             bucket=self.bucket,
             journal=self.journal,
-            prober=SimProber(world),
+            prober=SimProber(world, self.gateways),
             process=process.name,
             spool_dir=Path("nowhere"),
             fetch=SimFetch(world, self.gateways, self.bucket),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sim_bucket import SimBucket, film
@@ -52,6 +53,19 @@ def _was_misled(rules: Rules, job: JobRow, task: Task) -> bool:
     owner = rules.attempts.get(task.owner)
     known = owner is not None and owner.task_id == task.id
     return misled and (not known or job.flagged == "foreign_task")
+
+
+def check_waited(rules: Rules, row: AttemptRow, now: str) -> None:
+    """A job has just been archived by this order. Had its true owner been told of the task, both would have known."""
+    task = rules.gateways.tasks.get((row.provider, row.task_id or ""))
+    owner = rules.attempts.get(task.owner) if task is not None and task.owner[0] != row.job_id else None
+    fate = rules.world.fate.struck
+    waits = owner is not None and owner.is_open and owner.task_id is None and not any(fate[name] for name in CLOCKS)
+    if not waits or row.task_id == row.named_task_id:
+        return
+    end = datetime.fromisoformat(rules.finished_at[row.owner]) + timedelta(seconds=rules.settings.unconfirmed_window_s)
+    is_over = end <= datetime.fromisoformat(now)
+    rules.check("doubted-waits", is_over, f"{row.owner} bears {row.task_id} of {task and task.owner}")
 
 
 def check_odd(rules: Rules, row: AttemptRow) -> None:

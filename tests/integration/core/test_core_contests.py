@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from served import Served
-from workshop import RUN, Workshop
+from workshop import RUN, Ahead, Workshop
 
 from jobs import callback_urls
 from jobs.intake import settling
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.both_databases
 PROVIDER = "evolink"
 
 
-def lost(workshop: Workshop, sandbox: Any) -> str:
+def lost(workshop: Workshop, sandbox: Any, **request: Any) -> str:
     """A job whose order was made, and nobody knows it."""
     sandbox.fault(PROVIDER, "lose_callback")
     sandbox.fault(PROVIDER, "lose_answer", how="reset")
-    job_id = workshop.create(provider=PROVIDER)
+    job_id = workshop.create(provider=PROVIDER, **request)
     RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.UNCONFIRMED
     return job_id
@@ -90,3 +90,113 @@ def test_a_person_decides_and_the_true_owner_has_its_film_though_the_link_be_dea
     assert (case.attempts[1].task_id, case.attempts[1].outcome) == (task_id, AttemptOutcome.DELIVERED)
     assert workshop.case(victim).attempts[1].task_id is None
     assert workshop.state(victim) is State.UNCONFIRMED
+
+
+def kept(workshop: Workshop, job_id: str) -> None:
+    """Sweep until the job's film is kept aside."""
+    workshop.await_(lambda: workshop.sweep() is not None and "kept_aside" in workshop.history(job_id), "it is kept")
+
+
+class TestAFilmThatOthersMayHaveOrdered:
+    """Its order was told a task by a callback, and another order's answer was lost as well."""
+
+    def test_it_waits_until_the_other_one_is_told_and_neither_is_archived(
+        self, workshop: Workshop, receiver: Served, sandbox: Any
+    ) -> None:
+        victim, owner = lost(workshop, sandbox), lost(workshop, sandbox)
+        task_id = sandbox.tasks(PROVIDER)[1]["task_id"]
+        tell(workshop, victim, task_id)
+        kept(workshop, victim)
+        assert workshop.state(victim) is State.ARCHIVING
+        tell(workshop, owner, task_id)
+        both = ["contested_task"] * 2
+
+        def is_told() -> bool:
+            workshop.sweep()
+            return [workshop.case(job_id).job.flagged for job_id in (victim, owner)] == both
+
+        workshop.await_(is_told, "it is told on both")
+        assert (workshop.state(victim), workshop.state(owner)) == (State.ARCHIVING, State.UNCONFIRMED)
+
+    def test_it_is_archived_once_the_other_one_has_a_task_of_its_own(
+        self, workshop: Workshop, receiver: Served, sandbox: Any
+    ) -> None:
+        first, second = lost(workshop, sandbox), lost(workshop, sandbox)
+        tell(workshop, first, sandbox.tasks(PROVIDER)[0]["task_id"])
+        kept(workshop, first)
+        tell(workshop, second, sandbox.tasks(PROVIDER)[1]["task_id"])
+        workshop.until(second, State.ARCHIVED)
+        Ahead(workshop).leap(60)  # less than a lost answer is waited for
+        workshop.until(first, State.ARCHIVED)
+
+    def test_it_waits_no_longer_than_for_a_lost_answer(
+        self, workshop: Workshop, receiver: Served, sandbox: Any
+    ) -> None:
+        first, second = lost(workshop, sandbox), lost(workshop, sandbox)
+        tell(workshop, first, sandbox.tasks(PROVIDER)[0]["task_id"])
+        kept(workshop, first)
+        clock = Ahead(workshop)
+        clock.leap(workshop.settings.unconfirmed_window_s - 30)
+        workshop.sweep()
+        assert workshop.state(first) is State.ARCHIVING
+        clock.leap(30)
+        workshop.until(first, State.ARCHIVED)
+        assert workshop.state(second) is State.UNCONFIRMED
+
+    def test_an_order_that_left_later_cannot_have_made_it(
+        self, workshop: Workshop, receiver: Served, sandbox: Any
+    ) -> None:
+        first = lost(workshop, sandbox)
+        sandbox.fault(PROVIDER, "stall")
+        tell(workshop, first, sandbox.tasks(PROVIDER)[0]["task_id"])
+        workshop.await_(lambda: workshop.sweep() is not None and workshop.case(first).attempts[1].task_id, "adopted")
+        lost(workshop, sandbox)
+        sandbox.clear()
+        workshop.until(first, State.ARCHIVED)
+        assert "kept_aside" not in workshop.history(first)
+
+    @pytest.mark.parametrize("other", [{"duration": 3}, {"resolution": "1080p"}, {"ratio": "9:16"}])
+    def test_a_film_that_only_its_own_order_asked_for_does_not_wait(
+        self, workshop: Workshop, receiver: Served, sandbox: Any, other: dict[str, Any]
+    ) -> None:
+        sandbox.set(film="real")  # of the size and shape that was ordered
+        first, _ = lost(workshop, sandbox), lost(workshop, sandbox, **other)
+        tell(workshop, first, sandbox.tasks(PROVIDER)[0]["task_id"])
+        workshop.until(first, State.ARCHIVED)
+
+    def test_a_film_that_only_the_other_order_asked_for_waits_and_goes_there(
+        self, workshop: Workshop, receiver: Served, sandbox: Any
+    ) -> None:
+        sandbox.set(film="real")  # of the size and shape that was ordered
+        victim, owner = lost(workshop, sandbox), lost(workshop, sandbox, duration=3)
+        task_id = sandbox.tasks(PROVIDER)[1]["task_id"]
+        tell(workshop, victim, task_id)
+        kept(workshop, victim)
+        assert workshop.state(victim) is State.ARCHIVING
+        tell(workshop, owner, task_id)
+        case = workshop.until(owner, State.ARCHIVED)
+        assert (case.attempts[1].task_id, round(case.job.duration_s or 0)) == (task_id, 3)
+        told = workshop.case(victim)
+        assert (told.job.state, told.job.flagged) == (State.UNCONFIRMED, None)
+        assert (told.attempts[1].task_id, told.attempts[1].rejected_task_ids) == (None, [task_id])
+        tell(workshop, victim, sandbox.tasks(PROVIDER)[0]["task_id"])
+        assert round(workshop.until(victim, State.ARCHIVED).job.duration_s or 0) == 2
+
+
+def test_a_lie_about_a_film_that_its_order_asked_for_costs_time_alone(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    sandbox.set(film="real")  # of the size and shape that was ordered
+    sandbox.fault(PROVIDER, "stall", times=2)
+    owner, other = lost(workshop, sandbox), lost(workshop, sandbox, duration=3)
+    task_id = sandbox.tasks(PROVIDER)[0]["task_id"]
+    tell(workshop, owner, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(owner).attempts[1].task_id, "it is adopted")
+    tell(workshop, other, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(owner).job.flagged, "it is contested")
+    sandbox.clear()
+    case = workshop.until(owner, State.ARCHIVED)
+    assert (case.attempts[1].task_id, case.job.flagged) == (task_id, None)
+    told = workshop.case(other)
+    assert (told.job.state, told.job.flagged) == (State.UNCONFIRMED, None)
+    assert told.attempts[1].rejected_task_ids == [task_id]
