@@ -44,7 +44,7 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
         said = Note(SETTLE, number, {"task_id": task_id, "api_key": api_key_id})
         if attempt.contested and attempt.task_id == task_id:
             proven: AttemptChanges = {"contested": False, "adopted": False, "named_task_id": task_id}
-            return Outcome(alarm_at=case.job.alarm_at, facts=Facts({number: proven}, notes=(said,)))
+            return replace(decide(case, Facts({number: proven}, notes=(said,)), now=now, rules=rules), alarm_at=now)
         _refuse_unless_lost(attempt)
         _refuse_if_sent_just_now(case, attempt, now, rules)
         if bearer is not None and not bearer.contested:

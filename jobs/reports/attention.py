@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine import breaker, schedule
+from jobs.machine import breaker, schedule, settlement
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
@@ -52,6 +52,8 @@ COMMANDS = {
 OF_A_LOST_ORDER = (
     "rushes jobs settle {job_id} --attempt {attempt} (--task-id T | --not-made | --charged | --not-charged)"
 )
+# A job that failed of it asks its gateway for a link once more; one that lives does so by itself.
+OF_A_FAILED_JOB = dict.fromkeys(("no_link", "link_forbidden"), "rushes jobs retry {job_id}")
 HISTORY = "rushes jobs show {job_id}"
 PROMPT_SHOWN = 80
 
@@ -61,7 +63,7 @@ class Item:
     """One thing for a person. `reason`: see error_codes.REASONS. `until`: when it settles itself, or is lost.
 
     What they need for looking at the gateway: the order's number, time and task, the key's fingerprint (`account`), the
-    beginning of the prompt, the link where there is one.
+    beginning of the prompt, the link where there is one. `state` is its job's, `outcome` the order's.
     """
 
     reason: str
@@ -76,13 +78,19 @@ class Item:
     account: str | None = None
     prompt: str | None = None
     link: str | None = None
+    state: str | None = None
+    outcome: str | None = None
 
     @property
     def command(self) -> str:
-        """The command that answers it."""
+        """The command that answers it; where none does yet, the one that shows more."""
         template = COMMANDS.get(self.reason, HISTORY)
         if self.reason == "uncertain_money" and self.task_id is None:
             template = OF_A_LOST_ORDER
+        elif self.state == State.FAILED:
+            template = OF_A_FAILED_JOB.get(self.reason, template)
+        elif self.reason == "absurd_cost" and self.outcome == AttemptOutcome.OPEN:
+            template = HISTORY  # what became of its money can be said once it is closed
         return template.format(job_id=self.job_id, attempt=self.attempt, provider=self.provider, task_id=self.task_id)
 
 
@@ -97,7 +105,7 @@ class Looking:
 
 def items(db: Connection, looking: Looking) -> Iterator[Item]:
     """Everything, by reason, at most `MOST` of each; read as it is asked for."""
-    for read in (_keys, _dying, _contested, _unconfirmed, _undelivered, _uncertain, _forgotten, _flagged):
+    for read in (_keys, _dying, _contested, _unconfirmed, _undelivered, _uncertain, _doubted, _forgotten, _flagged):
         yield from read(db, looking)
 
 
@@ -200,12 +208,24 @@ def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:
         yield Item("uncertain_money", said, since=attempt.created_at, **_looked_up(row))
 
 
+def _doubted(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Orders whose gateway tells a cost that cannot be true, each by its own number: a job may have several."""
+    own = attempts.c.job_id == jobs.c.id
+    for wanted in (jobs.c.state.in_(LIVE), _ended_lately(looking)):
+        orders = _order().join(attempts, own).where(wanted, jobs.c.flagged == "absurd_cost")
+        for row in db.execute(orders.order_by(attempts.c.job_id, attempts.c.number).limit(MOST)).mappings():
+            attempt = attempt_of(row)
+            if settlement.DOUBTS["absurd_cost"](attempt):
+                said = f"order {attempt.number} of a job that is {row['state']} is told to cost far more than expected"
+                yield Item("absurd_cost", said, since=row["updated_at"], **_looked_up(row))
+
+
 def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
     """Callbacks for jobs, or for orders, that this database does not know. Only we mint their addresses."""
     order = sa.and_(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
     rows = (
         sa.select(inbox.c.job_id, inbox.c.attempt, inbox.c.provider, inbox.c.task_id, inbox.c.received_at)
-        .add_columns(jobs.c.id.label("known"))
+        .add_columns(jobs.c.id.label("known"), jobs.c.created_at, _PROMPT)
         .outerjoin(jobs, jobs.c.id == inbox.c.job_id)
         .outerjoin(attempts, order)
         .where(inbox.c.read_at.is_(None), attempts.c.number.is_(None))
@@ -215,19 +235,21 @@ def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
     for row in db.execute(rows):
         said = f"a callback of {iso_s(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
         known = {"job_id": row.job_id, "provider": row.provider, "attempt": row.attempt, "task_id": row.task_id}
+        # By which key it was ordered is not known; most likely by the one that is used now.
+        key = looking.settings.accounts.get(row.provider)
+        known |= {"ordered_at": row.created_at, "prompt": _begun(row.prompt), "account": key and key.fingerprint}
         yield Item("unknown_attempt" if row.known else "unknown_job", said, since=row.received_at, **known)
 
 
 def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
-    recent = sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
     # What is told of the order above needs no second line for its job.
     own = attempts.alias()
     borne = sa.exists().where(own.c.job_id == jobs.c.id, own.c.contested)
     claimed = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.is_contested)
     told = sa.and_(jobs.c.flagged == "contested_task", sa.or_(borne, claimed))
-    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged != "uncertain_money", ~told)
-    for wanted in (jobs.c.state.in_(LIVE), recent):
+    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(settlement.DOUBTS), ~told)
+    for wanted in (jobs.c.state.in_(LIVE), _ended_lately(looking)):
         flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
         for row in db.execute(flagged).mappings():
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
@@ -236,14 +258,20 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
             yield Item(reason, said, since=row["updated_at"], **looked_up)
 
 
+def _ended_lately(looking: Looking) -> sa.ColumnElement[bool]:
+    return sa.and_(jobs.c.created_at > looking.now - LOOKED_BACK, jobs.c.state.in_(OVER))
+
+
 def _looked_up(row: RowMapping) -> dict[str, Any]:
     """What a person needs for looking an order up at its gateway."""
-    names = ("job_id", "provider", "task_id", "account", "link")
-    prompt = row["prompt"]
-    if prompt and len(prompt) > PROMPT_SHOWN:
-        prompt = f"{prompt[:PROMPT_SHOWN]}…"
-    shown = {"attempt": row["number"], "ordered_at": row["created_at"], "prompt": prompt}
+    names = ("job_id", "provider", "task_id", "account", "link", "state", "outcome")
+    shown = {"attempt": row["number"], "ordered_at": row["created_at"], "prompt": _begun(row["prompt"])}
     return {name: row[name] for name in names} | shown
+
+
+def _begun(prompt: str | None) -> str | None:
+    """How a prompt begins."""
+    return f"{prompt[:PROMPT_SHOWN]}…" if prompt and len(prompt) > PROMPT_SHOWN else prompt
 
 
 def _with_current(wanted: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
@@ -257,10 +285,10 @@ def _attempts_since(since: datetime, wanted: sa.ColumnElement[bool]) -> sa.Selec
 
 
 _CURRENT = sa.and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.attempt)
+_PROMPT = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN + 1).label("prompt")
 
 
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
     of_job = (jobs.c.id, jobs.c.state, jobs.c.flagged, jobs.c.troubles, jobs.c.updated_at, jobs.c.link_dies_at)
-    prompt = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN + 1).label("prompt")
-    return sa.select(attempts, *of_job, jobs.c.provider.label("of_job"), prompt).select_from(jobs)
+    return sa.select(attempts, *of_job, jobs.c.provider.label("of_job"), _PROMPT).select_from(jobs)

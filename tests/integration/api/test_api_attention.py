@@ -36,6 +36,11 @@ class Desk:
             self.write(sa.update(jobs).where(jobs.c.id == job_id).values(**job))
         return job_id
 
+    def second_order(self) -> None:
+        with self._database.write() as db:
+            row = dict(db.execute(sa.select(attempts)).mappings().one())
+            db.execute(sa.insert(attempts).values(**{**row, "number": 2}))
+
     def callback(self, job_id: str, **columns: Any) -> None:
         values = {"job_id": job_id, "attempt": 1, "provider": "evolink", "digest": "d", "body": b"{}", "headers": {}}
         more = {"readable": True, "status": 200, "task_id": "t-7", "received_at": self.now}
@@ -113,13 +118,9 @@ def test_what_a_person_has_settled_is_told_no_more(api: FlaskClient, desk: Desk)
     assert api.get(f"/v1/jobs/{job_id}").get_json()["needs_person"] is None
 
 
-def test_a_flag_stays_while_another_order_of_the_job_is_doubtful(
-    api: FlaskClient, database: Database, desk: Desk
-) -> None:
+def test_a_flag_stays_while_another_order_of_the_job_is_doubtful(api: FlaskClient, desk: Desk) -> None:
     job_id = desk.order("failed", "uncertain", outcome="expired", job={"flagged": "uncertain_money", "attempt": 2})
-    with database.write() as db:
-        row = dict(db.execute(sa.select(attempts)).mappings().one())
-        db.execute(sa.insert(attempts).values(**{**row, "number": 2}))
+    desk.second_order()
     for number, flag in ((1, "uncertain_money"), (2, None)):
         api.post(f"/v1/jobs/{job_id}/attempts/{number}/settle", json={"charged": True})
         assert api.get(f"/v1/jobs/{job_id}").get_json()["needs_person"] == flag
@@ -162,12 +163,30 @@ def test_uncertain_money_that_may_still_settle_is_not_told(desk: Desk) -> None:
     assert desk.told()["data"] == []
 
 
-@pytest.mark.parametrize("flag", sorted(FLAGS.keys() - {"uncertain_money"}))
+@pytest.mark.parametrize("flag", sorted(FLAGS.keys() - {"uncertain_money", "absurd_cost"}))
 @pytest.mark.parametrize("state", ["queued", "archived"])
 def test_a_flagged_job_is_told_by_its_flag(desk: Desk, flag: str, state: str) -> None:
     job_id = desk.order(state, "charged", outcome="delivered", job={"flagged": flag})
     item = desk.only()
     assert (item["reason"], item["job_id"], item["then"]) == (flag, job_id, FLAGS[flag].then)
+
+
+@pytest.mark.parametrize("state", ["generating", "archived"])
+@pytest.mark.parametrize("doubted", [(1,), (2,), (1, 2)])
+def test_an_absurd_cost_is_told_of_the_order_that_tells_it(desk: Desk, doubted: tuple[int, ...], state: str) -> None:
+    job_id = desk.order(state, "charged", outcome="delivered", job={"flagged": "absurd_cost", "attempt": 2})
+    desk.second_order()
+    told = {"reported_usd": 99.0, "estimated_usd": 0.5}
+    desk.write(sa.update(attempts).where(attempts.c.number.in_(doubted)).values(**told))
+    shown = [(item["reason"], item["job_id"], item["attempt"], item["command"]) for item in desk.told()["data"]]
+    words = f"rushes jobs settle {job_id} --attempt {{}} (--charged | --not-charged)"
+    assert shown == [("absurd_cost", job_id, number, words.format(number)) for number in doubted]
+
+
+def test_an_absurd_cost_of_an_order_that_is_open_is_answered_once_it_is_closed(desk: Desk) -> None:
+    absurd = {"reported_usd": 99.0, "estimated_usd": 0.5}
+    job_id = desk.order("generating", "held", job={"flagged": "absurd_cost"}, **absurd)
+    assert desk.only()["command"] == f"rushes jobs show {job_id}"
 
 
 def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
@@ -220,6 +239,16 @@ def test_callbacks_for_what_the_database_does_not_know_are_told(desk: Desk) -> N
     told = [(item["reason"], item["job_id"]) for item in desk.told()["data"]]
     assert told == [("unknown_job", "job_of_another_database"), ("unknown_attempt", known)]
     assert "names task t-7 of order 1" in desk.told()["data"][0]["detail"]
+
+
+def test_a_callback_of_an_order_that_is_not_known_is_told_with_what_its_job_knows(desk: Desk) -> None:
+    key = Account("evolink", "https://api.evolink.ai", "sk-test")
+    job_id = desk.order("archived", "charged", outcome="delivered")
+    desk.callback(job_id, attempt=2)
+    item = desk.only()
+    assert (item["reason"], item["prompt"], item["account"]) == ("unknown_attempt", "A red fox", key.fingerprint)
+    assert item["ordered_at"] is not None
+    assert (item["provider"], item["attempt"], item["task_id"]) == ("evolink", 2, "t-7")
 
 
 def test_one_reason_and_a_few_can_be_asked_for(desk: Desk) -> None:
