@@ -18,7 +18,6 @@ from jobs.reports.attention import Looking
 from jobs.settings import Settings
 from jobs.store import heartbeats, lanes
 from jobs.store.database import Database
-from jobs.store.lanes import LANES
 from jobs.store.tables import jobs
 from rushes.api.edge.problems import NotInstalled
 
@@ -79,12 +78,15 @@ def _families(
 
     about = "Seconds that a gateway's lane still rests; 0: its rest is over, and one order or question is to try it."
     rests = GaugeMetricFamily("rushes_gateway_rest_seconds", about, labels=["provider", "lane", "reason"])
-    for name, account in settings.accounts.items():
-        for lane_name in LANES:
-            lane = lanes.read(db, account, lane_name)
-            if lane.reason is not None:
-                rests.add_metric([name, lane_name, lane.reason], lane.rests_s(now))
-    yield rests
+    about = "When the first of its rests in a row began, as a Unix time."
+    since = GaugeMetricFamily("rushes_gateway_rest_since_timestamp_seconds", about, labels=list(rests._labelnames))
+    for account, lane_name, lane in lanes.unwell(db, settings):
+        is_present = account == settings.accounts.get(account.provider)
+        labels = [account.provider, lane_name if is_present else f"previous_{lane_name}", lane.reason or ""]
+        rests.add_metric(labels, lane.rests_s(now))
+        if lane.since is not None:
+            since.add_metric(labels, lane.since.timestamp())
+    yield from (rests, since)
 
     waits = GaugeMetricFamily("rushes_jobs_held_up", "Queued jobs that wait for a gateway.", labels=["provider"])
     for name, count in lanes.held_up(db).items():

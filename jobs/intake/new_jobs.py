@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from jobs.request import input_links
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import Settings
-from jobs.store import availability, cases, idempotency_keys
+from jobs.store import availability, cases, idempotency_keys, lanes
 from jobs.store.core import Core
 from storage.errors import LinkForbidden
 from storage.keys import video_key
@@ -59,6 +59,7 @@ class Quote:
     """What would become of a request now."""
 
     choice: Choice
+    held_up: Mapping[str, int]  # by gateway: how many jobs wait for it
     position: int | None  # its place among the queued jobs (`jobs/reports/queue_position.py`)
     start_by: datetime
 
@@ -78,7 +79,8 @@ def quote(body: Any, core: Core) -> Quote:
 
         choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, core.settings, inputs_until, now)
-        return Quote(choice, queue_position.next_position(db), start_by)
+        held_up = lanes.held_up(db) if choice.obstacles else {}
+        return Quote(choice, held_up, queue_position.next_position(db), start_by)
 
 
 def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine import breaker, schedule, settlement
+from jobs.machine import schedule, settlement
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
@@ -23,13 +23,12 @@ from jobs.settings import Settings
 from jobs.store import availability, spending
 from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, hearsay, inbox, jobs, lanes
+from jobs.store.tables import attempts, hearsay, inbox, jobs
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
 DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
 DYING_SHARE = 4
-GATEWAY_REASONS = {code: words for code, words in availability.WORDS.items() if code in breaker.REASONS}
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 MOST = 1000  # of each reason; more would not be read, and a metric must not read a whole table
 OVER = [state.value for state in ENDED]
@@ -115,22 +114,31 @@ def counts(db: Connection, looking: Looking) -> Counter[str]:
 
 
 def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
-    """Gateways' keys that rest for a reason that no waiting mends, and those that are ill or were told to rest."""
-    held_up: Mapping[str, int] | None = None
-    for row in db.execute(sa.select(lanes).where(lanes.c.reason.is_not(None)).order_by(lanes.c.provider)).mappings():
-        provider, until = row["provider"], row["until"]
-        if row["reason"] in KEY_REASONS and until > looking.now:
-            said = f"the key {row['account']} rests; it is tried again at {iso_s(until)}"
-            reason = KEY_REASONS[row["reason"]]
-            yield Item(reason, said, provider=provider, since=row["since"], until=until, account=row["account"])
-        elif row["reason"] in GATEWAY_REASONS and looking.settings.account_of(provider, row["account"]):
-            held_up = stored_lanes.held_up(db) if held_up is None else held_up
-            what = "orders to it rest" if row["lane"] == "submit" else "questions to it rest"
-            why = GATEWAY_REASONS[row["reason"]].format(provider)
-            waits = f"; {held_up.get(provider, 0)} jobs wait for it" if row["lane"] == "submit" else ""
-            said = f"{why}; {what} until {iso_s(until)}, then one tries it{waits}"
-            rests = {"provider": provider, "account": row["account"], "since": row["since"], "until": until}
-            yield Item("gateway_rests", said, **rests)
+    """Gateways' keys that are ill, or were told to rest, until one is answered that tries them.
+
+    A gateway that asked for a pause needs nobody, unless it keeps jobs waiting.
+    """
+    ill, now = stored_lanes.unwell(db, looking.settings), looking.now
+    held_up = stored_lanes.held_up(db) if ill else {}
+    for account, name, lane in ill:
+        provider, rests = account.provider, lane.rests_s(now) > 0
+        waiting = held_up.get(provider, 0) if name == "submit" else 0
+        if lane.reason == "rate_limited" and not (rests and waiting):
+            continue
+        said = availability.lane_words(provider, name, lane, looking.settings, now)
+        if name == "submit":
+            said += "; 1 job waits for it" if waiting == 1 else f"; {waiting} jobs wait for it"
+        until = lane.until if rests else None
+        known: dict[str, Any] = {
+            "provider": provider,
+            "account": account.fingerprint,
+            "since": lane.since,
+            "until": until,
+        }
+        if lane.reason in KEY_REASONS:
+            yield Item(KEY_REASONS[lane.reason], said, **known)
+        else:
+            yield Item("gateway_rests", said, **known)
 
 
 def _dying(db: Connection, looking: Looking) -> Iterator[Item]:

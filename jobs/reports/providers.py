@@ -88,10 +88,12 @@ def status(
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
     hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, now=now)
     found = {name: lanes.read(db, account, name) for name in LANES}
+    previous = settings.previous_accounts.get(provider.name)
+    previous_query = _pause(lanes.read(db, previous, "query"), now) if previous else None
     out = lanes.out(db, account, found["submit"], settings, now=now)
     return {
         "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
-        "paused": {name: _pause(lane, now) for name, lane in found.items()},
+        "paused": {name: _pause(lane, now) for name, lane in found.items()} | {"previous_query": previous_query},
         "in_flight": out.in_flight,
         "max_in_flight": settings.max_in_flight,
         "unanswered": out.unanswered,

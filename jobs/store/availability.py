@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from jobs.machine import breaker
-from jobs.machine.breaker import Lane
+from jobs.machine.breaker import Lane, LaneName
 from jobs.machine.routing import Obstacle
 from jobs.machine.times import iso_s
 from jobs.providers.client import Account
@@ -23,7 +23,7 @@ WORDS = {
     "rate_limited": "{} asked for a pause",
     "insufficient_credits": "{} is out of credit",
     "unauthorized": "{} refused the key",
-    breaker.NO_ANSWER: "{} does not answer orders",
+    breaker.NO_ANSWER: "{} does not answer {}s",
     breaker.UNREACHABLE: "{} cannot be reached",
     breaker.NO_NETWORK: "no gateway can be reached from here",
     breaker.UNCONFIRMED: "{} owes answers to orders",
@@ -64,13 +64,11 @@ def admit(db: Connection, account: Account, by: str, settings: Settings, *, now:
 
 def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, now: datetime) -> Obstacle | None:
     """What a key's lane and the orders that are out hold against one more. Pure."""
-    name, words = account.provider, WORDS.get(lane.reason or "", "{}").format(account.provider)
+    name, said = account.provider, lane_words(account.provider, "submit", lane, settings, now)
     # First, as its answer may end the rest that it has begun.
     if lane.probed_s(now, longest_s=settings.submit_lease_s):
-        code = lane.reason or breaker.UNCONFIRMED
-        return Obstacle(code, f"{words}; one order tries it now", FULL_PAUSE_S, name)
+        return Obstacle(lane.reason or breaker.UNCONFIRMED, said, FULL_PAUSE_S, name)
     if rests_s := lane.rests_s(now):
-        said = f"{words}; orders rest until {_clock(now, rests_s)}"
         return Obstacle(lane.reason or "", said, rests_s, name, may_ask=lane.may_ask(now))
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
@@ -84,6 +82,18 @@ def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, no
     return None
 
 
+def lane_words(provider: str, name: LaneName, lane: Lane, settings: Settings, now: datetime) -> str:
+    """What a lane that is not well suffers from, and how far its rest has come, as every face tells it. Pure."""
+    what, lease_s = ("order", settings.submit_lease_s) if name == "submit" else ("question", settings.query_lease_s)
+    why = WORDS.get(lane.reason or "", "{}").format(provider, what)
+    if lane.probed_s(now, longest_s=lease_s):
+        return f"{why}; one {what} tries it now"
+    if not (rests_s := lane.rests_s(now)):
+        return f"{why}; its rest is over, and the next {what} tries it"
+    since = f" since {iso_s(lane.since)}" if lane.since else ""
+    return f"{why}; {what}s rest{since} until {iso_s(now + timedelta(seconds=rests_s))}"
+
+
 def full(name: str, settings: Settings) -> Obstacle:
     return Obstacle("full", f"{name} has {settings.max_in_flight} in flight", FULL_PAUSE_S, name)
 
@@ -92,7 +102,3 @@ def over_budget(name: str, daily_usd: float, now: datetime) -> Obstacle:
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
     wait_s = min((midnight - now).total_seconds(), BUDGET_PAUSE_S)
     return Obstacle("over_budget", f"{name} would pass its ${daily_usd:.2f} of the day (UTC)", wait_s, name)
-
-
-def _clock(now: datetime, seconds: float) -> str:
-    return iso_s(now + timedelta(seconds=seconds))

@@ -19,7 +19,7 @@ from jobs.machine import breaker
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
 from jobs.machine.rows import Origin
 from jobs.machine.states import State
-from jobs.machine.times import CLOCK_SET_BACK
+from jobs.machine.times import CLOCK_SET_BACK, iso_s
 from jobs.providers.client import Account
 from jobs.request.generation import Mode
 from jobs.settings import Settings
@@ -69,8 +69,21 @@ def lock(db: Connection, account: Account, name: LaneName) -> Lane:
 
 
 def write(db: Connection, account: Account, name: LaneName, lane: Lane) -> None:
-    """Write a lane that was locked."""
+    """Write a lane that was locked. The log hears of every rest that begins or ends, whoever is the cause."""
+    before = read(db, account, name)
     db.execute(sa.update(lanes).where(_is(account, name)).values(**asdict(lane)))
+    _tell(account, name, before, lane)
+
+
+def unwell(db: Connection, settings: Settings) -> list[tuple[Account, LaneName, Lane]]:
+    """The lanes that rest, or that nobody has tried since: each key's in use, by gateway, the present key's first.
+
+    A previous key orders nothing: its questions alone are of interest.
+    """
+    by_key = [(account, LANES) for account in settings.accounts.values()]
+    by_key += [(account, LANES[1:]) for account in settings.previous_accounts.values()]
+    found = [(account, name, read(db, account, name)) for account, names in by_key for name in names]
+    return sorted((each for each in found if not each[2].is_well), key=lambda each: each[0].provider)
 
 
 def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> bool:
@@ -86,7 +99,6 @@ def hear(db: Connection, account: Account, name: LaneName, word: Word, settings:
     if after == before:
         return False
     write(db, account, name, after)
-    _tell(account, name, before, after)
     if after.reason == breaker.UNREACHABLE and name == "submit":
         _excuse_all(db, settings.accounts, now)
     return after.is_well and not before.is_well
@@ -149,19 +161,13 @@ def held_up(db: Connection) -> dict[str, int]:
 
 def rest(db: Connection, account: Account, name: LaneName, reason: str, seconds: float, *, now: datetime) -> None:
     """Let a lane rest on somebody's word."""
-    before = lock(db, account, name)
-    after = before.rest(reason, seconds, now)
-    write(db, account, name, after)
-    _tell(account, name, before, after)
+    write(db, account, name, lock(db, account, name).rest(reason, seconds, now))
 
 
 def resume(db: Connection, account: Account) -> None:
     """End the rests of a key's lanes, as a person has mended what was wrong. One order may go, whatever is out."""
     for name in LANES:
-        before = lock(db, account, name)
-        after = replace(before.well(), may_risk=name == "submit")
-        write(db, account, name, after)
-        _tell(account, name, before, after)
+        write(db, account, name, replace(lock(db, account, name).well(), may_risk=name == "submit"))
 
 
 def wake_waiting(db: Connection, provider: str, *, now: datetime) -> None:
@@ -214,16 +220,18 @@ def _excuse_all(db: Connection, accounts: Mapping[str, Account], now: datetime) 
     for name, lane in found.items():
         excused = replace(lane.rest(breaker.NO_NETWORK, breaker.FIRST_REST_S, now), rest_s=0.0)
         write(db, accounts[name], "submit", excused)
-        _tell(accounts[name], "submit", lane, excused)
 
 
 def _tell(account: Account, name: LaneName, before: Lane, after: Lane) -> None:
     said = {"provider": account.provider, "account": account.fingerprint, "lane": name}
+    since = after.since and iso_s(after.since)
     if after.is_well and not before.is_well:
         log.info("lane_well", **said, after=before.reason)
     elif not after.is_well and after.began_at != before.began_at:
         seconds = round(((after.until or after.began_at) - after.began_at).total_seconds()) if after.began_at else 0
-        log.warning("lane_rests", **said, reason=after.reason, seconds=seconds)
+        log.warning("lane_rests", **said, reason=after.reason, since=since, seconds=seconds)
+    elif after.may_risk and not before.may_risk:
+        log.info("lane_answers", **said, after=before.reason)
 
 
 def _runs_s(mode: Mode, settings: Settings) -> float:

@@ -245,6 +245,9 @@ def _quoted(quote: Quote) -> dict[str, Any]:
     """A quote as the answer to whoever asks without buying."""
     choice = quote.choice
     told, chosen, waits = choice.as_json(), choice.chosen, None
+    for each in told["considered"]:
+        if "obstacle" in each:
+            each["obstacle"]["holds_up"] = quote.held_up.get(each["provider"], 0)
     if chosen is None and (first := choice.wait):
         waits = {"provider": first.provider, "code": first.code, "reason": first.reason, "seconds": first.wait_s}
         waits |= {"position": quote.position, "start_by": iso(quote.start_by)}

@@ -72,9 +72,10 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     @routes.alt_response(409, **unconfigured)
     def resume(name: str) -> ResponseReturnValue:
         """End a gateway's rests: credit was bought, its address was mended. One order tries it first."""
-        account = _account(api, name)
+        keys = [_account(api, name), api.settings.previous_accounts.get(name)]
         with api.database.write() as db:
-            lanes.resume(db, account)
+            for account in filter(None, keys):
+                lanes.resume(db, account)
         with api.database.write() as db:
             lanes.wake_waiting(db, name, now=api.database.clock(db))
         api.ringer.sweep()

@@ -175,6 +175,7 @@ class MisfitSchema(Answer):
 class HindranceSchema(Answer):
     code = fields.String()
     reason = fields.String()
+    holds_up = fields.Integer(metadata={"description": "Queued jobs that wait for the gateway."})
 
 
 class ConsideredSchema(QuotedPriceSchema):

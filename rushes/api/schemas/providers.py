@@ -147,6 +147,9 @@ class PauseSchema(Answer):
 class PausesSchema(Answer):
     submit = fields.Nested(PauseSchema, allow_none=True)
     query = fields.Nested(PauseSchema, allow_none=True)
+    previous_query = fields.Nested(
+        PauseSchema, allow_none=True, **_about("Questions with the key before it, about what was ordered with that.")
+    )
 
 
 class BudgetSchema(Answer):
@@ -160,7 +163,7 @@ class StatusSchema(Answer):
     obstacle = fields.Nested(
         ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
     )
-    paused = fields.Nested(PausesSchema, **_about("How long the key rests, by what it is used for; null: it does not."))
+    paused = fields.Nested(PausesSchema, **_about("The rests of the key, by what it is used for; null: it is well."))
     in_flight = fields.Integer(**_about("Tasks that the key has there, without a last word."))
     max_in_flight = fields.Integer()
     unanswered = fields.Integer(**_about("Orders whose answer is not known, since the last one that was accepted."))

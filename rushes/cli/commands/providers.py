@@ -98,19 +98,30 @@ def state(gateway: dict[str, Any]) -> Colored:
     status = gateway["status"]
     if status is None:
         return Colored("no key", "dim")
-    found, queries, budget = status["obstacle"], status["paused"]["query"], status["budget"]
+    found, paused, budget = status["obstacle"], status["paused"], status["budget"]
+    queries = paused["query"] or paused.get("previous_query")
     if found and found["code"] in RESTS:
-        said = Colored(f"rests {_span(found['seconds'])}: {found['code']}", "yellow")
+        said = Colored(f"rests {_span(found['seconds'])}: {found['code']}{_since(status)}", "yellow")
     elif found:
         said = Colored({"over_budget": "budget spent"}.get(found["code"], found["code"]), "yellow")
+    elif rested := paused["submit"]:
+        said = Colored(f"ready; the next order tries it: {rested['reason']}", "yellow")
     elif queries:
-        said = Colored(f"ready; queries rest {_span(queries['seconds'])}", "yellow")
+        rests = f"rest {_span(queries['seconds'])}" if queries["seconds"] else "rested; the next one tries it"
+        said = Colored(f"ready; queries {rests}", "yellow")
     else:
         left = f"; {_cents(budget['daily_usd'] - budget['spent_usd'])} left" if budget else ""
         said = Colored(f"ready{left}", "green")
     if status["unknown_words"]:
         return Colored(f"{said}; unknown words", "yellow")
     return said
+
+
+def _since(status: dict[str, Any]) -> str:
+    """Since when orders rest, to the minute, and whom that keeps waiting."""
+    rest, waiting = status["paused"]["submit"], status["holds_up"]
+    since = f" since {rest['since'][:16]}Z" if rest and rest["since"] else ""
+    return f"{since}; holds up {output.counted(waiting, 'job')}" if waiting else since
 
 
 def _line(gateway: dict[str, Any]) -> list[Any]:
@@ -153,7 +164,8 @@ def _status(gateway: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("without an answer", f"{status['unanswered']} of at most {status['max_unconfirmed']} orders"))
     for lane, rest in status["paused"].items():
         if rest:
-            facts.append((f"{lane} rests", f"{rest['reason']} since {rest['since']}; until {rest['until']}"))
+            ends = f"until {rest['until']}" if rest["seconds"] else "its rest is over, and the next one tries it"
+            facts.append((f"{lane.replace('_', ' ')} rests", f"{rest['reason']} since {rest['since']}; {ends}"))
     if status["holds_up"]:
         facts.append(("holds up", output.counted(status["holds_up"], "job")))
     if found := status["obstacle"]:

@@ -61,7 +61,9 @@ def _verdict(each: dict[str, Any], quote: dict[str, Any]) -> Colored:
     if misfits := each.get("misfits"):
         return Colored("; ".join(map(_misfit, misfits)), "dim")
     if found := each.get("obstacle"):
-        return Colored(found["reason"], "yellow")
+        waiting = found.get("holds_up")  # an older service does not tell
+        whom = f"; it holds up {output.counted(waiting, 'job')}" if waiting else ""
+        return Colored(f"{found['reason']}{whom}", "yellow")
     if each["provider"] == quote["provider"]:
         return Colored("chosen", "green")
     return Colored("fits; comes after it" if quote["provider"] else "fits", "")

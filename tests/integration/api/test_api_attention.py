@@ -11,6 +11,7 @@ from api_orders import ACCOUNT, Orders
 from flask.testing import FlaskClient
 
 from jobs.machine.error_codes import FLAGS, REASONS
+from jobs.machine.times import iso, iso_s
 from jobs.providers.client import Account
 from jobs.reports import attention
 from jobs.store.database import Database
@@ -203,12 +204,27 @@ def test_a_gateways_key_that_no_waiting_mends_is_told(desk: Desk, said: str, rea
     desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR))
     item = desk.only()
     assert (item["reason"], item["provider"], item["job_id"]) == (reason, "evolink", None)
+    assert item["detail"].endswith(f"; orders rest until {iso_s(desk.now + HOUR)}; 0 jobs wait for it")
+    desk.write(sa.update(lanes).values(until=desk.now))
+    assert desk.only()["detail"].endswith("; its rest is over, and the next order tries it; 0 jobs wait for it")
 
 
 def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> None:
-    rest = {"provider": "evolink", "account": ACCOUNT}
-    desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR, reason="rate_limited"))
-    desk.write(sa.insert(lanes).values(**rest, lane="query", until=desk.now - HOUR, reason="unauthorized"))
+    rest = {"provider": "evolink", "account": ACCOUNT, "reason": "rate_limited"}
+    desk.write(sa.insert(lanes).values(**rest, lane="submit", until=desk.now + HOUR))
+    desk.write(sa.insert(lanes).values(**rest, lane="query", until=desk.now - HOUR))
+    assert desk.told()["data"] == []
+
+
+def test_a_pause_that_a_gateway_asked_for_is_told_once_it_keeps_jobs_waiting(desk: Desk) -> None:
+    row = {"provider": "evolink", "account": ACCOUNT, "lane": "submit", "reason": "rate_limited"}
+    desk.write(sa.insert(lanes).values(**row, since=desk.now, until=desk.now + HOUR))
+    desk.order("queued", "none", outcome="refused", job={"waiting": {"provider": "evolink", "code": "rate_limited"}})
+    item = desk.only()
+    assert (item["reason"], item["command"]) == ("gateway_rests", "rushes providers resume evolink")
+    assert item["detail"].startswith("evolink asked for a pause; orders rest since")
+    assert item["detail"].endswith("; 1 job waits for it")
+    desk.write(sa.update(lanes).values(until=desk.now))
     assert desk.told()["data"] == []
 
 
@@ -220,8 +236,11 @@ def test_a_gateway_that_is_ill_is_told_until_a_probe_is_answered(desk: Desk, rea
     desk.write(sa.insert(lanes).values(**row, since=desk.now - 2 * HOUR, until=desk.now + ends_in))
     item = desk.only()
     assert (item["reason"], item["provider"], item["job_id"]) == ("gateway_rests", "evolink", None)
-    assert item["since"] < item["until"]
-    assert "0 jobs wait for it" in item["detail"]
+    assert item["since"] < iso(desk.now)
+    assert item["until"] == (iso(desk.now + ends_in) if ends_in > timedelta() else None)
+    rests = f"orders rest since {iso_s(desk.now - 2 * HOUR)} until {iso_s(desk.now + ends_in)}"
+    assert (rests if ends_in > timedelta() else "its rest is over, and the next order tries it") in item["detail"]
+    assert item["detail"].endswith("; 0 jobs wait for it")
 
 
 def test_the_lane_of_a_key_that_is_gone_is_not_told(desk: Desk) -> None:

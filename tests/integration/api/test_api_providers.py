@@ -21,6 +21,7 @@ from jobs.store.tables import jobs, unknown_words
 from rushes.api.schemas.providers import ProviderSchema
 
 EVOLINK = Account("evolink", "https://api.evolink.ai", "sk-test")
+WELL = {"submit": None, "query": None, "previous_query": None}
 
 
 def one(api: FlaskClient, name: str = "evolink") -> dict[str, Any]:
@@ -66,7 +67,7 @@ def test_a_key_is_shown_nowhere(api: FlaskClient) -> None:
 def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
     assert one(api)["status"] == {
         "obstacle": None,
-        "paused": {"submit": None, "query": None},
+        "paused": WELL,
         "in_flight": 0,
         "max_in_flight": 50,
         "unanswered": 0,
@@ -189,11 +190,31 @@ class TestRests:
             db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(alarm_at=later, waiting=waiting))
         assert one(operator)["status"]["holds_up"] == 1
         told = operator.post("/v1/providers/evolink/resume").get_json()["status"]
-        assert (told["obstacle"], told["paused"]) == (None, {"submit": None, "query": None})
+        assert (told["obstacle"], told["paused"]) == (None, WELL)
         with database.read() as db:
             alarm_at = db.execute(sa.select(jobs.c.alarm_at).where(jobs.c.id == job_id)).scalar_one()
             assert alarm_at <= database.clock(db)
         assert ("jobs.sweep", "") in bells.rung
+
+    def test_the_rests_of_the_previous_keys_questions_are_told_and_ended_as_well(
+        self, make_api: Callable[..., FlaskClient], database: Database
+    ) -> None:
+        api = as_operator(make_api(EVOLINK_API_KEY_PREVIOUS="sk-old"), database)
+        previous = Account("evolink", "https://api.evolink.ai", "sk-old")
+        with database.write() as db:
+            lanes.rest(db, previous, "query", "no_answer", 600, now=database.clock(db))
+            lanes.rest(db, previous, "submit", "no_answer", 600, now=database.clock(db))  # it orders nothing any more
+        told = one(api)["status"]
+        assert (told["obstacle"], told["paused"]["submit"], told["paused"]["query"]) == (None, None, None)
+        assert told["paused"]["previous_query"]["reason"] == "no_answer"
+        (line,) = api.get("/v1/attention").get_json()["data"]
+        assert (line["reason"], line["account"]) == ("gateway_rests", previous.fingerprint)
+        assert "evolink does not answer questions; questions rest since" in line["detail"]
+        assert 'lane="previous_query"' in api.get("/metrics").get_data(as_text=True)
+        assert api.post("/v1/providers/evolink/resume").get_json()["status"]["paused"] == WELL
+        assert api.get("/v1/attention").get_json()["data"] == []
+        with database.read() as db:
+            assert lanes.read(db, previous, "query").is_well
 
     @pytest.mark.parametrize("path", ["rest", "resume"])
     def test_a_pipelines_key_may_not(self, api: FlaskClient, path: str) -> None:

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import trustme
-from served import Served
+from click.testing import CliRunner, Result
+from served import Served, serve_app
 from workshop import Workshop, serve_receiver
 
+from jobs.intake import api_keys
 from jobs.store.database import Database
+from rushes.app import create_app
+from rushes.cli import main
 from storage.bucket import Bucket
 from storage.proof.probe import Prober
 
@@ -52,3 +56,22 @@ def receiver(workshop: Workshop) -> Iterator[Served]:
     workshop.receive_callbacks_at(server.url)
     yield server
     server.close()
+
+
+@pytest.fixture
+def rushes(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """A command that asks a service on a real port."""
+    config = workshop.bucket.config
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", str(config.access_key))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", str(config.secret_key))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for name, value in workshop.env.items():
+        monkeypatch.setenv(name, value)
+    app = create_app(ringer=workshop.bells)
+    served = serve_app(app)
+    _, key = api_keys.create(workshop.database, "test")
+    monkeypatch.setenv("RUSHES_URL", served.url)
+    monkeypatch.setenv("RUSHES_API_KEY", key)
+    yield lambda *arguments, **more: CliRunner().invoke(main, arguments, **more)
+    served.close()
+    app.extensions["rushes.close"]()

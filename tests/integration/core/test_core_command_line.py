@@ -11,35 +11,12 @@ from typing import Any
 
 import pytest
 import requests
-from click.testing import CliRunner, Result
-from served import serve_app
+from click.testing import Result
 from workshop import Workshop
 
-from jobs.intake import api_keys
 from jobs.machine.states import State
-from rushes.app import create_app
-from rushes.cli import main
 
 Rushes = Callable[..., Result]
-
-
-@pytest.fixture
-def rushes(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rushes]:
-    """A command that asks a service on a real port."""
-    config = workshop.bucket.config
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", str(config.access_key))
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", str(config.secret_key))
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    for name, value in workshop.env.items():
-        monkeypatch.setenv(name, value)
-    app = create_app(ringer=workshop.bells)
-    served = serve_app(app)
-    _, key = api_keys.create(workshop.database, "test")
-    monkeypatch.setenv("RUSHES_URL", served.url)
-    monkeypatch.setenv("RUSHES_API_KEY", key)
-    yield lambda *arguments, **more: CliRunner().invoke(main, arguments, **more)
-    served.close()
-    app.extensions["rushes.close"]()
 
 
 @pytest.fixture

@@ -9,13 +9,16 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from benches import Gateway, worker
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
+from structlog.testing import LogCapture
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Lane
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
+from jobs.machine.times import iso_s
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.settings import Settings
 from jobs.steps import planning, submission
@@ -410,6 +413,20 @@ class TestTheBoundUsedUp:
         pass_rest(rows)
         submit(rows, resources, 4)
         assert gateway.sent == 1
+
+    def test_the_log_tells_of_the_answer_and_of_the_rest_that_one_order_more_begins(
+        self, rows: Rows, resources: Resources, gateway: IllGateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_up(rows, resources, gateway)
+        heard = LogCapture()
+        monkeypatch.setattr(lanes, "log", structlog.wrap_logger(structlog.PrintLogger(), processors=[heard]))
+        gateway.questions = NOT_FOUND
+        began, since = rows.now, lane(rows).since
+        submit(rows, resources)
+        told = [(line["event"], line.get("reason"), line.get("since")) for line in heard.entries]
+        assert since is not None
+        assert began > since
+        assert told[:2] == [("lane_answers", None, None), ("lane_rests", "unconfirmed", iso_s(since))]
 
     def test_the_question_is_about_a_task_that_the_key_has(
         self, rows: Rows, resources: Resources, gateway: IllGateway

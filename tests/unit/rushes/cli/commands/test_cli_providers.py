@@ -32,6 +32,11 @@ def hindered(code: str, seconds: int) -> dict[str, Any]:
     return {"obstacle": {"code": code, "reason": f"evolink: {code}", "seconds": seconds}}
 
 
+def rested(seconds: int) -> dict[str, Any]:
+    rest = {"reason": "no_answer", "since": "2026-11-21T16:00:00.000Z", "seconds": seconds}
+    return {"paused": {"submit": rest, "query": None, "previous_query": None}}
+
+
 def gateway(name: str = "evolink", terms: Terms | None = None, **status: Any) -> dict[str, Any]:
     told = describe(on_terms({name: terms or Terms()})[name])
     return {**told, "configured": True, "status": {**READY, **status}}
@@ -57,9 +62,18 @@ def every(service: Service) -> dict[str, Any]:
         (hindered("insufficient_credits", 900), "rests 15 min: insufficient_credits"),
         (hindered("no_answer", 30), "rests 30 s: no_answer"),
         (hindered("by_hand", 3600), "rests 60 min: by_hand"),
+        (
+            {**hindered("no_answer", 30), **rested(30), "holds_up": 600},
+            "rests 30 s: no_answer since 2026-11-21T16:00Z; holds up 600 jobs",
+        ),
+        (rested(0), "ready; the next order tries it: no_answer"),
         (hindered("full", 5), "full"),
         ({**hindered("over_budget", 900), "budget": BUDGET}, "budget spent"),
         ({"paused": {"submit": None, "query": {"reason": "rate_limited", "seconds": 30}}}, "ready; queries rest 30 s"),
+        (
+            {"paused": {"submit": None, "query": None, "previous_query": {"reason": "no_answer", "seconds": 0}}},
+            "ready; queries rested; the next one tries it",
+        ),
         ({"unknown_words": {"dreaming": 2}}, "ready; unknown words"),
     ],
 )
