@@ -39,11 +39,11 @@ def obstacle(
     lane = lanes.read(db, account, "submit")
     if found := lane_obstacle(account, lane, lanes.out(db, account, lane, settings, now=now), settings, now):
         return found
-    daily_usd = settings.terms[name].daily_usd
+    daily_usd, day = settings.terms[name].daily_usd, spending.day_of(now)
     if daily_usd is not None:
-        left = daily_usd - spending.spent_usd(db, name, spending.day_of(now))
+        left = daily_usd - spending.spent_usd(db, name, day)
         if spending.micro(usd) > spending.micro(left):
-            return over_budget(name, daily_usd, now)
+            return over_budget(name, daily_usd, now, spending.uncertain_usd(db, name, day))
     return None
 
 
@@ -98,7 +98,11 @@ def full(name: str, settings: Settings) -> Obstacle:
     return Obstacle("full", f"{name} has {settings.max_in_flight} in flight", FULL_PAUSE_S, name)
 
 
-def over_budget(name: str, daily_usd: float, now: datetime) -> Obstacle:
+def over_budget(name: str, daily_usd: float, now: datetime, uncertain_usd: float = 0) -> Obstacle:
+    """The day's budget is spent. `uncertain_usd`: what of it may never have been charged."""
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
     wait_s = min((midnight - now).total_seconds(), BUDGET_PAUSE_S)
-    return Obstacle("over_budget", f"{name} would pass its ${daily_usd:.2f} of the day (UTC)", wait_s, name)
+    said = f"{name} would pass its ${daily_usd:.2f} of the day (UTC)"
+    if uncertain_usd:
+        said += f"; whether ${uncertain_usd:.2f} of what is spent was charged, nobody knows"
+    return Obstacle("over_budget", said, wait_s, name)

@@ -102,8 +102,10 @@ def state(gateway: dict[str, Any]) -> Colored:
     queries = paused["query"] or paused.get("previous_query")
     if found and found["code"] in RESTS:
         said = Colored(f"rests {_span(found['seconds'])}: {found['code']}{_since(status)}", "yellow")
+    elif found and found["code"] == "over_budget":
+        said = Colored(f"budget spent{_uncertain(budget)}", "yellow")
     elif found:
-        said = Colored({"over_budget": "budget spent"}.get(found["code"], found["code"]), "yellow")
+        said = Colored(found["code"], "yellow")
     elif rested := paused["submit"]:
         said = Colored(f"ready; the next order tries it: {rested['reason']}", "yellow")
     elif queries:
@@ -111,7 +113,7 @@ def state(gateway: dict[str, Any]) -> Colored:
         said = Colored(f"ready; queries {rests}", "yellow")
     else:
         left = f"; {_cents(budget['daily_usd'] - budget['spent_usd'])} left" if budget else ""
-        said = Colored(f"ready{left}", "green")
+        said = Colored(f"ready{left}{_uncertain(budget)}", "green")
     if status["unknown_words"]:
         return Colored(f"{said}; unknown words", "yellow")
     return said
@@ -122,6 +124,11 @@ def _since(status: dict[str, Any]) -> str:
     rest, waiting = status["paused"]["submit"], status["holds_up"]
     since = f" since {rest['since'][:16]}Z" if rest and rest["since"] else ""
     return f"{since}; holds up {output.counted(waiting, 'job')}" if waiting else since
+
+
+def _uncertain(budget: dict[str, Any] | None) -> str:
+    """What of a day's budget may never have been charged."""
+    return f"; {_cents(budget['uncertain_usd'])} uncertain" if budget and budget["uncertain_usd"] else ""
 
 
 def _line(gateway: dict[str, Any]) -> list[Any]:

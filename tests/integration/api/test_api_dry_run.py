@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from api_orders import Bells
+from api_orders import Bells, Orders
 from flask.testing import FlaskClient
 
 from jobs.providers.client import Account
@@ -99,6 +99,23 @@ def test_what_would_be_waited_for_is_told_where_nobody_can_take_it_now(
     assert 0 < told["waits"]["seconds"] <= 900
     assert (told["waits"]["position"], told["waits"]["start_by"][-1]) == (1, "Z")
     assert QuoteSchema().validate(told) == {}
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "told"), [(0, ""), (430_000, "; whether $0.43 of what is spent was charged, nobody knows")]
+)
+def test_what_is_uncertain_is_told_where_a_budget_is_waited_for(
+    make_api: Callable[..., FlaskClient], database: Database, uncertain: int, told: str
+) -> None:
+    api = make_api(EVOLINK_DAILY_USD="1")
+    with database.write() as db:
+        day = spending.day_of(database.clock(db))
+        spending.reserve(db, "evolink", day, 900_000, None)
+    Orders(api, database).add(day, "uncertain", state="failed", outcome="expired", reserved_micro_usd=uncertain)
+    reason = f"evolink would pass its $1.00 of the day (UTC){told}"
+    answer = asked(api, PLAIN)
+    assert answer["waits"]["reason"] == answer["considered"][0]["obstacle"]["reason"] == reason
+    assert api.get("/v1/providers/evolink").get_json()["status"]["obstacle"]["reason"] == reason
 
 
 def test_the_price_of_an_unknown_length_is_not_exact(api: FlaskClient) -> None:

@@ -69,6 +69,11 @@ def every(service: Service) -> dict[str, Any]:
         (rested(0), "ready; the next order tries it: no_answer"),
         (hindered("full", 5), "full"),
         ({**hindered("over_budget", 900), "budget": BUDGET}, "budget spent"),
+        ({"budget": {**BUDGET, "uncertain_usd": 0.43}}, "ready; $46.90 left; $0.43 uncertain"),
+        (
+            {**hindered("over_budget", 900), "budget": {**BUDGET, "uncertain_usd": 0.43}},
+            "budget spent; $0.43 uncertain",
+        ),
         ({"paused": {"submit": None, "query": {"reason": "rate_limited", "seconds": 30}}}, "ready; queries rest 30 s"),
         (
             {"paused": {"submit": None, "query": None, "previous_query": {"reason": "no_answer", "seconds": 0}}},
@@ -136,6 +141,17 @@ def test_a_whole_gateway_is_rows_of_three_for_a_script(service: Service, rushes:
     assert found["in every mode", "720p, per second"] == "$0.12 (24 credits)"
     assert found["video-edit", "duration"] == "0 or 2 to 10 s"
     assert "(switch first_clip: on)" in found["image-to-video", "media"]
+
+
+def test_what_is_uncertain_of_a_budget_has_a_line_of_its_own(service: Service, rushes: Callable[..., Result]) -> None:
+    told = gateway(budget={**BUDGET, "uncertain_usd": 0.43})
+    service.answer("GET", "/v1/providers/evolink", told)
+    service.answer("GET", "/v1/providers", {"data": [told]})
+    rows = [line.split("\t") for line in rushes("providers", "evolink").stdout.splitlines()]
+    found = {name: said for part, name, said in rows if part == "evolink"}
+    assert found["budget"] == "$3.10 of $50.00 spent on 2026-11-21 (UTC)"
+    assert found["uncertain"] == "$0.43 of it: nobody knows whether it was charged"
+    assert rushes("providers").stdout.endswith("\tready; $46.90 left; $0.43 uncertain\n")
 
 
 def test_what_differs_between_modes_stands_with_each(service: Service, rushes: Callable[..., Result]) -> None:
