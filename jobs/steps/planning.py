@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -45,14 +46,18 @@ class Wait:
     flagged: str | None = None
 
 
-def plan(case: Case, resources: Resources) -> Plan | Wait:
-    """Route, pauses, room and name look-up: everything that may take time comes before the claim."""
+def plan(case: Case, resources: Resources, leave_out: Collection[str] = ()) -> Plan | Wait:
+    """Route, pauses, room and name look-up: everything that may take time comes before the claim.
+
+    `leave_out`: gateways that were tried in this step, in vain.
+    """
     request = case.job.wanted
     try:
         found = resources.candidates(request)
         names = routing.remaining(routing.route(found), case.attempts.values())
     except BadRequest:
         names = []
+    names = [name for name in names if name not in leave_out]
     if not names:
         gone = Obstacle("no_gateway", "no gateway of its route is configured", resources.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")

@@ -23,7 +23,7 @@ from jobs.steps.health import Exchange, hear, word_of_order
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case, end_state, move_unleased
-from jobs.store import attempt_rows, availability, cases, due, leases, spending
+from jobs.store import attempt_rows, availability, cases, due, lanes, leases, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, SUBMIT
@@ -71,12 +71,13 @@ def submit(job_id: str, resources: Resources) -> None:
                 return _postpone(work.case, Wait(e.obstacle), resources)
             if work.lease is not None:
                 work.facts = _send(work.lease, planned, resources)
-        while work.lease is not None and _goes_on(work, work.lease, resources):
+        tried: set[str] = set()  # each gateway once, however long it lets one wait
+        while work.lease is not None and _goes_on(work, work.lease, tried, resources):
             pass
     return None
 
 
-def _goes_on(work: Work, lease: Lease, resources: Resources) -> bool:
+def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) -> bool:
     """Send an order of which provably nothing left to the next gateway of its route, as an attempt of its own.
 
     One transaction gives it up here and claims it there, and its reservation moves with it. False: it was sent, or
@@ -86,11 +87,15 @@ def _goes_on(work: Work, lease: Lease, resources: Resources) -> bool:
     said = work.facts.attempts.get(unsent.number, {})
     if said.get("outcome") is not AttemptOutcome.NOT_SENT:
         return False
-    with resources.database.read() as db:
+    tried.add(unsent.provider)
+    with resources.database.write() as db:
         now = resources.database.clock(db)
+        # Planning takes its time, and without a lease somebody would call the order lost.
+        if not leases.renew_lease(db, lease, lease_s=resources.settings.submit_lease_s, now=now):
+            return False
     changes: AttemptChanges = {**said, "closed_at": now}
-    tried = {**lease.case.attempts, unsent.number: replace(unsent, **changes)}
-    planned = plan(replace(lease.case, attempts=tried), resources)
+    attempts = {**lease.case.attempts, unsent.number: replace(unsent, **changes)}
+    planned = plan(replace(lease.case, attempts=attempts), resources, leave_out=tried)
     if isinstance(planned, Wait):
         return False
     with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
@@ -167,6 +172,7 @@ def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Fact
         with resources.database.write() as db:
             now = resources.database.clock(db)
             if instead_of is not None:
+                _lock_onward(db, instead_of[0], planned, now)
                 given_up = _give_up(db, *instead_of, now, resources)
                 if given_up is None:
                     return None
@@ -195,10 +201,21 @@ def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Fact
         return Lease(case, holder) if case.job.lease_holder == holder else None
 
 
+def _lock_onward(db: Connection, lease: Lease, planned: Plan, now: datetime) -> None:
+    """Lock what moves from one gateway to the next, in the order that all others keep: job, lane, days."""
+    leases.lock_row(db, lease.job.id)
+    lanes.lock(db, planned.account, "submit")
+    unsent = lease.case.attempts[lease.job.attempt]
+    spending.lock_days(db, {(unsent.provider, unsent.day), (planned.provider.name, spending.day_of(now))})
+
+
 def _give_up(db: Connection, lease: Lease, facts: Facts, now: datetime, resources: Resources) -> Case | None:
-    """Write that nothing was sent and let go of the lease; the queued case. None: it is not to be ordered on."""
+    """Write that nothing was sent and let go of the lease; the queued case. None: it is not to be ordered on.
+
+    News comes before another order: it may show that an earlier one made the video.
+    """
     ours = leases.reread(db, lease)
-    if ours is None:
+    if ours is None or ours.case.has_news:
         return None
     outcome = decide(ours.case, facts, now=now, rules=resources.rules)
     goes_on = end_state(ours.case, outcome) is State.QUEUED and outcome.alarm_at is not None and outcome.alarm_at <= now

@@ -21,7 +21,7 @@ from jobs.store import contests
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import write_notes
-from jobs.store.leases import bring_news
+from jobs.store.leases import bring_news, lock_row
 from jobs.store.tables import attempts, jobs
 
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
@@ -35,7 +35,7 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
     is there to be found.
     """
     # What is written here rests on what is read here, and no version guards it.
-    db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    lock_row(db, job_id)
     case = read_case(db, job_id)
     facts = resolve_task_ids(db, case, facts, now=now)
     notes = list(facts.notes)

@@ -6,6 +6,7 @@ given back when nothing was sold or the money came back, put right when the gate
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -59,6 +60,14 @@ def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: flo
     if daily_usd is not None:
         row = row.where(spending.c.micro_usd + amount <= micro(daily_usd))
     return db.execute(row.values(micro_usd=spending.c.micro_usd + amount)).rowcount == 1
+
+
+def lock_days(db: Connection, days: Collection[tuple[str, str]]) -> None:
+    """Nobody else may change these gateways' days until the transaction ends; always in one order."""
+    for provider, day in sorted(days):
+        open_day(db, provider, day)
+        one = sa.select(spending.c.day).where(spending.c.provider == provider, spending.c.day == day)
+        db.execute(one.with_for_update())
 
 
 def open_day(db: Connection, provider: str, day: str) -> None:

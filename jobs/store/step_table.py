@@ -88,7 +88,8 @@ SUBMIT = Step(
     queue="rushes.submit",
     role="worker",
     runs="jobs.steps.submission:submit",
-    limit_s=lambda s: 2 * s.submit_deadline_s + 60,
+    # A gateway that cannot be reached may take its whole deadline, and so may the next one.
+    limit_s=lambda s: 2 * max(1, len(s.accounts)) * (s.submit_deadline_s + s.query_deadline_s) + 60,
     serves=lambda state, news: state is State.QUEUED and not news,
     rows=sa.and_(_queued, ~_news),
 )
