@@ -39,6 +39,8 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     elsewhere = job.state is S.QUEUED and attempt and set(rules.remaining(case)) - {attempt.provider}
     waits = facts.trouble and not (elsewhere and attempt and attempt.outcome is AttemptOutcome.NOT_SENT)
     trouble = schedule.backoff_end(job.troubles, now, rules.settings, rules.jitter) if waits else now
+    if attempt and attempt.outcome is AttemptOutcome.NOT_SENT:
+        trouble = min(trouble, now + timedelta(seconds=schedule.UNSENT_PAUSE_S))
     cooled = now + timedelta(seconds=facts.cooldown.seconds) if facts.cooldown and not elsewhere else now
     floor = max(trouble, cooled)
     named_at = _named_at(case, now, rules)

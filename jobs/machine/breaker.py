@@ -169,10 +169,9 @@ def answered(lane: Lane, by: str, now: datetime) -> Lane:
     return replace(lane, until=until, prober=None, probing_until=None, may_risk=True, ask_at=None)
 
 
-def next_rest_s(lane: Lane, advice_s: float | None = None) -> float:
-    """The gateway's advice, else a first rest; where it did not help the last time, at least twice that."""
-    first = FIRST_REST_S if advice_s is None else advice_s
-    return min(LONGEST_REST_S, max(first, 2 * lane.rest_s))
+def next_rest_s(lane: Lane) -> float:
+    """A first rest; where it did not help the last time, twice that."""
+    return min(LONGEST_REST_S, max(FIRST_REST_S, 2 * lane.rest_s))
 
 
 def _failed(lane: Lane, word: Word, is_full: bool, now: datetime) -> Lane:
@@ -181,21 +180,35 @@ def _failed(lane: Lane, word: Word, is_full: bool, now: datetime) -> Lane:
         # It rests, or is being probed. Only its prober's failure counts: once the rest is over, or of the one order
         # more that began this rest.
         if lane.prober != word.by or (lane.rests_s(now) and not (is_full or word.is_free)):
-            return lane
+            return _asked_in_vain(lane, word)
         if lane.rests_s(now) and word.is_free:
             return replace(lane, prober=None, probing_until=None)
-        return _rested(lane, word, reason, now)
+        return _rested(lane, word, reason, is_full, now)
     losses = lane.losses + (word.of != lane.lost_of or lane.losses == 0)
     lane = replace(lane, losses=losses, lost_of=word.of[:250])
     if losses < LOSSES_UNTIL_REST and not is_full:
         return lane
-    return _rested(lane, word, reason, now)
+    return _rested(lane, word, reason, is_full, now)
 
 
-def _rested(lane: Lane, word: Word, reason: str, now: datetime) -> Lane:
-    """It rests after a failure. An order that was lost says nothing of whether questions are answered."""
-    seconds = next_rest_s(lane, word.advice_s)
-    rested = replace(lane.rest(reason, seconds, now), rest_s=seconds)
+def _asked_in_vain(lane: Lane, word: Word) -> Lane:
+    """While it rests, one question about news goes at a time, and the next one a while after the last began."""
+    if lane.prober != word.by or not word.is_question or lane.probing_until is None:
+        return lane
+    return replace(lane, probing_until=min(lane.probing_until, word.left_at + timedelta(seconds=FIRST_REST_S)))
+
+
+def _rested(lane: Lane, word: Word, reason: str, is_full: bool, now: datetime) -> Lane:
+    """It rests after a failure, for as long as the gateway advises, if it does.
+
+    Where as many answers are owed as may be, advice shortens no rest: each may cost another order. Rests as advised add
+    up, until they are as long as the longest. An order that was lost says nothing of whether questions are answered.
+    """
+    seconds = rest_s = next_rest_s(lane)
+    if word.advice_s is not None and not (is_full and not word.is_free):
+        seconds = min(word.advice_s, LONGEST_REST_S)
+        rest_s = min(lane.rest_s + seconds, LONGEST_REST_S)
+    rested = replace(lane.rest(reason, seconds, now), rest_s=rest_s)
     is_silent = (word.is_question or word.kind is Kind.UNREACHED) and word.advice_s is None
     return rested.silent(now) if is_silent else rested
 
@@ -205,6 +218,8 @@ def _rested_as_asked(lane: Lane, word: Word, now: datetime) -> Lane:
     if lane.rests_s(now) >= seconds:  # a longer one stays as it is
         return replace(lane, prober=None, probing_until=None) if word.is_free and lane.prober == word.by else lane
     rested = replace(lane if lane.reason == word.reason else lane.well(), losses=0, lost_of=None)
+    if word.is_free:  # it may be the question alone that is refused: after the longest rest an order may try
+        rested = replace(rested, rest_s=next_rest_s(lane))
     return rested.rest(word.reason or NO_ANSWER, seconds, now)
 
 

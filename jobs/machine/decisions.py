@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.machine import alarms, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
+from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
@@ -27,6 +28,9 @@ from jobs.machine.rows import (
 from jobs.machine.states import Event, State, next_state
 
 S, E, A = State, Event, AttemptOutcome
+
+
+OUR_TROUBLE = {"provider": None, "code": OWN_TROUBLE, "reason": "its step failed on our side, and is tried again"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
+    if case.job.state is S.QUEUED and facts.trouble and "waiting" not in changes:
+        changes["waiting"] = OUR_TROUBLE
     flagged = flags.shown(case, now, rules.settings)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
@@ -268,7 +274,9 @@ def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
         return turn_of(no_order_of(case, attempt, E.DEFER), attempt, detail=detail)
     # A refusal that is about the key (no credit, too many requests) is no reason to fail a job: it waits.
     if attempt.error_code not in ABOUT_REQUEST or rules.remaining(case) or _waiting_proof(case):
-        return turn_of(E.DEFER, attempt, {"flagged": _FLAGS.get(attempt.error_code or "")}, detail=detail)
+        about_key: JobChanges = {} if attempt.error_code in ABOUT_REQUEST else {"waiting": _waits(attempt)}
+        flagged: JobChanges = {"flagged": _FLAGS.get(attempt.error_code or "")}
+        return turn_of(E.DEFER, attempt, {**flagged, **about_key}, detail=detail)
     return turn_of(E.REFUSE, attempt, _error(attempt, retryable=False), detail=detail)
 
 
@@ -283,11 +291,18 @@ def _not_sent(case: Case, attempt: Attempt, now: datetime) -> Turn:
     event = no_order_of(case, attempt, E.DEFER)
     unsent: AttemptChanges = {"outcome": A.NOT_SENT, "standing": Standing.NONE, "closed_at": now}
     reason = attempt.error_message or "nothing was sent"
-    why: JobChanges = {}
-    if attempt.error_code:
-        said = f"{attempt.provider}: {reason}"
-        why = {"waiting": {"provider": attempt.provider, "code": attempt.error_code, "reason": said}}
+    why: JobChanges = {"waiting": _waits(attempt)} if attempt.error_code else {}
     return turn_of(event, attempt, why, unsent, {"reason": reason})
+
+
+def _waits(attempt: Attempt) -> dict[str, str | None]:
+    """Why a job is not ordered: what its last order came to. A trouble of our own counts against no gateway."""
+    provider = None if attempt.error_code == OWN_TROUBLE else attempt.provider
+    return {
+        "provider": provider,
+        "code": attempt.error_code,
+        "reason": f"{attempt.provider}: {attempt.error_message}",
+    }
 
 
 def _unknown_forever(

@@ -43,6 +43,7 @@ ERRORS = {
 
 # `waiting.code` of a job, `obstacle.code` of a gateway.
 IN_LINE = "in_line"
+OWN_TROUBLE = "own_trouble"
 WAITS = {
     IN_LINE: Meaning("No worker has looked at the job yet.", "nothing"),
     "rate_limited": Meaning("The gateway asked for a pause.", "nothing"),
@@ -62,7 +63,7 @@ WAITS = {
         "No connection to the gateway can be made, or its name cannot be resolved. Nothing was sent.",
         "look at the network, and at its base URL",
     ),
-    "own_trouble": Meaning(
+    OWN_TROUBLE: Meaning(
         "Something on this machine kept the order from being sent; `reason` says what.", "look at this machine"
     ),
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from jobs.machine.breaker import LONGEST_REST_S
+from jobs.machine.breaker import ASK_EVERY_S
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
@@ -16,6 +16,7 @@ Providers = Mapping[str, Provider]
 RESENDS = (1, 5, 30)  # units after the loss; then every 60
 HOURLY = 60
 LAST_TRIES_S = 3600  # how long a gateway, or a link's host, is tried at the end of a life, where it does not answer
+UNSENT_PAUSE_S = ASK_EVERY_S  # between tries at a gateway that cannot be reached, at most: they cost nothing
 LAST_PAUSE_S = 600  # between these tries, at most
 GIVEN_UP = frozenset({AttemptOutcome.EXPIRED, AttemptOutcome.UNDELIVERED})
 
@@ -188,8 +189,8 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
 def tries_again_at(case: Case, attempt: Attempt, settings: Settings) -> datetime:
     """When a gateway that could not be reached for a job is tried for it again: so each has its turn once a round."""
     since = attempt.closed_at or attempt.created_at
-    pause = min(LONGEST_REST_S, settings.retry_first_s * 2.0 ** min(max(0, case.job.troubles - 1), 30))
-    return since + _s(pause)
+    pause = settings.retry_first_s * 2.0 ** min(max(0, case.job.troubles - 1), 30)
+    return since + _s(min(UNSENT_PAUSE_S, pause))
 
 
 def backoff_end(troubles: int, now: datetime, settings: Settings, jitter: Callable[[float], float]) -> datetime:

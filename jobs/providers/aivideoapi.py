@@ -160,6 +160,11 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     return refusal(rule, part(body, "error", "message"), headers) if rule else None
 
 
+def is_error(body: Any) -> bool:
+    """{error: {code, message, type}}."""
+    return isinstance(part(body, "error", "code"), str)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer or a callback: they have the same shape. Raises BadReport."""
     task = mapping(body, "aivideoapi's task")
@@ -245,6 +250,7 @@ AIVIDEOAPI = Provider(
     query_request=query_request,
     read_acceptance=read_acceptance,
     read_refusal=read_refusal,
+    is_error=is_error,
     read_report=read_report,
     read_callback=read_report,
     callback_schema=Callback,

@@ -18,7 +18,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
 from jobs import gate
 from jobs.errors import BadReport
-from jobs.providers.base import Acceptance, ReportState, Unusable
+from jobs.providers.base import Acceptance, Provider, ReportState, Unusable
 
 LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
@@ -81,12 +81,19 @@ def json_body(body: bytes) -> Any:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 
 
-def is_object(body: bytes) -> bool:
-    """Whether it is in the shape that all five gateways answer in: a proxy's page is not."""
+def is_own(provider: Provider, status: int, body: bytes) -> bool:
+    """Whether an answer to a query is the gateway's own: a task's report, or an error in its own shape.
+
+    What stands between, a proxy or a maintenance page, speaks JSON as well.
+    """
     try:
-        return isinstance(json_body(body), Mapping)
+        said = json_body(body)
+        if status >= 300:
+            return provider.is_error(said)
+        provider.read_report(said)
     except BadReport:
         return False
+    return True
 
 
 def mapping(body: Any, what: str) -> Mapping[str, Any]:

@@ -147,6 +147,11 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     return refusal(rule, f"{said}: {_flat(details)}" if isinstance(details, Mapping) and details else said, headers)
 
 
+def is_error(body: Any) -> bool:
+    """{error: "..."}."""
+    return isinstance(part(body, "error"), str)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer. Raises BadReport."""
     return _read(mapping(body, "Apiframe's job"), "id")
@@ -257,6 +262,7 @@ APIFRAME = Provider(
     query_request=query_request,
     read_acceptance=read_acceptance,
     read_refusal=read_refusal,
+    is_error=is_error,
     read_report=read_report,
     read_callback=read_callback,
     callback_schema=Callback,

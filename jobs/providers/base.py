@@ -114,6 +114,7 @@ class Provider:
     query_request: Callable[[str], Request]
     read_acceptance: Callable[[int, Any], Acceptance]
     read_refusal: Callable[[int, Mapping[str, str], Any], Refusal | None]
+    is_error: Callable[[Any], bool]  # whether a body is an error in the gateway's own shape, whatever its code
     read_report: Callable[[Any], Report]
     read_callback: Callable[[Any], Report]
     callback_schema: type[Schema] | None

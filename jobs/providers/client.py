@@ -168,16 +168,16 @@ class ProviderClient:
         except NoThread as e:
             return NotSent(str(e), ours=True)
 
-    def resolve(self, account: Account, *, timeout_s: float) -> str | None:
-        """Look the gateway's name up before anything is claimed. None when that works, else the reason."""
+    def resolve(self, account: Account, *, timeout_s: float) -> NotSent | None:
+        """Look the gateway's name up before anything is claimed. None when that works, else why nothing can be sent."""
         target = self._target(account)
         if isinstance(target, NotSent):
-            return target.reason
+            return target
         try:
             found = self._resolver.addresses(target.host, target.port, timeout_s)
         except Exception as e:  # whatever the resolver raises, the answer is "not now"
-            return f"look-up of {target.host}: {describe(e)}"
-        return None if found else f"look-up of {target.host}: the name has no address"
+            return NotSent(f"look-up of {target.host}: {describe(e)}", ours=isinstance(e, NoThread))
+        return None if found else NotSent(f"look-up of {target.host}: the name has no address")
 
     def close(self) -> None:
         """Close the kept connections."""

@@ -161,6 +161,12 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     return refusal(rule, said, headers)
 
 
+def is_error(body: Any) -> bool:
+    """{code, message, data} from the task routes, or {error: {message, …}} from the door before them."""
+    said, code = part(body, "message"), part(body, "code")
+    return (isinstance(said, str) and isinstance(code, str)) or isinstance(part(body, "error", "message"), str)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer, in either of the page's two forms (sections 2.2 and 5.2). Raises BadReport."""
     answer = mapping(body, "EasyRouter's answer")
@@ -229,6 +235,7 @@ EASYROUTER = Provider(
     query_request=query_request,
     read_acceptance=read_acceptance,
     read_refusal=read_refusal,
+    is_error=is_error,
     read_report=read_report,
     read_callback=read_report,
     callback_schema=None,

@@ -180,6 +180,11 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     return refusal(rule, said, headers, hint_s=float(hint[1]) if hint else None) if rule else None
 
 
+def is_error(body: Any) -> bool:
+    """{error: {message, …}}."""
+    return isinstance(part(body, "error", "message"), str)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer or a callback: they have the same shape. Raises BadReport."""
     task = mapping(body, "EvoLink's task")
@@ -252,6 +257,7 @@ EVOLINK = Provider(
     query_request=query_request,
     read_acceptance=read_acceptance,
     read_refusal=read_refusal,
+    is_error=is_error,
     read_report=read_report,
     read_callback=read_report,
     callback_schema=Callback,

@@ -144,6 +144,12 @@ def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Ref
     return refusal(rule, said, headers)
 
 
+def is_error(body: Any) -> bool:
+    """The page shows none: what new-api says, whose paths these are, {code, message} or {error: {message, …}}."""
+    said, code = part(body, "message"), part(body, "code")
+    return (isinstance(said, str) and code is not None) or isinstance(part(body, "error", "message"), str)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer. Raises BadReport."""
     task = mapping(body, "Gravitex's task")
@@ -204,6 +210,7 @@ GRAVITEX = Provider(
     query_request=query_request,
     read_acceptance=read_acceptance,
     read_refusal=read_refusal,
+    is_error=is_error,
     read_report=read_report,
     read_callback=read_report,
     callback_schema=None,

@@ -9,11 +9,12 @@ from typing import Any
 
 from jobs.errors import BadReport
 from jobs.machine import schedule
+from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.outcome import Cooldown, Facts, Inquired, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.machine.schedule import is_of_unknown_age
 from jobs.machine.states import ENDED
-from jobs.providers.answers import is_object
+from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Provider, Report, ReportState
 from jobs.providers.client import Account, Answered, Lost, NotSent, answer_for_history, json_body
 from jobs.settings import Settings
@@ -244,7 +245,8 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
         return Reply(inquiry, None, "unreachable", {"reason": answer.reason}, final=False)
     raw = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     if answer.status >= 300:
-        final = answer.status < 500 and answer.status not in KEY_TROUBLES and is_object(answer.body)
+        is_final = answer.status < 500 and answer.status not in KEY_TROUBLES
+        final = is_final and is_own(provider, answer.status, answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
     try:
         report = provider.read_report(json_body(answer.body))
@@ -266,7 +268,7 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     number = attempt.number
     if isinstance(answer, NotSent):
         unsent: AttemptChanges = {"outcome": AttemptOutcome.NOT_SENT, "standing": Standing.NONE, "sending_at": None}
-        code = "own_trouble" if answer.ours else "unreachable"
+        code = OWN_TROUBLE if answer.ours else "unreachable"
         return Facts({number: {**unsent, "error_code": code, "error_message": answer.reason}}, trouble=True)
     if isinstance(answer, Lost):
         return _lost(number, {"reason": answer.reason})

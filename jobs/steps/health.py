@@ -11,9 +11,10 @@ from jobs.machine import breaker
 from jobs.machine.breaker import Kind, LaneName, Word
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome
-from jobs.providers.answers import is_object
+from jobs.providers.answers import is_own
+from jobs.providers.base import Provider
 from jobs.providers.client import Account, Answered, Lost, NotSent
-from jobs.providers.refusals import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, retry_after_s
+from jobs.providers.refusals import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, UNAUTHORIZED, retry_after_s
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, lanes
 from jobs.store.database import DatabaseUnavailable
@@ -48,18 +49,18 @@ def word_of_order(exchange: Exchange, answer: Answer, facts: Facts, number: int)
     return _failed(exchange, answer)
 
 
-def word_of_query(exchange: Exchange, answer: Answer) -> Word:
+def word_of_query(provider: Provider, exchange: Exchange, answer: Answer) -> Word:
     """What the answer to a query says of the lane; not what it says of the task."""
-    return replace(_said_to_query(exchange, answer), is_question=True)
+    return replace(_said_to_query(provider, exchange, answer), is_question=True)
 
 
-def _said_to_query(exchange: Exchange, answer: Answer) -> Word:
+def _said_to_query(provider: Provider, exchange: Exchange, answer: Answer) -> Word:
     if isinstance(answer, Answered):
         if answer.status == 429:
             return _word(exchange, Kind.ASKED_FOR_REST, _advice_s(answer), "rate_limited")
         if answer.status in SAYS_NOTHING:
             return _word(exchange, Kind.OURS)
-        if answer.status < 500 and is_object(answer.body):
+        if answer.status < 500 and is_own(provider, answer.status, answer.body):
             return _word(exchange, Kind.ALIVE)
     return _failed(exchange, answer)
 
@@ -86,6 +87,18 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
         log.warning("lane_not_told", provider=account.provider, lane=name, word=word.kind.value)
 
 
+def hear_unsent(account: Account, exchange: Exchange, unsent: NotSent, resources: Resources) -> None:
+    """Nothing can be sent, as was seen before anything was claimed."""
+    if unsent.ours:
+        return
+    database, word = resources.database, _failed(exchange, unsent)
+    try:
+        with database.write() as db:
+            lanes.hear_unreached(db, account, word, resources.settings, now=database.clock(db))
+    except DatabaseUnavailable:
+        log.warning("lane_not_told", provider=account.provider, lane="submit", word=word.kind.value)
+
+
 def ask_for_free(account: Account, resources: Resources) -> bool:
     """Ask a gateway that owes too many answers, or is not heard of, something that costs nothing.
 
@@ -109,7 +122,7 @@ def ask_for_free(account: Account, resources: Resources) -> bool:
     answer = resources.client.ask(
         provider, account, provider.query_request(task_id), deadline_s=settings.query_deadline_s
     )
-    word = replace(word_of_query(Exchange(by, now, by), answer), is_free=True)
+    word = _word_of_free(provider, Exchange(by, now, by), answer)
     log.info("asked_for_free", provider=account.provider, word=word.kind.value)
     if word.kind is not Kind.ALIVE:
         hear(account, "submit", word, resources)
@@ -118,6 +131,16 @@ def ask_for_free(account: Account, resources: Resources) -> bool:
         lane = lanes.lock(db, account, "submit")
         lanes.write(db, account, "submit", breaker.answered(lane, by, database.clock(db)))
     return lane.prober == by
+
+
+def _word_of_free(provider: Provider, exchange: Exchange, answer: Answer) -> Word:
+    """A question that is asked to learn whether orders are answered: one that the key may not ask is no answer."""
+    word = replace(word_of_query(provider, exchange, answer), is_free=True)
+    if not isinstance(answer, Answered) or answer.status not in SAYS_NOTHING:
+        return word
+    if answer.status == 408:
+        return replace(word, kind=Kind.LOST)
+    return replace(word, kind=Kind.ASKED_FOR_REST, reason="unauthorized", advice_s=UNAUTHORIZED.pause_s)
 
 
 def _failed(exchange: Exchange, answer: Answer) -> Word:

@@ -11,6 +11,7 @@ from jobs import callback_urls
 from jobs.errors import BadRequest
 from jobs.machine import routing, schedule
 from jobs.machine.breaker import LONGEST_REST_S
+from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.routing import Candidate, Choice, Obstacle
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Origin
 from jobs.providers.base import Provider, Request
@@ -18,6 +19,7 @@ from jobs.providers.client import Account
 from jobs.providers.prices import Estimate
 from jobs.settings import Settings
 from jobs.steps import health
+from jobs.steps.health import Exchange
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, availability, spending
 
@@ -95,9 +97,19 @@ def _obstacle(candidate: Candidate, case: Case, resources: Resources) -> Obstacl
         found, now = hindrance()
     if not answers:  # else what could not be sent lately can be sent now
         found = found or _tried_lately(case, candidate.name, resources.settings, now)
-    if found is None and (reason := resources.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
-        return Obstacle("unreachable", f"{candidate.name}: {reason}", resources.settings.retry_first_s, candidate.name)
+    if found is None and (unsent := resources.client.resolve(account, timeout_s=RESOLVE_WITHIN_S)):
+        by = resources.new_lease_holder()
+        health.hear_unsent(account, Exchange(case.job.id, now, by), unsent, resources)
+        found, now = hindrance()  # which may rest from here on, or is excused
+        return found or unsendable(candidate.name, unsent.ours, unsent.reason, resources.settings.retry_first_s)
     return found
+
+
+def unsendable(provider: str, ours: bool, reason: str, wait_s: float) -> Obstacle:
+    """Nothing can be sent; what is our own trouble counts against no gateway."""
+    if ours:
+        return Obstacle(OWN_TROUBLE, f"{provider}: {reason}", wait_s)
+    return Obstacle("unreachable", f"{provider}: {reason}", wait_s, provider)
 
 
 def _tried_lately(case: Case, provider: str, settings: Settings, now: datetime) -> Obstacle | None:
@@ -108,7 +120,7 @@ def _tried_lately(case: Case, provider: str, settings: Settings, now: datetime) 
     wait_s = (schedule.tries_again_at(case, unsent, settings) - now).total_seconds()
     if not 0 < wait_s <= LONGEST_REST_S:
         return None
-    return Obstacle(unsent.error_code, f"{provider}: {unsent.error_message}", wait_s, provider)
+    return unsendable(provider, unsent.error_code == OWN_TROUBLE, unsent.error_message or "", wait_s)
 
 
 def next_number(case: Case, provider: str) -> int:

@@ -119,9 +119,9 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> F
     read = tuple(number for number in facts.read if number not in judged.left)
     trouble = facts.trouble or bool(judged.left)
     facts = replace(facts, read=read, notes=(*judged.notes, *facts.notes), trouble=trouble)
-    if not submission.resend_due(lease.case, now, resources):
+    sent = submission.resend(lease, now, resources)
+    if sent is None:
         return facts
-    sent = submission.resend(lease, resources)
     return replace(
         facts, attempts={**facts.attempts, **sent.attempts}, notes=(*facts.notes, *sent.notes), answer=sent.answer
     )
@@ -226,7 +226,7 @@ def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -
     request = provider.query_request(inquiry.task_id)
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
     reply = read_reply(inquiry, provider, account, answer)
-    word = word_of_query(Exchange(inquiry.task_id, since, by), answer)
+    word = word_of_query(provider, Exchange(inquiry.task_id, since, by), answer)
     # What a stranger's callback named proves nothing: a gateway may fail over it alone.
     if not inquiry.candidate or word.kind not in FAILURES:
         hear(account, "query", word, resources)

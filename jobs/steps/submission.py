@@ -120,21 +120,24 @@ def lose(job_id: str, resources: Resources) -> None:
         move_unleased(case, Facts(), resources)
 
 
-def resend_due(case: Case, now: datetime, resources: Resources) -> bool:
-    """Whether the current attempt's POST may go out once more, under its idempotency key."""
-    attempt = case.current
+def resend(lease: Lease, now: datetime, resources: Resources) -> Facts | None:
+    """The same POST under the same key, where it is time and no rest of its gateway speaks against it; else None."""
+    case, attempt = lease.case, lease.case.current
     if case.job.state is not State.UNCONFIRMED or case.job.cancel_requested_at or attempt is None:
-        return False
+        return None
     at = schedule.resend_at(case, now, resources.settings, resources.providers)
-    return at is not None and at <= now and resources.settings.account_of(attempt.provider, attempt.account) is not None
-
-
-def resend(lease: Lease, resources: Resources) -> Facts:
-    """The same POST under the same key. Only an acceptance decides: a refusal may be about this second try alone."""
-    attempt = lease.case.current
-    assert attempt is not None
     account = resources.settings.account_of(attempt.provider, attempt.account)
-    assert account is not None
+    if at is None or at > now or account is None:
+        return None
+    with resources.database.read() as db:
+        if lanes.read(db, account, "submit").rests_s(now):
+            return None
+    with resources.bulkheads.enter(attempt.provider, "submit") as come_back_in:
+        return None if come_back_in else _resend(lease, attempt, account, resources)
+
+
+def _resend(lease: Lease, attempt: Attempt, account: Account, resources: Resources) -> Facts:
+    """Only an acceptance decides: a refusal may be about this second try alone."""
     account = replace(account, base_url=attempt.base_url)
     provider = resources.providers[attempt.provider]
     sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources)

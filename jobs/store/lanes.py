@@ -91,17 +91,32 @@ def hear(db: Connection, account: Account, name: LaneName, word: Word, settings:
 
     True: it makes the lane well again, and those who wait for that may go (`wake_waiting`).
     """
-    if word.kind is Kind.UNREACHED and name == "submit":
-        _lock_all(db, settings.accounts)
+    if word.kind is Kind.UNREACHED:
+        _lock_all(db, settings.accounts, name)
     before = lock(db, account, name)
-    is_full = name == "submit" and out(db, account, before, settings, now=now).unanswered >= settings.max_unconfirmed
+    is_full = name == "submit" and _owes(db, account, before, word, settings, now) >= settings.max_unconfirmed
     after = breaker.hear(before, word, is_full=is_full, now=now)
     if after == before:
         return False
     write(db, account, name, after)
-    if after.reason == breaker.UNREACHABLE and name == "submit":
-        _excuse_all(db, settings.accounts, now)
+    if after.reason == breaker.UNREACHABLE:
+        _excuse_all(db, settings.accounts, name, now)
     return after.is_well and not before.is_well
+
+
+def hear_unreached(db: Connection, account: Account, word: Word, settings: Settings, *, now: datetime) -> None:
+    """Before anything was claimed it shows that no connection can be made. Where it was time to probe, that was it."""
+    lane = lock(db, account, "submit")
+    if not lane.is_well and not lane.rests_s(now) and not lane.probed_s(now, longest_s=settings.submit_lease_s):
+        write(db, account, "submit", lane.probe(word.by, now, for_s=0))
+    hear(db, account, "submit", word, settings, now=now)
+
+
+def _owes(db: Connection, account: Account, lane: Lane, word: Word, settings: Settings, now: datetime) -> int:
+    """How many orders the key's gateway owes answers to; the one that it has just refused is none of them any more."""
+    owed = out(db, account, lane, settings, now=now).unanswered
+    is_refusal = word.kind is Kind.ALIVE and not word.is_question
+    return owed - 1 if is_refusal else owed
 
 
 def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now: datetime) -> Out:
@@ -146,8 +161,7 @@ def admit_query(
     if probed_s := lane.probed_s(now, longest_s=settings.query_lease_s):
         return min(probed_s, PROBED_PAUSE_S)
     asking = lane.silent(now) if lane.may_ask(now) else lane
-    for_s = breaker.FIRST_REST_S if lane.rests_s(now) else settings.query_lease_s
-    write(db, account, "query", asking.probe(by, now, for_s=for_s))
+    write(db, account, "query", asking.probe(by, now, for_s=settings.query_lease_s))
     return 0.0
 
 
@@ -206,20 +220,26 @@ def _woken(now: datetime) -> dict[str, Any]:
     return {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
 
 
-def _lock_all(db: Connection, accounts: Mapping[str, Account]) -> None:
+def _lock_all(db: Connection, accounts: Mapping[str, Account], name: LaneName) -> None:
     """Every gateway's lane, always in the same order: two who do so do not lock each other out."""
     for _, account in sorted(accounts.items()):
-        lock(db, account, "submit")
+        lock(db, account, name)
 
 
-def _excuse_all(db: Connection, accounts: Mapping[str, Account], now: datetime) -> None:
+def _excuse_all(db: Connection, accounts: Mapping[str, Account], name: LaneName, now: datetime) -> None:
     """Where every one of several gateways cannot be reached, it is the network: none of them rests for long."""
-    found = {name: read(db, account, "submit") for name, account in accounts.items()}
-    if len(found) < 2 or any(lane.reason not in OUT_OF_REACH for lane in found.values()):
+    found = {provider: read(db, account, name) for provider, account in accounts.items()}
+    if len(found) < 2 or not all(_is_out_of_reach(lane, now) for lane in found.values()):
         return
-    for name, lane in found.items():
+    for provider, lane in found.items():
         excused = replace(lane.rest(breaker.NO_NETWORK, breaker.FIRST_REST_S, now), rest_s=0.0)
-        write(db, accounts[name], "submit", excused)
+        write(db, accounts[provider], name, excused)
+
+
+def _is_out_of_reach(lane: Lane, now: datetime) -> bool:
+    """Whether no connection could be made just now; a rest that was over long ago says nothing of today."""
+    is_over_s = 0.0 if lane.until is None else (now - lane.until).total_seconds()
+    return lane.reason in OUT_OF_REACH and is_over_s <= breaker.LONGEST_REST_S
 
 
 def _tell(account: Account, name: LaneName, before: Lane, after: Lane) -> None:

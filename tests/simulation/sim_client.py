@@ -10,12 +10,13 @@ from sim_gateways import Gateways, Order
 from sim_rules import Rules
 from sim_world import World
 
-from jobs.providers.answers import is_object
+from jobs.providers.answers import is_own
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent, Outcome, ProviderClient
 
 JSON = {"Content-Type": "application/json"}
 ANSWERS = frozenset({200, 400, 404})  # to a question about a task: what it does, or that there is none
+PROXYS = b'{"message": "no Route matched with those values"}'
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 
@@ -26,12 +27,12 @@ class SimClient(ProviderClient):
         # Not the parent's: it would read certificates and open nothing else of use here.
         self.world, self.gateways, self.rules = world, gateways, rules
 
-    def resolve(self, account: Account, *, timeout_s: float) -> str | None:
+    def resolve(self, account: Account, *, timeout_s: float) -> NotSent | None:
         self.world.effect("at the look-up of a name", 0.01)
         if not self.world.fate.strikes("name_unresolved"):
             return None
         self.rules.waits.troubled(account.provider)
-        return "no such name"
+        return NotSent("no such name")
 
     def send(
         self,
@@ -50,7 +51,7 @@ class SimClient(ProviderClient):
             key = (extra_headers or {}).get(provider.idempotency_header or "")
             order = self._leaves(account, key)
             outcome = self._order(order, account, request, deadline_s)
-            taken = isinstance(outcome, Answered) and outcome.status == 202 and is_object(outcome.body)
+            taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome.body)
             if taken and order.task and self.world.actor:
                 self.world.actor.accepted = (order.owner, order.task.id)
                 self.rules.told_ids[order.owner] = (order.task.id, self.world.now)
@@ -87,7 +88,8 @@ class SimClient(ProviderClient):
         task_id, asked_at = request.path.rpartition("/")[2], self.world.database_time()
         left_at = self.world.now
         outcome, told_of = self._ask(account, task_id, deadline_s)
-        is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS and is_object(outcome.body)
+        is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS
+        is_answered = is_answered and is_own(provider, outcome.status, outcome.body)
         if is_answered:
             self.rules.risks.answered(account, left_at)
         task = self.gateways.tasks.get((account.provider, task_id))
@@ -143,6 +145,9 @@ class SimClient(ProviderClient):
     def _unavailable(self, point: str) -> Outcome:
         fate = self.world.fate
         self.world.effect(point, fate.between(0.1, 2))
+        if fate.chance(0.2):
+            self.world.tell("answer 404 of a proxy")
+            return Answered(404, JSON, PROXYS)
         self.world.tell("answer", 503)
         return Answered(503, {"Retry-After": "20"} if fate.chance(0.2) else {}, HTML)
 
@@ -175,3 +180,11 @@ def _short(body: Any) -> str:
         task = body.get("data") if isinstance(body.get("data"), dict) else body
         return str(task.get("status") or body.get("error") or body.get("message"))
     return str(body)
+
+
+def _is_whole(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

@@ -47,7 +47,7 @@ class Gateway:
         self.answer = answer or self.accept
         self.sent = 0
 
-    def resolve(self, *_: Any, **__: Any) -> str | None:
+    def resolve(self, *_: Any, **__: Any) -> NotSent | None:
         return None
 
     def send(self, *_: Any, **__: Any) -> Answered | NotSent | Lost:

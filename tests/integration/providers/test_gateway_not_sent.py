@@ -31,7 +31,7 @@ def test_a_name_that_cannot_be_found_is_not_sent(ca_file: str) -> None:
     client = ProviderClient(ca_file=ca_file, look_up=fail)
     to = Account("aivideoapi", "https://gateway.invalid", KEY)
     assert submit(client, to) == NotSent("gaierror: Name or service not known")
-    assert client.resolve(to, timeout_s=1) == "look-up of gateway.invalid: gaierror: Name or service not known"
+    assert client.resolve(to, timeout_s=1) == NotSent("look-up of gateway.invalid: gaierror: Name or service not known")
 
 
 def test_a_look_up_that_hangs_is_not_sent_and_holds_one_thread_however_many_ask(ca_file: str) -> None:
@@ -47,7 +47,7 @@ def test_a_look_up_that_hangs_is_not_sent_and_holds_one_thread_however_many_ask(
     to = Account("aivideoapi", "https://gateway.invalid", KEY)
     started = time.monotonic()
     assert isinstance(submit(client, to, SHORT_S), NotSent)
-    assert client.resolve(to, timeout_s=0.05) == "look-up of gateway.invalid: the time was over"
+    assert client.resolve(to, timeout_s=0.05) == NotSent("look-up of gateway.invalid: the time was over")
     assert time.monotonic() - started < LONG_S / 2
     assert calls == ["gateway.invalid"]
     going_on.set()

@@ -34,6 +34,8 @@ BAD_GATEWAY = Answered(502, {}, b"<html>502 Bad Gateway</html>")
 REFUSED = Answered(400, {}, b'{"error": {"code": 400, "message": "no", "type": "invalid_request_error"}}')
 NOT_FOUND = Answered(404, {}, b'{"error": {"message": "Task not found"}}')
 PROXYS_PAGE = Answered(404, {}, b"<html>404</html>")
+PROXYS_JSON = Answered(404, {}, b'{"message": "no Route matched with those values"}')
+MAINTENANCE = Answered(200, {}, b'{"message": "We are back soon"}')
 
 
 class IllGateway(Gateway):
@@ -152,9 +154,17 @@ def test_in_one_turn_an_order_that_was_not_sent_is_given_up_and_claimed_elsewher
         assert _reserved(db, "easyrouter") > 0
 
 
-@pytest.mark.parametrize("answer", [BAD_GATEWAY, NotSent("ConnectionRefusedError: Connection refused")])
+@pytest.mark.parametrize(
+    ("answer", "every_s"),
+    [
+        (BAD_GATEWAY, 60),
+        (Answered(503, {"Retry-After": "30"}, b""), 30),
+        (Answered(503, {"Retry-After": "1"}, b""), 5),  # as often as the sweep looks
+        (NotSent("ConnectionRefusedError: Connection refused"), 60),
+    ],
+)
 def test_an_outage_of_ten_minutes_costs_ten_minutes(
-    rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
+    rows: Rows, resources: Resources, gateway: IllGateway, answer: Any, every_s: int
 ) -> None:
     """Rests double, so that the last would end six minutes later; that the gateway answers again is seen before."""
     gateway.orders = gateway.questions = answer
@@ -162,7 +172,7 @@ def test_an_outage_of_ten_minutes_costs_ten_minutes(
     run_for(rows, resources, 10 * MINUTE)
     risked = gateway.sent
     assert risked <= 5 if isinstance(answer, Answered) else risked < 20
-    assert len(gateway.asked) <= 10
+    assert len(gateway.asked) <= 600 / every_s
     gateway.orders, gateway.questions = None, NOT_FOUND
     run_for(rows, resources, 75 * SECOND)
     assert gateway.sent == risked + len([job_id for job_id in made if rows.case(job_id).attempts[1].lost_at is None])
@@ -355,7 +365,9 @@ class TestTheBoundUsedUp:
         submit(rows, resources, 4)
         assert (gateway.sent, len(gateway.asked)) == (2, 2)
 
-    @pytest.mark.parametrize("answer", [BAD_GATEWAY, PROXYS_PAGE, NotSent("no route"), Lost("the time was over")])
+    @pytest.mark.parametrize(
+        "answer", [BAD_GATEWAY, PROXYS_PAGE, PROXYS_JSON, MAINTENANCE, NotSent("no route"), Lost("the time was over")]
+    )
     def test_a_proxys_page_is_no_answer(
         self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
     ) -> None:
@@ -369,6 +381,33 @@ class TestTheBoundUsedUp:
         gateway.orders, gateway.questions = None, NOT_FOUND
         made = submit(rows, resources, 10)
         assert {rows.case(job_id).job.state for job_id in made} == {State.GENERATING}
+
+    @pytest.mark.parametrize("answer", [Answered(401, {}, REFUSED.body), Answered(403, {}, REFUSED.body)])
+    def test_a_key_that_may_not_ask_rests_for_that_and_after_the_longest_rest_an_order_tries(
+        self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
+    ) -> None:
+        use_up(rows, resources, gateway)
+        gateway.orders, gateway.questions = None, answer
+        submit(rows, resources)
+        assert lane(rows).reason == "unauthorized"
+        end = rows.now + 3 * HOUR
+        while not gateway.sent and rows.now < end:
+            pass_rest(rows)
+            submit(rows, resources)
+        assert gateway.sent == 1
+        assert len(gateway.asked) < 20
+
+    def test_the_refusal_of_a_probe_below_the_bound_makes_the_lane_well(
+        self, rows: Rows, resources: Resources, gateway: IllGateway
+    ) -> None:
+        """Four are owed, and the one that was refused is none of them."""
+        gateway.orders = BAD_GATEWAY
+        while len(lost(rows)) < 4:
+            submit(rows, resources)
+            pass_rest(rows)
+        gateway.orders = REFUSED
+        submit(rows, resources)
+        assert lane(rows).is_well
 
     def test_a_refusal_shows_life_and_frees_no_more_than_one_order_a_rest(
         self, rows: Rows, resources: Resources, gateway: IllGateway

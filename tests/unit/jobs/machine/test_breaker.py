@@ -70,6 +70,39 @@ def test_the_gateways_own_advice_is_taken() -> None:
     assert ill(advice_s=5000).rests_s(NOW) == LONGEST_REST_S
 
 
+def test_advice_is_taken_after_each_probe_and_without_it_rests_are_as_long_as_they_would_have_been() -> None:
+    lane, now = ill(advice_s=30), NOW
+    for _ in range(3):
+        now += lane.rests_s(now) * SECOND
+        lane = heard(probed(lane, now), word(Kind.LOST, at=now, by="P", advice_s=30), now=now)
+        assert lane.rests_s(now) == 30
+    now += 30 * SECOND
+    lane = heard(probed(lane, now), word(Kind.LOST, at=now, by="P"), now=now)
+    assert lane.rests_s(now) == 16 * FIRST_REST_S
+
+
+def test_with_the_bound_used_up_advice_shortens_no_rest() -> None:
+    lane = replace(ill(), rest_s=LONGEST_REST_S)
+    now = NOW + FIRST_REST_S * SECOND
+    failed = word(Kind.LOST, at=now, by="P", advice_s=30)
+    assert heard(probed(lane, now), failed, is_full=True, now=now).rests_s(now) == LONGEST_REST_S
+
+
+def test_a_question_about_news_that_fails_in_a_rest_leaves_the_next_one_its_time() -> None:
+    lane = probed(ill(), NOW)
+    failed = replace(word(Kind.LOST, at=NOW, by="P"), is_question=True)
+    assert heard(lane, failed, now=NOW + SECOND).probed_s(NOW + SECOND, longest_s=90) == FIRST_REST_S - 1
+    late = NOW + 20 * SECOND
+    assert heard(lane, failed, now=late).probed_s(late, longest_s=90) == 0
+
+
+def test_a_free_question_that_the_key_may_not_ask_lengthens_the_next_rest() -> None:
+    refused = replace(word(Kind.ASKED_FOR_REST, by="P", advice_s=300), is_question=True, is_free=True)
+    lane = probed(ill(), NOW + FIRST_REST_S * SECOND)
+    heard_of = heard(lane, replace(refused, left_at=NOW + FIRST_REST_S * SECOND), now=NOW + FIRST_REST_S * SECOND)
+    assert heard_of.rest_s > FIRST_REST_S - 1
+
+
 @pytest.mark.parametrize("kind", [Kind.ACCEPTED, Kind.ALIVE])
 def test_a_probe_that_is_answered_ends_it_all(kind: Kind) -> None:
     now = NOW + timedelta(seconds=16)
