@@ -24,6 +24,7 @@ from jobs.store.history import write_notes
 from jobs.store.leases import bring_news, lock_row
 from jobs.store.tables import attempts, jobs
 
+LAST_WORDS = frozenset({AttemptOutcome.FINISHED, AttemptOutcome.FAILED})  # of a gateway, about a task
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 
 
@@ -74,13 +75,15 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
 
     Where both have it by hearsay neither is proven: the first one bears it, and a person decides (`contests`).
     """
-    resolved: dict[int, AttemptChanges] = dict(facts.attempts)
+    resolved = {n: changes for n, changes in facts.attempts.items() if not _is_of_a_task_given_up(case, n, changes)}
     notes, contested = list(facts.notes), set()
-    for number, changes in facts.attempts.items():
+    found: dict[tuple[str, str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
+    for number, changes in sorted(facts.attempts.items(), key=lambda each: bool(each[1].get("adopted"))):
         task_id, attempt = changes.get("task_id"), case.attempts[number]
         if task_id is None:
             continue
-        bearer = bearer_of(db, attempt, task_id)
+        task = (attempt.provider, attempt.account, task_id)
+        bearer = found.get(task) or bearer_of(db, attempt, task_id)
         is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
         if bearer is not None and bearer.adopted and is_proven:
             contests.give_back(db, bearer, task_id, "it is the task of another order", now=now)
@@ -96,10 +99,17 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**rejection(attempt, changes, task_id, reason), "lost_at": attempt.lost_at or now}
             notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
             continue
+        found[task] = replace(attempt, adopted=False)
         contests.withdraw(db, attempt, now=now)
     if case.job.attempt in {number for number, _ in contested}:
         facts = replace(facts, progress=None)
     return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
+
+
+def _is_of_a_task_given_up(case: Case, number: int, changes: AttemptChanges) -> bool:
+    """Whether it is a last word about a task that its order has had to give up since it was asked about."""
+    has_task = bool(changes.get("task_id") or case.attempts[number].task_id)
+    return changes.get("outcome") in LAST_WORDS and not has_task
 
 
 def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> AttemptChanges:

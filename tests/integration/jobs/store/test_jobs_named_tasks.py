@@ -41,6 +41,26 @@ def test_a_refusal_of_the_same_round_is_not_lost_beside_a_task_that_is_taken(row
     assert said["named_refused"] == "the task is older than the attempt"
 
 
+def test_of_two_orders_of_a_job_that_find_one_task_in_a_round_the_answers_has_it(rows: Rows) -> None:
+    job_id = rows.job(State.UNCONFIRMED)
+    rows.attempt(job_id, 1, lost_at=NOW)
+    rows.attempt(job_id, 2, lost_at=NOW)
+    facts = Facts({1: {"task_id": "t", "adopted": True}, 2: {"task_id": "t"}})
+    said = rows.write(lambda db: late_facts.resolve_task_ids(db, rows.case(job_id), facts, now=NOW)).attempts
+    assert (said[1].get("task_id"), said[1]["rejected_task_ids"], said[2]["task_id"]) == (None, ["t"], "t")
+
+
+def test_what_was_learnt_in_a_round_of_a_task_that_is_given_back_is_forgotten(rows: Rows) -> None:
+    job_id = rows.job(State.UNCONFIRMED)
+    rows.attempt(job_id, 1, lost_at=NOW, task_id="t", adopted=True)
+    rows.attempt(job_id, 2, lost_at=NOW)
+    facts = Facts({1: {"outcome": A.FINISHED, "link": "https://cdn/v.mp4"}, 2: {"task_id": "t"}})
+    for _ in range(2):  # the first time its row moves, and all is decided again
+        said = rows.write(lambda db: late_facts.resolve_task_ids(db, rows.case(job_id), facts, now=NOW)).attempts
+    assert said == {2: {"task_id": "t"}}
+    assert (rows.case(job_id).attempts[1].task_id, rows.case(job_id).attempts[1].outcome) == (None, A.OPEN)
+
+
 def test_whoever_named_a_task_hears_that_it_was_the_answer_to_another_order(rows: Rows) -> None:
     named, owner = rows.job(State.GENERATING), rows.job(State.SUBMITTING)
     rows.attempt(named, named_task_id="t", task_id="t", adopted=True, accepted_at=NOW)
