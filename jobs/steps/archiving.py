@@ -126,7 +126,7 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         if doubt is not None:
             film = _keep_aside(lease, resources, keeper)
             if film is None or not ownership.is_ours(film, doubt, resources):
-                return _is_kept(case, doubt, resources)
+                return replace(_is_kept(doubt, resources), read=unread)
         stored = resources.bucket.head(case.job.archive_key)
         if stored is not None:
             return _adopt(case, stored, resources)
@@ -165,7 +165,7 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
         return Film(proven.video.duration_s, proven.video.width, proven.video.height)
 
 
-def _is_kept(case: Case, doubt: Doubt, resources: Resources) -> Facts:
+def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
     """It waits; history says once for whom."""
     attempt = doubt.bearer
     said = {"key": _aside_key(attempt, resources), "may_be_of": [each.job_id for each in doubt.others]}

@@ -87,6 +87,8 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
         is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
         if bearer is not None and bearer.adopted and is_proven:
             contests.give_back(db, bearer, task_id, "it is the task of another order", now=now)
+            if bearer.job_id == attempt.job_id:
+                resolved.pop(bearer.number, None)
         elif bearer is not None and bearer.adopted and bearer.job_id != attempt.job_id:
             contests.begin(db, attempt, bearer, task_id, now=now)
             resolved[number] = _still_lost(attempt, changes, now)

@@ -27,9 +27,17 @@ HTML = b"<!doctype html><title>Sign in</title>"
 IN_BUCKET = "https://bucket.example/"
 
 
-def film(provider: str, task_id: str) -> bytes:
-    """The whole film of a task: boxes that tile it, and bytes that are like no other's."""
-    return _box(b"ftyp", b"isom") + _box(b"moov", b"index") + _box(b"mdat", f"{provider} {task_id}".encode() * 4)
+def film(provider: str, task_id: str, take: int = 0) -> bytes:
+    """The whole film of a task: boxes that tile it, and bytes that are like no other's. Another take plays alike."""
+    told = _box(b"mdat", f"{provider} {task_id}".encode() * 4)
+    return _box(b"ftyp", b"isom") + _box(b"moov", b"index") + _box(b"free", str(take).encode()) + told
+
+
+def task_of(content: bytes) -> tuple[str, str]:
+    """The gateway and the id of the task whose film that is."""
+    told = content.rpartition(b"mdat")[2].decode()
+    provider, _, task_id = told[: len(told) // 4].partition(" ")
+    return provider, task_id
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -72,7 +80,9 @@ class SimFetch:
         for _ in range(rounds):
             world.effect("during a download", fate.between(5, 40) if rounds > 1 else 0.5)
             keep_going()
-        content = film(task.provider, task.id)
+        if fate.strikes("film_differs"):
+            task.takes += 1
+        content = film(task.provider, task.id, task.takes - 1)
         if fate.strikes("download_cut"):
             content = content[:-5]
         if fate.strikes("download_html"):
@@ -92,9 +102,7 @@ class SimProber(Prober):
         if self.world.fate.strikes("probe_fails"):
             raise StorageError("the probe helper does not stay alive")
         file.seek(0)
-        told = file.read().rpartition(b"mdat")[2].decode()  # see `film`
-        provider, task_id = told[: len(told) // 4].split(" ")
-        length_s = self.gateways.tasks[provider, task_id].length_s
+        length_s = self.gateways.tasks[task_of(file.read())].length_s
         return VideoFacts(length_s, 1280, 720, 30.0, "h264", has_audio=False), POSTER
 
 

@@ -31,6 +31,7 @@ class SimClient(ProviderClient):
         self.world.effect("at the look-up of a name", 0.01)
         if not self.world.fate.strikes("name_unresolved"):
             return None
+        self.world.leaves(account.provider)
         self.rules.waits.troubled(account.provider)
         return NotSent("no such name")
 

@@ -8,7 +8,7 @@ import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sim_bucket import SimBucket, film
+from sim_bucket import SimBucket, film, task_of
 from sim_gateways import Task
 from sim_words import check_answered
 
@@ -35,13 +35,12 @@ def check_object(rules: Rules, job: JobRow) -> None:
     rules.check("archived-is-true", whose == job.id, f"{job.id}: the object is {whose}'s")
     sha256 = hashlib.sha256(stored.content).hexdigest()
     rules.check("archived-is-true", sha256 == job.sha256, f"{job.id}: the object has other bytes than its row says")
-    made = [t for t in rules.gateways.tasks.values() if film(t.provider, t.id) == stored.content]
-    rules.check("archived-is-true", len(made) == 1, f"{job.id}: the object is no whole film")
-    rules.check(
-        "archived-is-true",
-        made[0].owner[0] == job.id or _was_misled(rules, job, made[0]),
-        f"{job.id} holds the film of {made[0].owner}",
-    )
+    task = rules.gateways.tasks.get(task_of(stored.content))
+    is_whole = task is not None and stored.content in [film(task.provider, task.id, take) for take in range(task.takes)]
+    rules.check("archived-is-true", is_whole, f"{job.id}: the object is no whole film")
+    assert task is not None
+    is_own = task.owner[0] == job.id or _was_misled(rules, job, task)
+    rules.check("archived-is-true", is_own, f"{job.id} holds the film of {task.owner}")
 
 
 def _was_misled(rules: Rules, job: JobRow, task: Task) -> bool:
