@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Note, Outcome
-from jobs.machine.rows import Case, Job
+from jobs.machine.rows import AttemptOutcome, Case, Job
 from jobs.machine.states import ENDED, next_state
 from jobs.store import due, hearsay, notices
 from jobs.store.attempt_rows import change_attempt
@@ -120,7 +120,8 @@ def postpone(
 def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, now: datetime) -> bool:
     """Say that a byte may leave from here on.
 
-    False: nothing may be sent, as the lease is no longer ours or the client wishes to cancel.
+    False: nothing may be sent, as the lease is no longer ours, the client wishes to cancel, or somebody has said
+    meanwhile what became of the order, such as a worker that slept before it sent anything.
 
     Raises `version`: whoever has read that nothing was sent must read again.
     """
@@ -129,7 +130,8 @@ def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, n
     pushed = {"leased_until": now + timedelta(seconds=lease_s), "version": jobs.c.version + 1, "updated_at": now}
     if not db.execute(ours.values(**pushed)).rowcount:
         return False
-    row = sa.update(attempts).where(attempts.c.job_id == lease.job.id, attempts.c.number == number)
+    order = sa.and_(attempts.c.job_id == lease.job.id, attempts.c.number == number)
+    row = sa.update(attempts).where(order, attempts.c.outcome == AttemptOutcome.OPEN.value)
     return db.execute(row.values(sending_at=now, sends=attempts.c.sends + 1)).rowcount == 1
 
 

@@ -71,6 +71,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "download_cut": (0.3, "fewer bytes come than the video has"),
     "download_html": (0.3, "an HTML page comes instead of the video"),
     "film_differs": (0.3, "a link's server makes other bytes of the same video"),
+    "pruned": (0.5, "an operator prunes what has rested for minutes"),
     "probe_fails": (0.1, "the helper that looks at a video does not stay alive"),
     "queries_rationed": (0.1, "the budget of queries is used up"),
     "gateway_clock_off": (0.5, "a gateway's clock is minutes off"),

@@ -23,6 +23,7 @@ from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store.database import DatabaseUnavailable
+from jobs.upkeep.prune import Pruning
 
 MOST_JOBS = 5
 MOST_WORDS = 2  # beside those about orders that were just lost, or are over
@@ -48,7 +49,7 @@ class People:
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
             world.at(fate.between(60, self.calm_at), plan)
-        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away, self._mint):
+        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away, self._mint, self._prune):
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -313,6 +314,15 @@ class People:
         assert body is not None
         seen = Seen("made-up", "finished", "wan", self.world.now, self.world.now, "https://nowhere.example/v.mp4", 1.0)
         self.service.call_back(url, json.dumps(body(seen)).encode(), {}, 0.0)
+
+    def _prune(self) -> None:
+        """An operator has no room: what has rested for minutes goes."""
+        if not self.world.fate.strikes("pruned"):
+            return
+        soon = {f"keep_{what}_d": 600 / 86_400 for what in ("callbacks", "history", "idempotency_keys")}
+        core = self.service.core
+        pruning = Pruning(core.database, replace(core.settings, **soon), pause=lambda s: None)  # type: ignore[arg-type]
+        self._at_web("prune", lambda: self.world.tell("pruned", pruning.run()), lambda: False)
 
     def _back_up(self) -> None:
         if self.world.fate.strikes("backup_restored"):

@@ -25,6 +25,7 @@ from sim_world import BEGIN, Actor, Violated, World
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, TRANSITIONS, Event, State
 from jobs.settings import Settings
+from jobs.upkeep.prune import PRUNED
 
 RULES = {
     "accepted-kept": "no accepted job disappears",
@@ -110,6 +111,7 @@ class Rules:
         self.moves: Counter[tuple[State, Event]] = Counter()
         self.chosen_again: dict[str, int] = {}  # per job: up to which attempt the client chose to order again
         self.was_restored = False
+        self.pruned: set[str] = set()  # jobs whose histories and notices are gone
         self.is_ordered_again = False  # a job has just been queued once more, with an order that may have been taken
         self.accepts: set[str] = set()  # jobs whose clients have said that they may be paid twice
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
@@ -253,7 +255,9 @@ class Rules:
                 (job_id, attempt), detail, self.attempts.get((job_id, attempt))
             ):
                 self._ordered_again(job_id)
-            if not after or event == "created":
+            if event == PRUNED:
+                self.pruned.add(job_id)
+            if not after or event in ("created", PRUNED):
                 continue
             state, move = State(before), Event(event)
             if state is S.FAILED:

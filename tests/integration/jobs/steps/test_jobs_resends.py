@@ -9,13 +9,14 @@ import pytest
 from benches import Gateway, worker
 from rows import MINUTE, NOW, Rows
 
-from jobs.machine.rows import Standing
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost
 from jobs.steps import reconciliation
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
-from jobs.store import lanes
+from jobs.store import lanes, late_facts
 
 pytestmark = pytest.mark.both_databases
 
@@ -71,6 +72,24 @@ def test_none_goes_while_its_gateway_rests_and_one_goes_afterwards(
     look(rows, job_id, resources)
     assert gateway.sent == 1
     assert rows.case(job_id).job.state is State.GENERATING
+
+
+def test_none_goes_once_a_worker_that_slept_says_that_nothing_was_sent(
+    rows: Rows, resources: Resources, gateway: Accepts
+) -> None:
+    job_id = lost(rows)
+    slept = Facts({1: {"outcome": AttemptOutcome.NOT_SENT, "error_code": "own_trouble"}})
+
+    def resolve(*_: Any, **__: Any) -> Any:
+        rows.write(lambda db: late_facts.bring_facts(db, job_id, slept, now=rows.now))
+        return Lost("no whole answer")
+
+    gateway.ask = resolve  # type: ignore[method-assign]
+    rows.callback(job_id, task_id="made-up")
+    rows.now += 2 * MINUTE
+    reconciliation.reconcile(job_id, resources)
+    assert gateway.sent == 0
+    assert rows.case(job_id).job.state is State.QUEUED
 
 
 def test_a_process_sends_no_more_at_once_than_it_sends_orders(
