@@ -77,6 +77,10 @@ class BadReport(JobsError):
     """A gateway's answer or callback cannot be read. The job does not move."""
 
 
+class NoStatus(BadReport):
+    """It can be read, but for its status: where the word for it belongs there is none."""
+
+
 class IllegalTransition(JobsError):
     """Our own mistake: the table has no such move."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from jobs.machine import schedule
-from jobs.machine.rows import FREE, AttemptOutcome, Case
+from jobs.machine.rows import FREE, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import ReportState
 from jobs.settings import Settings
@@ -70,11 +70,20 @@ def _of_task(case: Case, now: datetime, settings: Settings) -> str | None:
         flagged = "unknown_word"
     elif job.flagged in OF_TASKS - {"overdue_day"} and word not in set(ReportState):
         flagged = job.flagged  # nothing else has been said since
-    elif _is_a_day_late(case, now, settings):
+    elif _is_a_day_late(current, job.mode, now, settings):
         flagged = "overdue_day"
     return flagged
 
 
-def _is_a_day_late(case: Case, now: datetime, settings: Settings) -> bool:
-    accepted = case.current.accepted_at if case.current else None
-    return accepted is not None and now >= schedule.expected_end(case.job.mode, accepted, settings) + OVERDUE_DAY
+def of_order(attempt: Attempt, mode: str, now: datetime, settings: Settings) -> str | None:
+    """What a person should know of an open order for which its job no longer waits, or never did."""
+    if attempt.finished_at is not None and attempt.error_code in OF_TASKS:
+        return attempt.error_code
+    if (attempt.last_word or "").startswith(UNKNOWN):
+        return "unknown_word"
+    return "overdue_day" if _is_a_day_late(attempt, mode, now, settings) else None
+
+
+def _is_a_day_late(attempt: Attempt, mode: str, now: datetime, settings: Settings) -> bool:
+    accepted = attempt.accepted_at
+    return accepted is not None and now >= schedule.expected_end(mode, accepted, settings) + OVERDUE_DAY

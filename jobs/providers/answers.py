@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
 from jobs import gate
-from jobs.errors import BadReport
+from jobs.errors import BadReport, NoStatus
 from jobs.providers.base import Acceptance, Provider, ReportState, Unusable
 
 LONGEST_MESSAGE = gate.LONGEST_WORDS
@@ -91,6 +91,8 @@ def is_own(provider: Provider, status: int, body: bytes) -> bool:
         if status >= 300:
             return provider.is_error(said)
         provider.read_report(said)
+    except NoStatus:
+        return True
     except BadReport:
         return False
     return True
@@ -114,9 +116,9 @@ def part(body: Any, *path: str | int) -> Any:
 
 
 def status(value: Any, table: Mapping[str, ReportState]) -> tuple[ReportState, str, bool]:
-    """(state, the gateway's word, whether the table has it); case does not matter. Raises BadReport without a word."""
+    """(state, the gateway's word, whether the table has it); case does not matter. Raises NoStatus without a word."""
     if not isinstance(value, str) or not value.strip():
-        raise BadReport(f"no status word: {str(value)[:LONGEST_WORD]!r}")
+        raise NoStatus(f"no status word: {str(value)[:LONGEST_WORD]!r}")
     word = gate.words(value, LONGEST_WORD)
     state = table.get(value.strip().lower())
     return state or ReportState.RUNNING, word, state is not None

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from jobs.machine import schedule, settlement
+from jobs.machine import flags, schedule, settlement
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
@@ -62,7 +62,7 @@ class Item:
     """One thing for a person. `reason`: see error_codes.REASONS. `until`: when it settles itself, or is lost.
 
     What they need for looking at the gateway: the order's number, time and task, the key's fingerprint (`account`), the
-    beginning of the prompt, the link where there is one. `state` is its job's, `outcome` the order's.
+    beginning of the prompt, the link where there is one. `outcome` is the order's.
     """
 
     reason: str
@@ -77,7 +77,6 @@ class Item:
     account: str | None = None
     prompt: str | None = None
     link: str | None = None
-    state: str | None = None
     outcome: str | None = None
 
     @property
@@ -86,7 +85,7 @@ class Item:
         template = COMMANDS.get(self.reason, HISTORY)
         if self.reason == "uncertain_money" and self.task_id is None:
             template = OF_A_LOST_ORDER
-        elif self.state == State.FAILED:
+        elif self.outcome == AttemptOutcome.UNDELIVERED:
             template = OF_A_FAILED_JOB.get(self.reason, template)
         elif self.reason == "absurd_cost" and self.outcome == AttemptOutcome.OPEN:
             template = HISTORY  # what became of its money can be said once it is closed
@@ -104,7 +103,18 @@ class Looking:
 
 def items(db: Connection, looking: Looking) -> Iterator[Item]:
     """Everything, by reason, at most `MOST` of each; read as it is asked for."""
-    for read in (_keys, _dying, _contested, _unconfirmed, _undelivered, _uncertain, _doubted, _forgotten, _flagged):
+    for read in (
+        _keys,
+        _dying,
+        _contested,
+        _unconfirmed,
+        _undelivered,
+        _uncertain,
+        _doubted,
+        _forgotten,
+        _earlier,
+        _flagged,
+    ):
         yield from read(db, looking)
 
 
@@ -249,6 +259,18 @@ def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
         yield Item("unknown_attempt" if row.known else "unknown_job", said, since=row.received_at, **known)
 
 
+def _earlier(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Open orders for which no job waits, since another one's video is used or made: what is odd about their tasks."""
+    current = sa.and_(jobs.c.state == State.GENERATING.value, attempts.c.number == jobs.c.attempt)
+    others = sa.and_(stored_lanes.IS_OPEN, attempts.c.task_id.is_not(None), ~current)
+    orders = _order().join(attempts, attempts.c.job_id == jobs.c.id).where(others)
+    for row in db.execute(orders.order_by(attempts.c.job_id, attempts.c.number).limit(MOST)).mappings():
+        attempt = attempt_of(row)
+        if reason := flags.of_order(attempt, row["mode"], looking.now, looking.settings):
+            said = f"order {attempt.number}, of a job that is {row['state']} with order {row['current']}"
+            yield Item(reason, said, since=attempt.accepted_at, **_looked_up(row))
+
+
 def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
     # What is told of the order above needs no second line for its job.
@@ -272,7 +294,7 @@ def _ended_lately(looking: Looking) -> sa.ColumnElement[bool]:
 
 def _looked_up(row: RowMapping) -> dict[str, Any]:
     """What a person needs for looking an order up at its gateway."""
-    names = ("job_id", "provider", "task_id", "account", "link", "state", "outcome")
+    names = ("job_id", "provider", "task_id", "account", "link", "outcome")
     shown = {"attempt": row["number"], "ordered_at": row["created_at"], "prompt": _begun(row["prompt"])}
     return {name: row[name] for name in names} | shown
 
@@ -298,5 +320,6 @@ _PROMPT = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN +
 
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
-    of_job = (jobs.c.id, jobs.c.state, jobs.c.flagged, jobs.c.troubles, jobs.c.updated_at, jobs.c.link_dies_at)
-    return sa.select(attempts, *of_job, jobs.c.provider.label("of_job"), _PROMPT).select_from(jobs)
+    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at")
+    of_job = [*(jobs.c[name] for name in names), jobs.c.provider.label("of_job"), jobs.c.attempt.label("current")]
+    return sa.select(attempts, *of_job, _PROMPT).select_from(jobs)

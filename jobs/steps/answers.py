@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.errors import BadReport
+from jobs.errors import BadReport, NoStatus
 from jobs.machine import schedule
 from jobs.machine.error_codes import OWN_TROUBLE
+from jobs.machine.flags import UNKNOWN
 from jobs.machine.outcome import Cooldown, Facts, Inquired, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.machine.schedule import is_of_unknown_age
@@ -21,6 +22,7 @@ from jobs.settings import Settings
 from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
+NO_WORD = f"{UNKNOWN}no text"  # where a status is missing, empty, or no text
 KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
 
 # Why a task that is called finished has no link, by the word that history has for it; and what a job ends as that
@@ -251,11 +253,13 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
     try:
         report = provider.read_report(json_body(answer.body))
     except BadReport as e:
-        return Reply(inquiry, None, "unreadable", {"reason": str(e)[:500], **raw}, final=False)
+        # No page documents a task without a status: a person sees it at first sight, and it is no answer all the same.
+        word = NO_WORD if isinstance(e, NoStatus) else "unreadable"
+        return Reply(inquiry, None, word, {"reason": str(e)[:500], **raw}, final=False)
     if report.task_id is not None and report.task_id != inquiry.task_id:
         return Reply(inquiry, None, "another_task", raw, final=False)
     if not report.word_known:
-        return Reply(inquiry, report, f"unknown:{report.word}"[:64], raw)
+        return Reply(inquiry, report, f"{UNKNOWN}{report.word}"[:64], raw)
     if report.state is ReportState.FINISHED and report.link is None:
         if report.bad_link is not None:  # told without the body, in which its query could not be found and masked
             return Reply(inquiry, report, "link_forbidden", asdict(report.bad_link))

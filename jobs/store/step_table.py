@@ -51,6 +51,9 @@ _is_named = sa.and_(  # `Attempt.is_named`, in SQL
     attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), attempts.c.task_id.is_(None)
 )
 NAMED = sa.exists().where(attempts.c.job_id == jobs.c.id, _is_named)
+REFUSED = (  # how many of a job's orders have a task that a person named and their gateway refused
+    sa.select(sa.func.count(attempts.c.named_refused)).where(attempts.c.job_id == jobs.c.id).scalar_subquery()
+)
 _news = sa.or_(_unread, NAMED)
 _queued = jobs.c.state == State.QUEUED
 # An ended job is due only while an attempt of it is open.

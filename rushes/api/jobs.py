@@ -113,9 +113,9 @@ def blueprint(api: JobsApi) -> Blueprint:
     def show(query: Mapping[str, Any], job_id: str) -> ResponseReturnValue:
         """One job.
 
-        With `wait=30` the answer comes once the job has ended and no task that a person named is being asked about,
-        after 30 seconds at the latest. With `If-None-Match` as well, it comes once the job has changed, and is 304 if
-        it has not.
+        With `wait=30` the answer comes once the job has ended and no task that a person named is being asked about, or
+        once one that a person named was refused, after 30 seconds at the latest. With `If-None-Match` as well, it comes
+        once the job has changed, and is 304 if it has not.
         """
         case, position = _look(api, job_id)
         headers: dict[str, str] = {}
@@ -238,7 +238,7 @@ def _wait(api: JobsApi, case: Case, timeout_s: float) -> bool:
         if not request.if_none_match.contains_weak(now.etag):
             return True
         return api.waits.until_changed(job_id, now, timeout_s=timeout_s)
-    return now.rests or api.waits.until_at_rest(job_id, timeout_s=timeout_s)
+    return now.rests or api.waits.until_at_rest(job_id, now, timeout_s=timeout_s)
 
 
 def _quoted(quote: Quote) -> dict[str, Any]:

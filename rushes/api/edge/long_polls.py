@@ -20,7 +20,7 @@ import structlog
 from jobs.machine.rows import Case
 from jobs.machine.states import ENDED, State
 from jobs.store.database import Database, DatabaseUnavailable
-from jobs.store.step_table import NAMED
+from jobs.store.step_table import NAMED, REFUSED
 from jobs.store.tables import jobs
 
 SERVER_THREADS = 256  # granian's --blocking-threads in the Procfile
@@ -28,9 +28,9 @@ MOST_WAITS = SERVER_THREADS // 2
 LOOK_EVERY_S = 0.25
 LONGEST_WAIT_S = 60
 
-_SEEN = sa.select(jobs.c.id, jobs.c.version, jobs.c.flagged, jobs.c.state, NAMED.label("is_named")).where(
-    jobs.c.id.in_(sa.bindparam("ids", expanding=True))
-)
+_SEEN = sa.select(
+    jobs.c.id, jobs.c.version, jobs.c.flagged, jobs.c.state, NAMED.label("is_named"), REFUSED.label("refused")
+).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     version: int
     flagged: str | None  # the one thing shown that may change without a new version
     rests: bool  # it has ended, and nobody waits for an answer about a task that a person named
+    refused: int  # how many of its orders have a task that a person named and their gateway refused
 
     @property
     def etag(self) -> str:
@@ -49,23 +50,29 @@ class Seen(NamedTuple):
 
 
 def seen(case: Case) -> Seen:
-    return _seen(case.job.version, case.job.flagged, case.job.state, case.is_named)
+    refused = sum(attempt.named_refused is not None for attempt in case.attempts.values())
+    return _seen(case.job.version, case.job.flagged, case.job.state, case.is_named, refused)
 
 
-def _seen(version: int, flagged: str | None, state: State, is_named: bool) -> Seen:
-    return Seen(version, flagged, state in ENDED and not is_named)
+def _seen(version: int, flagged: str | None, state: State, is_named: bool, refused: int) -> Seen:
+    return Seen(version, flagged, state in ENDED and not is_named, refused)
 
 
 @dataclass(eq=False)
 class _Wait:
     job_id: str
-    since: Seen | None  # None: until the job is at rest; else until it looks otherwise than this
+    before: Seen
+    for_rest: bool  # until the job is at rest, or a name was refused; else until it looks otherwise than before
     over: threading.Event = field(default_factory=threading.Event)
     failed: bool = False
 
     def look(self, now: Seen | None) -> None:
-        if now is None or (now.rests if self.since is None else now != self.since):
+        if now is None or (not self.for_rest and now != self.before):
             self.over.set()
+        elif self.for_rest:
+            if now.rests or now.refused > self.before.refused:
+                self.over.set()
+            self.before = now
 
 
 class Waits:
@@ -79,16 +86,17 @@ class Waits:
         self._thread = threading.Thread(target=self._run, name="waits", daemon=True)
         self._thread.start()
 
-    def until_at_rest(self, job_id: str, *, timeout_s: float) -> bool:
+    def until_at_rest(self, job_id: str, since: Seen, *, timeout_s: float) -> bool:
         """Return once the job is at rest, is gone, or the time is over. False: too many wait, and nobody waited.
 
-        Raises DatabaseUnavailable.
+        It returns as well once a gateway has refused a task that a person named, though the job goes on. Raises
+        DatabaseUnavailable.
         """
-        return self._wait(_Wait(job_id, None), timeout_s)
+        return self._wait(_Wait(job_id, since, for_rest=True), timeout_s)
 
     def until_changed(self, job_id: str, since: Seen, *, timeout_s: float) -> bool:
         """As `until_at_rest`, once the job looks otherwise than `since`."""
-        return self._wait(_Wait(job_id, since), timeout_s)
+        return self._wait(_Wait(job_id, since, for_rest=False), timeout_s)
 
     @property
     def count(self) -> int:
@@ -147,6 +155,6 @@ class Waits:
                 wait.failed = True
                 wait.over.set()
             return
-        now = {row.id: _seen(row.version, row.flagged, State(row.state), row.is_named) for row in rows}
+        now = {row.id: _seen(row.version, row.flagged, State(row.state), row.is_named, row.refused) for row in rows}
         for wait in waits:
             wait.look(now.get(wait.job_id))

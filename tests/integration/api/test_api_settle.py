@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -99,8 +100,19 @@ def test_a_named_task_is_to_be_asked_about(api: FlaskClient, failed: str, bells:
     assert len([line for line in history(api, failed) if line["event"] == "settle"]) == 1
 
 
-def test_whoever_waits_for_the_job_hears_what_came_of_a_name(own_api: FlaskClient, database: Database) -> None:
-    failed = Orders(own_api, database).add("2026-11-21", "uncertain", state="failed", outcome="expired", **LOST)
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    "columns", [{"state": "failed", "outcome": "expired"}, {"state": "unconfirmed"}], ids=["ended", "alive"]
+)
+@pytest.mark.parametrize("refused_before", [False, True])
+def test_whoever_waits_for_the_job_hears_what_came_of_a_name(
+    own_api: FlaskClient, database: Database, columns: dict[str, str], refused_before: bool
+) -> None:
+    failed = Orders(own_api, database).add("2026-11-21", "uncertain", **columns, **LOST)
+    if refused_before:
+        settle(own_api, failed, task_id="task-6")
+        with database.write() as db:
+            db.execute(sa.update(tables.attempts).values(named_refused="evolink knows no such task"))
     settle(own_api, failed, task_id="task-7")
     with ThreadPoolExecutor(1) as pool:
         client = own_api.application.test_client()
@@ -114,6 +126,17 @@ def test_whoever_waits_for_the_job_hears_what_came_of_a_name(own_api: FlaskClien
         told = waiting.result(timeout=20).get_json()
     assert told["attempts"][0]["named"]["state"] == "refused"
     assert told["attempts"][0]["named"]["reason"] == "evolink knows no such task"
+
+
+def test_a_name_that_was_refused_before_ends_no_later_wait_of_a_job_that_lives(
+    api: FlaskClient, database: Database, unconfirmed: str
+) -> None:
+    settle(api, unconfirmed, task_id="task-7")
+    with database.write() as db:
+        db.execute(sa.update(tables.attempts).values(named_refused="evolink knows no such task"))
+    began = time.monotonic()
+    assert api.get(f"/v1/jobs/{unconfirmed}?wait=0.5").get_json()["state"] == "unconfirmed"
+    assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize(

@@ -211,5 +211,5 @@ def test_a_change_before_the_wait_began_is_not_missed(database: Database, api: F
     change(database, job_id, state="failed", alarm_at=None)
     waits = Waits(database)
     assert waits.until_changed(job_id, before, timeout_s=LONG_S)
-    assert waits.until_at_rest(job_id, timeout_s=LONG_S)
+    assert waits.until_at_rest(job_id, before, timeout_s=LONG_S)
     waits.close()

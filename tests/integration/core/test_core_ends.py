@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from persons import lost
 from served import Served
 from workshop import Ahead, Workshop
 
 from jobs.intake import changes
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.intake.settling import settle
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
-from jobs.reports.attention import Looking
+from jobs.reports.attention import Item, Looking
 
 GATEWAYS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 FOR_EVER = 100_000
@@ -30,11 +32,16 @@ def clock(workshop: Workshop) -> Ahead:
     return Ahead(workshop)
 
 
-def needs(workshop: Workshop, job_id: str) -> list[str]:
-    """The reasons for which a job stands in the list of what needs a person."""
+def lines(workshop: Workshop, job_id: str) -> list[Item]:
+    """What the list of what needs a person says of a job."""
     with workshop.database.read() as db:
         looking = Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
-        return [item.reason for item in attention.items(db, looking) if item.job_id == job_id]
+        return [item for item in attention.items(db, looking) if item.job_id == job_id]
+
+
+def needs(workshop: Workshop, job_id: str) -> list[str]:
+    """The reasons for which a job stands in that list."""
+    return [item.reason for item in lines(workshop, job_id)]
 
 
 def generating(workshop: Workshop, provider: str) -> str:
@@ -161,6 +168,52 @@ def test_a_word_that_nobody_knows_stands_for_a_person_to_see_until_another_is_sa
     sandbox.clear()
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.job.flagged is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "params", "wait_s", "reason"),
+    [
+        ("unknown_word", {"times": FOR_EVER}, 0, "unknown_word"),
+        ("hide_link", {"reports": FOR_EVER}, 0, "no_link"),
+        ("stall", {}, DAY_S + HOUR_S, "overdue_day"),
+    ],
+)
+def test_an_earlier_order_is_told_as_well_by_its_number_though_its_job_has_another_ones_video(
+    workshop: Workshop,
+    receiver: Served,
+    clock: Ahead,
+    sandbox: Any,
+    fault: str,
+    params: dict[str, Any],
+    wait_s: float,
+    reason: str,
+) -> None:
+    sandbox.fault("evolink", "lose_callback")
+    sandbox.fault("evolink", fault, **params)
+    job_id = lost(workshop, sandbox, "evolink", made=True)
+    settle(job_id, 1, Settled.NOT_MADE, workshop.core)
+    if fault != "unknown_word":  # that one is of every task's answers, not of one order's
+        workshop.until(job_id, State.ARCHIVED)
+    else:
+        workshop.until(job_id, State.GENERATING)
+    [task, *_] = sandbox.tasks("evolink")
+    assert sandbox.call_back("evolink", task["task_id"]) == 200
+    workshop.await_(
+        lambda: workshop.sweep() and workshop.case(job_id).attempts[1].task_id, "the task known", job_id=job_id
+    )
+    clock.leap(wait_s)
+    told = [(item.reason, item.attempt, item.task_id, item.command) for item in lines(workshop, job_id)]
+    assert (reason, 1, task["task_id"], f"rushes jobs show {job_id}") in told
+    sandbox.clear()
+    if fault == "hide_link":
+        sandbox.fault("evolink", fault, task_id=task["task_id"], reports=0)
+
+    def is_told_no_more() -> bool:
+        clock.leap(6 * MINUTE_S)  # an ended job is asked about every five, give or take a tenth
+        workshop.sweep()
+        return 1 not in [item.attempt for item in lines(workshop, job_id) if item.reason == reason]
+
+    workshop.await_(is_told_no_more, "the end of the line", job_id=job_id)
 
 
 class TestAFinishedTaskWithoutALink:

@@ -17,6 +17,7 @@ from served import Served
 from test_core_callbacks import callback_url
 from workshop import RUN, Workshop
 
+from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
@@ -204,6 +205,23 @@ class TestWords:
         assert len(lines(workshop, job_id, "unknown_word")) == 1
         altered.rewrite = lambda body: body
         workshop.until(job_id, State.ARCHIVED)
+
+    @pytest.mark.parametrize("word", ["7", "null", '""', None])
+    @EVERY
+    def test_a_status_that_is_no_word_stands_for_a_person_at_first_sight_and_moves_nothing(
+        self, make_altered: Any, altered: AlteredSandbox, provider: str, word: str | None
+    ) -> None:
+        workshop: Workshop = make_altered(retry_first_s=0.05)
+        job_id = workshop.create(provider=provider)
+        workshop.until(job_id, State.GENERATING)
+        there = re.compile(rb'"status":\s*"[^"]+"')
+        altered.rewrite = lambda body: there.sub(b'"x": 1' if word is None else f'"status": {word}'.encode(), body)
+        workshop.await_(lambda: workshop.sweep() and reasons(workshop, job_id), "a line", job_id=job_id)
+        assert (reasons(workshop, job_id), workshop.state(job_id)) == (["unknown_word"], State.GENERATING)
+        assert workshop.case(job_id).attempts[1].answered_at is None  # nothing was said that could end a task's life
+        assert workshop.case(job_id).job.troubles < TROUBLES_FLAGGED
+        altered.rewrite = lambda body: body
+        assert workshop.until(job_id, State.ARCHIVED).job.flagged is None
 
     @EVERY
     def test_odd_values_beside_the_link_cost_no_film(
