@@ -50,12 +50,23 @@ def _bring(db: Connection, answer: PostAnswer, resources: Resources, *, now: dat
         return
     log.info("late_answer", **told(answer))
     task_id = answer.said.get("task_id")
-    if task_id is None and (attempt.sends != answer.send or not attempt.is_open):
-        return  # a later POST may have been taken, whatever became of this one
-    if task_id is not None and task_id == attempt.task_id:
+    if task_id is None and _may_be_taken(attempt, answer):
         return
-    said: AttemptChanges = {**answer.said, "accepted_at": answer.left_at} if task_id else answer.said
+    if task_id is not None and task_id == attempt.task_id and not attempt.adopted:
+        return
+    said: AttemptChanges = answer.said
+    if task_id is not None:  # whoever else told of it, this proves it
+        said = {**said, "accepted_at": answer.left_at, "adopted": False}
     late_facts.bring_facts(db, answer.job_id, Facts({answer.attempt: said}), now=now)
+
+
+def _may_be_taken(attempt: Attempt, answer: PostAnswer) -> bool:
+    """Whether the order may have been taken although this POST of it was not.
+
+    A later POST may have been; and of an order that a backup has forgotten nobody knows what followed it.
+    """
+    is_known = not attempt.is_forgotten and attempt.is_open and attempt.task_id is None
+    return not is_known or attempt.sends != answer.send
 
 
 def _attempt(case: Case | None, answer: PostAnswer) -> Attempt | None:

@@ -81,11 +81,13 @@ def close() -> None:
 
 def _mind_journal(resources: Resources) -> None:
     """Bring answers that the database could not take, as soon as it can, whoever of this folder left them."""
-    while not resources.stopping.wait(JOURNAL_LOOK_S):
+    while True:
         try:
             late_answers.bring(resources)
         except Exception:  # this thread outlives whatever an entry may hold
             log.exception("journal_not_brought")
+        if resources.stopping.wait(JOURNAL_LOOK_S):
+            return
 
 
 def _mind_beat(process: Working) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import sqlalchemy as sa
 import structlog
 from workshop import RUN, Workshop
 
-from jobs.machine.outcome import PostAnswer
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
@@ -183,6 +182,19 @@ def test_where_the_disk_is_full_the_log_has_the_id_and_the_job_goes_on(
     assert workshop.case(job_id).attempts[1].task_id == task["task_id"]
 
 
+def test_what_a_full_disk_and_a_database_that_is_away_both_refuse_is_brought_by_the_process_that_was_answered(
+    workshop: Workshop, answered: Answered, later: list[float], tmp_path: Path, sandbox: Any
+) -> None:
+    (tmp_path / "full").write_text("")
+    workshop.resources.journal = Journal(tmp_path / "full" / "journal", clock=lambda: later[0])
+    job_id = answered("gravitex")
+    later[0] += 60
+    assert late_answers.bring(workshop.resources) == 1
+    [task] = sandbox.tasks("gravitex")
+    assert workshop.case(job_id).attempts[1].task_id == task["task_id"]
+    assert late_answers.bring(workshop.resources) == 0
+
+
 def test_an_acceptance_opens_an_order_that_was_given_up_meanwhile(
     workshop: Workshop, answered: Answered, later: list[float]
 ) -> None:
@@ -208,6 +220,37 @@ def test_a_refusal_counts_only_if_no_later_post_has_left(
     later[0] += 60
     late_answers.bring(workshop.resources)
     assert workshop.case(job_id).attempts[1].outcome is outcome
+
+
+def test_what_was_not_told_of_an_order_says_nothing_once_its_task_is_known(
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any
+) -> None:
+    sandbox.fault("gravitex", "lose_answer", how="502")
+    job_id = answered("gravitex")
+    [task] = sandbox.tasks("gravitex")
+    change_attempt(workshop, task_id=task["task_id"], adopted=True, standing=Standing.HELD.value)  # by its callback
+    later[0] += 60
+    assert late_answers.bring(workshop.resources) == 1
+    attempt = workshop.case(job_id).attempts[1]
+    assert (attempt.task_id, attempt.standing) == (task["task_id"], Standing.HELD)
+
+
+@pytest.mark.parametrize("told", ["its own", "another"])
+def test_what_a_callback_had_told_already_is_proven_by_the_answer_or_gives_way_to_it(
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any, told: str
+) -> None:
+    job_id = answered("evolink")
+    [task] = sandbox.tasks("evolink")
+    change_attempt(workshop, task_id=task["task_id"] if told == "its own" else "t-9", adopted=True)
+    later[0] += 60
+    late_answers.bring(workshop.resources)
+    attempt = workshop.case(job_id).attempts[1]
+    assert (attempt.task_id, attempt.adopted) == (task["task_id"], False)
+
+
+def change_attempt(workshop: Workshop, **columns: Any) -> None:
+    with workshop.database.write() as db:
+        db.execute(sa.update(tables.attempts).values(**columns))
 
 
 def test_twice_is_once(workshop: Workshop, later: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,16 +321,3 @@ def test_one_that_cannot_be_brought_keeps_no_other_back_and_is_tried_again(
     assert workshop.case(second).attempts[1].task_id
     assert late_answers.bring(workshop.resources) == 1
     assert workshop.case(first).attempts[1].task_id
-
-
-def test_posts_that_bear_the_same_numbers_since_a_backup_was_put_back_are_kept_each(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    at = datetime(2026, 11, 28, tzinfo=UTC)
-    answers = [
-        PostAnswer("job", 1, "gravitex", "a", 1, at + timedelta(seconds=n), {"task_id": f"t-{n}"}) for n in (0, 1)
-    ]
-    for answer in answers:
-        journal.keep(answer)
-    assert list(journal.left(older_than_s=0)) == answers
-    journal.drop(answers[0])
-    assert list(journal.left(older_than_s=0)) == answers[1:]

@@ -111,6 +111,13 @@ def test_a_submit_or_a_notice_on_its_way_may_finish_before_a_stop() -> None:
         assert seconds(SERVICES[name]["stop_grace_period"]) > NUMBERS[deadline][0]
 
 
+def test_the_folder_with_answers_that_the_database_could_not_take_outlives_its_container() -> None:
+    worker = SERVICES["worker"]
+    [volume] = [each for each in worker["volumes"] if each.endswith(f":{worker['environment']['RUSHES_DATA_DIR']}")]
+    assert volume.partition(":")[0] in yaml.safe_load(COMPOSE.read_text())["volumes"]
+    assert not any(worker["environment"]["RUSHES_DATA_DIR"] in each for each in worker.get("tmpfs", []))
+
+
 def test_no_secret_stands_in_a_command_line(service: tuple[str, dict[str, Any]]) -> None:
     _, given = service
     assert compose_file.SECRET not in str(given.get("command")) + str(given.get("healthcheck"))
