@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -64,3 +67,16 @@ class OwnDatabase:
 
     def _look(self, db: Connection) -> set[str]:
         return set(db.execute(self._filled).scalars())
+
+
+@contextmanager
+def held(url: str, table: sa.Table) -> Iterator[None]:
+    """Somebody else's transaction, which lets nobody write to this table; everybody may read."""
+    database = Database(url, threads=1)
+    try:
+        with database.write() as db:  # on SQLite nobody else writes at all then
+            if not database.is_sqlite:
+                db.exec_driver_sql(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE")
+            yield
+    finally:
+        database.close()

@@ -168,16 +168,25 @@ def test_a_callback_for_an_unknown_job_is_kept_and_disturbs_nothing(workshop: Wo
     assert workshop.sweep() == 0
 
 
-def test_a_forged_success_makes_us_ask_and_moves_nothing(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
+@pytest.mark.parametrize(
+    "verdict", [{}, {"status": "failed", "error": {"code": "upstream_error"}}], ids=["success", "failure"]
+)
+def test_a_forged_verdict_on_a_running_task_makes_us_ask_and_moves_nothing(
+    workshop: Workshop, receiver: Served, sandbox: Any, verdict: dict[str, Any]
+) -> None:
+    """Under the order's own URL and with its task's id: were it believed, the job would have its end."""
     sandbox.fault("aivideoapi", "stall")
     job_id = submit(workshop, provider="aivideoapi")
-    body = {**FINISHED, "id": workshop.case(job_id).attempts[1].task_id}
+    body = {**FINISHED, "id": workshop.case(job_id).attempts[1].task_id, **verdict}
     assert requests.post(callback_url(workshop, job_id), json=body, timeout=5).status_code == 200
-    RUN["jobs.transfer"](job_id, workshop.resources)
+    for task, job in workshop.bells.take():
+        RUN[task](job, workshop.resources)
     case = workshop.case(job_id)
     assert case.job.state is State.GENERATING
     assert case.attempts[1].outcome is AttemptOutcome.OPEN
     assert case.unread == ()
+    sandbox.clear()  # it finishes
+    assert workshop.until(job_id, State.ARCHIVED).attempts[1].link != FINISHED["output"]["urls"][0]
 
 
 def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from served import Served
-from standardwebhooks import Webhook
-from workshop import Workshop
+from standardwebhooks import Webhook, WebhookVerificationError
+from workshop import Ahead, Workshop
 
 from jobs.machine.states import State
 from jobs.store import tables
@@ -45,6 +45,10 @@ class Pipeline:
         self.url, self.close = f"{served.url}/hook", served.close
 
 
+class Died(BaseException):
+    """As SIGKILL does it: nothing of ours runs after it."""
+
+
 @pytest.fixture
 def pipeline() -> Iterator[Pipeline]:
     one = Pipeline()
@@ -63,6 +67,14 @@ def row_of(workshop: Workshop) -> Any:
         return db.execute(sa.select(tables.notices)).mappings().one()
 
 
+def verified(secret: str, headers: dict[str, str], body: bytes) -> Any:
+    """What a pipeline reads that believes signed notices alone."""
+    try:
+        return Webhook(secret).verify(body, headers)
+    except WebhookVerificationError as e:
+        pytest.fail(f"nobody believes this notice: {e}")
+
+
 def archived(workshop: Workshop, pipeline: Pipeline) -> str:
     job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
     workshop.until(job_id, State.ARCHIVED)
@@ -76,9 +88,8 @@ def test_an_archived_job_is_told_with_the_whole_job_under_both_secrets(
     job_id = archived(notifying, pipeline)
     delivery.notify(job_id, notifying.resources)
     [(headers, body)] = pipeline.seen
-    for secret in (SECRET, OTHER):
-        Webhook(secret).verify(body, headers)
-    told = json.loads(body)
+    told = verified(SECRET, headers, body)
+    assert verified(OTHER, headers, body) == told == json.loads(body)
     assert (told["type"], told["sequence"], told["data"]["id"]) == ("job.archived", 1, job_id)
     assert told["data"]["state"] == "archived"
     assert told["data"]["video"]["sha256"] == notifying.case(job_id).job.sha256
@@ -101,6 +112,40 @@ def test_a_refused_notice_is_sent_again_under_the_same_id(
     notifying.await_(delivered, "the delivery", job_id=job_id)
     assert len(pipeline.seen) == 3
     assert len({headers["webhook-id"] for headers, _ in pipeline.seen}) == 1
+
+
+def test_a_notice_whose_sender_died_after_the_answer_is_sent_again_under_the_same_id(
+    notifying: Workshop, pipeline: Pipeline, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise Died
+
+    job_id = archived(notifying, pipeline)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "_delivered", die)
+        with pytest.raises(Died):
+            delivery.notify(job_id, notifying.resources)
+    assert len(pipeline.seen) == 1
+    delivery.notify(job_id, notifying.resources)
+    assert len(pipeline.seen) == 1  # it may be on its way yet
+    Ahead(notifying).leap(notifying.settings.notice_lease_s + 1)
+    delivery.notify(job_id, notifying.resources)
+    assert [headers["webhook-id"] for headers, _ in pipeline.seen] == [row_of(notifying)["id"]] * 2
+    assert row_of(notifying)["delivered_at"] is not None
+
+
+def test_two_notices_of_one_job_are_numbered_sent_in_that_order_and_signed(
+    make_workshop: Any, pipeline: Pipeline, sandbox: Any
+) -> None:
+    workshop: Workshop = make_workshop(notice_secrets=SECRET, resend_unit_s=0.1)
+    sandbox.fault("apiframe", "lose_answer", how="reset")
+    job_id = workshop.create(provider="apiframe", notify_url=pipeline.url)
+    workshop.until(job_id, State.UNCONFIRMED)
+    workshop.until(job_id, State.ARCHIVED)
+    delivery.notify(job_id, workshop.resources)
+    told = [verified(SECRET, headers, body) for headers, body in pipeline.seen]
+    assert [(notice["sequence"], notice["type"]) for notice in told] == [(1, "job.unconfirmed"), (2, "job.archived")]
+    assert len({headers["webhook-id"] for headers, _ in pipeline.seen}) == 2
 
 
 def test_410_stops_and_a_redirect_is_a_refusal(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +13,17 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import sqlalchemy as sa
-from served import Served
+from flask import Flask
+from own_database import held
+from served import Served, serve_app
 from test_core_callbacks import FINISHED, callback_url, kept, submit
 from workshop import RUN, Workshop, serve_receiver
 
+from jobs.providers.registry import PROVIDERS
+from jobs.ringer import RingerThread
 from jobs.store import tables
 from jobs.store.database import Database, DatabaseUnavailable
+from webhooks.receiver import Receiver, blueprint
 
 RUNNING = {"id": "t-1", "status": "processing"}
 
@@ -192,6 +198,43 @@ def test_a_database_that_is_away_gets_503_so_that_the_gateway_tries_again(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert kept(workshop, live) == []
+
+
+@pytest.mark.both_databases
+def test_a_callback_is_answered_200_only_once_it_is_committed(
+    workshop: Workshop, live: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.store.database.BUSY_S", 0.5)
+    body = json.dumps(FINISHED).encode()
+    with held(database_url, tables.inbox):
+        assert post(workshop, live, body).status_code == 503
+    assert kept(workshop, live) == []
+    assert post(workshop, live, body).status_code == 200
+    assert len(kept(workshop, live)) == 1
+
+
+def test_a_callback_is_answered_while_the_doorbell_before_it_waits_for_valkey(
+    workshop: Workshop, live: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the web process rings: by a thread, which a Valkey that is frozen keeps for as long as it likes."""
+    thawed = threading.Event()
+    monkeypatch.setattr(workshop.bells, "ring", lambda *_: thawed.wait(30))
+    ringer = RingerThread(workshop.bells)
+    app = Flask("receiver")
+    app.register_blueprint(blueprint(Receiver(workshop.settings, PROVIDERS, workshop.database, ringer)))
+    server = serve_app(app)
+    workshop.receive_callbacks_at(server.url)
+    try:
+        for body in (RUNNING, FINISHED):
+            try:
+                assert post(workshop, live, json.dumps(body).encode()).status_code == 200
+            except requests.ReadTimeout:
+                pytest.fail("the callback waits with its doorbell")
+        assert len(kept(workshop, live)) == 2
+    finally:
+        thawed.set()
+        server.close()
+        ringer.close()
 
 
 def test_tokens_of_the_previous_key_stay_good_during_a_rotation(

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from protections import PROTECTIONS
+
 TESTS = Path(__file__).parents[2]
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text()
 SIMULATION = TESTS / "simulation"
@@ -26,13 +28,20 @@ def test_every_test_that_a_promise_rests_on_is_there() -> None:
     assert named <= there, sorted(named - there)
 
 
-def test_every_promise_keeps_a_test_in_the_sample() -> None:
-    """Of those beside its rules: one without the mark `prove`, so that `make test` runs it."""
+def test_the_tests_of_each_promise_are_those_that_turn_red_without_its_protections() -> None:
     rows = re.findall(r"^\| (P\d+) \| [^|]* \| ([^|]*) \|$", PAGE, re.MULTILINE)
     assert len(rows) == 15
-    sampled = _sampled()
-    lacking = [promise for promise, tests in rows if not set(re.findall(r"`(test_\w+)`", tests)) & sampled]
-    assert lacking == ["P15"]  # what reads the logs of every run
+    red: dict[str, set[str]] = {promise: set() for promise, _ in rows}
+    for protection in PROTECTIONS:
+        red[protection.promise].add(protection.test.partition("::")[2].partition("[")[0])
+    assert {promise: set(re.findall(r"`(test_\w+)`", tests)) for promise, tests in rows} == red
+
+
+def test_every_test_of_a_promise_is_in_the_sample() -> None:
+    """So that `make test` runs it as it is, and only `make prove` without a protection."""
+    files = {protection.test.partition("::")[0] for protection in PROTECTIONS}
+    assert [file for file in files if not (TESTS / file).is_file()] == []
+    assert {protection.test.partition("::")[2].partition("[")[0] for protection in PROTECTIONS} <= _sampled()
 
 
 def _sampled() -> set[str]:

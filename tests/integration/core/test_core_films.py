@@ -1,0 +1,78 @@
+"""What a link serves against what stands in the archive: the whole film, byte by byte, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from altered import AlteredSandbox
+from test_core_troubles import make_due, objects
+from workshop import RUN, Workshop
+
+from jobs.machine.states import State
+from jobs.store import tables
+
+PAGE = "/another.mp4"
+
+
+def with_zeroed_pictures(film: bytes) -> bytes:
+    """Its boxes and its index are whole; what they lead to is gone."""
+    at = film.index(b"mdat")
+    end = at - 4 + int.from_bytes(film[at - 4 : at], "big")
+    return film[: at + 4] + bytes(end - at - 4) + film[end:]
+
+
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "cut in its last box": lambda film: film[:-5],
+    "longer than its boxes": lambda film: film + b"<!-- served by a proxy -->",
+    "zeroed pictures": with_zeroed_pictures,
+}
+
+
+@pytest.fixture
+def door(sandbox: Any) -> Iterator[AlteredSandbox]:
+    door = AlteredSandbox(sandbox.url)
+    yield door
+    door.close()
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_only_the_bytes_of_a_whole_film_are_archived_under_their_own_checksum(
+    workshop: Workshop, door: AlteredSandbox, sandbox: Any, how: str
+) -> None:
+    job_id = workshop.create(provider="evolink")
+    attempt = workshop.until(job_id, State.ARCHIVING).attempts[1]
+    assert attempt.link is not None
+    film = requests.get(attempt.link, timeout=5).content
+    door.pages[PAGE] = ("video/mp4", SPOILT[how](film))
+    with workshop.database.write() as db:
+        db.execute(sa.update(tables.attempts).values(link=f"{door.url}{PAGE}"))
+    RUN["jobs.transfer"](job_id, workshop.resources)
+    assert (workshop.state(job_id), objects(workshop)) == (State.ARCHIVING, [])
+    assert "transfer_trouble" in workshop.history(job_id)
+    door.pages[PAGE] = ("video/mp4", film)
+    make_due(workshop, job_id)
+    job = workshop.until(job_id, State.ARCHIVED).job
+    assert b"".join(workshop.bucket.open(job.archive_key)) == film
+    assert (job.bytes, job.sha256) == (len(film), hashlib.sha256(film).hexdigest())
+
+
+def test_an_object_of_another_job_at_the_key_is_neither_adopted_nor_overwritten(
+    workshop: Workshop, sandbox: Any
+) -> None:
+    """Its metadata are as good as ours: an installation that was copied writes such."""
+    others = workshop.until(workshop.create(provider="evolink"), State.ARCHIVED).job
+    second = workshop.create(provider="evolink")
+    workshop.until(second, State.ARCHIVING)
+    key, client = workshop.case(second).job.archive_key, workshop.bucket._client
+    source = {"Bucket": workshop.bucket.config.bucket, "Key": others.archive_key}
+    client.copy_object(Bucket=source["Bucket"], Key=key, CopySource=source)
+    stored = workshop.bucket.head(key)
+    RUN["jobs.transfer"](second, workshop.resources)
+    job = workshop.case(second).job
+    assert (job.state, job.error_code, job.sha256) == (State.FAILED, "key_conflict", None)
+    assert workshop.bucket.head(key) == stored
