@@ -210,6 +210,11 @@ class Attempt:
         return self.is_forgotten and self.standing is Standing.NONE
 
     @property
+    def may_have_a_task(self) -> bool:
+        """Whether what it is told of may be its task: nobody knows one, and it may have been made."""
+        return self.task_id is None and (self.is_open or self.is_without_video)
+
+    @property
     def is_named(self) -> bool:
         """Whether a person named its task, and the gateway has yet to say what that is."""
         return self.named_task_id is not None and self.named_refused is None and self.task_id is None

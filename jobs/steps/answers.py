@@ -128,7 +128,7 @@ def learn(
                     notes.append(Note(unknown_words.EVENT, number, strange))
     adopted = {number for number, said in changes.items() if "task_id" in said}
     inquired = _inquired(replies, settings, now)
-    nameless = [number for number, attempt in case.attempts.items() if attempt.task_id is None]
+    nameless = [number for number, attempt in case.attempts.items() if attempt.may_have_a_task]
     # What tells of a task waits until that has been asked about, unless its order has found one meanwhile.
     in_line = {(x.attempt, x.task_id) for n in nameless for x in case.heard(n) if not x.asks} - inquired.keys()
     read = tuple(

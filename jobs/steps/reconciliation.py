@@ -168,7 +168,7 @@ def inquiries(case: Case, settings: Settings, now: datetime) -> list[Inquiry]:
         if attempt.task_id is not None:
             if attempt.is_open or attempt.number in unread:
                 asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
-        elif attempt.is_open or attempt.is_without_video:
+        elif attempt.may_have_a_task:
             if attempt.is_named and attempt.named_task_id:
                 asked.append(Inquiry(attempt, attempt.named_task_id, candidate=True))
             heard += case.heard(attempt.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from benches import Pacer, worker
 from callback_bench import Knows, hear, look, lost
 from rows import HOUR, MINUTE, NOW, SECOND, Rows
@@ -15,6 +16,7 @@ from jobs.providers.client import Account, Answered
 from jobs.steps import reconciliation
 from jobs.steps.resources import Resources
 from jobs.store import callbacks, hearsay
+from jobs.store.tables import jobs
 
 pytestmark = pytest.mark.both_databases
 
@@ -30,6 +32,17 @@ def gateway() -> Knows:
 @pytest.fixture
 def resources(rows: Rows, gateway: Knows) -> Resources:
     return worker(rows, gateway)
+
+
+def test_what_is_told_of_an_order_that_was_not_sent_is_read_once(
+    rows: Rows, resources: Resources, gateway: Knows
+) -> None:
+    job_id = lost(rows, outcome=AttemptOutcome.NOT_SENT, standing=Standing.NONE)
+    rows.attempt(job_id, 2, account=KEY.fingerprint, lost_at=NOW)
+    rows.write(lambda db: db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(attempt=2)))
+    hear(rows, job_id, "made-up")
+    look(rows, job_id, resources)
+    assert rows.case(job_id).unread == ()
 
 
 @pytest.mark.parametrize("made_up", [0, 2, 3, 32, 200])
