@@ -52,10 +52,10 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
         held = schedule.look_at_held(attempt, now, rules.settings) if attempt.last_word == KEPT_ASIDE else None
-        if held is not None and not facts.trouble:
-            return held
         end = schedule.link_end(attempt, rules.settings, rules.providers)
-        return min(floor, schedule.try_by(end, now, rules.settings))
+        wanted = min(floor, schedule.try_by(end, now, rules.settings))
+        wanted = held if held is not None and not facts.trouble else wanted
+        return min(wanted, named_at or wanted)
     if job.state is S.GENERATING:
         end = schedule.life_end(attempt, rules.settings, rules.providers)
         wanted = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)

@@ -92,12 +92,17 @@ class _Keeper:
 
 
 def transfer(job_id: str, resources: Resources) -> None:
-    """Copy a due archiving job's video. For a job that a callback calls finished: ask first, then copy at once."""
+    """Copy a due archiving job's video.
+
+    For a job that a callback calls finished, and where a person has named the task of another order: ask first, then
+    copy at once.
+    """
     lease_s = resources.settings.transfer_lease_s
     with resources.database.read() as db:
-        state = cases.read_case(db, job_id).job.state
-    if state in COPIES_AT_ONCE:
-        with at_work(due_case(job_id, RECONCILE, resources), resources, keep_for=State.ARCHIVING) as asked:
+        case = cases.read_case(db, job_id)
+    if case.job.state in COPIES_AT_ONCE or case.is_named:
+        step = TRANSFER if case.job.state is State.ARCHIVING else RECONCILE
+        with at_work(due_case(job_id, step, resources), resources, keep_for=State.ARCHIVING) as asked:
             reconciliation.ask(asked, resources, lease_s=lease_s)
         with at_work(None, resources, lease=asked.kept) as work:
             _copy_under(work, resources)

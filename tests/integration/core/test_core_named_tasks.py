@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from persons import KEY, lines, lost, named, rested, submit
-from workshop import RUN, Workshop
+from workshop import RUN, Ahead, Workshop
 
 from jobs.intake import changes
 from jobs.intake.settling import name_task, settle
@@ -15,6 +15,7 @@ from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.store import leases
+from storage.errors import BucketUnavailable
 
 pytestmark = pytest.mark.both_databases
 
@@ -49,6 +50,32 @@ def test_a_job_that_was_to_be_ordered_anew_is_not(workshop: Workshop, sandbox: A
     RUN["jobs.submit"](job_id, workshop.resources)  # its doorbell had rung already
     case = workshop.until(job_id, State.ARCHIVED)
     assert (list(case.attempts), len(sandbox.tasks("gravitex"))) == ([1], 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_of_an_earlier_order_is_asked_about_while_a_film_waits_for_its_bucket(
+    workshop: Workshop, sandbox: Any, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    job_id = lost(workshop, sandbox, made=True)
+    settle(job_id, 1, Settled.NOT_MADE, workshop.core)
+
+    def away(key: str) -> None:
+        raise BucketUnavailable("it answers 503")
+
+    monkeypatch.setattr(workshop.resources.bucket, "head", away)
+    workshop.until(job_id, State.ARCHIVING)
+    name_task(job_id, 1, sandbox.tasks("gravitex")[0]["task_id"] if known else "task-of-nobody", workshop.core)
+    said = workshop.await_(lambda: workshop.sweep() is not None and _told(workshop, job_id), "it is asked about")
+    assert (said, workshop.state(job_id)) == ("believed" if known else "refused", State.ARCHIVING)
+    monkeypatch.undo()
+    Ahead(workshop).leap(3600)
+    workshop.until(job_id, State.ARCHIVED)
+
+
+def _told(workshop: Workshop, job_id: str) -> str | None:
+    """What became of the name, once that is known."""
+    state = job_json(workshop.case(job_id))["attempts"][0]["named"]["state"]
+    return None if state == "asking" else str(state)
 
 
 def test_an_ended_job_keeps_its_end_and_its_account_has_what_was_paid(workshop: Workshop, sandbox: Any) -> None:
