@@ -43,4 +43,3 @@ def test_a_promises_test_turns_red_without_the_protection_that(protection: Prote
         failures = [case.find("failure") for case in ElementTree.parse(report).iter("testcase")]
     said = [None if failure is None else failure.attrib["message"] for failure in failures]
     assert all(each is not None and each.startswith(DEMANDS) for each in said), f"{said}: {told}"
-    print(f"{protection.words}: {said}")  # noqa: T201 - `pytest -rP` shows it

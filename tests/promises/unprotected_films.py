@@ -11,6 +11,8 @@ from typing import Any
 from protection import Patches, Protection, nothing, one
 
 from jobs.machine import schedule
+from jobs.machine.outcome import Facts
+from jobs.machine.rows import AttemptOutcome
 from jobs.steps import archiving, object_metadata
 from jobs.store import due
 from storage import bucket
@@ -74,7 +76,15 @@ def _pauses_without_end() -> dict[str, Any]:
 
 
 def _first_trouble_is_the_end() -> dict[str, Any]:
-    return {"jobs.machine.schedule.link_end": lambda attempt, settings, providers: attempt.created_at}
+    real = archiving._trouble
+
+    def trouble(case: Any, error: Exception, resources: Any) -> Facts:
+        number = case.job.attempt
+        end = {"outcome": AttemptOutcome.UNDELIVERED, "error_code": "bucket_unavailable", "error_message": str(error)}
+        facts = real(case, error, resources)
+        return replace(facts, attempts={number: {**facts.attempts[number], **end}})
+
+    return {"jobs.steps.archiving._trouble": trouble}
 
 
 def _resolved_twice() -> dict[str, Any]:

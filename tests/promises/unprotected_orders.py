@@ -82,6 +82,12 @@ def _callback_is_the_answer() -> dict[str, Any]:
     return {"jobs.steps.reconciliation._inquire": inquire}
 
 
+def _borne_twice() -> dict[str, Any]:
+    """The tables refuse it yet; a step waits for that to pass, here for no time."""
+    instead = one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts)
+    return {**instead(), "jobs.steps.step.CONCLUDE_FOR_S": 0}
+
+
 def _polled_only_without_callbacks() -> dict[str, Any]:
     real = schedule.next_poll
 
@@ -141,6 +147,11 @@ PROTECTIONS = [
         f"{LOST_ANSWER}[sqlite-gravitex-reset]",
     ),
     as_simulated(
+        "P2",
+        "a job is not cancelled beside an order that may come",
+        f"{CORE}/test_core_changes.py::test_a_job_whose_first_order_may_yet_come_waits_for_that_and_orders_no_more[sqlite]",
+    ),
+    as_simulated(
         "P6",
         "a token is checked before anything else",
         f"{RECEIVER}::test_a_bad_token_gets_an_empty_404_without_any_sql[sqlite-<lambda>0]",
@@ -160,6 +171,12 @@ PROTECTIONS = [
         "P6",
         "a contested film is kept aside",
         f"{CORE}/test_core_contests.py::test_while_it_is_undecided_neither_is_archived_and_the_film_is_kept[sqlite]",
+    ),
+    Protection(
+        "P6",
+        "no task id is borne twice",
+        _borne_twice,
+        f"{CALLBACKS}::test_a_callback_that_names_another_jobs_task_brings_nobody_that_jobs_video",
     ),
     Protection("P7", "a 200 comes after the commit", _called_back_before_it_is_kept, f"{COMMITTED}[sqlite]"),
     Protection(

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
-from protection import Protection, one
+from protection import Protection, as_simulated, one
 
 from jobs.store import cases, tables
 from jobs.store.leases import Lease
@@ -18,6 +18,7 @@ CORE = "integration/core"
 DOORBELLS = f"{CORE}/test_core_doorbells.py::test_what_a_flushed_valkey_held_is_rung_for_again_and_no_job_is_lost"
 NOTICES = f"{CORE}/test_core_notices.py"
 IN_ORDER = f"{NOTICES}::test_two_notices_of_one_job_are_numbered_sent_in_that_order_and_signed"
+DIED = f"{NOTICES}::test_a_notice_whose_sender_died_after_the_answer_is_sent_again_under_the_same_id"
 TWO_WORKERS, TROUBLES = f"{CORE}/test_core_two_workers.py", f"{CORE}/test_core_troubles.py"
 SLEPT = (
     f"{TWO_WORKERS}::test_a_transfer_that_slept_in_its_copy_past_its_lease_is_taken_over_and_sends_the_bucket_nothing"
@@ -35,6 +36,13 @@ def _told_before_it_is_sent() -> dict[str, Any]:
         return real(lease, resources)
 
     return {"webhooks.delivery._deliver": deliver}
+
+
+def _sent_for_ever() -> dict[str, Any]:
+    def due_notice(now: Any) -> sa.ColumnElement[bool]:
+        return sa.and_(tables.notices.c.alarm_at <= now, tables.notices.c.lease_holder.is_(None))
+
+    return {"webhooks.delivery.due_notice": due_notice}
 
 
 def _newest_first() -> dict[str, Any]:
@@ -94,8 +102,15 @@ PROTECTIONS = [
         "P10",
         "a notice counts as delivered only once it was answered",
         _told_before_it_is_sent,
-        f"{NOTICES}::test_a_notice_whose_sender_died_after_the_answer_is_sent_again_under_the_same_id",
+        DIED,
     ),
+    Protection(
+        "P10",
+        "nobody sends what another sends",
+        one("webhooks.delivery.due_notice", lambda now: tables.notices.c.alarm_at <= now),
+        DIED,
+    ),
+    Protection("P10", "the lease of a dead sender runs out", _sent_for_ever, DIED),
     Protection(
         "P10",
         "every try has the same id",
@@ -117,6 +132,7 @@ PROTECTIONS = [
         SLEPT,
     ),
     Protection("P11", "a lease runs out", _held_for_ever, SLEPT),
+    as_simulated("P11", "nobody takes what another holds", SLEPT),
     Protection(
         "P11",
         "the last write compares the holder",

@@ -189,6 +189,23 @@ def test_a_forged_verdict_on_a_running_task_makes_us_ask_and_moves_nothing(
     assert workshop.until(job_id, State.ARCHIVED).attempts[1].link != FINISHED["output"]["urls"][0]
 
 
+def test_a_callback_that_names_another_jobs_task_brings_nobody_that_jobs_video(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    """Under the URL of an order whose answer was lost, which waits to be told its task."""
+    others = workshop.until(submit(workshop, provider="aivideoapi"), State.ARCHIVED).attempts[1].task_id
+    sandbox.fault("aivideoapi", "lose_answer", how="reset")
+    sandbox.fault("aivideoapi", "lose_callback")
+    job_id = submit(workshop, provider="aivideoapi")
+    assert requests.post(callback_url(workshop, job_id), json={**FINISHED, "id": others}, timeout=5).ok
+    workshop.sweep()
+    case = workshop.case(job_id)
+    assert (case.unread, case.job.state, case.attempts[1].task_id) == ((), State.UNCONFIRMED, None)
+    own = sandbox.tasks("aivideoapi")[1]["task_id"]
+    assert sandbox.call_back("aivideoapi", own) == 200
+    assert workshop.until(job_id, State.ARCHIVED).attempts[1].task_id == own
+
+
 def test_news_that_comes_while_a_step_holds_the_job_is_served_by_its_ringing(
     workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:

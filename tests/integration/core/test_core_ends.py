@@ -76,7 +76,8 @@ def test_a_task_that_is_said_to_run_for_ever_ends_with_its_life_and_frees_its_pl
     assert asked(workshop, job_id) is State.GENERATING, "a slow gateway is not an ill one"
     assert needs(workshop, job_id) == ["overdue_day"]
     clock.leap(HOUR_S)
-    case = workshop.until(job_id, State.FAILED)
+    assert asked(workshop, job_id) is State.FAILED
+    case = workshop.case(job_id)
     assert (case.job.error_code, case.attempts[1].standing) == ("task_expired", Standing.UNCERTAIN)
     workshop.until(workshop.create(provider=provider), State.ARCHIVED)
 

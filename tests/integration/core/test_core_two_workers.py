@@ -81,6 +81,8 @@ def another_archives_while_it_sleeps(workshop: Workshop, wire: Wire, job_id: str
     sleeper.start()
     try:
         assert wire.asleep.wait(20)
+        RUN["jobs.transfer"](job_id, another)
+        assert workshop.state(job_id) is State.ARCHIVING, "nobody takes what another holds"
         make_due(workshop, job_id)
         RUN["jobs.transfer"](job_id, another)
         yield
