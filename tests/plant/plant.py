@@ -123,10 +123,14 @@ class Plant:
             env["RUSHES_DATABASE_URL"] = self._behind(self.database.url, self.to_database[name])
         env["RUSHES_REDIS_URL"] = self._behind(sa.make_url(self.valkey.url), self.to_valkey[name])
         env["RUSHES_S3_ENDPOINT_URL"] = f"http://127.0.0.1:{self.to_bucket[name].port}"
-        if name == "beat-2":  # two beats have two schedules, as on two machines
-            env["RUSHES_DATA_DIR"] = f"{env['RUSHES_DATA_DIR']}-2"
-            Path(env["RUSHES_DATA_DIR"]).mkdir(exist_ok=True)
+        env["RUSHES_DATA_DIR"] = str(self.folder_of(name))
         return env
+
+    def folder_of(self, name: str) -> Path:
+        """The data folder of this process: that of its role, as in compose; but two beats have two schedules."""
+        folder = Path(self._env["RUSHES_DATA_DIR"], name if name == "beat-2" else name.removesuffix("-2"))
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def kill(self, *names: str) -> None:
         """SIGKILL to the process and all it has started."""

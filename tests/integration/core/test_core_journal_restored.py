@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backup import Backup, lose
+from losing import lose
+from rows_backup import Backup
 from workshop import RUN, Workshop
 
 from jobs.machine.outcome import PostAnswer

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from backup import Backup, lose
+from losing import lose
+from rows_backup import Backup
 from served import Served
 from workshop import RUN, Workshop
 

@@ -1,25 +1,30 @@
-"""A backup of a workshop's database, and the loss of what happened since."""
+"""A backup of a database's rows, with whatever has one: a plant, or a workshop."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import sqlalchemy as sa
-from workshop import Workshop
 
 from jobs.store import tables
-from jobs.upkeep import restore
+from jobs.store.database import Database
+
+
+class HasDatabase(Protocol):
+    database: Database
 
 
 class Backup:
-    """The rows of a workshop's database as they were, to be put back."""
+    """The rows of a database as they were, to be put back."""
 
-    def __init__(self, workshop: Workshop):
-        self._workshop = workshop
-        with workshop.database.read() as db:
-            self.taken_at = workshop.database.clock(db)
+    def __init__(self, of: HasDatabase):
+        self._of = of
+        with of.database.read() as db:
+            self.taken_at = of.database.clock(db)
             self._rows = {t: [dict(r) for r in db.execute(sa.select(t)).mappings()] for t in self._tables()}
 
     def put_back(self) -> None:
-        with self._workshop.database.write() as db:
+        with self._of.database.write() as db:
             for table in reversed(self._tables()):
                 db.execute(sa.delete(table))
             for table, rows in self._rows.items():
@@ -33,9 +38,3 @@ class Backup:
 
     def _tables(self) -> list[sa.Table]:
         return tables.metadata.sorted_tables
-
-
-def lose(workshop: Workshop, backup: Backup) -> restore.Restored:
-    backup.put_back()
-    workshop.bells.take()
-    return restore.restored(workshop.resources, as_of=backup.taken_at)
