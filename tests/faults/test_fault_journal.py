@@ -164,6 +164,8 @@ def test_a_database_away_for_longer_than_a_step_waits_has_nothing_asked_again_th
     plant.await_(given_up, "the end of the steps' patience")
     if disk == "has room":
         assert len(entries(plant)) == len(job_ids)
+        synced = "\n".join(line for line in plant.lines[since:] if "answer_in_journal" in line)
+        assert all(plant.book.sold(job_id)[0]["task_id"] in synced for job_id in job_ids), "no log has it"
         plant.kill("worker")
         plant.to_database["worker"].heal()
         plant.start("worker")

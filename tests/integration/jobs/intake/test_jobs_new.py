@@ -13,6 +13,7 @@ from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import new_jobs
 from jobs.machine.states import State
 from jobs.store.tables import events, idempotency_keys, jobs
+from jobs.worker.tasks import CELERY_CLIENT
 
 pytestmark = pytest.mark.both_databases
 
@@ -67,6 +68,13 @@ def test_the_same_key_with_another_body_is_refused(rows: Rows) -> None:
 def test_each_api_key_has_idempotency_keys_of_its_own(rows: Rows) -> None:
     first, _ = rows.create(key="k", api_key="key_1")
     other, existed = rows.create(key="k", api_key="key_2")
+    assert not existed
+    assert other.job.id != first.job.id
+
+
+def test_a_task_id_of_celery_is_a_key_as_it_stands_with_its_quotes(rows: Rows) -> None:
+    first, _ = rows.create(key="x", api_key=CELERY_CLIENT)
+    other, existed = rows.create(key='"x"', api_key=CELERY_CLIENT)
     assert not existed
     assert other.job.id != first.job.id
 

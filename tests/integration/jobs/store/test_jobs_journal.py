@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from jobs.machine.outcome import PostAnswer
+from jobs.store import journal as module
 from jobs.store.journal import Journal
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)
@@ -118,11 +120,14 @@ def test_entry_and_folder_are_synced_when_the_database_does_not_take_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a killed machine leaves shows in no test; that the disk is asked to keep it does."""
+    monkeypatch.setattr(module, "log", structlog.get_logger())  # one that no earlier test has bound to its own output
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda opened: synced.append(os.readlink(f"/proc/self/fd/{opened}")))
     journal = Journal(tmp_path)
     journal.keep(answer())
     assert synced == []
-    journal.sync(answer())
+    with structlog.testing.capture_logs() as logged:
+        journal.sync(answer())
     [entry] = tmp_path.iterdir()
     assert synced == [str(entry), str(tmp_path)]
+    assert [(line["event"], line["task_id"]) for line in logged] == [("answer_in_journal", "t-0")]

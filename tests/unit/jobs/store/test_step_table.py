@@ -7,6 +7,8 @@ import pytest
 from jobs.broker import QUEUES
 from jobs.machine.states import ENDED, State
 from jobs.settings import load
+from jobs.steps.step import CONCLUDE_FOR_S
+from jobs.store.database import BUSY_S
 from jobs.store.step_table import BY_NAME, NOTIFY, OF_JOBS, RECONCILE, STEPS, SUBMIT, TRANSFER, Step, slots, wake
 from jobs.worker.dispatch import runner
 
@@ -66,6 +68,12 @@ def test_every_step_is_watched_for_longer_than_its_deadlines() -> None:
     assert {name: BY_NAME[name].limit_s(SETTINGS) >= 2 * s for name, s in deadlines.items()} == dict.fromkeys(
         BY_NAME, True
     )
+
+
+def test_who_was_answered_and_waits_for_the_database_is_done_before_the_watchdog_takes_him_for_stuck() -> None:
+    waits_s = CONCLUDE_FOR_S + BUSY_S  # the last try begins in time, and ends later
+    assert BY_NAME["jobs.submit"].limit_s(SETTINGS) > SETTINGS.submit_deadline_s + waits_s
+    assert BY_NAME["jobs.reconcile"].limit_s(SETTINGS) > SETTINGS.query_deadline_s + waits_s
 
 
 def test_a_process_has_the_slots_of_its_role_and_one_for_what_is_no_step() -> None:
