@@ -24,6 +24,7 @@ from jobs.store.history import write_notes
 from jobs.store.leases import bring_news, lock_row
 from jobs.store.tables import attempts, jobs
 
+PROVEN: AttemptChanges = {"adopted": False, "contested": False}  # of a task that our own POST was answered with
 LAST_WORDS = frozenset({AttemptOutcome.FINISHED, AttemptOutcome.FAILED})  # of a gateway, about a task
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 
@@ -59,6 +60,9 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
                 "adopted": changes.get("adopted", False),
             }
             change_attempt(db, job_id, number, {**changes, **again}, now)
+            contests.wake(db, job_id, now)
+        elif task_id and attempt.adopted and not changes.get("adopted"):
+            change_attempt(db, job_id, number, PROVEN, now)
             contests.wake(db, job_id, now)
         elif changes.get("outcome") is AttemptOutcome.FINISHED and attempt.is_without_video:
             change_attempt(db, job_id, number, changes, now)
@@ -101,6 +105,8 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**rejection(attempt, changes, task_id, reason), "lost_at": attempt.lost_at or now}
             notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
             continue
+        if is_proven:
+            resolved[number] = {**changes, **PROVEN}
         found[task] = replace(attempt, adopted=False)
         contests.withdraw(db, attempt, now=now)
     if case.job.attempt in {number for number, _ in contested}:

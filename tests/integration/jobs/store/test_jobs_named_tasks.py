@@ -57,8 +57,16 @@ def test_what_was_learnt_in_a_round_of_a_task_that_is_given_back_is_forgotten(ro
     facts = Facts({1: {"outcome": A.FINISHED, "link": "https://cdn/v.mp4"}, 2: {"task_id": "t"}})
     for _ in range(2):  # the first time its row moves, and all is decided again
         said = rows.write(lambda db: late_facts.resolve_task_ids(db, rows.case(job_id), facts, now=NOW)).attempts
-    assert said == {2: {"task_id": "t"}}
+    assert said == {2: {"task_id": "t", **late_facts.PROVEN}}
     assert (rows.case(job_id).attempts[1].task_id, rows.case(job_id).attempts[1].outcome) == (None, A.OPEN)
+
+
+@pytest.mark.parametrize("outcome", [A.OPEN, A.FINISHED])
+def test_a_late_answer_proves_what_was_hearsay(rows: Rows, outcome: AttemptOutcome) -> None:
+    job_id = rows.job(State.GENERATING, alarm_at=NOW)
+    rows.attempt(job_id, task_id="t", adopted=True, outcome=outcome)
+    rows.write(lambda db: late_facts.bring_facts(db, job_id, Facts({1: {"task_id": "t"}}), now=NOW))
+    assert (rows.case(job_id).attempts[1].task_id, rows.case(job_id).attempts[1].adopted) == ("t", False)
 
 
 def test_whoever_named_a_task_hears_that_it_was_the_answer_to_another_order(rows: Rows) -> None:
