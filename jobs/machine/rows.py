@@ -196,6 +196,11 @@ class Attempt:
         return unlinked or self.outcome in WITHOUT_VIDEO
 
     @property
+    def can_still_deliver(self) -> bool:
+        """Whether it is over, its video is not in the bucket, and a later word of its gateway may bring it there."""
+        return self.outcome is AttemptOutcome.UNDELIVERED or self.outcome in WITHOUT_VIDEO
+
+    @property
     def money(self) -> Money:
         return Money(*(getattr(self, name) for name in Money._fields))
 

@@ -31,7 +31,6 @@ from storage.errors import LinkUnavailable
 
 GUESSES_SHARE = 0.25  # of a key's budget, at most, goes to tasks that anybody may have made up
 AT_ONCE = 3  # tasks that callbacks told of, in one round
-CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
 
@@ -163,12 +162,12 @@ def inquiries(case: Case, settings: Settings, now: datetime) -> list[Inquiry]:
     unread = {callback.attempt for callback in case.unread}
     asked, heard = [], []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video:
+        if attempt.outcome is AttemptOutcome.DELIVERED:
             continue
         if attempt.task_id is not None:
             if attempt.is_open or attempt.number in unread:
                 asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
-        elif attempt.is_open or attempt.is_without_video:
+        elif attempt.is_open or attempt.can_still_deliver:
             if attempt.is_named and attempt.named_task_id:
                 asked.append(Inquiry(attempt, attempt.named_task_id, candidate=True))
             heard += case.heard(attempt.number)
