@@ -128,4 +128,4 @@ def _has_news(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool
 
 def _can_be_heard(attempt: Attempt, now: datetime, rules: Rules) -> bool:
     """Whether news can still matter to an order that is over."""
-    return attempt.is_without_video and now < schedule.heard_until(attempt, rules.settings, rules.providers)
+    return attempt.can_still_deliver and now < schedule.heard_until(attempt, rules.settings, rules.providers)

@@ -196,6 +196,11 @@ class Attempt:
         return unlinked or self.outcome in WITHOUT_VIDEO
 
     @property
+    def can_still_deliver(self) -> bool:
+        """Whether it is over, its video is not in the bucket, and a later word of its gateway may bring it there."""
+        return self.outcome is AttemptOutcome.UNDELIVERED or self.outcome in WITHOUT_VIDEO
+
+    @property
     def money(self) -> Money:
         return Money(*(getattr(self, name) for name in Money._fields))
 
@@ -212,7 +217,7 @@ class Attempt:
     @property
     def may_have_a_task(self) -> bool:
         """Whether what it is told of may be its task: nobody knows one, and it may have been made."""
-        return self.task_id is None and (self.is_open or self.is_without_video)
+        return self.task_id is None and (self.is_open or self.can_still_deliver)
 
     @property
     def is_named(self) -> bool:

@@ -177,6 +177,8 @@ def _verdict(
     attempt: Attempt, reply: Reply, report: Report, provider: Provider, by: str, now: datetime
 ) -> AttemptChanges:
     """The changes that a report makes on its attempt's row."""
+    if attempt.outcome is AttemptOutcome.UNDELIVERED and attempt.link is not None:
+        return _fresh_link(attempt, report, by)
     if report.state is ReportState.FINISHED and report.link is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
             return {"link": report.link}
@@ -209,6 +211,13 @@ def _verdict(
     if report.word_known:  # an unknown one may be a word for the end
         running |= {"last_unfinished_at": now, "finished_at": None, **_no_error()}
     return running
+
+
+def _fresh_link(attempt: Attempt, report: Report, by: str) -> AttemptChanges:
+    """Of a video that was paid for and not delivered another link is news, and nothing else: not even of its money."""
+    if report.state is not ReportState.FINISHED or report.link in (None, attempt.link):
+        return {}
+    return {"outcome": AttemptOutcome.FINISHED, "news_by": by, "link": report.link, **_no_error()}
 
 
 def _not_known(reply: Reply) -> str:

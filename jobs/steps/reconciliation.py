@@ -31,7 +31,6 @@ from storage.errors import LinkUnavailable
 
 GUESSES_SHARE = 0.25  # of a key's budget, at most, goes to tasks that anybody may have made up
 AT_ONCE = 3  # tasks that callbacks told of, in one round
-CLOSED_BY_TRANSFER = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED})
 
 log = structlog.get_logger()
 
@@ -163,7 +162,7 @@ def inquiries(case: Case, settings: Settings, now: datetime) -> list[Inquiry]:
     unread = {callback.attempt for callback in case.unread}
     asked, heard = [], []
     for attempt in sorted(case.attempts.values(), key=lambda a: a.number != case.job.attempt):
-        if attempt.outcome in CLOSED_BY_TRANSFER and not attempt.is_without_video:
+        if attempt.outcome is AttemptOutcome.DELIVERED:
             continue
         if attempt.task_id is not None:
             if attempt.is_open or attempt.number in unread:

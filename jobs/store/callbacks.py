@@ -175,15 +175,16 @@ def _wake(
 ) -> bool:
     """Wake a job to what is said of one of its orders; an ended one if that can still matter. False: nobody to tell.
 
-    It matters to an order that is over without a video, while task and link can live: whoever called it over may have
-    been wrong. And to one that has no row: only we mint its token, so a backup that was put back has forgotten it.
+    It matters to an order that is over and whose video is not in the bucket, while task and link can live: whoever
+    called it over may have been wrong. And to one that has no row: only we mint its token, so a backup that was put
+    back has forgotten it.
     """
     if bring_news(db, job_id, now=now):
         return True
     order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
     row = db.execute(sa.select(attempts).where(order)).mappings().one_or_none()
     attempt = row and attempt_of(row)
-    if attempt and not (attempt.is_without_video and now < heard_until(attempt, settings, providers)):
+    if attempt and not (attempt.can_still_deliver and now < heard_until(attempt, settings, providers)):
         return False
     woken = {"alarm_at": now, "updated_at": now, "version": jobs.c.version + 1}
     return db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**woken)).rowcount == 1

@@ -132,15 +132,16 @@ def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now
     on_way = sa.and_(~is_accepted, attempts.c.lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
     # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
     lost = sa.and_(~is_accepted, attempts.c.lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
-    found = db.execute(
+    found = db.execute(  # as of one moment; which row is which, they say themselves: SQL promises no order
         sa.union_all(
-            sa.select(_count(is_accepted), _count(on_way)).where(of_key, IS_OPEN),
-            sa.select(_count(may_run), _count(since))
+            sa.select(_named("open"), _count(is_accepted), _count(on_way)).where(of_key, IS_OPEN),
+            sa.select(_named("lost"), _count(may_run), _count(since))
             .select_from(attempts.join(jobs))
             .where(of_key, IS_UNCERTAIN, lost),
         )
     )
-    (accepted, sent), (may_be_running, unknown) = found.all()
+    counted = {row[0]: row[1:] for row in found}
+    (accepted, sent), (may_be_running, unknown) = counted["open"], counted["lost"]
     return Out(accepted + sent + may_be_running, sent, unknown)
 
 
@@ -257,6 +258,10 @@ def _tell(account: Account, name: LaneName, before: Lane, after: Lane) -> None:
 def _runs_s(mode: Mode, settings: Settings) -> float:
     """How long a task of this mode can run at a healthy gateway, in seconds: a lost order takes room for as long."""
     return RUNS_FOR * settings.expected_s * (2 if mode is Mode.EDIT else 1)
+
+
+def _named(row: str) -> sa.Label[str]:
+    return sa.literal(row).label("row")
 
 
 def _count(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

@@ -65,7 +65,7 @@ def check_taken(rules: Rules, old: AttemptRow | None, row: AttemptRow, job: JobR
 def check_heard(rules: Rules, callback: CallbackRow, job: JobRow, now: str) -> None:
     """A callback has just been kept for a job that nothing was to wake."""
     row = rules.attempts.get((callback.job_id, callback.attempt))
-    if row is None or row.outcome not in WITHOUT_VIDEO:
+    if row is None or row.outcome not in WITHOUT_VIDEO | {A.UNDELIVERED}:
         return
     ordered = datetime.fromisoformat(row.lost_at or row.created_at)
     if datetime.fromisoformat(now) < ordered + timedelta(seconds=2 * LIFE_S) - MARGIN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from jobs.store.tables import attempts, inbox, jobs, lanes
 pytestmark = pytest.mark.both_databases
 
 HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC)
 
 
 class Desk:
@@ -188,6 +189,30 @@ def test_an_absurd_cost_of_an_order_that_is_open_is_answered_once_it_is_closed(d
     absurd = {"reported_usd": 99.0, "estimated_usd": 0.5}
     job_id = desk.order("generating", "held", job={"flagged": "absurd_cost"}, **absurd)
     assert desk.only()["command"] == f"rushes jobs show {job_id}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "reasons"),
+    [
+        ({"last_word": "unknown:dreaming"}, ["unknown_word"]),
+        ({"finished_at": NOW, "error_code": "no_link", "last_word": "unreachable"}, ["no_link"]),
+        ({"finished_at": NOW, "error_code": "link_forbidden"}, ["link_forbidden"]),
+        ({"accepted_at": NOW - 25 * HOUR}, ["overdue_day"]),
+        ({"last_word": "running"}, []),
+        ({"last_word": "unknown:dreaming", "outcome": "expired"}, []),
+    ],
+)
+@pytest.mark.parametrize("state", ["generating", "archived", "failed"])
+def test_an_earlier_order_that_is_open_is_told_by_its_number(
+    desk: Desk, columns: dict[str, Any], reasons: list[str], state: str
+) -> None:
+    job_id = desk.order(state, "held", job={"attempt": 2})
+    desk.second_order()
+    closed = {"outcome": "failed", "standing": "refunded"} if state == "failed" else {"outcome": "delivered"}
+    desk.write(sa.update(attempts).where(attempts.c.number == 2).values(**closed))
+    desk.write(sa.update(attempts).where(attempts.c.number == 1).values(task_id="t-1", **columns))
+    told = [(item["reason"], item["attempt"], item["task_id"], item["command"]) for item in desk.told()["data"]]
+    assert told == [(reason, 1, "t-1", f"rushes jobs show {job_id}") for reason in reasons]
 
 
 def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from persons import lost
+from persons import lost, rested
 from served import Served
 from workshop import Ahead, Workshop
 
@@ -302,6 +302,57 @@ def test_and_one_that_says_that_the_task_runs_yet_opens_its_order_again_for_as_l
         return workshop.state(job_id) is State.ARCHIVED
 
     workshop.await_(is_archived_later, "the video at home", job_id=job_id)
+
+
+class TestACallbackForAVideoThatWasNotDelivered:
+    @pytest.fixture
+    def undelivered(self, workshop: Workshop, receiver: Served, clock: Ahead, sandbox: Any) -> str:
+        """Its link was dead, and so was each that its gateway told."""
+        sandbox.fault("evolink", "lose_callback")
+        sandbox.fault("evolink", "expire_link", reports=FOR_EVER)
+        job_id = generating(workshop, "evolink")
+        workshop.until(job_id, State.ARCHIVING)
+        clock.leap(DAY_S)
+        case = workshop.until(job_id, State.FAILED)
+        assert (case.job.error_code, case.attempts[1].outcome) == ("link_expired", AttemptOutcome.UNDELIVERED)
+        assert case.job.alarm_at is None
+        return job_id
+
+    def call_back(self, sandbox: Any, *, link: str) -> None:
+        [task] = sandbox.tasks("evolink")
+        if link == "fresh":
+            sandbox.fault("evolink", "expire_link", task_id=task["task_id"], reports=0)
+        assert sandbox.call_back("evolink", task["task_id"]) == 200
+
+    @pytest.mark.both_databases
+    @pytest.mark.parametrize("settled", [None, Settled.NOT_CHARGED])
+    def test_brings_it_home_by_a_fresh_link_and_leaves_the_money_where_it_is(
+        self, workshop: Workshop, undelivered: str, sandbox: Any, settled: Settled | None
+    ) -> None:
+        if settled:
+            settle(undelivered, 1, settled, workshop.core)
+        before = workshop.case(undelivered).attempts[1]
+        self.call_back(sandbox, link="fresh")
+        case = workshop.until(undelivered, State.ARCHIVED)
+        assert (case.attempts[1].standing, case.attempts[1].settled) == (before.standing, settled)
+        assert len(sandbox.tasks("evolink")) == 1
+        assert case.job.error_code is None
+
+    def test_changes_nothing_without_one(
+        self, workshop: Workshop, clock: Ahead, undelivered: str, sandbox: Any
+    ) -> None:
+        self.call_back(sandbox, link="dead")
+        case = workshop.await_(lambda: rested(workshop, undelivered), "it rests", job_id=undelivered)
+        assert (case.job.state, case.attempts[1].outcome) == (State.FAILED, AttemptOutcome.UNDELIVERED)
+        assert all(callback.read_at for callback in case.callbacks)
+
+    def test_wakes_nobody_once_no_link_can_live(
+        self, workshop: Workshop, clock: Ahead, undelivered: str, sandbox: Any
+    ) -> None:
+        clock.leap(2 * DAY_S)
+        self.call_back(sandbox, link="fresh")
+        assert workshop.case(undelivered).job.alarm_at is None
+        assert workshop.state(undelivered) is State.FAILED
 
 
 class TestALinkAtItsEnd:

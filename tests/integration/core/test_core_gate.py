@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -296,7 +297,13 @@ class TestLinks:
         workshop.until(job_id, State.ARCHIVED)
 
     @pytest.mark.parametrize(
-        "link", ["http://me:secret@127.0.0.1:1/v.mp4", f"http://127.0.0.1:1/{'x' * 5000}.mp4"], ids=["user", "length"]
+        "link",
+        [
+            "https://me:secret@example.com/v.mp4",
+            f"https://example.com/{'x' * 5000}.mp4",
+            "https://example.com:8443/v.mp4",
+        ],
+        ids=["user", "length", "port"],
     )
     def test_one_that_is_forbidden_wants_a_person_at_first_sight(
         self, make_altered: Any, altered: AlteredSandbox, link: str
@@ -305,6 +312,7 @@ class TestLinks:
         altered.rewrite = lambda body: LINK.sub(f'"{link}"'.encode(), body)
         job_id = workshop.create(provider="evolink")
         workshop.until(job_id, State.ARCHIVING)
+        workshop.resources.settings = replace(workshop.settings, allow_private_addresses=False)  # as in production
         RUN["jobs.transfer"](job_id, workshop.resources)
         case = workshop.case(job_id)
         assert (case.job.state, case.job.flagged) == (State.ARCHIVING, "link_forbidden")

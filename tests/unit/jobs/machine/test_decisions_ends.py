@@ -187,18 +187,21 @@ class TestTransfers:
 
 
 @pytest.mark.parametrize(
-    ("one", "is_without"),
+    ("one", "is_without", "can_deliver"),
     [
-        (failed(), True),
-        (accepted(outcome=A.EXPIRED), True),
-        (accepted(outcome=A.UNDELIVERED, link=None), True),
-        (finished(outcome=A.UNDELIVERED), False),
-        (finished(), False),
-        (attempt(), False),
+        (failed(), True, True),
+        (accepted(outcome=A.EXPIRED), True, True),
+        (accepted(outcome=A.UNDELIVERED, link=None), True, True),
+        (finished(outcome=A.UNDELIVERED), False, True),
+        (finished(outcome=A.DELIVERED), False, False),
+        (finished(), False, False),
+        (attempt(), False, False),
     ],
 )
-def test_of_an_order_that_ended_without_a_link_a_later_word_may_bring_one(one: Attempt, is_without: bool) -> None:
-    assert one.is_without_video is is_without
+def test_of_an_order_that_ended_without_a_video_a_later_word_may_bring_one(
+    one: Attempt, is_without: bool, can_deliver: bool
+) -> None:
+    assert (one.is_without_video, one.can_still_deliver) == (is_without, can_deliver)
 
 
 def test_every_code_that_it_ends_with_has_its_meaning() -> None:

@@ -99,7 +99,7 @@ def learnt(draw: st.DrawFn, subject: Case) -> Facts:
 
 
 def can_be_heard_of(row: Attempt) -> bool:
-    return row.is_without_video and schedule.heard_until(row, SETTINGS, PROVIDERS) > NOW
+    return row.can_still_deliver and schedule.heard_until(row, SETTINGS, PROVIDERS) > NOW
 
 
 @settings(max_examples=600, deadline=None, derandomize=True)
@@ -128,7 +128,7 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
     elif state in ENDED:
         late = {x.attempt for x in subject.unread if x.id not in facts.read}
         heard = {n for n in rows if subject.heard_at(n)}
-        assert is_owed or any(n not in rows or rows[n].is_without_video for n in late | heard)
+        assert is_owed or any(n not in rows or rows[n].can_still_deliver for n in late | heard)
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]

@@ -13,6 +13,7 @@ from jobs.providers.registry import PROVIDERS, Terms, on_terms
 from jobs.reports.providers import describe
 from jobs.request.generation import WAN_2_7, Mode
 from rushes.cli.commands.providers import state
+from rushes.cli.terminal import failures
 
 READY: dict[str, Any] = {
     "obstacle": None,
@@ -189,3 +190,45 @@ def test_an_unknown_gateway_is_not_found_and_the_hint_says_where_to_look(
     assert (result.exit_code, result.stdout) == (3, "")
     assert "error: No gateway 'x/y'; there are evolink." in result.stderr
     assert "hint: `rushes providers` shows what there is" in result.stderr
+
+
+class TestRests:
+    @pytest.mark.parametrize(("more", "seconds"), [((), 3600), (("--for", "90"), 90)])
+    def test_a_gateway_is_let_rest_for_as_long_as_is_said(
+        self, service: Service, rushes: Callable[..., Result], more: tuple[str, ...], seconds: float
+    ) -> None:
+        told = gateway(**hindered("by_hand", int(seconds)))
+        service.answer("POST", "/v1/providers/evolink/rest", told)
+        result = rushes("providers", "rest", "evolink", *more)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr == f"evolink  rests {'90 s' if more else '60 min'}: by_hand\n"
+        assert service.asked[-1]["json"] == {"seconds": seconds}
+        assert json.loads(rushes("providers", "rest", "evolink", *more, "--json").stdout) == told
+
+    def test_its_rests_are_ended(self, service: Service, rushes: Callable[..., Result]) -> None:
+        service.answer("POST", "/v1/providers/evolink/resume", gateway())
+        result = rushes("providers", "resume", "evolink")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "evolink  ready\n")
+        assert (service.asked[-1]["method"], service.asked[-1]["json"]) == ("POST", None)
+        assert json.loads(rushes("providers", "resume", "evolink", "--json").stdout) == gateway()
+
+    @pytest.mark.parametrize("seconds", ["0", "-5", "long"])
+    def test_a_rest_that_is_none_is_wrong_usage(
+        self, service: Service, rushes: Callable[..., Result], seconds: str
+    ) -> None:
+        assert rushes("providers", "rest", "evolink", "--for", seconds).exit_code == 2
+        assert service.asked == []
+
+    @pytest.mark.parametrize("wish", ["rest", "resume"])
+    def test_a_key_that_may_not_is_refused_in_the_services_words(
+        self, service: Service, rushes: Callable[..., Result], wish: str
+    ) -> None:
+        problem = {"code": "forbidden", "detail": "This needs a key of scope admin."}
+        service.answer("POST", f"/v1/providers/evolink/{wish}", problem, 403)
+        result = rushes("providers", wish, "evolink")
+        assert (result.exit_code, result.stdout) == (failures.AUTH, "")
+        assert "error: This needs a key of scope admin." in result.stderr
+
+    @pytest.mark.parametrize("wish", ["rest", "resume"])
+    def test_which_gateway_must_be_said(self, rushes: Callable[..., Result], wish: str) -> None:
+        assert rushes("providers", wish).exit_code == 2
