@@ -182,8 +182,13 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)
     at = attempt.lost_at + _s(units * settings.resend_unit_s)
-    end = attempt.created_at + _s(provider.idempotency_life_s * settings.resend_unit_s / 60)
-    return at if max(at, now) < end else None
+    return at if max(at, now) < key_end(attempt, settings, providers) else None
+
+
+def key_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+    """Until when its gateway honours the idempotency key of an order: later, the same POST would be another order."""
+    life_s = providers[attempt.provider].idempotency_life_s
+    return attempt.created_at + _s(life_s * settings.resend_unit_s / 60)
 
 
 def tries_again_at(case: Case, attempt: Attempt, settings: Settings) -> datetime:

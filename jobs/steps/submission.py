@@ -140,7 +140,8 @@ def _resend(lease: Lease, attempt: Attempt, account: Account, resources: Resourc
     """Only an acceptance decides: a refusal may be about this second try alone."""
     account = replace(account, base_url=attempt.base_url)
     provider = resources.providers[attempt.provider]
-    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources)
+    until = schedule.key_end(attempt, resources.settings, resources.providers)
+    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources, until=until)
     if sent is None:
         return Facts()
     facts = read_answer(provider, account, attempt, sent.answer)
@@ -231,8 +232,10 @@ def _reserve(db: Connection, planned: Plan, now: datetime, resources: Resources)
     """Take the order's price, in the claim's transaction. Raises _Hindered, which undoes the claim."""
     name = planned.provider.name
     daily_usd = resources.settings.terms[name].daily_usd
-    if not spending.reserve(db, name, spending.day_of(now), spending.micro(planned.estimate.usd), daily_usd):
-        raise _Hindered(availability.over_budget(name, daily_usd or 0, now))
+    day = spending.day_of(now)
+    if not spending.reserve(db, name, day, spending.micro(planned.estimate.usd), daily_usd):
+        uncertain_usd = spending.uncertain_usd(db, name, day)
+        raise _Hindered(availability.over_budget(name, daily_usd or 0, now, uncertain_usd))
 
 
 def _kept_request(attempt: Attempt) -> Request:
@@ -272,9 +275,16 @@ def _count(lease: Lease, sent: _Sent, facts: Facts, number: int, account: Accoun
 
 
 def _post(
-    lease: Lease, number: int, provider: Provider, account: Account, request: Request, resources: Resources
+    lease: Lease,
+    number: int,
+    provider: Provider,
+    account: Account,
+    request: Request,
+    resources: Resources,
+    *,
+    until: datetime | None = None,
 ) -> _Sent | None:
-    """Say that a byte may leave, and send within seconds of having said so.
+    """Say that a byte may leave, and send within seconds of having said so; `until`: not later than that.
 
     None: that could not be said. Then the row itself shows whether anything was sent; a word of ours might hit another
     worker's POST, which bears the same number once we are taken for dead.
@@ -283,6 +293,8 @@ def _post(
     try:
         with resources.database.write() as db:
             now = resources.database.clock(db)
+            if until is not None and now >= until:
+                return None
             if not leases.mark_sending(db, lease, number, lease_s=resources.settings.submit_lease_s, now=now):
                 return None
     except DatabaseUnavailable:

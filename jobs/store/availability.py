@@ -98,7 +98,7 @@ def full(name: str, settings: Settings) -> Obstacle:
     return Obstacle("full", f"{name} has {settings.max_in_flight} in flight", FULL_PAUSE_S, name)
 
 
-def over_budget(name: str, daily_usd: float, now: datetime, uncertain_usd: float = 0) -> Obstacle:
+def over_budget(name: str, daily_usd: float, now: datetime, uncertain_usd: float) -> Obstacle:
     """The day's budget is spent. `uncertain_usd`: what of it may never have been charged."""
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
     wait_s = min((midnight - now).total_seconds(), BUDGET_PAUSE_S)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from benches import Gateway, worker
-from rows import MINUTE, NOW, Rows
+from rows import HOUR, MINUTE, NOW, Rows
 
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost
-from jobs.steps import reconciliation
+from jobs.steps import reconciliation, submission
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
 from jobs.store import lanes, late_facts
@@ -90,6 +90,18 @@ def test_none_goes_once_a_worker_that_slept_says_that_nothing_was_sent(
     reconciliation.reconcile(job_id, resources)
     assert gateway.sent == 0
     assert rows.case(job_id).job.state is State.QUEUED
+
+
+def test_none_goes_once_its_key_is_over_though_the_worker_slept_since_it_looked(
+    rows: Rows, resources: Resources, gateway: Accepts
+) -> None:
+    job_id = lost(rows)
+    rows.now += 2 * MINUTE
+    lease = rows.lease(job_id)
+    looked_at = rows.now
+    rows.now += 24 * HOUR
+    assert submission.resend(lease, looked_at, resources) == Facts()
+    assert gateway.sent == 0
 
 
 def test_a_process_sends_no_more_at_once_than_it_sends_orders(
