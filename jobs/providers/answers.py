@@ -91,8 +91,6 @@ def is_own(provider: Provider, status: int, body: bytes) -> bool:
         if status >= 300:
             return provider.is_error(said)
         provider.read_report(said)
-    except NoStatus:
-        return True
     except BadReport:
         return False
     return True

@@ -346,15 +346,15 @@ PROTECTIONS: dict[str, Lack] = {
         _callback_is_believed, ("key_leaked",)
     ),
     "a contested film is kept aside": Lack(
-        _archived_undecided, ("submit_unanswered", "callback_of_another", "task_slow")
+        _archived_undecided, ("submit_unanswered", "callback_of_another", "answer_late")
     ),
     "a film waits for the other orders that may have made it": Lack(
         _one("jobs.machine.schedule.held_until", lambda attempt, now, settings: None),
-        ("submit_unanswered", "callback_of_another", "callback_late"),
+        ("submit_unanswered", "callback_of_another", "callback_late", "callback_lost"),
     ),
     "a film shows its owner by what was asked for alone": Lack(
         _one("jobs.steps.ownership._may_be_of", lambda film, attempt, resources: attempt.adopted),
-        ("submit_unanswered", "callback_of_another", "callback_late"),
+        ("submit_unanswered", "callback_of_another", "callback_late", "callback_lost"),
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")

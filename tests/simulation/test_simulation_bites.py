@@ -18,6 +18,7 @@ RARELY_MISSED = {
     "a person's word about the money yields to a new word of the gateway's",
     "lane and room are judged in the claim",
     "a rest is kept",
+    "a film shows its owner by what was asked for alone",
     "one order more begins the next rest",
 }
 

@@ -425,13 +425,17 @@ class TestTaskIds:
     def test_a_task_id_that_nobody_bears_stands(self, rows: Rows) -> None:
         job_id = rows.job(State.UNCONFIRMED)
         rows.attempt(job_id)
-        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {1: {"task_id": "t"}}
+        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {
+            1: {"task_id": "t", **late_facts.PROVEN}
+        }
 
     def test_the_same_id_at_another_account_is_another_task(self, rows: Rows) -> None:
         bearer, job_id = rows.job(State.GENERATING), rows.job(State.UNCONFIRMED)
         rows.attempt(bearer, task_id="t", account="e" * 16)
         rows.attempt(job_id)
-        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {1: {"task_id": "t"}}
+        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {
+            1: {"task_id": "t", **late_facts.PROVEN}
+        }
 
     def test_an_adoption_gives_way_to_a_bearer(self, rows: Rows) -> None:
         bearer, job_id = rows.job(State.GENERATING), rows.job(State.UNCONFIRMED)
@@ -461,7 +465,9 @@ class TestTaskIds:
         adopter, job_id = rows.job(state, alarm_at=None), rows.job(State.SUBMITTING)
         rows.attempt(adopter, task_id="t", adopted=True, accepted_at=NOW, outcome=A.FINISHED, link="https://host/v")
         rows.attempt(job_id)
-        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {1: {"task_id": "t"}}
+        assert self.settle(rows, rows.case(job_id), {"task_id": "t"}).attempts == {
+            1: {"task_id": "t", **late_facts.PROVEN}
+        }
         case = rows.case(adopter)
         attempt = case.attempts[1]
         assert (attempt.task_id, attempt.outcome, attempt.link) == (None, A.OPEN, None)
