@@ -19,6 +19,12 @@ RARELY_MISSED = {
     "lane and room are judged in the claim",
     "a rest is kept",
     "a film shows its owner by what was asked for alone",
+    "a film waits for the other orders that may have made it",
+    "a contested film is kept aside",
+    "what callbacks tell of is asked about in turn",
+    "a task's end needs an answer after it, or an hour of tries",
+    "an order from the future is not sent again under its key",
+    "no task id is borne twice",
     "one order more begins the next rest",
 }
 
