@@ -105,7 +105,7 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**rejection(attempt, changes, task_id, reason), "lost_at": attempt.lost_at or now}
             notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
             continue
-        if is_proven:
+        if not changes.get("adopted"):  # what a person names may yet turn out to be another order's
             resolved[number] = {**changes, **PROVEN}
         found[task] = replace(attempt, adopted=False)
         contests.withdraw(db, attempt, now=now)

@@ -69,6 +69,13 @@ def test_a_late_answer_proves_what_was_hearsay(rows: Rows, outcome: AttemptOutco
     assert (rows.case(job_id).attempts[1].task_id, rows.case(job_id).attempts[1].adopted) == ("t", False)
 
 
+def test_what_a_person_named_stays_hearsay(rows: Rows) -> None:
+    """It may turn out to be the answer to another order's POST, which then takes it."""
+    job_id = rows.job(State.UNCONFIRMED)
+    rows.attempt(job_id, named_task_id="t", lost_at=NOW)
+    assert resolved(rows, job_id, {"task_id": "t", "adopted": True}).attempts[1]["adopted"] is True
+
+
 def test_whoever_named_a_task_hears_that_it_was_the_answer_to_another_order(rows: Rows) -> None:
     named, owner = rows.job(State.GENERATING), rows.job(State.SUBMITTING)
     rows.attempt(named, named_task_id="t", task_id="t", adopted=True, accepted_at=NOW)
