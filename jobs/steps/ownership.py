@@ -13,7 +13,7 @@ from jobs.machine import schedule
 from jobs.machine.rows import Attempt, Case
 from jobs.request.generation import Film
 from jobs.steps.resources import Resources
-from jobs.store import cases, contests
+from jobs.store import cases, contests, leases
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,19 @@ def doubt(case: Case, resources: Resources) -> Doubt | None:
 def is_ours(film: Film, doubt: Doubt, resources: Resources) -> bool:
     """Whether the film shows that the bearer ordered it. Where two orders lay claim to it, it decides between them."""
     bearer = doubt.bearer
+    if len(doubt.others) == contests.MOST:  # there may be more, and one of these may have asked for it
+        return False
     fitting = [each for each in (bearer, *doubt.others) if _may_be_of(film, each, resources)]
     if not bearer.contested:
         return fitting == [bearer]
     if len(fitting) != 1 or not doubt.others:
         return False
     with resources.database.write() as db:
-        contests.award(db, bearer, fitting[0], now=resources.database.clock(db))
+        leases.lock_row(db, bearer.job_id)
+        as_it_stands = cases.read_case(db, bearer.job_id).attempts[bearer.number]
+        if (as_it_stands.contested, as_it_stands.task_id) != (True, bearer.task_id):
+            return False  # somebody has decided meanwhile; the next look sees how
+        contests.award(db, as_it_stands, fitting[0], now=resources.database.clock(db))
     return fitting == [bearer]
 
 

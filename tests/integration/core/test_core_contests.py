@@ -47,6 +47,16 @@ def forget_links(workshop: Workshop) -> None:
     workshop.resources.fetch = fetch
 
 
+def told_on_both(workshop: Workshop, *both: str) -> None:
+    """Sweep until both jobs say that the other lays claim to its task."""
+
+    def is_told() -> bool:
+        workshop.sweep()
+        return {workshop.case(job_id).job.flagged for job_id in both} == {"contested_task"}
+
+    workshop.await_(is_told, "it is told on both")
+
+
 @pytest.fixture
 def contested(workshop: Workshop, receiver: Served, sandbox: Any) -> tuple[str, str, str]:
     """The liar's victim, the true owner, and the owner's task, of which both were told before it was finished."""
@@ -56,13 +66,7 @@ def contested(workshop: Workshop, receiver: Served, sandbox: Any) -> tuple[str, 
     tell(workshop, victim, task_id)
     workshop.await_(lambda: workshop.sweep() is not None and workshop.case(victim).attempts[1].task_id, "it is adopted")
     tell(workshop, owner, task_id)
-    both = ["contested_task"] * 2
-
-    def is_told() -> bool:
-        workshop.sweep()
-        return [workshop.case(job_id).job.flagged for job_id in (victim, owner)] == both
-
-    workshop.await_(is_told, "it is told on both")
+    told_on_both(workshop, victim, owner)
     sandbox.clear()  # now they finish
     return victim, owner, task_id
 
@@ -110,13 +114,7 @@ class TestAFilmThatOthersMayHaveOrdered:
         kept(workshop, victim)
         assert workshop.state(victim) is State.ARCHIVING
         tell(workshop, owner, task_id)
-        both = ["contested_task"] * 2
-
-        def is_told() -> bool:
-            workshop.sweep()
-            return [workshop.case(job_id).job.flagged for job_id in (victim, owner)] == both
-
-        workshop.await_(is_told, "it is told on both")
+        told_on_both(workshop, victim, owner)
         assert (workshop.state(victim), workshop.state(owner)) == (State.ARCHIVING, State.UNCONFIRMED)
 
     def test_it_is_archived_once_the_other_one_has_a_task_of_its_own(

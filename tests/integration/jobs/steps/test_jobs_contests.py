@@ -14,6 +14,9 @@ from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
 from jobs.reports.attention import Looking
+from jobs.request.generation import Film
+from jobs.steps import ownership
+from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
 from jobs.store import late_facts
 from jobs.store.tables import jobs
@@ -125,3 +128,19 @@ def test_one_that_was_archived_already_is_told_as_well(rows: Rows, resources: Re
     look(rows, second, resources)
     assert rows.case(first).job.flagged == "contested_task"
     assert told(rows) == {first: "t", second: "t"}
+
+
+def test_a_film_that_was_looked_at_before_it_was_decided_takes_the_task_from_nobody(
+    rows: Rows, resources: Resources, contested: tuple[str, str]
+) -> None:
+    """A person has said whose it is while the film was fetched."""
+    first, second = contested
+    doubt = Doubt(rows.case(first).attempts[1], (rows.case(second).attempts[1],))
+    settling.name_task(first, 1, "t", rows.core)
+    rows.write(
+        lambda db: db.execute(
+            sa.update(jobs).where(jobs.c.id == first).values(request={"prompt": "A fox", "duration": 9})
+        )
+    )
+    assert not ownership.is_ours(Film(5.0, 1920, 1080), doubt, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == ("t", None)
