@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sim_bucket import strange
+from sim_database import Backup
 from sim_dialects import DIALECTS, Seen
 from sim_gateways import Owner
 from sim_lives import LIVES_S
 from sim_service import NAMES, PUBLIC_URL, Service
-from sim_world import BEGIN, World
+from sim_world import World
 
 from jobs import callback_urls
 from jobs.errors import JobsError
@@ -326,12 +326,12 @@ class People:
 
     def _back_up(self) -> None:
         if self.world.fate.strikes("backup_restored"):
-            copy = self.service.database.snapshot()
-            at = (self.world.now, max(self.world.database_time(), _written_at(copy)))
+            backup = self.service.database.back_up_rows()
+            at = (self.world.now, max(self.world.database_time(), backup.written_at))
             self.world.tell("backup")
-            self.world.after(self.world.fate.between(10, 3000), lambda: self._put_back(copy, at))
+            self.world.after(self.world.fate.between(10, 3000), lambda: self._put_back(backup, at))
 
-    def _put_back(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
+    def _put_back(self, backup: Backup, taken_at: tuple[float, datetime]) -> None:
         """Stop everything, put the backup back, say so to the service, start again."""
         if self.world.fate.calm or taken_at[1] > self.world.database_time():  # the clock was set back: it is refused
             return
@@ -340,18 +340,12 @@ class People:
         for process in service.processes.values():
             world.kill(process)
         service.ringer.flush()
-        world.after(0.5, lambda: self._restored(copy, taken_at))
+        world.after(0.5, lambda: self._restored(backup, taken_at))
 
-    def _restored(self, copy: Any, taken_at: tuple[float, datetime]) -> None:
+    def _restored(self, backup: Backup, taken_at: tuple[float, datetime]) -> None:
         world, service = self.world, self.service
-        service.restored(copy, *taken_at)
+        service.restored(backup, *taken_at)
         for key, job_id in list(self._ids.items()):
             if job_id not in service.rules.jobs:  # its client asks, hears 404, and sends again under the same key
                 del self._ids[key]
                 world.after(world.fate.between(60, 600), lambda key=key: self._send(key))
-
-
-def _written_at(copy: sqlite3.Connection) -> datetime:
-    """The newest moment in a backup: later than its own, if the clock was set back before."""
-    rows = copy.execute("SELECT MAX(updated_at) FROM jobs UNION SELECT MAX(seen_at) FROM heartbeats")
-    return max((datetime.fromisoformat(at) for (at,) in rows if at is not None), default=BEGIN)

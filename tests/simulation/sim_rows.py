@@ -1,7 +1,7 @@
 """The rows as they stand after a commit, and which of them it changed: what the rules look at.
 
-The database notes the rows that are written (`SimDatabase.take_noted`), so that a commit costs as much as it changed,
-and not as much as there is. Sums and sets that rules need are kept up with each change.
+The database notes the rows that are written where it can (`SimDatabase.take_noted`), so that a commit costs as much as
+it changed, and not as much as there is. Sums and sets that rules need are kept up with each change.
 """
 
 from __future__ import annotations
@@ -149,17 +149,15 @@ class Table(Generic[Row]):
     """One table's rows, by the number that the database has for each."""
 
     def __init__(self, database: SimDatabase, name: str, row: type[Row]) -> None:
-        self._database, self._make = database, row._make
-        self._select = f"SELECT rowid, {', '.join(row._fields)} FROM {name}"
-        self._rows: dict[int, Row] = {}
+        self._database, self._name, self._row = database, name, row
+        self._rows: dict[Any, Row] = {}
 
-    def read(self, numbers: list[int]) -> list[Change[Row]]:
-        """Read these rows anew."""
-        marks = ", ".join("?" * len(numbers))
-        found = {row[0]: row for row in self._database.rows(f"{self._select} WHERE rowid IN ({marks})", *numbers)}
+    def read(self, numbers: list[Any] | None) -> list[Change[Row]]:
+        """Read these rows anew; for None all of them."""
+        found = self._database.numbered(self._name, self._row._fields, numbers)
         changes = []
-        for number in numbers:
-            new = self._make(found[number][1:]) if number in found else None
+        for number in dict.fromkeys((*self._rows, *found)) if numbers is None else numbers:
+            new = self._row._make(found[number]) if number in found else None
             old = self._rows.pop(number, None) if new is None else self._rows.get(number)
             if new is not None:
                 self._rows[number] = new
@@ -169,8 +167,8 @@ class Table(Generic[Row]):
 
     def read_all(self) -> list[Change[Row]]:
         """Read every row, as if all of them were new."""
-        self._rows = {number: self._make(row) for number, *row in self._database.rows(self._select)}
-        return [Change(None, row) for row in self._rows.values()]
+        self._rows = {}
+        return self.read(None)
 
 
 class Changes(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import structlog
+from sim_database import SimSqlite
 from sim_fate import Fate
 from sim_people import People
 from sim_rules import RULES
@@ -58,18 +59,20 @@ class Run:
 
 
 @cache
-def house() -> House:
-    return House()
+def in_memory() -> House:
+    return House(SimSqlite())
 
 
-def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False) -> Run:
+def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False, house: House | None = None) -> Run:
     """Run one seed to its rest, or to the first rule that does not hold.
 
-    `only`: with no faults but these. `fleet`: with hundreds of jobs, as some seeds have by themselves.
+    `only`: with no faults but these. `fleet`: with hundreds of jobs, as some seeds have by themselves. `house`: where
+    else than in memory.
     """
     fate = Fate(seed, only, fleet=fleet)
     world = World(fate)
-    service = Service(world, house(), _settings(fate))
+    house = house or in_memory()
+    service = Service(world, house, _settings(fate, house.settings))
     people = People(world, service)
     service.after_commit = people.after_commit
     violation = None
@@ -86,9 +89,8 @@ def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False) -> R
     return Run(seed, violation, Story(world.story), fate.struck, world.points, moves, world.now, world.worked)
 
 
-def _settings(fate: Fate) -> Settings:
+def _settings(fate: Fate, common: Settings) -> Settings:
     """Room, budgets, patience and a public URL differ between runs."""
-    common = house().settings
     terms = dict(common.terms)
     if fate.chance(0.3):
         terms["evolink"] = replace(terms["evolink"], daily_usd=0.4 * max(1, (fate.jobs or 0) // 10))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sim_bucket import SimBucket, SimFetch, SimProber
 from sim_client import SimClient
-from sim_database import SimDatabase
+from sim_database import Backup, SimDatabase
 from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
@@ -43,6 +42,7 @@ NAMES = ("aivideoapi", "apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
 ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
+DUE = "CASE WHEN leased_until > alarm_at THEN leased_until ELSE alarm_at END"
 LOOK_EVERY_S = 3_600  # once all is calm
 
 # Lives of hours instead of days, and few polls in them.
@@ -207,8 +207,8 @@ class _Proxy:
 class House:
     """What outlives a run: engine and tables, settings, the receiver's app."""
 
-    def __init__(self) -> None:
-        self.database = SimDatabase()
+    def __init__(self, database: SimDatabase) -> None:
+        self.database = database
         self.settings = settings_for_runs()
         self.providers = on_terms(self.settings.terms)
         self.bell = _Proxy()
@@ -256,9 +256,9 @@ class Service:
     def clock_moved(self) -> None:
         self._is_stale = True
 
-    def restored(self, copy: sqlite3.Connection, taken_at: float, as_of: datetime) -> None:
+    def restored(self, backup: Backup, taken_at: float, as_of: datetime) -> None:
         """A backup from `taken_at` is put back, and said to be one. Orders made since are not in it."""
-        self.database.put_back(copy)
+        self.database.put_back(backup)
         self.rules.restored(taken_at)
         fate, was_calm = self.world.fate, self.world.fate.calm
         fate.calm = True  # an operator who sees it fail puts the backup back once more
@@ -343,19 +343,16 @@ class Service:
         clock = self.world.database_time()
         ahead, now = (t.isoformat(timespec="microseconds") for t in (clock + CLOCK_SET_BACK, clock))
         row = self.database.rows(
-            "SELECT min(CASE WHEN updated_at > ? THEN '' ELSE max(alarm_at, coalesce(leased_until, '')) END)"
-            " FROM jobs WHERE alarm_at IS NOT NULL"
-            " UNION ALL SELECT min(max(alarm_at, coalesce(leased_until, ''))) FROM notices WHERE alarm_at IS NOT NULL"
+            f"SELECT min(CASE WHEN updated_at > ? THEN ? ELSE {DUE} END) FROM jobs WHERE alarm_at IS NOT NULL"
+            f" UNION ALL SELECT min({DUE}) FROM notices WHERE alarm_at IS NOT NULL"
             " UNION ALL SELECT min(ask_at) FROM lanes WHERE lane = 'submit' AND until > ?"
             " AND EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND waiting IS NOT NULL)",
             ahead,
             now,
+            now,
         )
         times = [each for (each,) in row if each is not None]
-        if not times:
-            return None
-        first = min(times)
-        return self.world.now if not first else _seconds(first) - self.world.clock_off_s
+        return _seconds(min(times)) - self.world.clock_off_s if times else None
 
     def look(self) -> None:
         """A round of the sweep; where the broker is away, an operator may run what is due in place."""
@@ -411,7 +408,7 @@ class Service:
 
     def forge(self, path: str, body: bytes) -> None:
         """A callback under a token that nobody minted; it must be refused before anything can happen."""
-        before = self.database.raw.total_changes
+        before = self.database.writes
         status = self.house.client().post(path, data=body).status_code
         self.world.tell("forged callback", status)
         self.rules.forged(before, status)

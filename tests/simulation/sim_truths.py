@@ -130,7 +130,8 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         rules.check("money-known", outcome != AttemptOutcome.OPEN, f"{order.owner} is still open")
     check_answered(rules)
     undelivered = rules.database.rows(
-        "SELECT job_id, sequence FROM notices WHERE delivered_at IS NULL AND tries < 9 AND last_status IS NOT 410"
+        "SELECT job_id, sequence FROM notices WHERE delivered_at IS NULL AND tries < 9"
+        " AND (last_status IS NULL OR last_status <> 410)"
     )
     rules.check("told", not undelivered, f"notices {undelivered} were never delivered")
     numbers = rules.database.rows("SELECT job_id, count(*), max(sequence) FROM notices GROUP BY job_id")
