@@ -13,7 +13,7 @@ from jobs.machine import schedule
 from jobs.machine.rows import Attempt, Case
 from jobs.request.generation import Film
 from jobs.steps.resources import Resources
-from jobs.store import cases, contests, leases
+from jobs.store import cases, contests, hearsay, leases
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def is_ours(film: Film, doubt: Doubt, resources: Resources) -> bool:
         return False
     fitting = [each for each in (bearer, *doubt.others) if _may_be_of(film, each, resources)]
     if not bearer.contested:
+        if bearer not in fitting:
+            _tell(fitting, bearer, resources)
         return fitting == [bearer]
     if len(fitting) != 1 or not doubt.others:
         return False
@@ -58,6 +60,15 @@ def is_ours(film: Film, doubt: Doubt, resources: Resources) -> bool:
             return False  # somebody has decided meanwhile; the next look sees how
         contests.award(db, as_it_stands, fitting[0], now=resources.database.clock(db))
     return fitting == [bearer]
+
+
+def _tell(owners: list[Attempt], bearer: Attempt, resources: Resources) -> None:
+    """The film is not what the bearer asked for, and may be what these did: they ask about its task as well."""
+    with resources.database.write() as db:
+        now = resources.database.clock(db)
+        for owner in owners:
+            if hearsay.note(db, owner.job_id, owner.number, bearer.task_id or "", again=False, now=now):
+                contests.wake(db, owner.job_id, now)
 
 
 def _may_be_of(film: Film, attempt: Attempt, resources: Resources) -> bool:

@@ -163,8 +163,9 @@ class TestAFilmThatOthersMayHaveOrdered:
         tell(workshop, first, sandbox.tasks(PROVIDER)[0]["task_id"])
         workshop.until(first, State.ARCHIVED)
 
+    @pytest.mark.parametrize("owner_is_told", [True, False])
     def test_a_film_that_only_the_other_order_asked_for_waits_and_goes_there(
-        self, workshop: Workshop, receiver: Served, sandbox: Any
+        self, workshop: Workshop, receiver: Served, sandbox: Any, owner_is_told: bool
     ) -> None:
         sandbox.set(film="real")  # of the size and shape that was ordered
         victim, owner = lost(workshop, sandbox), lost(workshop, sandbox, duration=3)
@@ -172,7 +173,8 @@ class TestAFilmThatOthersMayHaveOrdered:
         tell(workshop, victim, task_id)
         kept(workshop, victim)
         assert workshop.state(victim) is State.ARCHIVING
-        tell(workshop, owner, task_id)
+        if owner_is_told:
+            tell(workshop, owner, task_id)
         case = workshop.until(owner, State.ARCHIVED)
         assert (case.attempts[1].task_id, round(case.job.duration_s or 0)) == (task_id, 3)
         told = workshop.case(victim)
