@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ import requests
 from sim_gateways import Gateways
 from sim_world import World
 
-from storage.bucket import Bucket, BucketConfig, StoredVideo
+from storage.bucket import Bucket, BucketConfig, Listed, StoredVideo
 from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
 from storage.fetch import FetchLimits
 from storage.proof.probe import Prober, VideoFacts
@@ -126,8 +126,22 @@ class SimBucket(Bucket):
 
     def head(self, key: str) -> StoredVideo | None:
         self._reach("before a HEAD")
-        found = self.objects.get(key)
+        found = self._found(key)
         return None if found is None else StoredVideo(key, len(found.content), dict(found.metadata))
+
+    head_with_checksum = head  # this store keeps none
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        self._reach("before a listing")
+        keys = sorted(key for key in (*self.objects, *self.small) if key.startswith(prefix))
+        return iter([Listed(key, len(found.content)) for key in keys if (found := self._found(key)) is not None])
+
+    def open(self, key: str) -> Iterator[bytes]:
+        self._reach("before a GET")
+        found = self._found(key)
+        if found is None:
+            raise BucketUnavailable("404 NoSuchKey")
+        return iter([found.content])
 
     def link(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         return f"{IN_BUCKET}{key}"
@@ -166,6 +180,10 @@ class SimBucket(Bucket):
         self.landed[key] = self.world.now
         self.world.tell("object appears", key.rpartition("/")[2])
         return True
+
+    def _found(self, key: str) -> Stored | None:
+        small = self.small.get(key)
+        return self.objects.get(key) if small is None else Stored(small, {})
 
     def _reach(self, point: str) -> None:
         world, fate = self.world, self.world.fate

@@ -86,13 +86,6 @@ class SimDatabase(Database):
         with super().read() as db:
             yield db
 
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        self.world.effect("before a read", 0.001)
-        self._reach()
-        with super().snapshot() as db:
-            yield db
-
     @abstractmethod
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the rules see: outside the actors' time, without a fault. Times and JSON are text, as SQLite has them.

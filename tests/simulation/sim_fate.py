@@ -72,6 +72,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "download_html": (0.3, "an HTML page comes instead of the video"),
     "film_differs": (0.3, "a link's server makes other bytes of the same video"),
     "pruned": (0.5, "an operator prunes what has rested for minutes"),
+    "audited": (0.5, "an operator runs `rushes audit --repair` while the service is at work"),
     "probe_fails": (0.1, "the helper that looks at a video does not stay alive"),
     "queries_rationed": (0.1, "the budget of queries is used up"),
     "gateway_clock_off": (0.5, "a gateway's clock is minutes off"),
@@ -119,6 +120,7 @@ THEMED = 0.4  # of all runs
 
 FLEETS = 0.015  # of all runs have a fleet of jobs, and gateways that are ill
 FLEET = (60, 300)
+LIVES_S = (3_600, 7_200, 10_800)  # of tasks and links; the service is told the same
 IN_A_FLEET = 0.1  # so often strikes at single occasions what else strikes always
 
 
@@ -126,7 +128,7 @@ class Fate:
     """Which faults this run has, and when they strike. After `calm` nothing strikes any more.
 
     With `only`, it has these and no others, and they strike more often. `jobs`: of how many jobs, where that is a
-    fleet; else None. With `fleet` it is one; by itself every so many seeds are.
+    fleet; else None. With `fleet` it is one; by itself every so many seeds are. `life_s`: of tasks and links.
     """
 
     def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False) -> None:
@@ -135,6 +137,7 @@ class Fate:
         self.struck: Counter[str] = Counter()
         fleet = fleet or (self.chance(FLEETS) and not only)
         self.jobs = int(self.between(*FLEET)) if fleet else None
+        self.life_s = self.one_of(LIVES_S)
         quiet = self.random.random() < QUIET
         # Some faults often show more than all faults seldom: one that strikes early hides what comes later.
         share = self.random.uniform(0.1, 0.6)

@@ -12,7 +12,6 @@ from sim_dialects import DIALECTS, Seen
 from sim_outages import Outages
 from sim_world import BEGIN, World
 
-LIFE_S = 7_200  # of tasks and links; the service is told the same
 KEY_LIFE_S = 7_200  # of an idempotency key
 LINKS = "https://files."
 CREDITS = 34.0
@@ -35,6 +34,7 @@ class Task:
     ends_at: float | None
     verdict: str  # finished, failed or retryable
     length_s: float  # of its film
+    life_s: float  # from its end on; its link's too
     reversed_at: float | None = None
     forgotten_at: float | None = None
     link_from: float = 0.0  # before that its link is not told, though it is called finished
@@ -62,7 +62,7 @@ class Task:
         if self.forgotten_at is not None:
             return self.forgotten_at
         ended_at = self.made_at or self.ends_at
-        return math.inf if ended_at is None else ended_at + LIFE_S + 60
+        return math.inf if ended_at is None else ended_at + self.life_s + 60
 
 
 def _length_s(body: Mapping[str, Any]) -> float:
@@ -192,7 +192,7 @@ class Gateways:
             reversed_at = ends_at + fate.between(1, 1200)
         link_from = 0.0
         if ends_at is not None and fate.strikes("link_missing"):
-            link_from = ends_at + fate.between(60, LIFE_S) if fate.chance(0.5) else math.inf
+            link_from = ends_at + fate.between(60, fate.life_s) if fate.chance(0.5) else math.inf
         task_id = f"{order.provider}-{len(self.tasks) + 1}"
         return Task(
             order.provider,
@@ -205,6 +205,7 @@ class Gateways:
             ends_at,
             verdict,
             _length_s(body),
+            fate.life_s,
             reversed_at,
             link_from=link_from,
             odd_cost=fate.one_of(ODD_COSTS) if fate.strikes("odd_values") else None,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim_gateways import LIFE_S
 from sim_world import World
 
 from jobs.machine.rows import AttemptOutcome
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from sim_rules import Rules
 
 A = AttemptOutcome
-LIVES_S = 2 * LIFE_S  # a task's, and then its link's
 HOUR_S = 3_600
 MARGIN_S = 2_400  # a lease that ran on, a sleep, a pause between two tries, and a round of the sweep
 CLOCKS_DIFFER = timedelta(minutes=5, seconds=1)
@@ -62,9 +60,9 @@ def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -
     if row.outcome == A.EXPIRED:
         last = asked[-1].said if asked and asked[-1].is_answered else None
         rules.check("finished-is-paid", last != "finished", f"{row.owner} is {row.outcome}; its gateway said finished")
-    end = datetime.fromisoformat(row.accepted_at) + timedelta(seconds=LIVES_S)
+    end = datetime.fromisoformat(row.accepted_at) + timedelta(seconds=2 * rules.settings.life_s)
     if row.outcome == A.UNDELIVERED:  # its link's life alone, which began after the order, by the gateway's clock
-        end = datetime.fromisoformat(row.created_at) + timedelta(seconds=LIFE_S) - CLOCKS_DIFFER
+        end = datetime.fromisoformat(row.created_at) + timedelta(seconds=rules.settings.life_s) - CLOCKS_DIFFER
     since = [question for question in asked if question.asked_at >= end]
     hour_ago = datetime.fromisoformat(now) - timedelta(seconds=HOUR_S - STEP_S)
     in_vain = any(question.asked_at <= hour_ago for question in since)  # the clock may have been set back between two
@@ -93,6 +91,6 @@ def check_in_time(rules: Rules, job: JobRow, calm_at: datetime, now: datetime) -
     row = rules.attempts.get((job.id, job.attempt))
     if job.state != State.GENERATING or row is None or row.accepted_at is None:
         return
-    over = max(datetime.fromisoformat(row.accepted_at) + timedelta(seconds=LIVES_S), calm_at)
+    over = max(datetime.fromisoformat(row.accepted_at) + timedelta(seconds=2 * rules.settings.life_s), calm_at)
     left = over + timedelta(seconds=HOUR_S + MARGIN_S) - now
     rules.check("ends-in-time", left > timedelta(), f"{job.id} is generating, and {row.task_id} cannot live any more")

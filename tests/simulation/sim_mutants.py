@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -17,10 +17,11 @@ from jobs.machine import decisions, routing, schedule
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers, forgotten_attempts, ownership
+from jobs.steps import answers, archiving, forgotten_attempts, object_metadata, ownership
 from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
+from storage.errors import ObjectExists
 
 
 class Lack(NamedTuple):
@@ -223,6 +224,18 @@ def _archived_undecided() -> dict[str, Any]:
     return {"jobs.steps.ownership.doubt": doubt}
 
 
+def _video_first() -> dict[str, Any]:
+    real = archiving._put
+
+    def put(case: Any, proven: Any, resources: Any, keep_going: Any) -> Any:
+        metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
+        with suppress(ObjectExists):
+            resources.bucket.put_video(case.job.archive_key, proven.spooled, metadata, keep_going)
+        return real(case, proven, resources, keep_going)
+
+    return {"jobs.steps.archiving._put": put}
+
+
 def _first_bearer_is_believed() -> dict[str, Any]:
     real = late_facts.bearer_of
 
@@ -396,6 +409,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.machine.schedule.is_of_unknown_age", lambda attempt, now: False),
         ("clock_jumps", "submit_unanswered", "callback_lost", "answer_lost"),
     ),
+    "a video is put after its poster and sidecar": Lack(_video_first, ("worker_dies", "bucket_refuses")),
 }
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sim_bucket import strange
 from sim_database import Backup
 from sim_dialects import DIALECTS, Seen
 from sim_gateways import Owner
-from sim_lives import LIVES_S
 from sim_service import NAMES, PUBLIC_URL, Service
+from sim_truths import check_audit
 from sim_world import World
 
 from jobs import callback_urls
@@ -23,7 +25,9 @@ from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store.database import DatabaseUnavailable
+from jobs.upkeep import audit, repair
 from jobs.upkeep.prune import Pruning
+from storage.errors import BucketUnavailable
 
 MOST_JOBS = 5
 MOST_WORDS = 2  # beside those about orders that were just lost, or are over
@@ -49,7 +53,8 @@ class People:
             world.at(fate.between(60, self.calm_at), self._speak_of_any)
         for plan in (self._replace_key, self._set_clock_back, self._back_up, self._flush, self._forge):
             world.at(fate.between(60, self.calm_at), plan)
-        for plan in (self._let_clock_jump, self._shut_down, self._take_database_away, self._mint, self._prune):
+        more = (self._let_clock_jump, self._shut_down, self._take_database_away, self._mint, self._prune, self._repair)
+        for plan in more:
             world.at(fate.between(60, self.calm_at), plan)
         world.at(self.calm_at, self._calm_down)
         self.archiving: dict[str, Any] = {}
@@ -272,7 +277,7 @@ class People:
         world, fate = self.world, self.world.fate
         if not fate.strikes("service_down"):
             return
-        for_s = fate.between(0.5, 3) * LIVES_S
+        for_s = fate.between(1, 6) * fate.life_s
         world.tell("service down for", round(for_s))
         self.down_until = world.now + for_s
         self.service.rules.waits.down_until(self.down_until)
@@ -324,6 +329,23 @@ class People:
         pruning = Pruning(core.database, replace(core.settings, **soon), pause=lambda s: None)  # type: ignore[arg-type]
         self._at_web("prune", lambda: self.world.tell("pruned", pruning.run()), lambda: False)
 
+    def _repair(self) -> None:
+        """An operator holds the account, and lets what can be mended without guessing be mended."""
+        if not self.world.fate.strikes("audited"):
+            return
+        process = self.service.processes["operator"]
+        resources = self.service.resources(process)
+
+        def audit_all() -> None:
+            mend = partial(repair.repair, resources=resources)
+            with suppress(BucketUnavailable):
+                report = audit.audit(resources, repair=mend)
+                self.world.tell("audited", [(found.code, found.job_id, done) for found, done in report.findings])
+                check_audit(self.service.rules, report)
+
+        if process.up:
+            self.world.start(process, "audit --repair", audit_all)
+
     def _back_up(self) -> None:
         if self.world.fate.strikes("backup_restored"):
             backup = self.service.database.back_up_rows()
@@ -349,3 +371,4 @@ class People:
             if job_id not in service.rules.jobs:  # its client asks, hears 404, and sends again under the same key
                 del self._ids[key]
                 world.after(world.fate.between(60, 600), lambda key=key: self._send(key))
+        world.after(world.fate.between(0, 3000), self._repair)  # as docs/restore.md says

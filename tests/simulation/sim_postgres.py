@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,13 @@ class SimPostgres(SimDatabase):
     def close(self) -> None:
         self.raw.close()
         super().close()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        self.world.effect("before a read", 0.001)
+        self._reach()
+        with super().snapshot() as db:
+            yield db
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         found = self.raw.execute(statement.replace("?", "%s"), values).fetchall()  # type: ignore[arg-type]

@@ -72,6 +72,7 @@ RULES = {
     "asked-before-the-end": "a task is given up once its gateway has answered after its life, or has not for an hour",
     "finished-is-paid": "a task that its gateway last called finished is not given up as one of which nobody knows",
     "named-answered": "a task that a person named is believed or refused in the end",
+    "balances": "an audit finds nothing but strangers' objects, and what a backup forgot, at work and in the end",
     "told": "every notice is delivered once the faults stop, in the end",
 }
 
@@ -257,7 +258,7 @@ class Rules:
                 self._ordered_again(job_id)
             if event == PRUNED:
                 self.pruned.add(job_id)
-            if not after or event in ("created", PRUNED):
+            if not after or event in ("created", "rebuilt", PRUNED):
                 continue
             state, move = State(before), Event(event)
             if state is S.FAILED:
@@ -425,7 +426,11 @@ class Rules:
         self.check("alarmed", job.alarm_at is not None, f"{job.id} is {job.state}, and nothing will wake it")
         assert job.alarm_at is not None
         # What was written before the clock was set back is waited for by as much longer.
-        latest = _later(now, 2 * 7_200 + 3_600 + self.world.set_back_s) if job.updated_at <= _later(now) else "9"
+        latest = (
+            _later(now, 2 * self.settings.life_s + 3_600 + self.world.set_back_s)
+            if job.updated_at <= _later(now)
+            else "9"
+        )
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
         if self.rows.has_unread(job.id) and job.updated_at <= _later(now):
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,12 +17,13 @@ from sim_fate import Fate
 from sim_people import People
 from sim_rules import RULES
 from sim_service import House, Service
-from sim_truths import check_rest
+from sim_truths import check_audit, check_rest
 from sim_world import Violated, World
 
 from jobs.settings import Settings
+from jobs.upkeep import audit
 
-BOUND_S = 16 * 3600  # two attempts with the lives of task and link each, and the waits between
+WAITS_S = 8 * 3600  # between the lives of task and link of two attempts
 
 
 class Story(list[tuple[float, str, str, tuple[Any, ...]]]):
@@ -76,10 +77,11 @@ def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False, hous
     people = People(world, service)
     service.after_commit = people.after_commit
     violation = None
-    with _numbered_ids(), _logs_into(world):
+    with _numbered_ids(), _logs_into(world), patch("jobs.upkeep.audit.ThreadPoolExecutor", _OneByOne):
         try:
             world.run(service.next_look, service.look)
-            check_rest(service.rules, people.calm_at, BOUND_S + world.set_back_s, people.archiving)
+            check_rest(service.rules, people.calm_at, WAITS_S + 4 * fate.life_s + world.set_back_s, people.archiving)
+            check_audit(service.rules, audit.audit(service.resources(service.processes["operator"])))
         except Violated as e:
             violation = e
         finally:
@@ -90,7 +92,7 @@ def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False, hous
 
 
 def _settings(fate: Fate, common: Settings) -> Settings:
-    """Room, budgets, patience and a public URL differ between runs."""
+    """Room, budgets, lives, patience and a public URL differ between runs."""
     terms = dict(common.terms)
     if fate.chance(0.3):
         terms["evolink"] = replace(terms["evolink"], daily_usd=0.4 * max(1, (fate.jobs or 0) // 10))
@@ -103,6 +105,7 @@ def _settings(fate: Fate, common: Settings) -> Settings:
         unconfirmed_window_s=fate.one_of((300, 900, 3600)),
         resubmit_after_s=fate.one_of((120, 900)),
         worker_slots=16 if fate.jobs else common.worker_slots,
+        life_s=fate.life_s,
         public_url=common.public_url if fate.chance(0.85) else None,
     )
 
@@ -119,6 +122,20 @@ def _numbered_ids() -> Iterator[None]:
 
     with patch("jobs.intake.new_jobs.ULID", number), patch("jobs.store.notices.ULID", number):
         yield
+
+
+class _OneByOne:
+    """Instead of threads, of which a world has one."""
+
+    def __init__(self, threads: int) -> None: ...
+
+    def __enter__(self) -> _OneByOne:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(work, items)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from sim_bucket import SimBucket, SimFetch, SimProber
 from sim_client import SimClient
 from sim_database import Backup, SimDatabase
-from sim_gateways import CALLBACK_TRIES_S, LIFE_S, Gateways
+from sim_gateways import CALLBACK_TRIES_S, Gateways
 from sim_rules import Rules
 from sim_world import BEGIN, Process, World
 
@@ -53,7 +53,6 @@ NUMBERS = {
     "START_WITHIN_S": 3600,
     "RESEND_UNIT_S": 5,  # an idempotency key lives two hours, as the gateway has it
     "RETRY_LONGEST_S": 600,
-    "LIFE_S": LIFE_S,
     "WORKER_SLOTS": 8,
     "NOTICE_UNIT_S": 0.05,
     "MAX_INBOX_ROWS": 6,
@@ -236,7 +235,7 @@ class Service:
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None
-        names = ("web", "sweep", *WORKERS, *(name for role in ROLES.values() for name in role))
+        names = ("web", "sweep", "operator", *WORKERS, *(name for role in ROLES.values() for name in role))
         self.processes = {name: Process(name) for name in names}
         self._resources: dict[str, tuple[Process, Resources]] = {}
         self._sweeper: tuple[Resources, Sweeper] | None = None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sim_rows import AttemptRow
     from sim_rules import JobRow, Rules
 
+    from jobs.upkeep.audit import Report
+
 PAID = {Standing.CHARGED, Standing.UNCERTAIN}
 CLOCKS = ("clock_set_back", "clock_jumps")
 LONGEST_STEP_S = 2_400  # from a step's last look at the bucket to its commit, with all that fate may put between
@@ -39,19 +41,21 @@ def check_object(rules: Rules, job: JobRow) -> None:
     is_whole = task is not None and stored.content in [film(task.provider, task.id, take) for take in range(task.takes)]
     rules.check("archived-is-true", is_whole, f"{job.id}: the object is no whole film")
     assert task is not None
-    is_own = task.owner[0] == job.id or _was_misled(rules, job, task)
+    is_own = task.owner[0] == job.id or _cannot_be_told(rules, job, task)
     rules.check("archived-is-true", is_own, f"{job.id} holds the film of {task.owner}")
 
 
-def _was_misled(rules: Rules, job: JobRow, task: Task) -> bool:
-    """A gateway's own callback, under this job's URL, named a task whose own order was never answered.
+def _cannot_be_told(rules: Rules, job: JobRow, task: Task) -> bool:
+    """Whether nothing shows that this film is another order's: a limit that the threat model names.
 
-    Where the true owner has learnt of it, a person is asked to look.
+    A gateway's own callback, under this job's URL, named a task whose own order was never answered, and its film is
+    like the one that was ordered here. Where the true owner has learnt of it, a person is asked to look.
     """
     misled = any(owner[0] == job.id and task_id == task.id for owner, task_id in rules.gateways.misled)
     owner = rules.attempts.get(task.owner)
     known = owner is not None and owner.task_id == task.id
-    return misled and (not known or job.flagged == "foreign_task")
+    is_alike = task.length_s == json.loads(job.request)["duration"]
+    return misled and is_alike and (not known or job.flagged == "foreign_task")
 
 
 def check_waited(rules: Rules, row: AttemptRow, now: str) -> None:
@@ -98,6 +102,12 @@ def check_nothing_left(rules: Rules, job: JobRow) -> None:
     row = rules.attempts.get((job.id, job.attempt))
     same = row is not None and stored is not None and stored.metadata.get("rushes-task") == row.task_id
     rules.check("nothing-left-behind", not (there and seen and same), f"{job.id} fails beside its own video")
+
+
+def check_audit(rules: Rules, report: Report) -> None:
+    """Somebody has held the account, at any time."""
+    wrong = [found for found, _ in report.findings if found.code != "foreign_object"]  # strangers do leave such
+    rules.check("balances", rules.was_restored or not wrong, f"the audit finds {wrong}")
 
 
 def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str, Task]) -> None:

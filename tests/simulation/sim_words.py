@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sim_gateways import LIFE_S, Owner, Task
+from sim_gateways import Owner, Task
 
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 
@@ -68,7 +68,7 @@ def check_heard(rules: Rules, callback: CallbackRow, job: JobRow, now: str) -> N
     if row is None or row.outcome not in WITHOUT_VIDEO | {A.UNDELIVERED}:
         return
     ordered = datetime.fromisoformat(row.lost_at or row.created_at)
-    if datetime.fromisoformat(now) < ordered + timedelta(seconds=2 * LIFE_S) - MARGIN:
+    if datetime.fromisoformat(now) < ordered + timedelta(seconds=2 * rules.settings.life_s) - MARGIN:
         rules.check("late-word", job.alarm_at is not None, f"callback {callback.id} is kept, and {job.id} sleeps on")
 
 
