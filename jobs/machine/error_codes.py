@@ -118,8 +118,8 @@ REASONS = {
         "look for the task at the gateway, by time and prompt, and say what you found",
     ),
     "gateway_rests": Meaning(
-        "A gateway does not answer, or cannot be reached: no orders go there until a probe is answered.",
-        "look at its status page, and at the network; `rushes providers resume NAME` ends the rest",
+        "A gateway does not answer, cannot be reached, or was told to rest: no orders go there; its line says why.",
+        "unless by hand: look at its status page and at the network; `rushes providers resume NAME` ends the rest",
     ),
     "link_dying": Meaning(
         "A video could not be copied so far, and its link dies soon.", "look at the bucket and at the job's events"
