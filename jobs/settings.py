@@ -257,14 +257,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             read.fault(
                 f"RUSHES_{longer} is {numbers[longer]:g}, not more than RUSHES_{shorter} ({numbers[shorter]:g})."
             )
-    accounts = _accounts(read, "API_KEY")
+    stand_ins = _stand_ins(read)
+    accounts = _accounts(read, "API_KEY", stand_ins)
     keys = _callback_keys(read)
     if public_url and not keys:
         read.fault(
             "RUSHES_CALLBACK_KEYS is missing; with RUSHES_PUBLIC_URL it is needed. Example: k1:<32 random bytes as hex>"
         )
     if public_url and public_url.startswith("http://") and allow_private != "1":
-        picky = [n for n in accounts if (c := PROVIDERS[n].callbacks) is not None and c.https_only]
+        real = [PROVIDERS[name] for name in accounts if name not in stand_ins]
+        picky = [provider.name for provider in real if provider.callbacks is not None and provider.callbacks.https_only]
         if picky:
             read.fault(f"RUSHES_PUBLIC_URL is plain http, which {', '.join(picky)} does not take; use https.")
     settings: dict[str, Any] = {
@@ -286,7 +288,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "callback_keys": keys,
         "notice_secrets": _notice_secrets(read),
         "accounts": accounts,
-        "previous_accounts": _accounts(read, "API_KEY_PREVIOUS"),
+        "previous_accounts": _accounts(read, "API_KEY_PREVIOUS", stand_ins),
         "terms": {name: _terms(read, name) for name in PROVIDERS},
         "allow_private_addresses": allow_private == "1",
         **{name.lower(): value for name, value in numbers.items()},
@@ -325,7 +327,18 @@ def _bucket(read: _Reader) -> str:
     return name or ""
 
 
-def _accounts(read: _Reader, suffix: str) -> dict[str, Account]:
+def _stand_ins(read: _Reader) -> frozenset[str]:
+    """The gateways whose base URL leads to a stand-in."""
+    names = frozenset(w.strip() for w in (read.text("RUSHES_STAND_INS") or "").split(",") if w.strip())
+    if strange := sorted(names - set(PROVIDERS)):
+        read.fault(f"RUSHES_STAND_INS names {', '.join(strange)}; there are {', '.join(PROVIDERS)}.")
+    for name in sorted(names & set(PROVIDERS)):
+        if read.text(f"RUSHES_{name.upper()}_BASE_URL") is None:
+            read.fault(f"RUSHES_STAND_INS names {name}; RUSHES_{name.upper()}_BASE_URL must say where its stand-in is.")
+    return names
+
+
+def _accounts(read: _Reader, suffix: str, stand_ins: Collection[str]) -> dict[str, Account]:
     accounts = {}
     for name, provider in PROVIDERS.items():
         key = read.text(f"RUSHES_{name.upper()}_{suffix}")
@@ -333,7 +346,7 @@ def _accounts(read: _Reader, suffix: str) -> dict[str, Account]:
         if key is not None and (not key.isascii() or not key.isprintable() or " " in key):
             read.fault(f"RUSHES_{name.upper()}_{suffix} holds characters that no key has.")
         elif key is not None:
-            accounts[name] = Account(name, (base or provider.base_url).rstrip("/"), key)
+            accounts[name] = Account(name, (base or provider.base_url).rstrip("/"), key, name in stand_ins)
     return accounts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox.app import Sandbox, create_app
+from sandbox.browsers import fault_of_page
 from sandbox.settings import Config
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class Renewable:
         self._renewing = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if fault := fault_of_page(environ, self._config.host):
+            start_response("403 Forbidden", [("Content-Type", "application/json")])
+            return [json.dumps({"error": {"code": 403, "message": fault}}).encode()]
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == RESET:
             self._renew()
             start_response("204 No Content", [])

@@ -56,6 +56,7 @@ class Account:
     provider: str
     base_url: str
     api_key: str = field(repr=False)
+    is_stand_in: bool = False  # plain http will do, and its links may lead to where it is
 
     @property
     def fingerprint(self) -> str:
@@ -189,8 +190,9 @@ class ProviderClient:
             host, port = url.hostname, url.port
         except ValueError:
             return NotSent(f"the base URL of {account.provider} is not a URL", ours=True)
-        if url.scheme not in self._schemes or not host or " " in host or not host.isprintable():
-            begins = " or ".join(f"{scheme}://" for scheme in self._schemes)
+        schemes = ("https", "http") if account.is_stand_in else self._schemes
+        if url.scheme not in schemes or not host or " " in host or not host.isprintable():
+            begins = " or ".join(f"{scheme}://" for scheme in schemes)
             return NotSent(f"the base URL of {account.provider} must begin with {begins}", ours=True)
         return _Target(url.scheme, host, port or (443 if url.scheme == "https" else 80), url.path.rstrip("/"))
 

@@ -14,7 +14,7 @@ from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.states import State
 from jobs.request.generation import Film
-from jobs.settings import STALL_BYTES_PER_S
+from jobs.settings import STALL_BYTES_PER_S, Settings
 from jobs.steps import object_metadata, ownership, reconciliation, sidecar
 from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.ownership import Doubt
@@ -37,6 +37,7 @@ from storage.errors import (
 )
 from storage.fetch import FetchLimits, Spooled
 from storage.keys import aside_key, poster_key, sidecar_key
+from storage.outbound.guard import is_at
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
 
@@ -204,12 +205,14 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
     assert attempt is not None
 
     def fetch(link: str, *, is_ours: bool = False) -> Spooled:
+        # To this one place, and not on from there to another.
+        is_inside = not settings.allow_private_addresses and (is_ours or _is_stand_ins(link, attempt, settings))
         return resources.fetch(
-            resources.session,
+            resources.inner_session if is_inside else resources.session,
             link,
             folder=resources.spool_dir,
-            limits=limits,
-            allow_private=is_ours or settings.allow_private_addresses,
+            limits=replace(limits, redirects=0) if is_inside else limits,
+            allow_private=is_inside or settings.allow_private_addresses,
             keep_going=keep_going,
         )
 
@@ -229,6 +232,13 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
         if resources.bucket.head(key) is None:
             raise
         return fetch(resources.bucket.link(key, expires_s=ASIDE_LINK_S), is_ours=True)
+
+
+def _is_stand_ins(link: str, attempt: Attempt, settings: Settings) -> bool:
+    """Whether the attempt's gateway is a stand-in, and the link leads to it."""
+    name = attempt.provider
+    account = settings.accounts.get(name) or settings.previous_accounts.get(name)
+    return account is not None and account.is_stand_in and is_at(link, account.base_url)
 
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:

@@ -20,6 +20,7 @@ from jobs.store.core import Core
 from jobs.store.journal import Journal
 from storage.bucket import Bucket
 from storage.fetch import FetchLimits, Spooled, fetch_to_spool
+from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
 
 
@@ -45,13 +46,15 @@ class Resources(Core):
     client: ProviderClient
     query_budget: QueryBudget
     bulkheads: Bulkheads
-    session: requests.Session
+    session: requests.Session  # for links of strangers
     bucket: Bucket
     journal: Journal
     prober: Prober
     process: str
     spool_dir: Path
     fetch: Fetch = fetch_to_spool
+    # For links of our own making and those of stand-ins, which may lead inside.
+    inner_session: requests.Session = field(default_factory=lambda: guarded_session(allow_private=True))
     monotonic: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
     jitter: Callable[[float], float] = lambda s: s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, hides nothing

@@ -13,7 +13,7 @@ MARGIN = 1.1  # what the file system takes for itself
 
 def settings(settings: Settings) -> Findings:
     """They were read, so they are valid; what is missing on purpose is said."""
-    gateways = ", ".join(settings.accounts)
+    gateways = ", ".join(f"{n} (a stand-in)" if a.is_stand_in else n for n, a in settings.accounts.items())
     if gateways:
         yield ok("settings", f"valid; keys for {gateways}")
     else:

@@ -93,9 +93,12 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
         service[f"RUSHES_{name.upper()}_BASE_URL"] = f"http://127.0.0.1:{sandbox_port}/{name}"
         service[f"RUSHES_{name.upper()}_API_KEY"] = SANDBOX_KEY
     if simulated:
-        service.setdefault("RUSHES_ALLOW_PRIVATE_ADDRESSES", "1")
+        named = [name for name in service.get("RUSHES_STAND_INS", "").split(",") if name.strip()]
+        service["RUSHES_STAND_INS"] = ",".join([*simulated, *named])
+    if simulated and not real:
+        service.setdefault("RUSHES_ALLOW_PRIVATE_ADDRESSES", "1")  # notices to this machine, for development
         # A gateway that is real would refuse a loopback address, and its jobs with it: beside one, all are polled.
-        if not real and not _is_set(ours, "RUSHES_PUBLIC_URL"):
+        if not _is_set(ours, "RUSHES_PUBLIC_URL"):
             service["RUSHES_PUBLIC_URL"] = f"http://127.0.0.1:{flags.port}"
     outside = tuple(sorted(n for n, v in ours.items() if n != "RUSHES_DATA_DIR" and service.get(n) == v))
     return Plan(flags, data_dir, service, bare, valkey, weed, sandbox_port, real, simulated, outside)

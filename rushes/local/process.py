@@ -56,6 +56,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            umask=0o077,  # its files and Unix sockets are its own user's, whatever our shell's umask
             start_new_session=True,  # Ctrl-C in our terminal reaches us alone, and we stop the rest in order
         )
         self.pid = self._popen.pid

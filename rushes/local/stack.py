@@ -32,7 +32,6 @@ ROOT = Path(__file__).parents[2]
 PROCFILE = ROOT / "Procfile"
 RELEASE = "release"
 MINDED = frozenset({"worker", "transfer", "notify", "sweep"})  # they have a watchdog, and are started again after it
-SEAWEEDFS_TOLD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOMEMLIMIT", "GOGC"})
 KEY_NAME = "local"
 STORES, SERVICE = 0, 1  # the service stops before what it stands on
 READY_TIMEOUT_S = 60
@@ -92,7 +91,7 @@ def running(
         folder.save(kept)
         service = service_processes(planned)
         release = service.pop(RELEASE)
-        if stores := _stores(planned):
+        if stores := local_servers(planned):
             say(f"starting {', '.join(process.name for process in stores)} …")
             _start_together(supervisor, stores)
         say("bringing the database up to date …")
@@ -124,15 +123,14 @@ def service_processes(planned: Plan) -> dict[str, Process]:
     }
 
 
-def _stores(planned: Plan) -> list[Process]:
+def local_servers(planned: Plan) -> list[Process]:
     """What the service stands on, as far as it is started here."""
     found = []
     if planned.valkey:
         found.append(replace(planned.valkey.process(stage=STORES), env=planned.bare))
     if planned.seaweedfs:
-        process = planned.seaweedfs.process(stage=STORES)
-        told = {name: value for name, value in (process.env or {}).items() if name in SEAWEEDFS_TOLD}
-        found.append(replace(process, env={**planned.bare, **told}))
+        told = {**planned.bare, **planned.seaweedfs.told}
+        found.append(replace(planned.seaweedfs.process(stage=STORES), env=told))
     if planned.sandbox_port:
         found.append(_sandbox(planned, planned.sandbox_port))
     return found

@@ -58,6 +58,14 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise LinkForbidden(f"{masked(url)} is this machine")
 
 
+def is_at(url: str, base_url: str) -> bool:
+    """Whether a link leads to the very scheme, host and port of `base_url`, by any path."""
+    link, base = _parsed(url), _parsed(base_url)
+    if link is None or base is None or not link.host:
+        return False
+    return (link.scheme, link.host, link.port) == (base.scheme, base.host, base.port)
+
+
 def guarded_session(*, allow_private: bool) -> requests.Session:
     """A session for links that others chose: no redirects, retries, proxies, netrc or cookies, and always a timeout.
 

@@ -34,6 +34,8 @@ def test_a_bucket_is_all_that_must_be_said() -> None:
         ("RUSHES_S3_BUCKET", "Not A Bucket", "no name of a bucket"),
         ("RUSHES_S3_BUCKET", "", "is missing"),
         ("RUSHES_ALLOW_PRIVATE_ADDRESSES", "yes", "'yes'"),
+        ("RUSHES_STAND_INS", "evolnik", "evolink"),
+        ("RUSHES_STAND_INS", "evolink", "RUSHES_EVOLINK_BASE_URL must say"),
         ("RUSHES_REDIS_URL", "http://host", "example: redis://"),
         ("RUSHES_S3_ENDPOINT_URL", "s3.example.com", "example: https://s3.example.com"),
         ("RUSHES_S3_ENDPOINT_URL", "https://[::1", "example: https://s3.example.com"),
@@ -179,6 +181,11 @@ class TestPublicUrl:
             }
         )
         assert settings.public_url == "http://host"
+
+    def test_or_unless_it_is_a_stand_in(self) -> None:
+        environ = {"RUSHES_PUBLIC_URL": "http://h", "RUSHES_CALLBACK_KEYS": KEYS, "RUSHES_EVOLINK_API_KEY": "sk-1"}
+        there = {"RUSHES_STAND_INS": "evolink", "RUSHES_EVOLINK_BASE_URL": "http://stand-in"}
+        assert load({**BASE, **environ, **there}).accounts["evolink"].is_stand_in
 
     def test_or_unless_no_such_gateway_has_a_key(self) -> None:
         environ = {"RUSHES_PUBLIC_URL": "http://h", "RUSHES_CALLBACK_KEYS": KEYS, "RUSHES_GRAVITEX_API_KEY": "sk-1"}

@@ -52,6 +52,8 @@ def test_a_gateway_with_a_key_is_real_and_is_given_no_loopback_address() -> None
     assert "evolink" not in planned.simulated
     assert settings.accounts["evolink"].base_url == PROVIDERS["evolink"].base_url
     assert settings.public_url is None
+    assert not settings.allow_private_addresses
+    assert {name for name, account in settings.accounts.items() if account.is_stand_in} == set(planned.simulated)
 
 
 def test_a_key_in_a_file_makes_a_gateway_real(tmp_path: Path) -> None:
