@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any
 
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -22,6 +21,7 @@ from urllib3.util.timeout import Timeout
 from storage.errors import LinkForbidden
 from storage.outbound.addresses import is_public
 from storage.outbound.deadline import Deadline
+from storage.outbound.trust import TrustingAdapter
 
 # A name with a hundred dead addresses must not cost a hundred connect timeouts.
 MAX_ADDRESSES_TRIED = 3
@@ -43,7 +43,7 @@ def under(deadline: Deadline) -> Iterator[None]:
         _deadline.reset(before)
 
 
-class GuardedAdapter(HTTPAdapter):
+class GuardedAdapter(TrustingAdapter):
     """One fresh connection per request, https only, public addresses only; `allow_private` lifts both limits.
 
     Connections are not kept: a link is used once, and a kept connection that the server has meanwhile closed would be
