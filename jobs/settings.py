@@ -18,6 +18,7 @@ from jobs.errors import BadSettings
 from jobs.providers.client import Account
 from jobs.providers.prices import price_names
 from jobs.providers.registry import PROVIDERS, Terms
+from storage.outbound import trust
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
@@ -293,6 +294,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "allow_private_addresses": allow_private == "1",
         **{name.lower(): value for name, value in numbers.items()},
     }
+    read.faults += trust.faults(read.environ)
     if read.faults:
         raise BadSettings(read.faults)
     return Settings(**{f.name: settings[f.name] for f in fields(Settings)})

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from storage.errors import BucketUnavailable, ObjectExists
+from storage.outbound import trust
 from storage.spool import Spooled
 
 VIDEO_TYPE = "video/mp4"
@@ -178,9 +180,12 @@ def connect(config: BucketConfig) -> Any:
 
     s3v4 is said aloud: for a foreign endpoint boto3 presigns with version 2, which leaves If-None-Match unsigned.
     Checksums "when required": many stores do not know the newer ones that boto3 would add by itself.
+    A bundle of AWS's own configuration is trusted beside the others, where boto3 would put it in their place.
     """
+    bundle = botocore.session.Session().get_config_variable("ca_bundle")
     return boto3.client(
         "s3",
+        verify=trust.ca_file(*[bundle] if bundle else []),
         endpoint_url=config.endpoint_url,
         region_name=config.region or (DEFAULT_REGION if config.endpoint_url else None),
         aws_access_key_id=config.access_key,

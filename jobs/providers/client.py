@@ -11,13 +11,10 @@ import errno
 import hashlib
 import json
 import socket
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
-
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from jobs.providers.answers import json_body, mask
 from jobs.providers.base import Provider, Request
@@ -30,6 +27,7 @@ from jobs.providers.connection import (
     describe,
 )
 from storage.outbound.deadline import Deadline, NoThread
+from storage.outbound.trust import tls_context
 
 __all__ = ["Account", "Answered", "Lost", "NotSent", "ProviderClient", "answer_for_history", "json_body"]
 
@@ -117,13 +115,13 @@ class _Call(NamedTuple):
 
 class ProviderClient:
     """Asks gateways; one per process, safe for threads. `allow_private` admits plain http (development), `ca_file`
-    replaces the public certificate authorities, `look_up` stands in for getaddrinfo in tests."""
+    names further certificate authorities, `look_up` stands in for getaddrinfo; both for tests."""
 
     def __init__(
         self, *, allow_private: bool = False, ca_file: str | None = None, look_up: LookUp = socket.getaddrinfo
     ) -> None:
         self._schemes = ("https", "http") if allow_private else ("https",)
-        self._tls = ssl.create_default_context(cafile=ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._tls = tls_context(*[ca_file] if ca_file else [])
         self._resolver = Resolver(look_up)
         self._idle = IdleConnections()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from jobs.buckets import bucket
 from jobs.providers.client import ProviderClient
 from jobs.providers.registry import on_terms
@@ -29,9 +27,7 @@ def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources
         settings=settings,
         providers=on_terms(settings.terms),
         database=Database(settings.database_url, threads=slots(role, settings) + BESIDE),
-        client=ProviderClient(
-            allow_private=settings.allow_private_addresses, ca_file=os.environ.get("SSL_CERT_FILE") or None
-        ),
+        client=ProviderClient(allow_private=settings.allow_private_addresses),
         query_budget=QueryBudget(settings.redis_url),
         bulkheads=Bulkheads(slots(role, settings), most_submits=settings.max_unconfirmed),
         ringer=ringer,

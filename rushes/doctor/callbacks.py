@@ -7,6 +7,7 @@ import requests
 from jobs import callback_urls
 from jobs.settings import Settings
 from rushes.doctor.findings import Findings, fail, ok, warn
+from storage.outbound import trust
 from webhooks.receiver import PROBE
 
 TIMEOUT_S = (3, 5)
@@ -44,4 +45,5 @@ def look(settings: Settings) -> Findings:
 
 
 def _post(url: str) -> int:
-    return requests.post(url, json={}, timeout=TIMEOUT_S, allow_redirects=False).status_code
+    with trust.session() as session:
+        return session.post(url, json={}, timeout=TIMEOUT_S, allow_redirects=False).status_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ def _check(account: Account, settings: Settings) -> Check:
 
 def look(provider: Provider, account: Account, *, allow_private: bool) -> Findings:
     """One query. Nobody bears its task id, so its answer is about the key alone."""
-    client = ProviderClient(allow_private=allow_private, ca_file=os.environ.get("SSL_CERT_FILE") or None)
+    client = ProviderClient(allow_private=allow_private)
     request = provider.query_request(f"rushes-doctor-{secrets.token_hex(8)}")
     try:
         answer = client.ask(provider, account, request, deadline_s=DEADLINE_S)

@@ -16,6 +16,7 @@ from jobs.settings import Settings
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 from storage.bucket import Bucket, connect
 from storage.errors import BucketUnavailable, ObjectExists
+from storage.outbound import trust
 from storage.spool import Spooled
 
 FOLDER = ".rushes-doctor"
@@ -78,7 +79,7 @@ def _link(links: Bucket, key: str, body: bytes) -> Finding:
     then = f"those who follow links must reach {where}; RUSHES_S3_PUBLIC_ENDPOINT_URL names another way in"
     try:
         link = links.link(key, expires_s=LINK_LIFE_S)
-        answer = requests.get(link, timeout=TIMEOUT_S, auth=_nobody)
+        answer = trust.session().get(link, timeout=TIMEOUT_S, auth=_nobody)
     except requests.RequestException as error:
         return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
     if not answer.ok:

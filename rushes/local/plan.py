@@ -13,6 +13,7 @@ from typing import Any
 from jobs.providers.registry import PROVIDERS
 from rushes.local.seaweedfs import SeaweedFS
 from rushes.local.valkey import Valkey
+from storage.outbound import trust
 
 SANDBOX_KEY = "sk-sandbox"  # opens a stand-in on the loopback interface; no secret
 CLIENT_ONLY = frozenset({"RUSHES_URL", "RUSHES_API_KEY"})  # what the command line asks with; servers need neither
@@ -22,7 +23,7 @@ CLIENT_ONLY = frozenset({"RUSHES_URL", "RUSHES_API_KEY"})  # what the command li
 _PASSED_ON = frozenset(
     {
         *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "NO_COLOR"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *trust.VARIABLES,
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
@@ -79,7 +80,7 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
     if valkey:
         service["RUSHES_REDIS_URL"] = valkey.url
     if weed:
-        service = {n: v for n, v in service.items() if not n.startswith("AWS_")} | {
+        service = {n: v for n, v in service.items() if n in _PASSED_ON or not n.startswith("AWS_")} | {
             "RUSHES_S3_ENDPOINT_URL": weed.endpoint_url,
             "RUSHES_S3_BUCKET": weed.bucket,
             "AWS_ACCESS_KEY_ID": weed.access_key,

@@ -6,14 +6,16 @@ v4-translated forms, site-local, Azure's wire server), and the ones below.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
+from storage.outbound.translators import inside
+
 Address = IPv4Address | IPv6Address
 
-# IANA hands out global unicast from here alone. Every form that smuggles a v4 address in v6 lies outside, save for
-# Teredo and 6to4, which are in the lists.
+# IANA hands out global unicast from here alone.
 GLOBAL_UNICAST_V6 = ip_network("2000::/3")
 
 DENIED = (
@@ -24,15 +26,50 @@ DENIED = (
     ip_network("192.175.48.0/24"),
     ip_network("2620:4f:8000::/48"),
     ip_network("192.52.193.0/24"),  # AMT relays
-    ip_network("2001::/23"),  # Teredo, ORCHID, benchmarking
+    ip_network("2001::/23"),  # ORCHID, benchmarking
     ip_network("3ffe::/16"),  # the 6bone, handed back
 )
 
 
-def is_public(address: Address) -> bool:
-    """Whether a foreign link may lead here. A v4 address in v6 clothing never is: no honest name resolves to one."""
-    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST_V6:
+# Prefixes that a v4 address fills up, wherever one is.
+FIXED = (
+    IPv6Network("::ffff:0:0/96"),  # mapped: the system's own way of writing v4
+    IPv6Network("::/96"),  # compatible
+    IPv6Network("::ffff:0:0:0/96"),  # translated, as SIIT was first written
+    IPv6Network("64:ff9b::/96"),  # the well-known prefix of translators
+)
+ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))  # before the v4 address, at the end of any prefix
+LINK_LOCAL_V6 = IPv6Network("fe80::/10")
+
+
+def is_public(address: Address, translators: Sequence[IPv6Network] = ()) -> bool:
+    """Whether a foreign link may lead here. An address that carries others inside is judged by these.
+
+    `translators` are the prefixes of this network's own translators, beside the well-known one.
+    """
+    if isinstance(address, IPv4Address):
+        return _is_listed_public(address)
+    whole = True
+    carried: list[IPv4Address] = []
+    if (prefix := next((p for p in (*translators, *FIXED) if address in p), None)) is not None:
+        carried, whole = [inside(address, prefix)], False
+    elif address.sixtofour is not None:
+        carried, whole = [address.sixtofour], False
+    elif address.teredo is not None:
+        carried, whole = list(address.teredo), False  # the server, and the client behind it
+    if address.packed[8:12] in ISATAP:
+        carried.append(IPv4Address(address.packed[12:]))
+    if whole and not (address in GLOBAL_UNICAST_V6 and _is_listed_public(address)):
         return False
+    return all(map(_is_listed_public, carried))
+
+
+def may_be_translated(address: Address) -> bool:
+    """Whether only this network's translators tell what the address is: it is v6, and no form that all know."""
+    return isinstance(address, IPv6Address) and not any(address in p for p in (*FIXED, LINK_LOCAL_V6))
+
+
+def _is_listed_public(address: Address) -> bool:
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     return not any(address in network for network in DENIED)

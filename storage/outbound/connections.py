@@ -13,15 +13,16 @@ from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any
 
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.timeout import Timeout
 
 from storage.errors import LinkForbidden
-from storage.outbound.addresses import is_public
+from storage.outbound.addresses import is_public, may_be_translated
 from storage.outbound.deadline import Deadline
+from storage.outbound.translators import prefixes
+from storage.outbound.trust import TrustingAdapter
 
 # A name with a hundred dead addresses must not cost a hundred connect timeouts.
 MAX_ADDRESSES_TRIED = 3
@@ -43,7 +44,7 @@ def under(deadline: Deadline) -> Iterator[None]:
         _deadline.reset(before)
 
 
-class GuardedAdapter(HTTPAdapter):
+class GuardedAdapter(TrustingAdapter):
     """One fresh connection per request, https only, public addresses only; `allow_private` lifts both limits.
 
     Connections are not kept: a link is used once, and a kept connection that the server has meanwhile closed would be
@@ -68,10 +69,12 @@ def _connect(connection: HTTPConnection, *, allow_private: bool) -> socket.socke
         reason = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
         raise NameResolutionError(connection.host, connection, reason) from error
     if not allow_private:
-        for *_, sockaddr in answers:
-            # All, not only the one that would be used: a private address beside a public one is no accident.
-            if not is_public(ip_address(str(sockaddr[0]).partition("%")[0])):
-                raise LinkForbidden(f"{connection.host} leads to {sockaddr[0]}, which is not a public address")
+        # All, not only the one that would be used: a private address beside a public one is no accident.
+        found = [ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in answers]
+        translators = prefixes() if any(map(may_be_translated, found)) else ()
+        for address in found:
+            if not is_public(address, translators):
+                raise LinkForbidden(f"{connection.host} leads to {address}, which is not a public address")
     last: OSError = socket.gaierror("no address")
     for family, kind, protocol, _, sockaddr in answers[:MAX_ADDRESSES_TRIED]:
         try:

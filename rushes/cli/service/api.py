@@ -17,6 +17,7 @@ from rushes.cli.service.answers import refused, wait_of
 from rushes.cli.terminal import failures
 from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
+from storage.outbound import trust
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT_S = (5, 30)
@@ -274,6 +275,6 @@ def direct_session() -> requests.Session:
 
 def _session() -> requests.Session:
     """By way of the environment's proxies. A netrc must neither replace our key nor be sent along a presigned link."""
-    session = requests.Session()
+    session = trust.session()
     session.auth = lambda request: request
     return session

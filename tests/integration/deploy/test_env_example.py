@@ -9,8 +9,9 @@ from compose_file import EXAMPLE
 
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import GOING, NUMBERS, load
+from storage.outbound import trust
 
-ELSEWHERE = {"SSL_CERT_FILE"}  # read by jobs/worker/bootstrap.py, as by other programs
+ELSEWHERE = {*trust.VARIABLES}  # whose names are not ours: read as by other programs
 
 
 class Listening(Mapping[str, str]):

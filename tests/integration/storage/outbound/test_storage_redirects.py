@@ -15,6 +15,7 @@ from misbehaving import Server, answering, head
 
 from storage.errors import LinkForbidden, LinkUnavailable
 from storage.fetch import Spooled, fetch_to_spool
+from storage.outbound import translators
 from storage.outbound.guard import guarded_session
 
 Serve = Callable[..., Server]
@@ -155,6 +156,42 @@ def test_a_name_that_changes_its_mind_is_resolved_once_and_pinned(
     assert connected == [("93.184.215.14", 443)]  # asked over https, although the link said http
 
 
+@pytest.mark.parametrize(
+    ("prefix", "leads_to", "is_forbidden"),
+    [  # one of the operator's own looks like any other address of the internet, or of a private network
+        (None, "64:ff9b::5db8:d70e", False),
+        (None, "64:ff9b::a00:5", True),
+        ("2a00:1098:2b::", "2a00:1098:2b::a00:5", True),
+        ("2a00:1098:2b::", "2a00:1098:2b::5db8:d70e", False),
+        ("2a00:1098:2b::", "2606:4700::1111", False),
+        ("fd00:64::", "fd00:64::5db8:d70e", False),
+        ("fd00:64::", "fd00:65::5db8:d70e", True),
+        (None, "fd00:64::5db8:d70e", True),
+    ],
+)
+def test_in_a_network_that_translates_a_name_is_judged_by_what_its_addresses_carry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str | None, leads_to: str, is_forbidden: bool
+) -> None:
+    """As its resolver answers there: every name leads under the translators' prefix (RFC 7050)."""
+
+    def resolve(host: str, port: int, **_: object) -> list[object]:
+        if host != translators.WELL_KNOWN_NAME:
+            return [info(leads_to, port)]
+        if prefix is None:
+            raise socket.gaierror
+        return [info(f"{prefix}c000:aa", port), info(f"{prefix}c000:ab", port)]
+
+    def refuse(*_: object) -> socket.socket:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(translators, "_kept", None)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("storage.outbound.connections._open", refuse)
+    expected, said = (LinkForbidden, "not a public") if is_forbidden else (LinkUnavailable, "connection refused")
+    with guarded_session(allow_private=False) as session, pytest.raises(expected, match=said):
+        guarded_fetch(session, "https://films.example/a?Signature=topsecret", tmp_path)
+
+
 def test_the_next_address_is_tried_when_one_does_not_answer(
     fetch: Fetcher, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +216,8 @@ def test_a_pinned_connection_still_proves_the_name_by_its_certificate(
 
     untrusted = fetch.fails(LinkUnavailable, server.url(host="films.example", scheme="https"))
     assert "certificate is not trusted" in untrusted
-    fetch.session.verify = str(bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    fetch.session = guarded_session(allow_private=True)
     fetch(server.url(host="films.example", scheme="https")).close()
     fetch.fails(LinkUnavailable, server.url(host="other.example", scheme="https"))
 
