@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
 
 import requests
 import urllib3.exceptions
@@ -19,6 +18,7 @@ import urllib3.exceptions
 from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
+from storage.outbound.exact import asking_for, redirected, target_of
 from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
@@ -128,20 +128,23 @@ class Download:
         for _ in range(self._limits.redirects + 1):
             check_url(self._url, allow_private=self._allow_private)
             timeout = (self._limits.connect_s, self._limits.read_s)
-            with self._session.get(
-                self._url, headers=HEADERS, stream=True, timeout=timeout, allow_redirects=False
-            ) as response:
+            with (
+                asking_for(target_of(self._url)),
+                self._session.get(
+                    self._url, headers=HEADERS, stream=True, timeout=timeout, allow_redirects=False
+                ) as response,
+            ):
                 if response.status_code not in REDIRECTS:
                     return self._keep(response)
-                target = self._session.get_redirect_target(response)
-                if not target:
+                location = response.headers.get("Location", "").strip()
+                if not location:
                     raise LinkUnavailable(f"{masked(self._url)} redirects to nowhere")
-                self._url = as_https(self._joined(target), allow_private=self._allow_private)
+                self._url = as_https(self._redirected(location), allow_private=self._allow_private)
         raise LinkForbidden(f"{masked(self._url)}: more than {self._limits.redirects} redirects")
 
-    def _joined(self, target: str) -> str:
+    def _redirected(self, location: str) -> str:
         try:
-            return urljoin(self._url, target)
+            return redirected(self._url, location.encode("latin-1", "ignore"))  # which http.client has read it as
         except ValueError:  # not chained: its text may quote the link
             raise LinkForbidden(f"{masked(self._url)} redirects to what cannot be read as a link") from None
 

@@ -22,6 +22,7 @@ from urllib3.util.timeout import Timeout
 from storage.errors import LinkForbidden
 from storage.outbound.addresses import is_public
 from storage.outbound.deadline import Deadline
+from storage.outbound.exact import exact
 
 # A name with a hundred dead addresses must not cost a hundred connect timeouts.
 MAX_ADDRESSES_TRIED = 3
@@ -118,6 +119,9 @@ class _OpenHTTP(HTTPConnection):
 
 
 class _OneRequest(HTTPConnectionPool):
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **more: Any) -> Any:
+        return super()._make_request(conn, method, exact(url), *args, **more)
+
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
             conn.close()
