@@ -16,6 +16,7 @@ import requests
 import urllib3.exceptions
 
 from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
+from storage.first_boxes import HEADER_BYTES, begins_like_a_film
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.exact import asking_for, redirected, target_of
@@ -23,7 +24,6 @@ from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
 CHUNK_BYTES = 256 << 10
-FTYP_BYTES = 8  # a box's length, then its name
 DEAD = {401, 403, 404, 410}
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
@@ -166,9 +166,9 @@ class Download:
     def _copy(self, response: requests.Response, declared: int | None) -> Spooled:
         pieces = _pieces(response)
         head = b""
-        while len(head) < FTYP_BYTES and (piece := next(pieces, b"")):
+        while len(head) < HEADER_BYTES and (piece := next(pieces, b"")):
             head += piece
-        self._require_ftyp(head, response)
+        self._require_film(head, response)
         spool = Spool(self._folder, expected=declared or 0)
         try:
             piece = head
@@ -185,11 +185,11 @@ class Download:
             raise
         return spool.finish()
 
-    def _require_ftyp(self, head: bytes, response: requests.Response) -> None:
+    def _require_film(self, head: bytes, response: requests.Response) -> None:
         """Refuse a page or a picture by its first bytes, before the rest of it is fetched and kept."""
         if not head:
             raise BadVideo(f"{masked(self._url)} gave an empty body")
-        if head[4:FTYP_BYTES] != b"ftyp":
+        if not begins_like_a_film(head):
             kind = response.headers.get("Content-Type", "no content type")[:60]
             raise BadVideo(f"{masked(self._url)} is no MP4: it begins with {head[:16]!r} ({kind})")
 
