@@ -11,19 +11,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
 
 import requests
 import urllib3.exceptions
 
 from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
+from storage.first_boxes import HEADER_BYTES, begins_like_a_film
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
+from storage.outbound.exact import asking_for, redirected, target_of
 from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
 CHUNK_BYTES = 256 << 10
-FTYP_BYTES = 8  # a box's length, then its name
 DEAD = {401, 403, 404, 410}
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
@@ -128,20 +128,23 @@ class Download:
         for _ in range(self._limits.redirects + 1):
             check_url(self._url, allow_private=self._allow_private)
             timeout = (self._limits.connect_s, self._limits.read_s)
-            with self._session.get(
-                self._url, headers=HEADERS, stream=True, timeout=timeout, allow_redirects=False
-            ) as response:
+            with (
+                asking_for(target_of(self._url)),
+                self._session.get(
+                    self._url, headers=HEADERS, stream=True, timeout=timeout, allow_redirects=False
+                ) as response,
+            ):
                 if response.status_code not in REDIRECTS:
                     return self._keep(response)
-                target = self._session.get_redirect_target(response)
-                if not target:
+                location = response.headers.get("Location", "").strip()
+                if not location:
                     raise LinkUnavailable(f"{masked(self._url)} redirects to nowhere")
-                self._url = as_https(self._joined(target), allow_private=self._allow_private)
+                self._url = as_https(self._redirected(location), allow_private=self._allow_private)
         raise LinkForbidden(f"{masked(self._url)}: more than {self._limits.redirects} redirects")
 
-    def _joined(self, target: str) -> str:
+    def _redirected(self, location: str) -> str:
         try:
-            return urljoin(self._url, target)
+            return redirected(self._url, location.encode("latin-1", "ignore"))  # which http.client has read it as
         except ValueError:  # not chained: its text may quote the link
             raise LinkForbidden(f"{masked(self._url)} redirects to what cannot be read as a link") from None
 
@@ -163,9 +166,9 @@ class Download:
     def _copy(self, response: requests.Response, declared: int | None) -> Spooled:
         pieces = _pieces(response)
         head = b""
-        while len(head) < FTYP_BYTES and (piece := next(pieces, b"")):
+        while len(head) < HEADER_BYTES and (piece := next(pieces, b"")):
             head += piece
-        self._require_ftyp(head, response)
+        self._require_film(head, response)
         spool = Spool(self._folder, expected=declared or 0)
         try:
             piece = head
@@ -182,11 +185,11 @@ class Download:
             raise
         return spool.finish()
 
-    def _require_ftyp(self, head: bytes, response: requests.Response) -> None:
+    def _require_film(self, head: bytes, response: requests.Response) -> None:
         """Refuse a page or a picture by its first bytes, before the rest of it is fetched and kept."""
         if not head:
             raise BadVideo(f"{masked(self._url)} gave an empty body")
-        if head[4:FTYP_BYTES] != b"ftyp":
+        if not begins_like_a_film(head):
             kind = response.headers.get("Content-Type", "no content type")[:60]
             raise BadVideo(f"{masked(self._url)} is no MP4: it begins with {head[:16]!r} ({kind})")
 

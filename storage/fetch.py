@@ -10,6 +10,7 @@ import requests
 from storage.download import Download, FetchLimits, as_https
 from storage.errors import LinkUnavailable
 from storage.outbound.deadline import Deadline, NoThread
+from storage.outbound.exact import sendable
 from storage.outbound.guard import masked
 from storage.spool import Spooled
 
@@ -30,11 +31,12 @@ def fetch_to_spool(
     """Fetch the link into an unlinked file in `folder`; the caller closes what is returned.
 
     `session` is a guarded one. `keep_going` is called in the caller's thread four times a second until the body is
-    here, whether or not bytes flow; whatever it raises ends the fetch and comes out unchanged. An http:// link is
-    asked for over https unless `allow_private`. The body is complete as far as HTTP can tell and begins like an MP4;
-    check_boxes and the probe prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden, BadVideo, SpoolFull.
+    here, whether or not bytes flow; whatever it raises ends the fetch and comes out unchanged. The link goes out as it
+    came; an http:// one is asked for over https unless `allow_private`. The body is complete as far as HTTP can tell
+    and begins like a film; check_boxes and the probe prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden,
+    BadVideo, SpoolFull.
     """
-    link = as_https(url, allow_private=allow_private)
+    link = as_https(sendable(url), allow_private=allow_private)
     try:
         with Deadline(limits.deadline_s) as deadline:
             download = Download(

@@ -21,6 +21,7 @@ from urllib3.util.timeout import Timeout
 from storage.errors import LinkForbidden
 from storage.outbound.addresses import is_public, may_be_translated
 from storage.outbound.deadline import Deadline
+from storage.outbound.exact import exact
 from storage.outbound.translators import prefixes
 from storage.outbound.trust import TrustingAdapter
 
@@ -121,6 +122,9 @@ class _OpenHTTP(HTTPConnection):
 
 
 class _OneRequest(HTTPConnectionPool):
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **more: Any) -> Any:
+        return super()._make_request(conn, method, exact(url), *args, **more)
+
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
             conn.close()

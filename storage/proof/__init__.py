@@ -1,4 +1,4 @@
-"""Whether a file is a video that plays: its boxes, and a frame decoded in a confined process.
+"""Whether a file is a video that plays: its boxes, and frames decoded in a confined process.
 
 Not here: whose video it is, and where it goes.
 """

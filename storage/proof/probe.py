@@ -24,7 +24,10 @@ STOP_S = 2
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the container and the first frame say. `codec` is libav's name (h264, hevc, av1); sizes are in pixels."""
+    """What the container and its samples say. The length is that of the pictures, sizes are in pixels.
+
+    `codec` is libav's name (h264, hevc, av1).
+    """
 
     duration_s: float
     width: int
@@ -37,7 +40,7 @@ class VideoFacts:
 class Prober:
     """Keeps one warm helper, started at the first probe and whenever it has died. Safe to share between threads."""
 
-    def __init__(self, *, wall_s: float = 10, cpu_s: int = 5, memory_mb: int = 1024) -> None:
+    def __init__(self, *, wall_s: float = 30, cpu_s: int = 15, memory_mb: int = 1024) -> None:
         self._limits = (wall_s, cpu_s, memory_mb)
         self._lock = threading.Lock()
         self._helper: _Helper | None = None
@@ -51,7 +54,7 @@ class Prober:
     def probe(self, file: BinaryIO) -> tuple[VideoFacts, bytes]:
         """Facts and a JPEG poster, 640 pixels wide. The file's position neither matters nor moves.
 
-        The first frame is decoded strictly. Raises BadVideo for what does not play, what takes more than the limits,
+        Frames at three places are decoded. Raises BadVideo for what does not play, what takes more than the limits,
         and what kills the child that reads it; StorageError when the helper itself cannot be kept alive.
         """
         for _ in range(2):

@@ -19,19 +19,14 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import av.stream
+
+from storage.proof.frames import Refused, Source, read_film
 
 STARTED = b"+"
 POSTER_WIDTH = 640
 MAX_POSTER_HEIGHT = 2048
-MAX_PIXELS = 8192 * 4320
-MAX_INDEX_ENTRIES = 50_000
 MAX_OPEN_FILES = 16
 PARENT_CHECK_S = 1.0
-
-
-class Refused(Exception):
-    """What is wrong with the video, in words for people."""
 
 
 class Bytes:
@@ -40,6 +35,10 @@ class Bytes:
     def __init__(self, fd: int) -> None:
         self.size = os.fstat(fd).st_size
         self._fd, self._position = fd, 0
+
+    def again(self) -> "Bytes":
+        """The same file, read from elsewhere."""
+        return Bytes(self._fd)
 
     def read(self, count: int) -> bytes:
         data = os.pread(self._fd, count, self._position)
@@ -55,44 +54,18 @@ class Bytes:
         return self._position
 
 
-def probe(source: Bytes) -> tuple[dict[str, Any], bytes]:
+def probe(source: Source) -> tuple[dict[str, Any], bytes]:
     """Facts and a poster of the first frame. Raises Refused, and whatever PyAV raises."""
-    # The format is forced, so a playlist that names file:///etc/passwd is just a broken MP4; and media outside the file
-    # is not followed.
-    options = {"enable_drefs": "0", "use_absolute_path": "0", "probesize": "5000000"}
-    with av.open(source, "r", format="mp4", options=options) as container:
-        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if not pictures:
-            raise Refused("no video in it, sound only" if container.streams.audio else "no video in it")
-        stream = pictures[0]
-        codec = stream.codec_context
-        if not 0 < codec.width * codec.height <= MAX_PIXELS:
-            raise Refused(f"a picture of {codec.width} x {codec.height}")
-        for each in container.streams:
-            for entry in each.index_entries[-MAX_INDEX_ENTRIES:]:
-                if entry.pos + entry.size > source.size:
-                    raise Refused("cut off: its index names frames beyond the end of the file")
-        codec.thread_count = 1
-        codec.options = {"err_detect": "explode"}  # without it a frame of zeroed bytes decodes, to grey
-        frame = next(container.decode(stream), None)
-        if frame is None:
-            raise Refused("no frame in it")
-        # The average of a fragmented film with sound counts the sound's padding: 23.8 instead of 24.
-        rate = stream.guessed_rate or stream.average_rate
-        duration = container.duration / av.time_base if container.duration else 0.0
-        if stream.duration and stream.time_base:
-            duration = float(stream.duration * stream.time_base)
-        if not rate or duration <= 0:
-            raise Refused("it does not say how long it is")
-        facts = {
-            "duration_s": duration,
-            "width": codec.width,
-            "height": codec.height,
-            "fps": float(rate),
-            "codec": codec.name,
-            "has_audio": bool(container.streams.audio),
-        }
-        return facts, poster(frame)
+    film = read_film(source)
+    facts = {
+        "duration_s": film.duration_s,
+        "width": film.width,
+        "height": film.height,
+        "fps": film.fps,
+        "codec": film.codec,
+        "has_audio": film.has_audio,
+    }
+    return facts, poster(film.first)
 
 
 def poster(frame: av.VideoFrame) -> bytes:

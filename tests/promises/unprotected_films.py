@@ -117,6 +117,16 @@ def _helper_without_memory_limit() -> dict[str, Any]:
     return {"storage.proof.probe.HELPER": helper}
 
 
+def _helper_that_decodes_the_first_frame_only() -> dict[str, Any]:
+    source = probe.HELPER.read_text()
+    line = "def answer("
+    assert line in source
+    helper = Path(tempfile.mkdtemp(), "probe_helper.py")
+    first_only = "from storage.proof import frames\n\nframes._places = lambda *_: []\n\n\n"
+    helper.write_text(source.replace(line, first_only + line))
+    return {"storage.proof.probe.HELPER": helper}
+
+
 PROTECTIONS = [
     Protection(
         "P3",
@@ -137,6 +147,12 @@ PROTECTIONS = [
         f"{WHOLE_FILM}[sqlite-cut in its last box]",
     ),
     Protection("P4", "a frame is decoded", _unproven, f"{WHOLE_FILM}[sqlite-zeroed pictures]"),
+    Protection(
+        "P4",
+        "frames in the middle and at the end are decoded",
+        _helper_that_decodes_the_first_frame_only,
+        f"{WHOLE_FILM}[sqlite-zeroed after its first third]",
+    ),
     Protection(
         "P4",
         "the checksum in the row is that of the bytes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,17 +20,18 @@ from jobs.store import tables
 PAGE = "/another.mp4"
 
 
-def with_zeroed_pictures(film: bytes) -> bytes:
-    """Its boxes and its index are whole; what they lead to is gone."""
+def with_zeroed_pictures(film: bytes, kept: float = 0) -> bytes:
+    """Its boxes and its index are whole; what they lead to is gone, but for a share at the beginning."""
     at = film.index(b"mdat")
     end = at - 4 + int.from_bytes(film[at - 4 : at], "big")
-    return film[: at + 4] + bytes(end - at - 4) + film[end:]
+    lost = at + 4 + int((end - at - 4) * kept)
+    return film[:lost] + bytes(end - lost) + film[end:]
 
 
 SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "cut in its last box": lambda film: film[:-5],
-    "longer than its boxes": lambda film: film + b"<!-- served by a proxy -->",
     "zeroed pictures": with_zeroed_pictures,
+    "zeroed after its first third": partial(with_zeroed_pictures, kept=1 / 3),
 }
 
 

@@ -19,6 +19,7 @@ from storage.outbound import translators
 from storage.outbound.guard import guarded_session
 
 Serve = Callable[..., Server]
+FILM = films.film()
 
 # Redirects
 
@@ -41,6 +42,22 @@ def test_three_redirects_are_followed(fetch: Fetcher, serve: Serve) -> None:
     server = serve(hops(3))
     fetch(server.url("/3?Signature=topsecret")).close()
     assert len(server.requests) == 4
+
+
+SIGNED = "/a%7Eb/../c//d.mp4?sig=ab%2bcd~%7E&x=[1]|{2}^`&bad=%zz&end=%"
+
+
+@pytest.mark.parametrize("target", [SIGNED, "/film.mp4?", '/视 1.mp4?n="a"'])
+def test_a_link_and_what_it_redirects_to_go_out_byte_for_byte(fetch: Fetcher, serve: Serve, target: str) -> None:
+    def talk(server: Server, connection: socket.socket, asked: str) -> None:
+        first = len(server.requests) == 1
+        answer = head("307 Redirect", Location="HERE", Content_Length=0) if first else head(Content_Length=len(FILM))
+        connection.sendall(answer.replace(b"HERE", target.encode()) + (b"" if first else FILM))
+
+    server = serve(talk)
+    fetch(server.url(target)).close()
+    wanted = target if target.isascii() else "/%E8%A7%86%201.mp4?n=%22a%22"
+    assert [request.split()[1] for request in server.requests] == [wanted, wanted]
 
 
 def test_a_fourth_redirect_is_forbidden(fetch: Fetcher, serve: Serve) -> None:

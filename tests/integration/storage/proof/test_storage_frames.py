@@ -1,0 +1,207 @@
+"""What plays is a film, however oddly it is written; what does not play to its end is none."""
+
+from __future__ import annotations
+
+import io
+import random
+import resource
+import struct
+import tempfile
+from collections.abc import Callable
+from functools import cache
+
+import av
+import films
+import pytest
+
+from storage.errors import BadVideo
+from storage.proof.boxes import check_boxes
+from storage.proof.probe import Prober, VideoFacts
+
+Spoil = Callable[[int], bytes]
+CODECS = {
+    "h264": ("libx264", {"g": "250", "preset": "ultrafast"}),
+    "h264 with few frames that stand alone": ("libx264", {"g": "12", "x264-params": "open-gop=1:bframes=3"}),
+    "hevc": ("libx265", {"x265-params": "keyint=250:log-level=none", "preset": "ultrafast"}),
+    "av1": ("libsvtav1", {"preset": "12"}),
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "mpeg4": ("mpeg4", {"g": "12"}),
+}
+FRAGMENTED = "frag_keyframe+empty_moov+default_base_moof"
+
+
+def zeros(count: int) -> bytes:
+    return bytes(count)
+
+
+def noise(count: int) -> bytes:
+    return random.Random(count).randbytes(count)
+
+
+@cache
+def film(codec: str = "h264", movflags: str = "", frames: int = 36) -> bytes:
+    """A second and a half of pictures that move."""
+    name, options = CODECS[codec]
+    target, pictures = io.BytesIO(), random.Random(1)
+    with av.open(target, "w", format="mp4", options={"movflags": movflags} if movflags else {}) as out:
+        video = out.add_stream(name, rate=films.FPS, options=options)
+        video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
+        planes = [pictures.randbytes(plane.buffer_size) for plane in av.VideoFrame(160, 96, "yuv420p").planes]
+        for number in range(frames):
+            frame = av.VideoFrame(160, 96, "yuv420p")
+            for plane, data in zip(frame.planes, planes, strict=True):
+                plane.update(data[number * 32 :] + data[: number * 32])
+            frame.pts = number
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    return target.getvalue()
+
+
+def fragments() -> bytes:
+    return film("h264 with few frames that stand alone", FRAGMENTED)
+
+
+def without_last_fragments(data: bytes) -> bytes:
+    return data[: [at for kind, at, _ in films.boxes(data) if kind == b"moof"][1]]
+
+
+def promising(data: bytes, milliseconds: int) -> bytes:
+    """The same, its header saying how long all fragments are."""
+    mehd = struct.pack(">I4sII", 16, b"mehd", 0, milliseconds)
+    for name in (b"mvex", b"moov"):
+        at = data.index(name)
+        length = int.from_bytes(data[at - 4 : at], "big") + len(mehd)
+        data = data[: at - 4] + length.to_bytes(4, "big") + data[at:]
+    at = data.index(b"mvex") + 4
+    return data[:at] + mehd + data[at:]
+
+
+def spoilt(data: bytes, begin: float, end: float, how: Spoil) -> bytes:
+    """A film whose media are lost between two shares of them."""
+    _, at, length = next(box for box in films.boxes(data) if box[0] == b"mdat")
+    first, last = at + 8 + int((length - 8) * begin), at + 8 + int((length - 8) * end)
+    return data[:first] + how(last - first) + data[last:]
+
+
+def samples(data: bytes) -> list[tuple[int, int]]:
+    with av.open(io.BytesIO(data)) as container:
+        return [(entry.pos, entry.size) for entry in container.streams.video[0].index_entries]
+
+
+def with_one_damaged(data: bytes) -> bytes:
+    at, size = samples(data)[5]
+    return data[: at + size // 2] + noise(20) + data[at + size // 2 + 20 :]
+
+
+def with_an_odd_message(codec: str) -> bytes:
+    """The encoder's own message before the first picture claims to be longer than it is."""
+    data = bytearray(film(codec))
+    at = data.index(b"x264 - core" if codec == "h264" else b"x265 (build") - 17
+    data[at] = 0xFF
+    return bytes(data)
+
+
+def told_no_length(data: bytes) -> bytes:
+    changed = bytearray(data)
+    for name, at in ((b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24)):
+        begin = changed.index(name) + at
+        changed[begin : begin + 4] = bytes(4)
+    return bytes(changed)
+
+
+def judged(prober: Prober, data: bytes) -> VideoFacts:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(data)
+        check_boxes(file, len(data))
+        return prober.probe(file)[0]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_film_plays_whatever_it_is_written_in(prober: Prober, codec: str) -> None:
+    facts = judged(prober, film(codec))
+    assert (facts.duration_s, facts.fps, facts.codec) == (1.5, 24.0, codec.partition(" ")[0])
+
+
+@pytest.mark.parametrize(("begin", "end"), [(1 / 3, 1), (0.4, 0.6), (0.55, 0.8), (0.85, 1)])
+@pytest.mark.parametrize("how", [zeros, noise])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_what_is_lost_of_its_media_is_found_wherever_it_was(
+    prober: Prober, codec: str, how: Spoil, begin: float, end: float
+) -> None:
+    with pytest.raises(BadVideo, match="picture"):
+        judged(prober, spoilt(film(codec), begin, end, how))
+
+
+@pytest.mark.parametrize("how", [zeros, noise])
+@pytest.mark.parametrize("codec", ["av1", "vp9", "mpeg4"])
+def test_what_is_lost_at_its_end_is_found_in_other_codecs_too(prober: Prober, codec: str, how: Spoil) -> None:
+    """Their samples show no length of their own, but three frames are decoded."""
+    with pytest.raises(BadVideo, match="picture"):
+        judged(prober, spoilt(film(codec), 2 / 3, 1, how))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        film() + b"\r\n",
+        fragments() + b"<!-- served by edge -->\n",
+        film().replace(b"VideoHandler", b"Vid\xe9oHandler"),
+        with_an_odd_message("h264"),
+        with_an_odd_message("hevc"),
+        with_one_damaged(film()),
+        told_no_length(film()),
+        film(movflags="frag_every_frame+empty_moov"),
+        film(movflags="frag_keyframe"),
+        promising(fragments(), 1500),
+        promising(fragments(), 0xFFFFFFFF),
+        film(frames=36) + film(frames=2),
+    ],
+    ids=[
+        "a line's end",
+        "a line behind fragments",
+        "Latin-1",
+        "odd message, h264",
+        "odd message, hevc",
+        "one damaged frame",
+        "no length told",
+        "a fragment each frame",
+        "the first of them in the header",
+        "length promised",
+        "length not known",
+        "another film behind it",
+    ],
+)
+def test_an_odd_film_that_plays_is_a_film(prober: Prober, data: bytes) -> None:
+    assert judged(prober, data).duration_s == 1.5
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (promising(without_last_fragments(fragments()), 1500), "promises 1.50 s, its fragments hold 0.[0-9]+ s"),
+        (fragments()[:-200], "cut off"),
+        (b"".join(fragments().partition(b"moof")[:2]), "cut off"),
+    ],
+    ids=["at a border", "in its index", "in a header"],
+)
+def test_fragments_that_are_missing_are_missed(prober: Prober, data: bytes, why: str) -> None:
+    with pytest.raises(BadVideo, match=why):
+        judged(prober, data)
+
+
+def test_a_film_that_promises_nothing_is_as_long_as_its_fragments(prober: Prober) -> None:
+    assert 0 < judged(prober, without_last_fragments(fragments())).duration_s < 1
+
+
+def test_three_places_are_decoded_and_not_the_film() -> None:
+    """A film of a minute costs no more than three of its seconds."""
+    from storage.proof import probe_helper
+
+    def cpu_s(data: bytes) -> float:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            file.write(data)
+            before = resource.getrusage(resource.RUSAGE_THREAD).ru_utime
+            probe_helper.probe(probe_helper.Bytes(file.fileno()))
+            return resource.getrusage(resource.RUSAGE_THREAD).ru_utime - before
+
+    assert cpu_s(film("mpeg4", frames=1440)) < 10 * max(cpu_s(film("mpeg4", frames=72)), 0.01)
