@@ -45,7 +45,7 @@ from rushes.api.edge import long_polls, parser, problems
 from rushes.app import create_app
 from storage import spool
 from storage.outbound import connections
-from webhooks import delivery
+from webhooks import bodies, delivery
 
 ROOT = Path(__file__).parents[1]
 PLAIN = Generation(mode=Mode.TEXT, prompt="A red fox in snow")
@@ -217,6 +217,7 @@ def fixed_numbers() -> str:
         ],
         ["queued jobs before one that are counted for its `waiting.position`", str(queue_position.LONGEST_COUNTED)],
         ["largest request body of the API", f"{parser.LARGEST_BODY_BYTES} bytes"],
+        ["a callback's body must be there within", _s(bodies.WITHIN_S)],
         ["a notice is tried again after", timetable],
         ["exit status of a process that its watchdog ended", str(watchdog.STUCK)],
     ]

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from jobs import server_urls
 from jobs.errors import BadSettings
 from jobs.providers.client import Account
 from jobs.providers.prices import price_names
@@ -273,8 +274,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     settings: dict[str, Any] = {
         "data_dir": data_dir,
         "database_url": _database_url(read, data_dir),
-        "redis_url": read.url("RUSHES_REDIS_URL", ("redis", "rediss"), "redis://:password@127.0.0.1:6379/0")
-        or "redis://127.0.0.1:6379/0",
+        "redis_url": _redis_url(read),
         "s3_endpoint_url": read.url("RUSHES_S3_ENDPOINT_URL", ("https", "http"), "https://s3.example.com"),
         "s3_public_endpoint_url": read.url(
             "RUSHES_S3_PUBLIC_ENDPOINT_URL", ("https", "http"), "https://videos.example.com"
@@ -311,15 +311,21 @@ def _database_url(read: _Reader, data_dir: Path) -> str:
         return f"sqlite:///{data_dir.absolute()}/rushes.db"
     example = "postgresql+psycopg://rushes:password@127.0.0.1/rushes"
     try:
-        url = sa.make_url(value)
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ValueError
-    except (sa.exc.ArgumentError, ValueError):
-        read.fault(f"RUSHES_DATABASE_URL is neither PostgreSQL nor SQLite; example: {example}")
+        return server_urls.of_database(value)
+    except server_urls.BadUrl as e:
+        read.fault(f"RUSHES_DATABASE_URL {e}; example: {example}")
         return value
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    return url.render_as_string(hide_password=False)
+
+
+def _redis_url(read: _Reader) -> str:
+    value = read.url("RUSHES_REDIS_URL", ("redis", "rediss"), "redis://:password@127.0.0.1:6379/0")
+    try:
+        return server_urls.of_broker(value or "redis://127.0.0.1:6379/0")
+    except server_urls.BadUrl as e:
+        read.fault(f"RUSHES_REDIS_URL {e}; example: rediss://:password@redis.example.com:6379/0?ssl_cert_reqs=required")
+    except ValueError:
+        pass  # no URL at all, and a fault already
+    return ""
 
 
 def _bucket(read: _Reader) -> str:

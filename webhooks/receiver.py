@@ -1,14 +1,15 @@
 """The receiver: gateways call back here. Nothing on this path talks to a gateway, to S3, or waits for Valkey.
 
-The order matters: the length first, then the token (before the body is read, so that half-sent bodies under bad tokens
-hold no thread), then the body, then one transaction, then the answer, and the doorbell last.
+The order matters: the length first, if one is declared, then the token (before the body is read, so that half-sent
+bodies under bad tokens hold no thread), then the body, up to the limit and within a time, then one transaction, then
+the answer, and the doorbell last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import IO, Any
 
 import structlog
 from flask import Blueprint, Response, request
@@ -25,6 +26,7 @@ from jobs.store import callbacks
 from jobs.store.callbacks import Callback, Kept
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.step_table import wake
+from webhooks.bodies import Bodies, TooMany, TooSlow
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
 KEPT_HEADERS = (
@@ -52,6 +54,7 @@ class Receiver:
     providers: Mapping[str, Provider]
     database: Database
     ringer: Ringer
+    bodies: Bodies = field(default_factory=Bodies)
 
 
 def blueprint(receiver: Receiver) -> Blueprint:
@@ -68,9 +71,7 @@ def blueprint(receiver: Receiver) -> Blueprint:
 def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: str) -> Response:
     settings = receiver.settings
     length = request.content_length
-    if length is None:
-        return _answer(411)
-    if length > settings.max_body_bytes:
+    if length is not None and length > settings.max_body_bytes:
         return _answer(413)
     provider = receiver.providers.get(name)
     number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 6 else None
@@ -83,11 +84,28 @@ def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: st
         return _answer(404)
     if number == PROBE:
         return _answer(204)
-    body = request.get_data(cache=False)
-    if len(body) < length:  # the sender went away in the middle of it
+    try:
+        body = receiver.bodies.read(*_sent(length, settings.max_body_bytes), order=f"{job_id}/{number}")
+    except TooSlow:
+        log.warning("callback_too_slow", job=job_id, provider=name)
+        return _answer(408)
+    except TooMany:
+        log.warning("too_many_slow_callbacks", job=job_id, provider=name)
+        return _answer(503)
+    if body is None or (length is not None and len(body) < length):  # the sender went away in the middle of it
         return _answer(400)
+    if len(body) > settings.max_body_bytes:
+        return _answer(413)
     callback, state = _read(provider, job_id, number, body)
     return _keep(receiver, callback, state)
+
+
+def _sent(length: int | None, limit: int) -> tuple[IO[bytes], int]:
+    """Where the body comes from, and how much of it to read; the server ends one that declares no length."""
+    stream = request.environ["wsgi.input"]
+    if length is not None:
+        return stream, length
+    return stream, limit + 1 if request.environ.get("wsgi.input_terminated") else 0
 
 
 def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> Response:
@@ -137,5 +155,5 @@ def _valid(provider: Provider, value: Any) -> Any:
 
 def _answer(status: int) -> Response:
     """An empty answer: a caller with a bad token learns nothing."""
-    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+    headers = {408: {"Connection": "close"}, 503: {"Retry-After": RETRY_AFTER_S}}.get(status, {})
     return Response(status=status, headers=headers)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +17,14 @@ from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
     InternalError,
-    InvalidatePoolError,
     OperationalError,
     TimeoutError,
 )
 
 from jobs.errors import JobsError
+from jobs.store import postgres
 from jobs.store.write_lock import StillLocked, WriteLock
 
-PING_AFTER_S = 2  # of rest
 BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
@@ -56,10 +53,8 @@ class Database:
     def __init__(self, url: str, *, threads: int = 30, clock: Clock = database_clock):
         self.url = sa.make_url(url)
         self.clock = clock
-        self.engine = _sqlite(self.url, threads) if self.is_sqlite else _postgresql(self.url, threads)
-        self._reads = self.engine.execution_options(
-            **({"reads_only": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
-        )
+        self.engine = _sqlite(self.url, threads) if self.is_sqlite else postgres.engine_of(self.url, threads)
+        self._reads = self.engine.execution_options(only="reads")
 
     @property
     def is_sqlite(self) -> bool:
@@ -75,7 +70,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Reads alone, each seeing what was committed before it began. Raises DatabaseUnavailable.
 
-        There is no transaction around them: on PostgreSQL it would see no more than this, and cost two round trips.
+        A transaction around them, which PostgreSQL has behind a pooler alone, sees no more than this.
         """
         with _translated(), self._reads.connect() as db:
             yield db
@@ -88,7 +83,7 @@ class Database:
                 db.exec_driver_sql("BEGIN")
                 yield db
             return
-        with _translated(), self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as db:
+        with _translated(), self.engine.connect().execution_options(only="snapshot") as db:
             db.exec_driver_sql("SET LOCAL statement_timeout = 0")
             yield db
 
@@ -130,33 +125,6 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _postgresql(url: sa.URL, threads: int) -> Engine:
-    """Connections that have idled are asked whether they live; SQLAlchemy's pre-ping would ask busy ones every time."""
-    options = "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s"
-    engine = sa.create_engine(
-        url,
-        pool_size=min(threads, 10),
-        max_overflow=max(0, threads - 10),
-        pool_timeout=5,
-        connect_args={"options": options, "connect_timeout": 3},
-    )
-
-    @event.listens_for(engine, "checkin")
-    def note_rest(connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping_rested(connection: Any, record: Any, _: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", -math.inf) < PING_AFTER_S:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as e:
-            raise InvalidatePoolError from e  # the others are as old: all are made anew
-
-    return engine
-
-
 def _sqlite(url: sa.URL, threads: int) -> Engine:
     """WAL with synchronous FULL: what was answered survives a power cut.
 
@@ -188,7 +156,7 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
-        if db.get_execution_options().get("reads_only"):
+        if db.get_execution_options().get("only") == "reads":
             return
         if lock is not None:
             try:

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from jobs.errors import JobsError
+from jobs.store import postgres
 from jobs.store.database import Database
 from jobs.store.tables import metadata
 
@@ -26,7 +27,11 @@ def upgrade(database: Database) -> None:
     """Migrate to this code's version. Two at once wait for each other."""
     with database.write() as db:
         if not database.is_sqlite:
+            # A migration takes as long as it takes; its wait for a table, which all others wait behind, does not.
+            db.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            db.exec_driver_sql("SET LOCAL lock_timeout = 0")
             db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
+            db.exec_driver_sql(f"SET LOCAL lock_timeout = '{postgres.LIMITS['lock_timeout']}'")
         command.upgrade(_config(db), "head")
 
 

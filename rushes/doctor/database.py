@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from jobs.settings import Settings
-from jobs.store import migrate
+from jobs.store import migrate, postgres
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.migrate import SchemaOutdated
 from rushes.doctor.findings import Findings, fail, ok, warn
@@ -21,13 +21,14 @@ def look(settings: Settings) -> Findings:
         with database.read() as db:
             asked = datetime.now(UTC)
             skew_s = abs((database.clock(db) - asked).total_seconds())
+            way = ", through a pooler" if not database.is_sqlite and postgres.is_pooled(db) else ""
         migrate.check(database)
     except DatabaseUnavailable as error:
         yield fail("database", f"{kind}: {error}", "is it running, and is RUSHES_DATABASE_URL the one that you mean?")
     except SchemaOutdated as error:
         yield fail("database", f"{kind}: {str(error).partition(':')[0]}", "run `rushes db upgrade`")
     else:
-        yield ok("database", f"{kind}, at this version")
+        yield ok("database", f"{kind}{way}, at this version")
         if skew_s > SKEW_S:
             then = "let both machines keep time by NTP; the service goes by the database's clock"
             yield warn("database clock", f"{skew_s:.0f} s from this machine's", then)

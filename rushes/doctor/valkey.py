@@ -27,6 +27,8 @@ def look(settings: Settings) -> Findings:
         memory = client.info("memory")
     except redis.RedisError as error:
         then = "is it running, and does RUSHES_REDIS_URL name it, with its password? Until then only the sweep works"
+        if "certificate" in str(error).lower():
+            then = "name the authority in RUSHES_REDIS_URL, with ?ssl_ca_certs=/path/to/authority.pem"
         yield fail("valkey", f"{type(error).__name__}: {str(error).splitlines()[0]}", then)
         return
     finally:

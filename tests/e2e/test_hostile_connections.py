@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from jobs.settings import load
 from rushes.local.ports import free_ports
 from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
+from webhooks.bodies import WITHIN_S
 
 ROOT = Path(__file__).parents[2]
 CADDY = Path(sys.executable).parent / "caddy"
@@ -141,6 +142,38 @@ def test_two_hundred_half_bodies_under_bad_tokens_hold_nothing(web: Edge) -> Non
     with hostile(web, half_body(forged)) as held:
         assert web.slowest_s(numbers) - usual_s < DELAY_S
         assert all(each.recv(12) == b"HTTP/1.1 404" for each in held[:20])
+
+
+def chunked_head(edge: Edge) -> bytes:
+    return f"POST {edge.token_path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+
+def test_the_server_hands_on_a_body_without_a_length(web: Edge) -> None:
+    told = b'{"id": "t-1", "status": "processing"}'
+    with web.connect() as tunnel:
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (told[:5], told[5:], b""))
+        tunnel.sendall(chunked_head(web) + chunks)
+        assert tunnel.recv(12) == b"HTTP/1.1 200"
+    with web.connect() as endless:
+        endless.sendall(chunked_head(web) + b"10001\r\n" + b" " * 0x10001)  # one byte over the limit, and no end
+        assert endless.recv(12) == b"HTTP/1.1 413"
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("head", [chunked_head, half_body])
+def test_a_trickling_body_is_given_up_in_time(web: Edge, head: Callable[[Edge], bytes]) -> None:
+    numbers, began = itertools.count(), time.monotonic()
+    with web.connect() as slow:
+        slow.sendall(head(web))
+        slow.settimeout(0.5)
+        said = b""
+        while not said:
+            assert time.monotonic() - began < 2 * WITHIN_S
+            slow.sendall(b"1\r\n \r\n")
+            with contextlib.suppress(TimeoutError):
+                said = slow.recv(12)
+    assert said == b"HTTP/1.1 408"
+    assert web.slowest_s(numbers) < DELAY_S
 
 
 def test_two_hundred_half_bodies_under_good_tokens_stop_at_the_proxy(proxied: Edge) -> None:

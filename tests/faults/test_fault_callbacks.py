@@ -92,7 +92,7 @@ def test_forged_lying_and_broken_callbacks_move_nothing(plant: Plant) -> None:
     assert plant.book.state(job_id) is State.GENERATING
     assert plant.book.case(job_id).attempts[1].task_id == mine["task_id"]
     assert said(url, b"Content-Length: 104857600\r\n\r\n") == 413
-    assert said(url, b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"x" * 65_536) == 411
+    assert said(url, b"Transfer-Encoding: chunked\r\n\r\n" + b"10001\r\n" + b"x" * 65_537) == 413
     plant.stand_ins.reset()  # what stalled goes on
     plant.book.await_archived()
 

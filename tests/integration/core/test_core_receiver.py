@@ -172,18 +172,26 @@ def test_over_the_limit_of_kept_bodies_the_answer_is_200_and_nothing_is_kept(wor
     assert len(kept(workshop, live)) == workshop.settings.max_inbox_rows
 
 
-def test_a_body_that_is_too_long_gets_413_and_one_without_a_length_411(
-    workshop: Workshop, live: str, receiver: Served
-) -> None:
-    assert post(workshop, live, b"x" * 65_537).status_code == 413
-    parts = urlsplit(callback_url(workshop, live))
+def chunked(workshop: Workshop, job_id: str, *chunks: bytes) -> int:
+    """The answer's status to a body that tells its length nowhere, as tunnels send it."""
+    parts = urlsplit(callback_url(workshop, job_id))
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-    connection.request(
-        "POST", parts.path, body=iter([b"{}"]), headers={"Transfer-Encoding": "chunked"}, encode_chunked=True
-    )
-    assert connection.getresponse().status == 411
+    headers = {"Transfer-Encoding": "chunked"}
+    connection.request("POST", parts.path, body=iter(chunks), headers=headers, encode_chunked=True)
+    status = connection.getresponse().status
     connection.close()
-    assert kept(workshop, live) == []
+    return status
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(workshop: Workshop, live: str) -> None:
+    limit = workshop.settings.max_body_bytes
+    told = json.dumps(RUNNING).encode()
+    assert chunked(workshop, live, told[:9], told[9:]) == 200
+    assert [each["body"] for each in kept(workshop, live)] == [told]
+    assert chunked(workshop, live, b" " * (limit - len(told)), told) == 200
+    assert chunked(workshop, live, b" " * (limit - len(told)), told, b" ") == 413
+    assert post(workshop, live, b"x" * (limit + 1)).status_code == 413
+    assert len(kept(workshop, live)) == 2
 
 
 def test_a_database_that_is_away_gets_503_so_that_the_gateway_tries_again(

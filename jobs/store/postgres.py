@@ -1,0 +1,83 @@
+"""Connections to PostgreSQL, be it the server itself or a pooler before it (PgBouncer, and what providers offer).
+
+A pooler in transaction mode gives each transaction another server connection. So nothing of ours outlives one there:
+no start options, no session settings, no prepared statements. Limits go with each transaction instead.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import InvalidatePoolError
+
+PING_AFTER_S = 2  # of rest
+LIMITS = {"statement_timeout": "10s", "lock_timeout": "3s", "idle_in_transaction_session_timeout": "30s"}
+_BEGIN = {None: "BEGIN", "reads": "BEGIN READ ONLY", "snapshot": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
+_POOLED = "is_pooled"
+
+
+def engine_of(url: sa.URL, threads: int) -> Engine:
+    """The engine for a URL.
+
+    The execution option `only` says what a transaction does: `reads` or `snapshot`. On a direct connection there is
+    no transaction around reads: it would cost two round trips. Through a pooler there is one, to hold the limits.
+    """
+    engine = sa.create_engine(
+        url,
+        pool_size=min(threads, 10),
+        max_overflow=max(0, threads - 10),
+        pool_timeout=5,
+        connect_args={"connect_timeout": 3, "autocommit": True},  # each BEGIN is our own
+    )
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "checkin", _note_rest)
+
+    @event.listens_for(engine, "checkout")
+    def ping_rested(connection: Any, record: Any, _: Any) -> None:
+        """Ask connections that have idled whether they live; SQLAlchemy's pre-ping would ask busy ones every time."""
+        if time.monotonic() - record.info.get("rests_since", -math.inf) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as e:
+            raise InvalidatePoolError from e  # the others are as old: all are made anew
+
+    return engine
+
+
+def is_pooled(db: Connection) -> bool:
+    """Whether a pooler stands between this connection and the server."""
+    pooled: bool = db.connection.info[_POOLED]
+    return pooled
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    """Find out who answers. A pooler names a process id of its own at the start, for it serves by many processes."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    record.info[_POOLED] = pid != connection.info.backend_pid
+    if record.info[_POOLED]:
+        connection.prepare_threshold = None
+    else:
+        connection.execute(_limits("SET"), prepare=False)
+
+
+def _begin(db: Connection) -> None:
+    only = db.get_execution_options().get("only")
+    if is_pooled(db):
+        db.exec_driver_sql(f"{_BEGIN[only]}; {_limits('SET LOCAL')}")
+    elif only != "reads":
+        db.exec_driver_sql(_BEGIN[only])
+
+
+def _limits(how: str) -> str:
+    return "; ".join(f"{how} {name} = '{limit}'" for name, limit in LIMITS.items())
+
+
+def _note_rest(connection: Any, record: Any) -> None:
+    record.info["rests_since"] = time.monotonic()

@@ -1,0 +1,92 @@
+"""Senders that take for ever over a body."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from webhooks import bodies
+from webhooks.bodies import Bodies, TooMany, TooSlow
+
+
+class Senders:
+    """Bodies that never end, until their senders go."""
+
+    def __init__(self) -> None:
+        self._theirs: list[int] = []
+        self._ours: list[io.BufferedReader] = []
+
+    def silent(self) -> io.BufferedReader:
+        ours, theirs = os.pipe()
+        self._theirs.append(theirs)
+        self._ours.append(os.fdopen(ours, "rb"))
+        return self._ours[-1]
+
+    def go(self) -> None:
+        """Returns once nobody reads any more."""
+        while self._theirs:
+            os.close(self._theirs.pop())
+        for reader in threading.enumerate():
+            if reader.name == "body":
+                reader.join(5)
+        while self._ours:
+            self._ours.pop().close()
+
+
+@pytest.fixture
+def senders() -> Iterator[Senders]:
+    made = Senders()
+    yield made
+    made.go()
+
+
+def test_a_whole_body_is_read_and_a_broken_one_is_none() -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError("invalid chunk header")
+
+    reader = Bodies()
+    assert reader.read(io.BytesIO(b"abcdef"), 4, order="job_1/1") == b"abcd"
+    assert reader.read(Broken(), 4, order="job_1/1") is None
+
+
+def test_who_does_not_come_to_an_end_is_let_go_in_time(senders: Senders) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TooSlow):
+        Bodies(within_s=0.05).read(senders.silent(), 9, order="job_1/1")
+    assert time.monotonic() - begun < 2
+
+
+def test_one_orders_silent_senders_put_off_that_order_alone_until_they_go(
+    senders: Senders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_ABANDONED", 3)
+    reader = Bodies(within_s=0.01)
+    for _ in range(3):
+        with pytest.raises(TooSlow):
+            reader.read(senders.silent(), 9, order="job_1/1")
+    with pytest.raises(TooMany):
+        reader.read(io.BytesIO(b"{}"), 9, order="job_1/1")
+    assert reader.read(io.BytesIO(b"{}"), 9, order="job_2/1") == b"{}"
+    senders.go()
+    assert reader.read(io.BytesIO(b"{}"), 9, order="job_1/1") == b"{}"
+    assert not reader._abandoned
+
+
+def test_no_more_are_awaited_than_leave_the_server_threads(senders: Senders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MOST_AWAITED", 1)
+    reader = Bodies(within_s=5)
+    waiting = threading.Thread(target=reader.read, args=(senders.silent(), 9), kwargs={"order": "job_1/1"})
+    waiting.start()
+    while not any(thread.name == "body" and thread.is_alive() for thread in threading.enumerate()):
+        time.sleep(0.005)
+    with pytest.raises(TooMany):
+        reader.read(io.BytesIO(b"{}"), 9, order="job_2/1")
+    senders.go()
+    waiting.join()
+    assert reader.read(io.BytesIO(b"{}"), 9, order="job_2/1") == b"{}"
