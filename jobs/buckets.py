@@ -26,5 +26,6 @@ def _bucket(settings: Settings, endpoint_url: str | None) -> Bucket:
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key,
             session_token=settings.s3_session_token,
+            rules=settings.s3_rules,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ from jobs.providers.client import Account
 from jobs.providers.prices import price_names
 from jobs.providers.registry import PROVIDERS, Terms
 from storage.outbound import trust
+from storage.rules import ADDRESSING, CHECKSUMS, CONDITIONS, ENCRYPTIONS, IF_NONE_MATCH, SHA256, VIRTUAL, StoreRules
 
 NUMBERS: dict[str, tuple[float, str]] = {
     "SUBMIT_DEADLINE_S": (60, "whole time that a submit may take"),
@@ -94,6 +96,7 @@ class Settings:
     s3_access_key: str | None = field(repr=False)
     s3_secret_key: str | None = field(repr=False)
     s3_session_token: str | None = field(repr=False)
+    s3_rules: StoreRules
     public_url: str | None
     callback_keys: Mapping[str, bytes] = field(repr=False)  # by key id; the first signs
     notice_secrets: tuple[str, ...] = field(repr=False)  # the first signs alone unless two are live
@@ -219,6 +222,14 @@ class _Reader:
             self.fault(f"{name} and {going}, its old name, are both set; keep {name}.")
         return old if value is None else value
 
+    def word(self, name: str, words: Collection[str]) -> str | None:
+        """One of these words, in whatever case; None where nothing is set."""
+        raw = self.text(name)
+        known = {word.lower(): word for word in words}
+        if raw is not None and raw.lower() not in known:
+            self.fault(f"{name} is {raw!r}; it may be {', '.join(words)}.")
+        return known.get((raw or "").lower())
+
     def amount(self, name: str, example: str) -> float | None:
         """A sum of money in US dollars; None where nothing is set."""
         return self._fitting(name, lambda n: 0 <= n < 1e9, f"not an amount of US dollars; example: {name}={example}")
@@ -285,6 +296,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "s3_access_key": read.text("AWS_ACCESS_KEY_ID"),
         "s3_secret_key": read.text("AWS_SECRET_ACCESS_KEY"),
         "s3_session_token": read.text("AWS_SESSION_TOKEN"),
+        "s3_rules": _store_rules(read),
         "public_url": public_url.rstrip("/") if public_url else None,
         "callback_keys": keys,
         "notice_secrets": _notice_secrets(read),
@@ -344,6 +356,37 @@ def _stand_ins(read: _Reader) -> frozenset[str]:
         if read.text(f"RUSHES_{name.upper()}_BASE_URL") is None:
             read.fault(f"RUSHES_STAND_INS names {name}; RUSHES_{name.upper()}_BASE_URL must say where its stand-in is.")
     return names
+
+
+def _store_rules(read: _Reader) -> StoreRules:
+    """How the store wants to be spoken to: see docs/stores.md."""
+    addressing = read.word("RUSHES_S3_ADDRESSING", ADDRESSING)
+    endpoint = read.text("RUSHES_S3_ENDPOINT_URL") or ""
+    if addressing == VIRTUAL and _is_address(endpoint):
+        read.fault("RUSHES_S3_ADDRESSING is virtual, and RUSHES_S3_ENDPOINT_URL an IP address: give it a host name.")
+    if addressing == VIRTUAL and "." in (read.text("RUSHES_S3_BUCKET") or ""):
+        read.fault("RUSHES_S3_ADDRESSING is virtual, which no bucket with a dot in its name can be reached by.")
+    encryption, key = read.word("RUSHES_S3_ENCRYPTION", ENCRYPTIONS), read.text("RUSHES_S3_ENCRYPTION_KEY")
+    if key is not None and not (encryption or "").startswith("aws:kms"):
+        read.fault("RUSHES_S3_ENCRYPTION_KEY is set, which wants RUSHES_S3_ENCRYPTION=aws:kms or aws:kms:dsse.")
+    if key is not None and not re.fullmatch("[!-~]+", key):
+        read.fault("RUSHES_S3_ENCRYPTION_KEY holds characters that no key's name has.")
+    return StoreRules(
+        addressing,
+        read.word("RUSHES_S3_CHECKSUM", CHECKSUMS) or SHA256,
+        read.word("RUSHES_S3_CONDITION", CONDITIONS) or IF_NONE_MATCH,
+        encryption,
+        key,
+    )
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL names its host by an IP address."""
+    try:
+        ipaddress.ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _accounts(read: _Reader, suffix: str, stand_ins: Collection[str]) -> dict[str, Account]:

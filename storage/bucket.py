@@ -1,15 +1,17 @@
-"""The archive: one bucket of any S3 store that honours If-None-Match on PutObject.
+"""The archive: one bucket of any S3 store, spoken to by the store's rules (`rules.py`).
 
 The video goes in one PutObject, never in parts: a store shows such an object whole or not at all, so that its
 appearance is the commit, and there are no left-over parts to sweep.
 """
 
 import base64
-import time
+import hashlib
+import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import boto3
@@ -17,15 +19,21 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.errors import BucketUnavailable, ObjectExists
+from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
 from storage.outbound import trust
+from storage.put_body import PutBody
+from storage.rules import FORBID_OVERWRITE, LOOK, MD5, PATH, SHA256, VIRTUAL, StoreRules
 from storage.spool import Spooled
+from storage.store_errors import told
 
 VIDEO_TYPE = "video/mp4"
 DEFAULT_REGION = "us-east-1"
 READ_BYTES = 256 << 10
-KEEP_GOING_S = 0.25
-NOT_FOUND, CONFLICT, PRECONDITION_FAILED = 404, 409, 412
+NOT_FOUND = 404
+DEFAULT_RULES = StoreRules()
+NO_SUCH_KEY = "NoSuchKey"
+TAKEN = frozenset({304, 412})  # of a conditional PUT; the first is meant for GET, and some answer it all the same
+TAKEN_CODE = "FileAlreadyExists"  # with a 409, where a header of the vendor's own forbids overwriting
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,12 @@ class BucketConfig:
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
+    rules: StoreRules = DEFAULT_RULES
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no error may quote."""
+        return tuple(filter(None, (self.secret_key, self.session_token)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,10 @@ class Listed(NamedTuple):
 
 
 class Bucket:
-    """Every method raises BucketUnavailable when the store does not do as asked. Keys are whole, prefix included."""
+    """Every method raises BucketUnavailable when the store does not do as asked, BucketRefuses when it says no.
+
+    Keys are whole, prefix included.
+    """
 
     def __init__(self, config: BucketConfig, client: Any = None) -> None:
         self.config = config
@@ -77,14 +94,17 @@ class Bucket:
         return self._head(key)
 
     def head_with_checksum(self, key: str) -> StoredVideo | None:
-        """As `head`, with what the store knows of the bytes. A store that encrypts may want a further permission."""
-        return self._head(key, ChecksumMode="ENABLED")
+        """As `head`, with what the store knows of the bytes. A store that encrypts may want a further permission.
+
+        One that takes no SHA-256 with a PUT is not asked for it: it may refuse the question.
+        """
+        return self._head(key, **({"ChecksumMode": "ENABLED"} if self.config.rules.checksum == SHA256 else {}))
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Every object whose key begins so, by key, a page of the store's at a time."""
         page: dict[str, Any] = {"Bucket": self.config.bucket, "Prefix": prefix}
         while True:
-            with _told(f"list {prefix}"):
+            with self._told(f"list {prefix}"):
                 found = self._client.list_objects_v2(**page)
             yield from (Listed(item["Key"], item["Size"]) for item in found.get("Contents", []))
             if not found.get("IsTruncated"):
@@ -92,73 +112,110 @@ class Bucket:
             page["ContinuationToken"] = found["NextContinuationToken"]
 
     def put_video(
-        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+        self,
+        key: str,
+        spooled: Spooled,
+        metadata: Mapping[str, str],
+        keep_going: Callable[[], None] | None = None,
+        *,
+        content_type: str = VIDEO_TYPE,
     ) -> None:
-        """Put the whole file if nothing stands at the key, checked by the store against its SHA-256.
+        """Put the whole file if nothing stands at the key, checked by the store against its checksum.
 
         Raises ObjectExists if something does. That may be our own object: a put whose answer was lost is sent again by
         botocore. `keep_going` is called up to four times a second while bytes flow; what it raises comes out.
         """
-        body = _Body(spooled.file, keep_going)
+        self._put(key, spooled, content_type, metadata=metadata, once=True, keep_going=keep_going)
+
+    def put_small(self, key: str, body: bytes, content_type: str) -> None:
+        """Put or replace; for the poster and the sidecar, which say the same every time."""
+        self._put(key, Spooled(io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest()), content_type)
+
+    def _put(
+        self,
+        key: str,
+        spooled: Spooled,
+        content_type: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        once: bool = False,
+        keep_going: Callable[[], None] | None = None,
+    ) -> None:
+        """Every PUT that we make, by the store's rules. `once`: only where nothing stands at the key yet."""
+        looks_first = once and self.config.rules.condition == LOOK
+        if looks_first and self.head(key) is not None:
+            raise ObjectExists(f"{key} is taken")
+        body = PutBody(spooled.file, keep_going)
+        condition = {"IfNoneMatch": "*"} if once and not looks_first else {}
         try:
-            with _told(f"PUT {key}"):
+            with self._told(f"PUT {key}"):
                 self._client.put_object(
                     Bucket=self.config.bucket,
                     Key=key,
                     Body=body,
                     ContentLength=spooled.bytes,
-                    ContentType=VIDEO_TYPE,
-                    ChecksumSHA256=base64.b64encode(bytes.fromhex(spooled.sha256)).decode(),
-                    Metadata=dict(metadata),
-                    IfNoneMatch="*",
+                    ContentType=content_type,
+                    Metadata=dict(metadata or {}),
+                    **self._checksum(spooled, body),
+                    **self.config.rules.encryption_arguments,
+                    **condition,
                 )
         except BucketUnavailable as error:
             if body.stopped is not None:
                 raise body.stopped from None
-            if _status(error.__cause__) == PRECONDITION_FAILED:
+            if condition and (error.status in TAKEN or error.code == TAKEN_CODE):
                 raise ObjectExists(f"{key} is taken") from error
             raise
 
-    def put_small(self, key: str, body: bytes, content_type: str) -> None:
-        """Put or replace; for the poster and the sidecar, which say the same every time."""
-        with _told(f"PUT {key}"):
-            self._client.put_object(Bucket=self.config.bucket, Key=key, Body=body, ContentType=content_type)
+    def _checksum(self, spooled: Spooled, body: PutBody) -> dict[str, str]:
+        """What the store is to check the body against, beside the signature."""
+        if self.config.rules.checksum == SHA256:
+            return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(spooled.sha256)).decode()}
+        if self.config.rules.checksum == MD5:
+            return {"ContentMD5": base64.b64encode(body.md5()).decode()}
+        return {}
 
     def link(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         """A GET link that anyone may use until it expires. With a file name, browsers save instead of playing."""
         params = {"Bucket": self.config.bucket, "Key": key}
         if filename is not None:
             params["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
-        with _told(f"link to {key}"):
+        with self._told(f"link to {key}"):
             return str(self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s))
 
     def open(self, key: str) -> Iterator[bytes]:
         """The object's bytes, a piece at a time; asked for at once, so that an absent key raises here."""
-        with _told(f"GET {key}"):
+        with self._told(f"GET {key}"):
             body = self._client.get_object(Bucket=self.config.bucket, Key=key)["Body"]
         return self._read(key, body)
 
     def check(self) -> None:
-        """Raise BucketUnavailable unless the bucket answers to us. One small request."""
-        with _told(f"bucket {self.config.bucket}"):
-            self._client.head_bucket(Bucket=self.config.bucket)
+        """Raise BucketUnavailable unless the bucket answers to us. One small request, or two to hear why not."""
+        what = f"bucket {self.config.bucket}"
+        try:
+            with self._told(what):
+                self._client.head_bucket(Bucket=self.config.bucket)
+        except BucketRefuses as error:
+            with self._told(what):
+                self._client.list_objects_v2(Bucket=self.config.bucket, MaxKeys=1)
+            raise error
 
     def ensure(self) -> None:
         """Create the bucket if it is absent. For a store on this machine; elsewhere buckets belong to their owner."""
         try:
             self.check()
         except BucketUnavailable as error:
-            if _status(error.__cause__) != NOT_FOUND:
+            if error.status != NOT_FOUND:
                 raise
-            with _told(f"create bucket {self.config.bucket}"):
+            with self._told(f"create bucket {self.config.bucket}"):
                 self._client.create_bucket(Bucket=self.config.bucket)
 
     def _head(self, key: str, **more: str) -> StoredVideo | None:
         try:
-            with _told(f"HEAD {key}"):
+            with self._told(f"HEAD {key}"):
                 found = self._client.head_object(Bucket=self.config.bucket, Key=key, **more)
         except BucketUnavailable as error:
-            if _status(error.__cause__) != NOT_FOUND:
+            if error.status != NOT_FOUND and not self._is_told_absent(key, error):
                 raise
         else:
             sha256 = _hex(found.get("ChecksumSHA256"))
@@ -166,10 +223,29 @@ class Bucket:
         self.check()
         return None
 
-    @staticmethod
-    def _read(key: str, body: Any) -> Iterator[bytes]:
+    def _is_told_absent(self, key: str, error: BucketUnavailable) -> bool:
+        """Whether a HEAD was refused for want of an object. Its answer has no text: a GET's says why, and is raised."""
+        if not isinstance(error, BucketRefuses) or error.status is None:
+            return False
         try:
-            with _told(f"GET {key}"):
+            with self._told(f"HEAD {key}"):
+                self._client.get_object(Bucket=self.config.bucket, Key=key)["Body"].close()
+        except BucketUnavailable as why:
+            if why.code == NO_SUCH_KEY:
+                return True
+            raise
+        return False
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise told(what, error, self.config.secrets) from error
+
+    def _read(self, key: str, body: Any) -> Iterator[bytes]:
+        try:
+            with self._told(f"GET {key}"):
                 yield from iter(lambda: body.read(READ_BYTES), b"")
         finally:
             body.close()
@@ -183,7 +259,8 @@ def connect(config: BucketConfig) -> Any:
     A bundle of AWS's own configuration is trusted beside the others, where boto3 would put it in their place.
     """
     bundle = botocore.session.Session().get_config_variable("ca_bundle")
-    return boto3.client(
+    rules = config.rules
+    client = boto3.client(
         "s3",
         verify=trust.ca_file(*[bundle] if bundle else []),
         endpoint_url=config.endpoint_url,
@@ -193,7 +270,11 @@ def connect(config: BucketConfig) -> Any:
         aws_session_token=config.session_token,
         config=Config(
             signature_version="s3v4",
-            s3={"addressing_style": "path" if config.endpoint_url else "virtual"},
+            s3={
+                "addressing_style": rules.addressing or (PATH if config.endpoint_url else VIRTUAL),
+                # Over TLS boto3 leaves the body out of a signature, unless it is told not to.
+                **({} if rules.checksum == SHA256 else {"payload_signing_enabled": True}),
+            },
             retries={"mode": "standard", "max_attempts": 2},
             connect_timeout=2,
             read_timeout=30,
@@ -202,49 +283,17 @@ def connect(config: BucketConfig) -> Any:
             response_checksum_validation="when_required",
         ),
     )
+    if rules.condition in FORBID_OVERWRITE:
+        client.meta.events.register("before-call.s3.PutObject", partial(_forbid_overwrite, rules.condition))
+    return client
 
 
-class _Body:
-    """The spool file as botocore reads it, letting the caller live while it does."""
-
-    def __init__(self, file: BinaryIO, keep_going: Callable[[], None] | None) -> None:
-        file.seek(0)
-        self.stopped: BaseException | None = None
-        self._file, self._keep_going = file, keep_going
-        self._called_at = time.monotonic()
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, count: int = -1) -> bytes:
-        now = time.monotonic()
-        if self._keep_going and now - self._called_at >= KEEP_GOING_S:
-            self._called_at = now
-            try:
-                self._keep_going()
-            except BaseException as error:
-                self.stopped = error  # botocore wraps what comes out of here
-                raise
-        return self._file.read(count)
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """botocore's errors in our words: what was asked, and the store's code."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        raise BucketUnavailable(f"{what}: {_status(error)} {code}") from error
-    except BotoCoreError as error:
-        raise BucketUnavailable(f"{what}: {type(error).__name__}") from error
+def _forbid_overwrite(header: str, params: dict[str, Any], **_: Any) -> None:
+    """Put the vendor's own header in place of the standard one, before the request is signed."""
+    if params["headers"].pop("If-None-Match", None) is not None:
+        params["headers"][header] = "true"
 
 
 def _hex(checksum: str | None) -> str | None:
     """A store's Base64 in hex. One with a dash is of parts, and says nothing of the whole."""
     return None if checksum is None or "-" in checksum else base64.b64decode(checksum).hex()
-
-
-def _status(error: BaseException | None) -> int | None:
-    if not isinstance(error, ClientError):
-        return None
-    status: int | None = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status

@@ -33,7 +33,21 @@ class SpoolFull(StorageError):
 
 
 class BucketUnavailable(StorageError):
-    """The store did not do what it was asked (5xx, network, denied, no bucket): try later."""
+    """The store did not do what it was asked: try later. `status` and `code` are those of its answer, if it gave one.
+
+    Without an answer `code` names what kept the request from being sent or answered.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class BucketRefuses(BucketUnavailable):
+    """The store refuses (denied, no bucket, a header that it does not know), and will until a person mends it.
+
+    Try later all the same, and tell somebody.
+    """
 
 
 class ObjectExists(StorageError):

@@ -101,6 +101,11 @@ FLAGS = {
         "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
+    "bucket_refuses": Meaning(
+        "The store refuses the video: our key may not put it, a policy or a quota stands against it, or it wants other"
+        " settings. The copy is tried until the link dies.",
+        "run `rushes doctor`, which names what mends it; the job's events have the store's words",
+    ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
     ),

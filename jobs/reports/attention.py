@@ -40,7 +40,7 @@ COMMANDS = {
     "uncertain_money": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
-    "link_dying": "rushes doctor",
+    **dict.fromkeys(("link_dying", "bucket_refuses"), "rushes doctor"),
     "foreign_task": "rushes videos link {job_id}",
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",

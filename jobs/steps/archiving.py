@@ -27,6 +27,7 @@ from jobs.store.step_table import COPIES_AT_ONCE, RECONCILE, TRANSFER
 from storage.bucket import StoredVideo
 from storage.errors import (
     BadVideo,
+    BucketRefuses,
     BucketUnavailable,
     Cancelled,
     LinkDead,
@@ -51,6 +52,7 @@ END_CODES: dict[type[StorageError], str] = {
     BadVideo: "bad_video",
     LinkForbidden: "link_forbidden",
     BucketUnavailable: "bucket_unavailable",
+    BucketRefuses: "bucket_unavailable",
     NoLink: "no_link",
 }
 ASIDE_LINK_S = 3600
@@ -146,7 +148,8 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
         return Facts()
     except (StorageError, DatabaseUnavailable) as e:
-        log.warning("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
+        tell = log.error if isinstance(e, BucketRefuses) else log.warning
+        tell("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
         return _trouble(case, e, resources)
 
 

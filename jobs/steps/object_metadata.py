@@ -15,6 +15,7 @@ from storage.bucket import StoredVideo
 from storage.proof.probe import VideoFacts
 
 _PLAIN = string.punctuation.replace("%", "")  # and letters and digits: all else is percent-encoded
+_ENCODED_WORD = "=?"  # how one of RFC 2047 begins, which some stores decode
 _SHA256 = re.compile("[0-9a-f]{64}")
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 _SIZE = re.compile("[0-9]{1,9}x[0-9]{1,9}")
@@ -83,7 +84,7 @@ def film(stored: StoredVideo) -> Film:
 
 def _in_ascii(task_id: str) -> str:
     """An id as a header can carry it, there and back: other characters, blanks and % are percent-encoded."""
-    return quote(task_id, safe=_PLAIN)
+    return quote(task_id, safe=_PLAIN).replace(_ENCODED_WORD, f"%3D{_ENCODED_WORD[1]}")
 
 
 def _value(said: Mapping[str, str], name: str, form: re.Pattern[str]) -> str:

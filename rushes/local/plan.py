@@ -27,6 +27,8 @@ _PASSED_ON = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
+# How a store of the environment's wants to be spoken to: one that is started here is spoken to in its own way.
+_STORE_RULES = tuple(f"RUSHES_S3_{name}" for name in ("ADDRESSING", "CHECKSUM", "CONDITION", "ENCRYPTION"))
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
 
@@ -80,7 +82,7 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
     if valkey:
         service["RUSHES_REDIS_URL"] = valkey.url
     if weed:
-        service = {n: v for n, v in service.items() if n in _PASSED_ON or not n.startswith("AWS_")} | {
+        service = {n: v for n, v in service.items() if n in _PASSED_ON or not n.startswith(("AWS_", *_STORE_RULES))} | {
             "RUSHES_S3_ENDPOINT_URL": weed.endpoint_url,
             "RUSHES_S3_BUCKET": weed.bucket,
             "AWS_ACCESS_KEY_ID": weed.access_key,

@@ -25,6 +25,7 @@ HOUR = timedelta(hours=1)
 ABSURD = {"reported_usd": 99.0, "estimated_usd": 0.5}
 # What only a look at the gateway, the bucket or the log mends: the command shows what there is to know.
 LOOKED_AT = {
+    "bucket_refuses",
     "foreign_task",
     "link_dying",
     "no_gateway",

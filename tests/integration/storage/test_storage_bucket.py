@@ -85,7 +85,7 @@ def test_bytes_that_are_not_those_of_the_hash_never_appear(bucket: Bucket) -> No
 def test_a_caller_who_says_stop_in_the_middle_leaves_no_object(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, patience: int
 ) -> None:
-    monkeypatch.setattr("storage.bucket.KEEP_GOING_S", 0)
+    monkeypatch.setattr("storage.put_body.KEEP_GOING_S", 0)
     asked = 0
 
     def keep_going() -> None:

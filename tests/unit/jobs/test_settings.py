@@ -6,6 +6,7 @@ import pytest
 
 from jobs.errors import BadSettings
 from jobs.settings import GOING, LONGER_THAN, NUMBERS, load
+from storage.rules import StoreRules
 
 KEYS = "k1:0123456789abcdef0123456789abcdef"
 BASE = {"RUSHES_S3_BUCKET": "videos"}
@@ -39,6 +40,11 @@ def test_a_bucket_is_all_that_must_be_said() -> None:
         ("RUSHES_REDIS_URL", "http://host", "example: redis://"),
         ("RUSHES_S3_ENDPOINT_URL", "s3.example.com", "example: https://s3.example.com"),
         ("RUSHES_S3_ENDPOINT_URL", "https://[::1", "example: https://s3.example.com"),
+        ("RUSHES_S3_ADDRESSING", "dns", "path, virtual"),
+        ("RUSHES_S3_CHECKSUM", "crc32", "sha256, md5, none"),
+        ("RUSHES_S3_CONDITION", "off", "if-none-match, x-oss-forbid-overwrite"),
+        ("RUSHES_S3_ENCRYPTION", "yes", "AES256, aws:kms"),
+        ("RUSHES_S3_ENCRYPTION_KEY", "alias/films", "RUSHES_S3_ENCRYPTION=aws:kms"),
         ("RUSHES_DATABASE_URL", "mysql://u:hidden@host/d", "neither PostgreSQL nor SQLite"),
         ("RUSHES_DATABASE_URL", "nonsense", "neither PostgreSQL nor SQLite"),
         ("RUSHES_CALLBACK_KEYS", "k1:short", "kid:secret,kid:secret"),
@@ -143,6 +149,20 @@ class TestFiles:
         path = tmp_path / "bucket"
         path.write_text("\n")
         assert "missing" in faults(RUSHES_S3_BUCKET="", RUSHES_S3_BUCKET_FILE=str(path))[0]
+
+
+def test_a_store_is_spoken_to_as_it_wants() -> None:
+    assert load(BASE).s3_rules == StoreRules(None, "sha256", "if-none-match", None, None)
+    said = {"ADDRESSING": "Virtual", "CHECKSUM": "MD5", "CONDITION": "head", "ENCRYPTION": "aws:kms"}
+    variables = {f"RUSHES_S3_{name}": value for name, value in said.items()}
+    rules = load({**BASE, **variables, "RUSHES_S3_ENCRYPTION_KEY": "alias/films"}).s3_rules
+    assert rules == StoreRules("virtual", "md5", "head", "aws:kms", "alias/films")
+
+
+@pytest.mark.parametrize("changes", [{"RUSHES_S3_ENDPOINT_URL": "http://10.0.0.1:9000"}, {"RUSHES_S3_BUCKET": "a.b"}])
+def test_a_bucket_that_cannot_stand_in_a_hosts_name_is_told(changes: dict[str, str]) -> None:
+    [fault] = faults(RUSHES_S3_ADDRESSING="virtual", **changes)
+    assert "RUSHES_S3_ADDRESSING" in fault
 
 
 def test_secrets_are_hidden_from_repr() -> None:

@@ -68,7 +68,7 @@ def test_any_other_trouble_of_a_put_means_try_later(error: Exception) -> None:
 @pytest.mark.parametrize("error", TROUBLE, ids=str)
 def test_trouble_with_a_head_never_means_that_nothing_is_stored(error: Exception) -> None:
     with pytest.raises(BucketUnavailable):
-        Bucket(CONFIG, Client(head_object=error, head_bucket=error)).head("a.mp4")
+        Bucket(CONFIG, Client(head_object=error, head_bucket=error, get_object=error)).head("a.mp4")
 
 
 def test_an_absent_object_in_a_bucket_that_is_there_is_none() -> None:

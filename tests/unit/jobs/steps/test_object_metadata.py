@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def test_the_longest_ids_fit_into_what_a_store_takes(task_id: str) -> None:
 @pytest.mark.parametrize("task_id", ["task-1", "a/b?c=d&e+f~g", "8b6a5162-0b1c-4c8e"])
 def test_an_id_of_plain_characters_is_written_as_it_is(task_id: str) -> None:
     assert stored(task_id).metadata["rushes-task"] == task_id
+
+
+def test_no_id_reads_as_an_encoded_word_that_a_store_would_decode() -> None:
+    found = stored("=?UTF-8?B?5Lu7?=")
+    assert str(make_header(decode_header(found.metadata["rushes-task"]))) == found.metadata["rushes-task"]
+    assert object_metadata.read(found).task_id == "=?UTF-8?B?5Lu7?="
 
 
 def test_an_order_that_bears_no_task_any_more_names_none() -> None:

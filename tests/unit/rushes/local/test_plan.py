@@ -99,6 +99,12 @@ def test_credentials_of_another_cloud_do_not_reach_a_store_of_our_own() -> None:
     }
 
 
+def test_how_another_store_wants_to_be_spoken_to_does_not_reach_a_store_of_our_own() -> None:
+    theirs = {"RUSHES_S3_ENCRYPTION": "aws:kms", "RUSHES_S3_ENCRYPTION_KEY": "k", "RUSHES_S3_CONDITION": "head"}
+    assert not theirs.keys() & made(theirs).service.keys()
+    assert theirs.keys() <= made({**theirs, "RUSHES_S3_BUCKET": "theirs"}).service.keys()
+
+
 def test_children_get_what_they_need_and_nothing_else() -> None:
     environ = {"PATH": "/usr/bin", "HOME": "/root", "LC_ALL": "C", "SSH_AUTH_SOCK": "/s", "GITHUB_TOKEN": "t"}
     environ |= {"PYTHONPATH": "/p", "RUSHES_API_KEY": "rk_mine", "RUSHES_URL": "http://there", "NO_COLOR": "1"}

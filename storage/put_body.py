@@ -1,0 +1,39 @@
+"""A spool file as botocore reads it, letting the caller live while it does."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+KEEP_GOING_S = 0.25
+READ_BYTES = 256 << 10
+
+
+class PutBody:
+    """Calls `keep_going` up to four times a second while it is read; what that raises is kept in `stopped`."""
+
+    def __init__(self, file: BinaryIO, keep_going: Callable[[], None] | None) -> None:
+        file.seek(0)
+        self.stopped: BaseException | None = None
+        self._file, self._keep_going = file, keep_going
+        self._called_at = time.monotonic()
+        self.seek, self.tell = file.seek, file.tell
+
+    def md5(self) -> bytes:
+        """The MD5 of the whole; the next read is of the beginning again."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in iter(lambda: self.read(READ_BYTES), b""):
+            digest.update(piece)
+        self.seek(0)
+        return digest.digest()
+
+    def read(self, count: int = -1) -> bytes:
+        now = time.monotonic()
+        if self._keep_going and now - self._called_at >= KEEP_GOING_S:
+            self._called_at = now
+            try:
+                self._keep_going()
+            except BaseException as error:
+                self.stopped = error  # botocore wraps what comes out of here
+                raise
+        return self._file.read(count)

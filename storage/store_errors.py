@@ -1,0 +1,61 @@
+"""botocore's errors in our words: what was asked, the store's code, and its own text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+
+from storage.errors import BucketRefuses, BucketUnavailable
+
+LONGEST_TEXT = 300
+HIDDEN = "…"
+TRY_AGAIN = frozenset({408, 409, 412, 425, 429})  # of those below 500
+FOR_GOOD = frozenset({501, 507})  # of those from 500 on: not implemented, no room
+# Refusals by their status, that another try may not meet: a body that was altered or cut off on the way.
+PASSING = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"})
+UNABLE = (NoCredentialsError, PartialCredentialsError, ParamValidationError)  # nothing was sent, nor would be
+
+
+def told(what: str, error: ClientError | BotoCoreError, secrets: Collection[str]) -> BucketUnavailable:
+    """The error to raise, with none of `secrets` in its words."""
+    kind = BucketRefuses if _is_refusal(error) else BucketUnavailable
+    if not isinstance(error, ClientError):
+        code = type(error).__name__
+        return kind(f"{what}: {code}", code=code)
+    said = error.response.get("Error", {})
+    code, text = str(said.get("Code") or ""), _clean(str(said.get("Message") or ""), secrets)
+    status = status_of(error)
+    known = " ".join(dict.fromkeys(str(part) for part in (status, code) if part))
+    return kind(f"{what}: {known}{f' ({text})' if text else ''}", status=status, code=code)
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status of a store's answer; None of what is no answer."""
+    if not isinstance(error, ClientError):
+        return None
+    status: int | None = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
+
+
+def _is_refusal(error: ClientError | BotoCoreError) -> bool:
+    if not isinstance(error, ClientError):
+        return isinstance(error, UNABLE)
+    code: Any = error.response.get("Error", {}).get("Code")
+    status = status_of(error) or 0
+    return code not in PASSING and (status in FOR_GOOD or (300 <= status < 500 and status not in TRY_AGAIN))
+
+
+def _clean(text: str, secrets: Collection[str]) -> str:
+    """One line for people: a store may quote what it was sent."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"
