@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from storage.errors import BucketUnavailable, ObjectExists
 from storage.spool import Spooled
 
 VIDEO_TYPE = "video/mp4"
+ASIDE_TYPE = "application/octet-stream"  # of what is kept beside the archive: no browser plays it
 DEFAULT_REGION = "us-east-1"
 READ_BYTES = 256 << 10
 KEEP_GOING_S = 0.25
@@ -53,10 +55,11 @@ class StoredVideo:
 
 
 class Listed(NamedTuple):
-    """An object as a listing shows it."""
+    """An object as a listing shows it. `written_at` by the store's clock."""
 
     key: str
     bytes: int
+    written_at: datetime
 
 
 class Bucket:
@@ -84,13 +87,19 @@ class Bucket:
         while True:
             with _told(f"list {prefix}"):
                 found = self._client.list_objects_v2(**page)
-            yield from (Listed(item["Key"], item["Size"]) for item in found.get("Contents", []))
+            yield from (Listed(item["Key"], item["Size"], item["LastModified"]) for item in found.get("Contents", []))
             if not found.get("IsTruncated"):
                 return
             page["ContinuationToken"] = found["NextContinuationToken"]
 
     def put_video(
-        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+        self,
+        key: str,
+        spooled: Spooled,
+        metadata: Mapping[str, str],
+        keep_going: Callable[[], None] | None = None,
+        *,
+        content_type: str = VIDEO_TYPE,
     ) -> None:
         """Put the whole file if nothing stands at the key, checked by the store against its SHA-256.
 
@@ -105,7 +114,7 @@ class Bucket:
                     Key=key,
                     Body=body,
                     ContentLength=spooled.bytes,
-                    ContentType=VIDEO_TYPE,
+                    ContentType=content_type,
                     ChecksumSHA256=base64.b64encode(bytes.fromhex(spooled.sha256)).decode(),
                     Metadata=dict(metadata),
                     IfNoneMatch="*",
@@ -121,6 +130,11 @@ class Bucket:
         """Put or replace; for the poster and the sidecar, which say the same every time."""
         with _told(f"PUT {key}"):
             self._client.put_object(Bucket=self.config.bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete(self, key: str) -> None:
+        """Delete an object that is kept aside; nothing happens where there is none. Videos are never deleted."""
+        with _told(f"DELETE {key}"):
+            self._client.delete_object(Bucket=self.config.bucket, Key=key)
 
     def link(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         """A GET link that anyone may use until it expires. With a file name, browsers save instead of playing."""

@@ -101,6 +101,10 @@ FLAGS = {
         "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
+    "unproven_film": Meaning(
+        "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",
+        "look at what is kept; if you want it as it is, accept it",
+    ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
     ),
