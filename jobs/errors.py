@@ -69,6 +69,10 @@ class NotLost(JobsError):
     """It is known whether the order was made: its answer was not lost."""
 
 
+class NothingKept(JobsError):
+    """No film of the job is kept aside that a person could take in place of the proof."""
+
+
 class NotClosed(JobsError):
     """The order has no last word yet, so nobody can say what became of its money."""
 

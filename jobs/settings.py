@@ -60,13 +60,18 @@ NUMBERS: dict[str, tuple[float, str]] = {
     "MAX_BODY_BYTES": (65_536, "largest callback body"),
     "MAX_INBOX_ROWS": (32, "kept callbacks per attempt; of more, the task ids"),
     "MAX_VIDEO_BYTES": (2 * 2**30, "largest video"),
+    "MAX_UNPROVEN_BYTES": (
+        20 * 2**30,
+        "films that the proof refused are kept aside while together they are no larger",
+    ),
     "KEEP_CALLBACKS_D": (30, "days after which `rushes db prune` deletes kept callbacks"),
     "KEEP_HISTORY_D": (180, "days after a job's end after which `rushes db prune` deletes its events and notices"),
     "KEEP_IDEMPOTENCY_KEYS_D": (7, "days after which `rushes db prune` deletes an idempotency key"),
+    "KEEP_ASIDE_D": (30, "days after which `rushes db prune` deletes a film that is kept aside"),
 }
 INTEGERS = frozenset({"MAX_IN_FLIGHT", "MAX_UNCONFIRMED", "MAX_ATTEMPTS", "WORKER_SLOTS", "TRANSFER_SLOTS",
                       "NOTIFY_SLOTS", "API_REQUESTS_PER_MIN", "MAX_BODY_BYTES", "MAX_INBOX_ROWS",
-                      "MAX_VIDEO_BYTES"})  # fmt: skip
+                      "MAX_VIDEO_BYTES", "MAX_UNPROVEN_BYTES"})  # fmt: skip
 MAY_BE_ZERO = frozenset({"POLL_INTERVAL_S", "LIFE_S"})
 LONGER_THAN = [
     ("SUBMIT_LEASE_S", "SUBMIT_DEADLINE_S"),
@@ -137,9 +142,11 @@ class Settings:
     max_body_bytes: int
     max_inbox_rows: int
     max_video_bytes: int
+    max_unproven_bytes: int
     keep_callbacks_d: float
     keep_history_d: float
     keep_idempotency_keys_d: float
+    keep_aside_d: float
 
     @property
     def daily_usd(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from storage.spool import Spooled
 from storage.store_errors import told
 
 VIDEO_TYPE = "video/mp4"
+ASIDE_TYPE = "application/octet-stream"  # of what is kept beside the archive: no browser plays it
 DEFAULT_REGION = "us-east-1"
 READ_BYTES = 256 << 10
 NOT_FOUND = 404
@@ -69,10 +71,11 @@ class StoredVideo:
 
 
 class Listed(NamedTuple):
-    """An object as a listing shows it."""
+    """An object as a listing shows it. `written_at` by the store's clock."""
 
     key: str
     bytes: int
+    written_at: datetime
 
 
 class Bucket:
@@ -106,7 +109,7 @@ class Bucket:
         while True:
             with self._told(f"list {prefix}"):
                 found = self._client.list_objects_v2(**page)
-            yield from (Listed(item["Key"], item["Size"]) for item in found.get("Contents", []))
+            yield from (Listed(item["Key"], item["Size"], item["LastModified"]) for item in found.get("Contents", []))
             if not found.get("IsTruncated"):
                 return
             page["ContinuationToken"] = found["NextContinuationToken"]
@@ -174,6 +177,11 @@ class Bucket:
         if self.config.rules.checksum == MD5:
             return {"ContentMD5": base64.b64encode(body.md5()).decode()}
         return {}
+
+    def delete(self, key: str) -> None:
+        """Delete an object that is kept aside; nothing happens where there is none. Videos are never deleted."""
+        with self._told(f"DELETE {key}"):
+            self._client.delete_object(Bucket=self.config.bucket, Key=key)
 
     def link(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         """A GET link that anyone may use until it expires. With a file name, browsers save instead of playing."""

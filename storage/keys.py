@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 VIDEO, POSTER, SIDECAR = ".mp4", ".jpg", ".json"
+CONTESTED, UNPROVEN = "contested/", "unproven/"  # the folders beside the archive, below the prefix
 OURS = re.compile(r"videos/\d{4}/\d{2}/\d{2}/([A-Za-z0-9_-]{1,100})\.(?:mp4|jpg|json)")
 
 
@@ -21,7 +22,12 @@ def video_key(prefix: str, job_id: str, created_at: datetime) -> str:
 def aside_key(prefix: str, provider: str, account: str, task_id: str) -> str:
     """Where a task's film is kept while two jobs lay claim to it: `<prefix>contested/<provider>/<digest>.mp4`."""
     digest = hashlib.sha256(f"{account}:{task_id}".encode()).hexdigest()
-    return f"{prefix}contested/{provider}/{digest}{VIDEO}"
+    return f"{prefix}{CONTESTED}{provider}/{digest}{VIDEO}"
+
+
+def unproven_key(prefix: str, sha256: str) -> str:
+    """Where bytes stand that the proof refused, once per content: `<prefix>unproven/<sha256>`, as no video is named."""
+    return f"{prefix}{UNPROVEN}{sha256}"
 
 
 def poster_key(video_key: str) -> str:

@@ -14,6 +14,7 @@ from rushes_client.errors import (
     NotArchived,
     NotFailed,
     NotFound,
+    NothingKept,
     NothingLeft,
     NotSettled,
     RateLimited,
@@ -25,7 +26,20 @@ from rushes_client.errors import (
     Unavailable,
     UnderWay,
 )
-from rushes_client.records import Attempt, Cost, Event, Job, JobError, Named, Price, Quote, QuotedWait, Video, Waiting
+from rushes_client.records import (
+    Attempt,
+    Cost,
+    Event,
+    Job,
+    JobError,
+    Named,
+    Price,
+    Quote,
+    QuotedWait,
+    Unproven,
+    Video,
+    Waiting,
+)
 
 __all__ = [
     "Attempt",
@@ -47,6 +61,7 @@ __all__ = [
     "NotFailed",
     "NotFound",
     "NotSettled",
+    "NothingKept",
     "NothingLeft",
     "Price",
     "Quote",
@@ -59,6 +74,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnderWay",
+    "Unproven",
     "Video",
     "Waiting",
     "__version__",

@@ -156,6 +156,14 @@ class Client:
         body = _written({"accept_double_charge": accept_double_charge})
         return read(Job, body_of(self._connection.ask_once("POST", f"{_path(job)}/retry", data=body, headers=_JSON)))
 
+    def accept(self, job: Job | str) -> Job:
+        """Take a film that the proof refused: it is archived as it is, and `accepted_by` names your key. Wait for it.
+
+        A film that plays and comes first is archived instead, and `accepted_by` stays None. Accepting again changes
+        nothing. Raises NothingKept where none is kept aside (`attempts[…].unproven`).
+        """
+        return read(Job, body_of(self._connection.ask("POST", f"{_path(job)}/video/accept")))
+
     def settle(
         self,
         job: Job | str,

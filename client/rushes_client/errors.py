@@ -81,6 +81,10 @@ class NothingLeft(Conflict):
     """Trying again cannot end otherwise."""
 
 
+class NothingKept(Conflict):
+    """No film of the job is kept aside to be accepted; what is archived was proven, and stays."""
+
+
 class UnderWay(Conflict):
     """A worker is at the order just now: settle it again in a moment."""
 
@@ -132,6 +136,7 @@ BY_CODE: dict[str, type[RushesError]] = {
     "not_failed": NotFailed,
     "may_be_paid": MayBePaid,
     "nothing_left": NothingLeft,
+    "nothing_kept": NothingKept,
     "under_way": UnderWay,
     **dict.fromkeys(("task_known", "task_taken", "not_lost", "not_closed"), NotSettled),
     "not_archived": NotArchived,

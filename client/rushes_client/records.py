@@ -42,11 +42,26 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Unproven:
+    """A film that the service's proof refused for a `reason`, and keeps aside to be accepted.
+
+    `accepted_by` is the API key of who took it, while it is copied.
+    """
+
+    sha256: str
+    bytes: int
+    reason: str
+    kept_at: datetime
+    accepted_by: str | None
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One order at one gateway, numbered from 1. `link` is that of a video which was paid for and not delivered.
 
     `settled` is what a person said of it (not_made, charged or not_charged), while its standing rests on that; `named`
-    is the task that they named last.
+    is the task that they named last; `unproven` a film of it that can be accepted.
     """
 
     number: int
@@ -57,6 +72,7 @@ class Attempt:
     link: str | None
     settled: str | None
     named: Named | None
+    unproven: Unproven | None
     created_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -91,16 +107,19 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Video:
-    """The archived object. Its length is in bytes, its SHA-256 in hexadecimal."""
+    """The archived object. Its length is in bytes, its SHA-256 in hexadecimal.
+
+    What an accepted film does not show of itself is None.
+    """
 
     bucket: str
     key: str
     bytes: int
     sha256: str
-    duration_s: float
-    width: int
-    height: int
-    fps: float
+    duration_s: float | None
+    width: int | None
+    height: int | None
+    fps: float | None
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -109,11 +128,13 @@ class Job:
     """A request for one video, and how it stood when it was read.
 
     `state` is queued, submitting, unconfirmed, generating, archiving, archived, failed or cancelled; a newer service
-    may have more, so compare with those you mean. `progress` is in percent, `cost` the current attempt's.
+    may have more, so compare with those you mean. `progress` is in percent, `cost` the current attempt's. `accepted_by`
+    is the API key of who took an archived film as it is, in place of the proof that it plays; None: it was proven.
     """
 
     id: str
     state: str
+    accepted_by: str | None
     mode: str
     provider: str | None
     attempt: int
@@ -201,12 +222,13 @@ class Quote:
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
-TIMES = frozenset({"at", "created_at", "updated_at", "ended_at", "until", "start_by"})
+TIMES = frozenset({"at", "created_at", "updated_at", "ended_at", "until", "start_by", "kept_at"})
 INNER: dict[str, type[Any]] = {
     "waiting": Waiting,
     "error": JobError,
     "cost": Cost,
     "named": Named,
+    "unproven": Unproven,
     "video": Video,
     "price": Price,
     "waits": QuotedWait,

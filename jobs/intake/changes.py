@@ -112,21 +112,9 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
     job, current = case.job, case.current
     if job.state is not State.FAILED:
         raise NotFailed(f"The job is {job.state}; only a failed one can be tried again.")
-    fresh: JobChanges = {**no_error(), "progress": None, "overdue": False, "flagged": None, "cancel_requested_at": None}
     if current and current.outcome is AttemptOutcome.UNDELIVERED and not accept_double_charge:
-        link_dies_at = link_end(current, rules.settings, rules.providers)
-        again: AttemptChanges = {
-            "outcome": AttemptOutcome.FINISHED,
-            "last_word": None,
-            "unanswered_since": None,
-            "error_code": None,
-            "error_message": None,
-            "error_retryable": None,
-            "error_said": None,
-        }
-        job_again: JobChanges = {**fresh, "progress": 100, "link_dies_at": link_dies_at}
-        wish = turn_of(Event.RETRY_TRANSFER, current, job_again, again, detail)
-        return decide(case, Facts(), now=now, rules=rules, wish=wish)
+        anew: AttemptChanges = {"accepted_sha256": None, "accepted_by": None}
+        return decide(case, Facts(), now=now, rules=rules, wish=copied_again(current, rules, detail, anew))
     if not accept_double_charge:
         _refuse_if_paid(case)
     if not rules.remaining(case):
@@ -134,12 +122,37 @@ def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool
     limit = start_by(case, now, rules)
     if limit <= now:
         raise NothingLeft("Links to the job's inputs are dead by now; send a new job with fresh ones.")
-    wish = Turn(Move(Event.RETRY, job.attempt, detail), {**fresh, "start_by": limit, "link_dies_at": None}, {})
+    wish = Turn(Move(Event.RETRY, job.attempt, detail), {**_FRESH, "start_by": limit, "link_dies_at": None}, {})
     # An order that a restored backup may have forgotten is one that may be paid; the client has accepted that.
     doubted: dict[int, AttemptChanges] = {
         a.number: {"standing": Standing.UNCERTAIN} for a in case.attempts.values() if _is_forgotten(a)
     }
     return decide(case, Facts(doubted), now=now, rules=rules, wish=wish)
+
+
+_FRESH: JobChanges = {
+    **no_error(),
+    "progress": None,
+    "overdue": False,
+    "flagged": None,
+    "cancel_requested_at": None,
+}
+
+
+def copied_again(attempt: Attempt, rules: Rules, detail: Mapping[str, Any], more: AttemptChanges) -> Turn:
+    """The move of a failed job whose order was not delivered: it is copied once more."""
+    again: AttemptChanges = {
+        "outcome": AttemptOutcome.FINISHED,
+        "last_word": None,
+        "unanswered_since": None,
+        "error_code": None,
+        "error_message": None,
+        "error_retryable": None,
+        "error_said": None,
+    }
+    link_dies_at = link_end(attempt, rules.settings, rules.providers)
+    job: JobChanges = {**_FRESH, "provider": attempt.provider, "progress": 100, "link_dies_at": link_dies_at}
+    return turn_of(Event.RETRY_TRANSFER, attempt, job, {**again, **more}, detail)
 
 
 def _is_forgotten(attempt: Attempt) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import KEPT_ASIDE, UNBOUGHT, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import ACCEPTED, KEPT_ASIDE, UNBOUGHT, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
@@ -55,6 +55,8 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         wanted = min(floor, schedule.try_by(end, now, rules.settings))
         wanted = held if held is not None and not facts.trouble else wanted
+        if attempt.accepted_film and not (attempt.last_word or "").startswith((ACCEPTED, KEPT_ASIDE)):
+            return now  # nobody has tried to copy it since it was accepted
         return min(wanted, named_at or wanted)
     if job.state is S.GENERATING:
         end = schedule.life_end(attempt, rules.settings, rules.providers)

@@ -106,6 +106,10 @@ FLAGS = {
         " settings. The copy is tried until the link dies.",
         "run `rushes doctor`, which names what mends it; the job's events have the store's words",
     ),
+    "unproven_film": Meaning(
+        "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",
+        "look at what is kept; if you want it as it is, accept it",
+    ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
     ),

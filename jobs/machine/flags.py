@@ -27,6 +27,7 @@ SHOWN = OF_TASKS | {
     "troubled",
     "absurd_cost",
     "contested_task",
+    "unproven_film",
 }  # by rows; every other one is said by a move, and outranks these
 
 
@@ -41,6 +42,8 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
         flagged = "contested_task"
     elif (of_task := _of_task(case, now, settings)) is not None:
         flagged = of_task
+    elif acceptable(case) is not None:
+        flagged = "unproven_film"
     elif job.troubles >= TROUBLES_FLAGGED or was_troubled:
         flagged = "troubled"
     elif any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
@@ -48,6 +51,17 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
     else:
         flagged = None
     return flagged
+
+
+def acceptable(case: Case) -> Attempt | None:
+    """The order of which a person may take what the proof refused: the one that is copied, or one that failed so."""
+    current = case.current
+    if case.job.state is State.ARCHIVING and current is not None:
+        return None if current.unproven_film is None or current.accepted_film else current
+    if case.job.state is not State.FAILED:
+        return None
+    lost = (a for a in case.attempts.values() if a.outcome is AttemptOutcome.UNDELIVERED and a.unproven_film)
+    return max(lost, key=lambda a: a.number, default=None)
 
 
 def _is_contested(case: Case) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.machine.error_codes import IN_LINE
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Standing
 from jobs.machine.states import ENDED, State
 from jobs.machine.times import iso
 
@@ -18,6 +18,7 @@ def job_json(case: Case, position: int | None = None) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state.value,
+        "accepted_by": job.accepted_by,
         "mode": job.mode,
         "provider": job.provider,
         "attempt": job.attempt,
@@ -39,7 +40,7 @@ def job_json(case: Case, position: int | None = None) -> dict[str, Any]:
             "self": f"/v1/jobs/{job.id}",
             "events": f"/v1/jobs/{job.id}/events",
             "video": f"/v1/jobs/{job.id}/video" if job.state is State.ARCHIVED else None,
-            "poster": f"/v1/jobs/{job.id}/poster" if job.state is State.ARCHIVED else None,
+            "poster": f"/v1/jobs/{job.id}/poster" if has_poster(job) else None,
         },
     }
 
@@ -93,6 +94,7 @@ def _attempt(case: Case, attempt: Attempt) -> dict[str, Any]:
         "link": attempt.link if paid_not_delivered(case.job.state, attempt) else None,
         "settled": attempt.settled and attempt.settled.value,
         "named": _named(attempt),
+        "unproven": _unproven(attempt),
         "created_at": iso(attempt.created_at),
     }
 
@@ -108,6 +110,20 @@ def _named(attempt: Attempt) -> dict[str, Any] | None:
     else:
         state, reason = "refused", attempt.named_refused or f"its task turned out to be {attempt.task_id}"
     return {"task_id": attempt.named_task_id, "state": state, "reason": reason}
+
+
+def _unproven(attempt: Attempt) -> dict[str, Any] | None:
+    """What was refused of its film and is kept aside, as far as a person may yet want it."""
+    film = attempt.unproven_film
+    if film is None or attempt.outcome not in (AttemptOutcome.FINISHED, AttemptOutcome.UNDELIVERED):
+        return None
+    shown = {"sha256": film.sha256, "bytes": film.bytes, "reason": film.reason, "kept_at": iso(film.kept_at)}
+    return {**shown, "accepted_by": attempt.accepted_by if attempt.accepted_film else None}
+
+
+def has_poster(job: Job) -> bool:
+    """Whether a first frame stands beside the video: there is none of an accepted film that shows none."""
+    return job.state is State.ARCHIVED and job.width is not None
 
 
 def paid_not_delivered(state: State, attempt: Attempt) -> bool:

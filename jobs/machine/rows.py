@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -58,7 +58,8 @@ class Standing(StrEnum):
     UNCERTAIN = "uncertain"
 
 
-KEPT_ASIDE = "kept_aside"  # the last word of a transfer whose film waits for whose it is
+KEPT_ASIDE = "kept_aside"  # a film stands beside the archive; also the last word of one that waits for whose it is
+ACCEPTED = "accepted"  # how the last word of a transfer begins that copies what a person has accepted
 FREE = frozenset({Standing.NONE, Standing.REFUNDED})
 ABSURD = 10  # times the estimate: a cost beyond that counts once a person has settled it
 
@@ -124,6 +125,7 @@ class Job:
     width: int | None
     height: int | None
     fps: float | None
+    accepted_by: str | None
     notify_url: str | None
     notices: int
     metadata: Mapping[str, str]
@@ -136,6 +138,24 @@ class Job:
     def wanted(self) -> JobRequest:
         """The request, read when it is first asked for. Raises BadRequest: an earlier version took it in."""
         return load_request(self.request)
+
+
+@dataclass(frozen=True)
+class UnprovenFilm:
+    """Bytes of a task's link that begin like a film, were refused by the proof for a `reason`, and are kept aside."""
+
+    task_id: str
+    sha256: str
+    bytes: int
+    reason: str
+    kept_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "kept_at": self.kept_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> UnprovenFilm:
+        return cls(**{**kept, "kept_at": datetime.fromisoformat(kept["kept_at"])})
 
 
 @dataclass(frozen=True)
@@ -184,10 +204,29 @@ class Attempt:
     settled: Settled | None
     named_task_id: str | None
     named_refused: str | None
+    unproven: list[dict[str, Any]] | None
+    accepted_sha256: str | None
+    accepted_by: str | None
 
     @property
     def is_open(self) -> bool:
         return self.outcome is AttemptOutcome.OPEN
+
+    @property
+    def unproven_films(self) -> tuple[UnprovenFilm, ...]:
+        """What is kept of its task's film, the first one first. What was kept of a task that it gave back is not."""
+        films = (UnprovenFilm.from_json(kept) for kept in self.unproven or ())
+        return tuple(film for film in films if film.task_id == self.task_id)
+
+    @property
+    def unproven_film(self) -> UnprovenFilm | None:
+        """The longest of these: the one that a person would take."""
+        return max(self.unproven_films, key=lambda film: film.bytes, default=None)
+
+    @property
+    def accepted_film(self) -> UnprovenFilm | None:
+        """The one that a person has taken, to be archived as it is."""
+        return next((film for film in self.unproven_films if film.sha256 == self.accepted_sha256), None)
 
     @property
     def is_without_video(self) -> bool:
@@ -336,6 +375,9 @@ class AttemptChanges(TypedDict, total=False):
     settled: Settled | None
     named_task_id: str | None
     named_refused: str | None
+    unproven: list[dict[str, Any]]
+    accepted_sha256: str | None
+    accepted_by: str | None
 
 
 class JobChanges(TypedDict, total=False):
@@ -345,10 +387,11 @@ class JobChanges(TypedDict, total=False):
     bucket: str
     bytes: int
     sha256: str
-    duration_s: float
-    width: int
-    height: int
-    fps: float
+    duration_s: float | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    accepted_by: str | None
     error_code: str | None
     error_message: str | None
     error_retryable: bool | None

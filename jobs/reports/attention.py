@@ -24,9 +24,12 @@ from jobs.store import availability, spending
 from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.tables import attempts, hearsay, inbox, jobs
+from storage.keys import unproven_key
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
+LONGEST_KEPT_D = 10_000  # films aside: older than any row, and no overflow
+LATEST_KEPT = timedelta(days=7)  # by then after an order its film has been refused, if it ever is
 DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
 DYING_SHARE = 4
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
@@ -42,6 +45,7 @@ COMMANDS = {
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
     **dict.fromkeys(("link_dying", "bucket_refuses"), "rushes doctor"),
     "foreign_task": "rushes videos link {job_id}",
+    "unproven_film": "rushes videos accept {job_id}",
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",
     "unknown_attempt": "rushes callbacks list --job {job_id}",
@@ -107,6 +111,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
         _keys,
         _dying,
         _contested,
+        _unproven,
         _unconfirmed,
         _undelivered,
         _uncertain,
@@ -187,6 +192,29 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
                 said = f"a callback told the same task to an order of {other}; its link lives until {iso_s(until)}"
                 known = {**_looked_up(row), "task_id": has_it.task_id, "link": has_it.link}
                 yield Item("contested_task", said, since=pair["heard_at"], until=until, **known)
+
+
+def _unproven(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Films that the proof refused, while they are kept aside and nobody has taken them. Once for each job."""
+    keep = timedelta(days=min(looking.settings.keep_aside_d, LONGEST_KEPT_D))
+    waits = sa.and_(
+        jobs.c.state.in_([State.ARCHIVING.value, State.FAILED.value]),
+        attempts.c.unproven.is_not(None),
+        attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value]),
+    )
+    told: set[str] = set()
+    for row in db.execute(_attempts_since(looking.now - keep - LATEST_KEPT, waits)).mappings():
+        attempt = attempt_of(row)
+        film, job_id = attempt.unproven_film, attempt.job_id
+        is_of_job = row["state"] == State.FAILED or attempt.number == row["current"]
+        if film is None or attempt.accepted_film is not None or not is_of_job or job_id in told:
+            continue
+        until = film.kept_at + keep
+        if until > looking.now:
+            told.add(job_id)
+            key = unproven_key(looking.settings.s3_prefix, film.sha256)
+            said = f"{film.reason}; {film.bytes} bytes stand at {key} until {iso_s(until)} at least"
+            yield Item("unproven_film", said, since=film.kept_at, until=until, **_looked_up(row))
 
 
 def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -278,6 +306,8 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
     borne = sa.exists().where(own.c.job_id == jobs.c.id, own.c.contested)
     claimed = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.is_contested)
     told = sa.and_(jobs.c.flagged == "contested_task", sa.or_(borne, claimed))
+    kept = sa.exists().where(own.c.job_id == jobs.c.id, own.c.unproven.is_not(None))
+    told = sa.or_(told, sa.and_(jobs.c.flagged == "unproven_film", kept))
     flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(settlement.DOUBTS), ~told)
     for wanted in (jobs.c.state.in_(LIVE), _ended_lately(looking)):
         flagged = _order().outerjoin(attempts, _CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)

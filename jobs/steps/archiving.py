@@ -11,14 +11,25 @@ import structlog
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
+from jobs.machine.rows import (
+    ACCEPTED,
+    KEPT_ASIDE,
+    Attempt,
+    AttemptChanges,
+    AttemptOutcome,
+    Case,
+    JobChanges,
+    Standing,
+    UnprovenFilm,
+)
 from jobs.machine.states import State
 from jobs.request.generation import Film
-from jobs.settings import STALL_BYTES_PER_S, Settings
-from jobs.steps import object_metadata, ownership, reconciliation, sidecar
+from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling
+from jobs.steps.aside import Refused
 from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
+from jobs.steps.spooling import NoLink
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
@@ -32,30 +43,23 @@ from storage.errors import (
     Cancelled,
     LinkDead,
     LinkForbidden,
-    LinkUnavailable,
     ObjectExists,
     StorageError,
 )
-from storage.fetch import FetchLimits, Spooled
-from storage.keys import aside_key, poster_key, sidecar_key
-from storage.outbound.guard import is_at
+from storage.keys import poster_key, sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
-
-
-class NoLink(StorageError):
-    """The gateway answers that it has no link to the video."""
-
+from storage.spool import Spooled
 
 # What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
 END_CODES: dict[type[StorageError], str] = {
     BadVideo: "bad_video",
+    Refused: "bad_video",
     LinkForbidden: "link_forbidden",
     BucketUnavailable: "bucket_unavailable",
     BucketRefuses: "bucket_unavailable",
     NoLink: "no_link",
 }
-ASIDE_LINK_S = 3600
 # With these the link's host, or the gateway, has said all that it has to say. After any other trouble of a link whose
 # life is over it is tried for an hour.
 ANSWERS = (LinkDead, LinkForbidden, BadVideo, NoLink)
@@ -130,17 +134,20 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
-        doubt = ownership.doubt(case, resources)
+        doubt, accepted = ownership.doubt(case, resources), case.current.accepted_film
         if doubt is not None:
-            film = _keep_aside(lease, resources, keeper)
+            film = None if accepted else _keep_aside(lease, resources, keeper)
             if film is None or not ownership.is_ours(film, doubt, resources):
                 return replace(_is_kept(doubt, resources), read=unread)
         stored = resources.bucket.head(case.job.archive_key)
         if stored is not None:
             return _adopt(case, stored, resources)
-        with _proven(lease, resources, keeper.keep_going) as proven:
-            keeper.push()  # without our lease nothing may be put
-            facts = _put(case, proven, resources, keeper.keep_going)
+        if accepted is not None:
+            facts = _put_accepted(case, accepted, resources, keeper)
+        else:
+            with _proven(lease, resources, keeper) as proven:
+                keeper.push()  # without our lease nothing may be put
+                facts = _put(case, proven, resources, keeper.keep_going)
         return replace(facts, read=unread)
     except ObjectExists:
         return _met_object(case, resources)
@@ -160,99 +167,87 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
     """
     case, attempt = lease.case, lease.case.current
     assert attempt is not None
-    key = _aside_key(attempt, resources)
+    key = aside.contested(attempt, resources)
     stored = resources.bucket.head(key)
     if stored is not None:
         with suppress(BadMetadata):
             return object_metadata.film(stored)
         return None
-    with _proven(lease, resources, keeper.keep_going) as proven:
+    with _proven(lease, resources, keeper) as proven:
         keeper.push()
         metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
-        with suppress(ObjectExists):
-            resources.bucket.put_video(key, proven.spooled, metadata, keeper.keep_going)
+        aside.put(key, proven.spooled, metadata, resources, keeper.keep_going)
         return Film(proven.video.duration_s, proven.video.width, proven.video.height)
 
 
 def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
     """It waits; history says once for whom."""
     attempt = doubt.bearer
-    said = {"key": _aside_key(attempt, resources), "may_be_of": [each.job_id for each in doubt.others]}
+    said = {"key": aside.contested(attempt, resources), "may_be_of": [each.job_id for each in doubt.others]}
     notes = (Note(KEPT_ASIDE, attempt.number, said),) if attempt.last_word != KEPT_ASIDE else ()
     return Facts({attempt.number: {"last_word": KEPT_ASIDE}}, notes=notes)
 
 
-def _aside_key(attempt: Attempt, resources: Resources) -> str:
-    prefix = resources.bucket.config.prefix
-    return aside_key(prefix, attempt.provider, attempt.account, attempt.task_id or "")
-
-
 @contextmanager
-def _proven(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Iterator[_Proven]:
-    """The job's bytes in the spool, proven; the spool is closed at the end."""
-    with _fetch(lease, resources, keep_going) as spooled:
-        check_boxes(spooled.file, spooled.bytes)
-        yield _Proven(spooled, *resources.prober.probe(spooled.file))
-
-
-def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
-    """The link's bytes; a link that is dead is asked for anew, once, and then the film is looked for aside."""
-    settings = resources.settings
-    limits = FetchLimits(
-        max_bytes=settings.max_video_bytes,
-        deadline_s=settings.transfer_deadline_s,
-        stall_bytes_per_s=STALL_BYTES_PER_S,
-        stall_window_s=settings.transfer_stall_s,
-    )
-    attempt = lease.case.current
-    assert attempt is not None
-
-    def fetch(link: str, *, is_ours: bool = False) -> Spooled:
-        # To this one place, and not on from there to another.
-        is_inside = not settings.allow_private_addresses and (is_ours or _is_stand_ins(link, attempt, settings))
-        return resources.fetch(
-            resources.inner_session if is_inside else resources.session,
-            link,
-            folder=resources.spool_dir,
-            limits=replace(limits, redirects=0) if is_inside else limits,
-            allow_private=is_inside or settings.allow_private_addresses,
-            keep_going=keep_going,
-        )
-
-    dead: StorageError = NoLink(f"{attempt.provider} calls the task finished, and gives no link that can be used")
-    if attempt.link is not None:
+def _proven(lease: Lease, resources: Resources, keeper: _Keeper) -> Iterator[_Proven]:
+    """The job's bytes in the spool, proven; the spool is closed at the end. Raises Refused of what is not proven."""
+    with spooling.fetch(lease.case, resources, keeper.keep_going) as spooled:
         try:
-            return fetch(attempt.link)
-        except LinkDead as e:
-            dead = e
-    try:
-        fresh = reconciliation.fresh_link(attempt, resources)
-        if fresh is None:
-            raise dead
-        return fetch(fresh)
-    except (LinkDead, LinkUnavailable, NoLink):
-        key = _aside_key(attempt, resources)
-        if resources.bucket.head(key) is None:
-            raise
-        return fetch(resources.bucket.link(key, expires_s=ASIDE_LINK_S), is_ours=True)
+            proven = _prove(spooled, resources)
+        except BadVideo as e:
+            keeper.push()
+            raise aside.refuse(lease.case, spooled, e, resources, keeper.keep_going) from e
+        yield proven
 
 
-def _is_stand_ins(link: str, attempt: Attempt, settings: Settings) -> bool:
-    """Whether the attempt's gateway is a stand-in, and the link leads to it."""
-    name = attempt.provider
-    account = settings.accounts.get(name) or settings.previous_accounts.get(name)
-    return account is not None and account.is_stand_in and is_at(link, account.base_url)
+def _prove(spooled: Spooled, resources: Resources) -> _Proven:
+    """Raises BadVideo."""
+    check_boxes(spooled.file, spooled.bytes)
+    return _Proven(spooled, *resources.prober.probe(spooled.file))
+
+
+def _put_accepted(case: Case, film: UnprovenFilm, resources: Resources, keeper: _Keeper) -> Facts:
+    """Copy what a person has taken in place of the proof, under their mark. What can be known of it is written too."""
+    attempt, key = case.attempts[case.job.attempt], aside.unproven(film, resources)
+    if resources.bucket.head(key) is None:
+        return _gone(attempt, film)
+    with spooling.fetch_aside(key, resources, keeper.keep_going) as spooled:
+        if spooled.sha256 != film.sha256:
+            return _gone(attempt, film)
+        video, poster = None, None
+        with suppress(BadVideo):
+            video, poster = resources.prober.probe(spooled.file)
+        keeper.push()
+        metadata = object_metadata.write(case, spooled.sha256, video, accepted_by=attempt.accepted_by)
+        return _put_all(case, spooled, metadata, poster, resources, keeper.keep_going)
+
+
+def _gone(attempt: Attempt, film: UnprovenFilm) -> Facts:
+    changes, notes = aside.gone(attempt, film)
+    return Facts({attempt.number: changes}, notes=notes)
 
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:
+    metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
+    return _put_all(case, proven.spooled, metadata, proven.poster, resources, keep_going)
+
+
+def _put_all(
+    case: Case,
+    spooled: Spooled,
+    metadata: dict[str, str],
+    poster: bytes | None,
+    resources: Resources,
+    keep_going: Callable[[], None],
+) -> Facts:
     """Poster and sidecar first: once the video is visible, everything is."""
     key = case.job.archive_key
-    metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
-    resources.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
+    if poster is not None:
+        resources.bucket.put_small(poster_key(key), poster, "image/jpeg")
     resources.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
     keep_going()
-    resources.bucket.put_video(key, proven.spooled, metadata, keep_going)
-    return _stored(case, StoredVideo(key, proven.spooled.bytes, metadata), resources)
+    resources.bucket.put_video(key, spooled, metadata, keep_going)
+    return _stored(case, StoredVideo(key, spooled.bytes, metadata), resources)
 
 
 def _met_object(case: Case, resources: Resources) -> Facts:
@@ -269,6 +264,10 @@ def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     try:
         said = object_metadata.read(stored)
         if said.job_id == case.job.id and not _is_of_another_task(case, said):
+            if said.accepted_by is not None or case.attempts[case.job.attempt].accepted_film is not None:
+                # Beside it may stand the sidecar of a try that came too late, and that says otherwise.
+                beside = sidecar.write(case, stored.metadata)
+                resources.bucket.put_small(sidecar_key(stored.key), beside, "application/json")
             return _stored(case, stored, resources)
     except BadMetadata as e:
         log.warning("object_is_a_strangers", job=case.job.id, key=stored.key, reason=str(e))
@@ -302,21 +301,30 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     attempt = case.current
     assert attempt is not None
     said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
-    word = f"transfer:{type(error).__name__}"
+    word = f"{ACCEPTED if attempt.accepted_film else 'transfer'}:{type(error).__name__}"
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
+    kept, noted = aside.learnt(attempt, error, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
     end = schedule.link_end(attempt, resources.settings, resources.providers)
     since = None if isinstance(error, ANSWERS) else schedule.unanswered_since(attempt, end, now)
-    changes: AttemptChanges = {"last_word": word, "unanswered_since": since}
+    changes: AttemptChanges = {"last_word": word, "unanswered_since": since, **kept}
     is_over = now >= end and (since is None or schedule.is_tried_enough(since, end, now))
     if is_over and _is_absent(case, resources):
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
-            "error_message": str(error)[:1000],
+            "error_message": f"{str(error)[:1000]}{_hint(case, {**changes})}",
         }
-    return Facts({attempt.number: changes}, notes=notes, trouble=True)
+    return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
+
+
+def _hint(case: Case, changes: AttemptChanges) -> str:
+    """What a person can do about a film that was refused."""
+    attempt = case.attempts[case.job.attempt]
+    if not attempt.unproven_films and "unproven" not in changes:
+        return ""
+    return f" What was refused is kept aside: `rushes videos accept {case.job.id}` archives it as it is."
 
 
 def _is_absent(case: Case, resources: Resources) -> bool:

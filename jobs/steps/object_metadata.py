@@ -20,7 +20,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 _SIZE = re.compile("[0-9]{1,9}x[0-9]{1,9}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,9}")
-_JOB_ID = re.compile("[!-~]{1,40}")
+_JOB_ID = _KEY_ID = re.compile("[!-~]{1,40}")
 
 
 class BadMetadata(Exception):
@@ -34,15 +34,22 @@ class Said:
     job_id: str
     attempt: int
     task_id: str | None
+    accepted_by: str | None = None  # who took it in place of the proof; None: it was proven
 
 
-def write(case: Case, sha256: str, video: VideoFacts) -> dict[str, str]:
-    """The metadata of a case's video."""
-    return {
+def write(case: Case, sha256: str, video: VideoFacts | None, *, accepted_by: str | None = None) -> dict[str, str]:
+    """The metadata of a case's video. What a person accepted bears who, and may lack what the film would show."""
+    whose = {
         "rushes-job": case.job.id,
         "rushes-attempt": str(case.job.attempt),
         "rushes-task": _in_ascii(case.attempts[case.job.attempt].task_id or ""),
         "rushes-sha256": sha256,
+    }
+    if accepted_by is not None:
+        whose["rushes-accepted-by"] = accepted_by
+    if video is None:
+        return whose
+    return whose | {
         "rushes-duration-s": f"{video.duration_s:.3f}",
         "rushes-size": f"{video.width}x{video.height}",
         "rushes-fps": f"{video.fps:.3f}",
@@ -59,16 +66,27 @@ def read(stored: StoredVideo) -> Said:
     if task_id and gate.name(task_id) is None:
         raise BadMetadata("rushes-task is no id that can be kept")
     job_id, attempt = _value(said, "rushes-job", _JOB_ID), _value(said, "rushes-attempt", _NUMBER)
-    return Said(job_id, int(attempt), task_id or None)
+    return Said(job_id, int(attempt), task_id or None, said.get("rushes-accepted-by"))
 
 
 def video_columns(stored: StoredVideo) -> JobChanges:
     """A video's columns of its job's row. Raises BadMetadata."""
     said = stored.metadata
-    width, _, height = _value(said, "rushes-size", _SIZE).partition("x")
-    return {
+    accepted_by = _value(said, "rushes-accepted-by", _KEY_ID) if "rushes-accepted-by" in said else None
+    known: JobChanges = {
         "bytes": stored.bytes,
         "sha256": _value(said, "rushes-sha256", _SHA256),
+        "accepted_by": accepted_by,
+        "duration_s": None,
+        "width": None,
+        "height": None,
+        "fps": None,
+    }
+    if accepted_by is not None and "rushes-size" not in said:
+        return known
+    width, _, height = _value(said, "rushes-size", _SIZE).partition("x")
+    return {
+        **known,
         "duration_s": float(_value(said, "rushes-duration-s", _DECIMAL)),
         "width": int(width),
         "height": int(height),
@@ -79,7 +97,10 @@ def video_columns(stored: StoredVideo) -> JobChanges:
 def film(stored: StoredVideo) -> Film:
     """What the video is like. Raises BadMetadata."""
     columns = video_columns(stored)
-    return Film(columns["duration_s"], columns["width"], columns["height"])
+    duration_s, width, height = columns["duration_s"], columns["width"], columns["height"]
+    if duration_s is None or width is None or height is None:
+        raise BadMetadata("it does not say what the film is like")
+    return Film(duration_s, width, height)
 
 
 def _in_ascii(task_id: str) -> str:

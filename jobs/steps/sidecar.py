@@ -32,6 +32,7 @@ def write(case: Case, metadata: Mapping[str, str]) -> bytes:
     """What a sidecar says of a job whose video bears this metadata."""
     request = {name: value for name, value in case.job.request.items() if name != "notify_url"}
     view = {name: value for name, value in job_json(case).items() if name not in ("links", "video")}
+    view["accepted_by"] = metadata.get("rushes-accepted-by")  # the row says so only once the video is there
     return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
 

@@ -34,7 +34,10 @@ TOLD = {
 }
 # type → when it is sent, and what may follow: what the documentation's table is made from
 MEANINGS = {
-    "job.archived": ("The video is in the bucket, proven whole.", "nothing"),
+    "job.archived": (
+        "The video is in the bucket, proven whole; or as it is, if `accepted_by` names who took it so.",
+        "nothing",
+    ),
     "job.failed": ("The job has ended without a video; `error` says why.", "more, once it is tried again"),
     "job.cancelled": ("The job was cancelled; nothing was bought.", "nothing"),
     OVERDUE: ("The gateway takes longer than a generation should; it is asked on.", "the job's end"),

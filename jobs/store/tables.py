@@ -115,6 +115,7 @@ jobs = sa.Table(
     sa.Column("width", sa.Integer),
     sa.Column("height", sa.Integer),
     sa.Column("fps", sa.Float),
+    sa.Column("accepted_by", sa.String(40)),  # the API key under which a person took the film in place of the proof
     sa.Column("notify_url", sa.Text),
     sa.Column("notices", sa.Integer, nullable=False, default=0),  # how many were written: the last sequence number
     sa.Column("metadata", JSON, nullable=False),
@@ -181,6 +182,9 @@ attempts = sa.Table(
     sa.Column("settled", sa.String(16)),  # what a person said of it: not_made, charged or not_charged
     sa.Column("named_task_id", sa.String(200)),  # the task that a person named, to be asked about
     sa.Column("named_refused", Words),  # why that one cannot be its task
+    sa.Column("unproven", Told),  # [{task_id, sha256, bytes, reason, kept_at}]: what the proof refused, kept aside
+    sa.Column("accepted_sha256", sa.String(64)),  # which of these a person took, to be archived as it is
+    sa.Column("accepted_by", sa.String(40)),  # under which API key
     sa.UniqueConstraint("provider", "account", "task_id"),
     sa.Index(
         "ix_attempts_open",

@@ -143,9 +143,9 @@ def _sha256(resources: Resources, key: str) -> str:
 
 
 def _beside(case: Case, folders: _Folders) -> Iterator[Finding]:
-    """An archived job's poster and sidecar."""
+    """An archived job's poster, unless no frame of it could be read, and sidecar."""
     poster, sidecar = poster_key(case.job.archive_key), sidecar_key(case.job.archive_key)
-    if not folders.holds(poster):
+    if case.job.width is not None and not folders.holds(poster):
         yield Finding("missing_poster", NOTHING_BESIDE, case.job.id, poster)
     if not folders.holds(sidecar):
         yield Finding("missing_sidecar", NOTHING_BESIDE, case.job.id, sidecar)

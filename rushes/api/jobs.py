@@ -13,9 +13,9 @@ from flask_smorest import Blueprint
 from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob, UnknownOrder
-from jobs.intake import changes, new_jobs, settling
+from jobs.intake import accepting, changes, new_jobs, settling
 from jobs.intake.new_jobs import Quote
-from jobs.machine.job_json import job_json
+from jobs.machine.job_json import has_poster, job_json
 from jobs.machine.rows import Case, Job, Settled
 from jobs.machine.states import State
 from jobs.machine.times import iso
@@ -156,9 +156,25 @@ def blueprint(api: JobsApi) -> Blueprint:
     @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="not_archived")
     @routes.alt_response(**unknown)
     def poster(job_id: str) -> ResponseReturnValue:
-        """The archived video's first frame, as a JPEG."""
+        """The archived video's first frame, as a JPEG; there is none of an accepted film that shows none."""
         job = _archived(api, job_id)
+        if not has_poster(job):
+            raise NotArchived("The film was accepted as it is, and no frame of it could be read: there is no poster.")
         return redirect(api.bucket.link(poster_key(job.archive_key), expires_s=LINK_LIFE_S), 302)
+
+    @routes.post("/<job_id>/video/accept")
+    @routes.response(202, JobSchema, description="It is copied; `accepted_by` names your key once it is archived.")
+    @routes.alt_response(200, schema=JobSchema, description="It is archived so already; nothing has changed.")
+    @routes.alt_response(409, schema=ProblemSchema, content_type=MEDIA_TYPE, description="nothing_kept")
+    @routes.alt_response(**unknown)
+    def accept(job_id: str) -> ResponseReturnValue:
+        """Archive a film that the proof refused, as it is, under your name in place of the proof.
+
+        Of a job that is archiving or has failed: `attempts[].unproven` tells what is kept aside. A film that plays and
+        comes first is archived instead, and `accepted_by` stays null.
+        """
+        case = accepting.accept(_known(job_id), api.core, api_key_id=g.api_key_id)
+        return answer(job_json(case), 200 if case.job.state is State.ARCHIVED else 202)
 
     @routes.post("/<job_id>/cancel")
     @routes.response(200, JobSchema, description="Cancelled: nothing was bought.")

@@ -18,11 +18,21 @@ from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
 
 DATABASE = frozenset({"RUSHES_DATABASE_URL", "RUSHES_DATABASE_URL_FILE"})
+STORE = frozenset(
+    f"{name}{end}"
+    for name in ("RUSHES_S3_BUCKET", "RUSHES_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    for end in ("", "_FILE")
+)
 
 
 def settings_for_database(data_dir: Path) -> Settings:
     """For commands that touch the database alone."""
     return _settings(data_dir, needs=DATABASE)
+
+
+def settings_for_pruning(data_dir: Path) -> Settings:
+    """For commands that touch the database and the bucket."""
+    return _settings(data_dir, needs=DATABASE | STORE)
 
 
 def settings_for_work(data_dir: Path) -> Settings:

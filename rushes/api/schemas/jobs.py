@@ -14,6 +14,7 @@ POSITION = (
     "Its place in line, from 1: an estimate by age, as keys take turns and a full gateway's jobs are passed by. null:"
     f" {LONGEST_COUNTED} or more are before it, or it was not counted, as in lists and in the answer to an order."
 )
+UNKNOWN_FACT = "null: the film was accepted, and does not show it."
 NOT_EXACT = f"false: it rests on an input's unknown length, taken to be {LONGEST_INPUT_S} s."
 
 
@@ -65,6 +66,16 @@ class NamedSchema(Answer):
     reason = fields.String(allow_none=True, metadata={"description": "Why it was refused; null: it was not."})
 
 
+class UnprovenSchema(Answer):
+    sha256 = fields.String()
+    bytes = fields.Integer()
+    reason = fields.String(metadata={"description": "Why the proof refused it."})
+    kept_at = fields.String(metadata={"description": "It is kept for RUSHES_KEEP_ASIDE_D from here on."})
+    accepted_by = fields.String(
+        allow_none=True, metadata={"description": "The API key of who took it, while it is copied; null: nobody has."}
+    )
+
+
 class AttemptSchema(Answer):
     number = fields.Integer(metadata={"description": "From 1."})
     provider = fields.String()
@@ -82,6 +93,11 @@ class AttemptSchema(Answer):
     named = fields.Nested(
         NamedSchema, allow_none=True, metadata={"description": "The task that a person named last; null: none."}
     )
+    unproven = fields.Nested(
+        UnprovenSchema,
+        allow_none=True,
+        metadata={"description": "A film that the proof refused and that is kept aside, to be accepted; null: none."},
+    )
     created_at = fields.String()
 
 
@@ -90,22 +106,28 @@ class VideoSchema(Answer):
     key = fields.String()
     bytes = fields.Integer()
     sha256 = fields.String()
-    duration_s = fields.Float()
-    width = fields.Integer()
-    height = fields.Integer()
-    fps = fields.Float()
+    duration_s = fields.Float(allow_none=True, metadata={"description": UNKNOWN_FACT})
+    width = fields.Integer(allow_none=True, metadata={"description": UNKNOWN_FACT})
+    height = fields.Integer(allow_none=True, metadata={"description": UNKNOWN_FACT})
+    fps = fields.Float(allow_none=True, metadata={"description": UNKNOWN_FACT})
 
 
 class LinksSchema(Answer):
     self = fields.String()
     events = fields.String()
     video = fields.String(allow_none=True, metadata={"description": "null: the job is not archived."})
-    poster = fields.String(allow_none=True, metadata={"description": "The first frame, as a JPEG."})
+    poster = fields.String(allow_none=True, metadata={"description": "The first frame, as a JPEG; null: none."})
 
 
 class JobSchema(Answer):
     id = fields.String()
     state = fields.String(validate=validate.OneOf([s.value for s in State]))
+    accepted_by = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "The API key of who took the archived film as it is; null: it was proven, or is not there."
+        },
+    )
     mode = fields.String(validate=validate.OneOf([m.value for m in Mode]))
     provider = fields.String(allow_none=True)
     attempt = fields.Integer()

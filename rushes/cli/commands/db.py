@@ -10,16 +10,19 @@ import click
 
 from jobs import logs
 from jobs.broker import ringing_app
+from jobs.buckets import bucket
 from jobs.machine.times import iso_s
 from jobs.ringer import CeleryRinger
 from jobs.store import migrate
 from jobs.upkeep import restore
 from jobs.upkeep.prune import Pruned, Pruning
+from jobs.upkeep.prune_aside import prune_aside
 from jobs.upkeep.restore import NotRestored
 from jobs.worker.bootstrap import worker_resources
 from rushes.cli import machine, options
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
+from storage.errors import BucketUnavailable
 
 EXAMPLE = "2026-11-21T16:00:00Z"
 ROLE = "restore"  # how its leases would be signed
@@ -119,25 +122,35 @@ def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
     """Delete what nobody needs any more, in small steps. The service may go on working; run it daily, from cron.
 
     Old callbacks (RUSHES_KEEP_CALLBACKS_D), the events and notices of jobs that ended long ago and what their gateways
-    were sent (RUSHES_KEEP_HISTORY_D), and idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D). Jobs, their orders and all
-    money stay, so costs and audits come out as before; so do videos. A live job loses nothing.
+    were sent (RUSHES_KEEP_HISTORY_D), idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D), and films that are kept aside
+    in the bucket (RUSHES_KEEP_ASIDE_D). Jobs, their orders and all money stay, so costs and audits come out as before;
+    so do archived videos. A live job loses nothing.
     """
-    settings = machine.settings_for_database(data_dir)
+    settings, films = machine.settings_for_pruning(data_dir), 0
+    trouble: BucketUnavailable | None = None
     with machine.database(settings) as database:
         done = Pruning(database, settings, dry_run).run()
+        try:
+            films = prune_aside(database, bucket(settings), settings, dry=dry_run)
+        except BucketUnavailable as error:
+            trouble = error
     if as_json:
-        output.as_json({"dry_run": dry_run, **asdict(done)})
+        output.as_json({"dry_run": dry_run, **asdict(done), "films": films})
     else:
-        output.note(f"{'would delete' if dry_run else 'deleted'} {_counted(done)}")
+        output.note(f"{'would delete' if dry_run else 'deleted'} {_counted(done, films)}")
+    if trouble is not None:
+        hint = "films that are kept aside need s3:ListBucket and s3:DeleteObject below contested/ and unproven/"
+        raise Failure(f"not all films that are kept aside could go: {trouble}", failures.UNREACHABLE, hint=hint)
 
 
-def _counted(done: Pruned) -> str:
+def _counted(done: Pruned, films: int) -> str:
     told = {
         output.counted(done.callbacks, "callback"): done.callbacks,
         f"the history of {output.counted(done.histories, 'job')} ({done.events} events)": done.histories,
         f"what was sent with {output.counted(done.requests, 'order')}": done.requests,
         output.counted(done.notices, "notice"): done.notices,
         output.counted(done.idempotency_keys, "idempotency key"): done.idempotency_keys,
+        f"{output.counted(films, 'film')} kept aside": films,
     }
     return ", ".join(words for words, count in told.items() if count) or "nothing"
 

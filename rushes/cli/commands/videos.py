@@ -1,4 +1,4 @@
-"""`rushes videos`: what is archived."""
+"""`rushes videos`: what is archived, and what a person lets be archived."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from rushes.cli import options
 from rushes.cli.ordering.several import Several
-from rushes.cli.service import downloads, listing
+from rushes.cli.service import downloads, listing, waiting
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output
 from rushes.cli.terminal.progress import Bars
@@ -17,7 +17,7 @@ from rushes.cli.terminal.progress import Bars
 
 @click.group()
 def command() -> None:
-    """Archived videos of the service at RUSHES_URL."""
+    """Archived videos of the service at RUSHES_URL, and films that the proof refused."""
 
 
 @command.command("list")
@@ -29,8 +29,9 @@ def list_(data_dir: Path, as_json: bool, **chosen: Any) -> None:
 
     def row(job: dict[str, Any]) -> list[Any]:
         video = job["video"]
-        size = f"{video['width']}×{video['height']}"
-        return [job["id"], f"{video['duration_s']:g}", size, video["bytes"], f"s3://{video['bucket']}/{video['key']}"]
+        size = f"{video['width']}×{video['height']}" if video["width"] is not None else "?"
+        length = f"{video['duration_s']:g}" if video["duration_s"] is not None else "?"
+        return [job["id"], length, size, video["bytes"], f"s3://{video['bucket']}/{video['key']}"]
 
     head, right = ["job", "seconds", "size", "bytes", "where"], ["seconds", "bytes"]
     listing.show(connect(data_dir), head, row, right=right, as_json=as_json, state="archived", **chosen)
@@ -76,4 +77,30 @@ def download(job_ids: list[str], folder: Path, data_dir: Path, as_json: bool) ->
                     output.as_json({"id": job_id, "file": str(path)}, line=True)
                 else:
                     output.plain(str(path))
+    several.end()
+
+
+@command.command()
+@options.job_ids
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait for so long at most; exit status 6.")
+@options.data_dir
+@options.as_json
+def accept(job_ids: list[str], timeout: float | None, data_dir: Path, as_json: bool) -> None:
+    """Archive films that the proof refused, as they are: your key's id stands on job and object in place of the proof.
+
+    `rushes attention` lists them, with the reason. Waits until they are archived. A film that plays and comes first is
+    archived instead.
+    """
+    api, several = connect(data_dir), Several()
+    for job_id in job_ids:
+        with several.one(job_id):
+            api.post(f"/v1/jobs/{job_id}/video/accept")
+            job = waiting.follow(api, job_id, timeout_s=timeout, show=lambda now: None)[job_id]
+            waiting.judge(job)
+            if as_json:
+                output.as_json(job, line=True)
+            elif job["accepted_by"] is None:
+                output.note(f"{job_id}  a film that plays came first, and is archived")
+            else:
+                output.note(f"{job_id}  archived as it is, accepted by {job['accepted_by']}")
     several.end()

@@ -30,6 +30,7 @@ HINTS = {
     "may_be_paid": "look for the task at the gateway, and say what you find: `rushes jobs settle {id}`;"
     " `rushes jobs retry {id} --accept-double-charge` orders once more",
     "nothing_left": "`rushes jobs show {id}` tells who refused it and why; change the request, and submit it anew",
+    "nothing_kept": "`rushes jobs show {id}` tells what became of it; `rushes attention` lists what can be accepted",
     "unknown_order": SHOWN,
     "under_way": "try again in a moment; `rushes jobs watch {id}` follows it",
     **dict.fromkeys(("task_known", "task_taken", "not_lost", "not_closed"), SHOWN),

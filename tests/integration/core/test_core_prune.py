@@ -29,6 +29,8 @@ def rushes(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A command on the workshop's installation."""
     for name, value in workshop.env.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", str(workshop.bucket.config.access_key))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", str(workshop.bucket.config.secret_key))
     return lambda *arguments: CliRunner().invoke(main, ["db", "prune", *arguments])
 
 

@@ -18,6 +18,7 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
     assert view == {
         "id": JOB_ID,
         "state": "queued",
+        "accepted_by": None,
         "mode": "text-to-video",
         "provider": None,
         "attempt": 0,

@@ -64,11 +64,23 @@ def test_what_a_probe_may_say_is_read_as_it_was_written(video: Any) -> None:
     assert columns == {
         "bytes": 1000,
         "sha256": SHA256,
+        "accepted_by": None,
         "duration_s": duration_s,
         "width": width,
         "height": height,
         "fps": fps,
     }
+
+
+def test_only_what_a_person_accepted_may_say_nothing_of_the_film() -> None:
+    whose = object_metadata.write(case(job(State.ARCHIVING), accepted()), SHA256, None, accepted_by="key_1")
+    found = StoredVideo("key.mp4", 1000, whose)
+    assert object_metadata.read(found).accepted_by == "key_1"
+    assert object_metadata.video_columns(found)["accepted_by"] == "key_1"
+    assert object_metadata.video_columns(found)["width"] is None
+    unmarked = StoredVideo("key.mp4", 1000, {k: v for k, v in whose.items() if k != "rushes-accepted-by"})
+    with pytest.raises(BadMetadata, match="rushes-size"):
+        object_metadata.video_columns(unmarked)
 
 
 @pytest.mark.parametrize(

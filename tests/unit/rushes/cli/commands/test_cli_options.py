@@ -47,6 +47,8 @@ OURS: dict[Option, tuple[str, int, str]] = {
     ("videos list", "--metadata"): ("--metadata film", 2, "should read KEY=VALUE"),
     ("videos list", "--limit"): ("--limit some", 2, "'some' is not a valid integer"),
     ("videos link", "ID"): ("a/b", 3, "ids look like job_01K…"),
+    ("videos accept", "ID..."): ("a/b", 3, "ids look like job_01K…"),
+    ("videos accept", "--timeout"): (f"{ID} --timeout soon", 2, "'soon' is not a valid float"),
     ("videos download", "ID..."): ("a/b", 3, "ids look like job_01K…"),
     ("videos download", "--dir"): (f"{ID} --dir FILE", 2, "is a file"),
     ("notices list", "--limit"): ("--limit 0", 2, "1<=x<=100"),

@@ -78,6 +78,22 @@ def test_one_that_cannot_be_saved_does_not_keep_the_others(archive: Service, rus
     assert "error: job_2 is generating; it has no video" in result.stderr
 
 
+@pytest.mark.parametrize(("by", "said"), [("key_7", "as it is, accepted by key_7"), (None, "a film that plays came")])
+def test_a_film_is_accepted_and_waited_for(service: Service, rushes: Rushes, by: str | None, said: str) -> None:
+    waits = {**JOB, "state": "archiving", "video": None, "accepted_by": None}
+    ended = {"error": None, "accepted_by": by, "ended_at": "2026-11-21T16:00:00Z"}
+    service.answer("POST", "/v1/jobs/job_1/video/accept", waits, 202)
+    service.answer("GET", "/v1/jobs/job_1", {**JOB, **ended})
+    result = rushes("videos", "accept", "job_1")
+    assert (result.exit_code, said in result.stderr) == (0, True), result.output
+
+
+def test_a_film_that_shows_nothing_of_itself_is_listed(service: Service, rushes: Rushes) -> None:
+    video = {**JOB["video"], "width": None, "height": None, "duration_s": None}
+    service.answer("GET", "/v1/jobs", {"data": [{**JOB, "video": video}], "has_more": False, "next_cursor": None})
+    assert rushes("videos", "list").stdout == "job_1\t?\t?\t6\ts3://b/videos/job_1.mp4\n"
+
+
 def test_a_video_that_is_not_archived_yet_says_how_to_wait(service: Service, rushes: Rushes) -> None:
     problem = {"title": "No.", "detail": "The job is generating.", "code": "not_archived", "instance": "/v1/jobs/job_1"}
     service.answer("GET", "/v1/jobs/job_1/video", problem, 409)

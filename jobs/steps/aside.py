@@ -1,0 +1,113 @@
+"""Films that are kept beside the archive, where no listing and no audit takes them for archived.
+
+Two kinds: one that was proven and waits for whose it is (`ownership`), and bytes that begin like a film and were
+refused by the proof. The latter are kept because our opinion may be wrong, and the film was paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from jobs.machine.outcome import Note
+from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, Case, UnprovenFilm
+from jobs.steps.resources import Resources
+from storage.bucket import ASIDE_TYPE
+from storage.errors import BadVideo, BucketUnavailable, ObjectExists
+from storage.keys import UNPROVEN, aside_key, unproven_key
+from storage.spool import Spooled
+
+NOT_KEPT = "not_kept"
+WORD = "transfer:Refused"  # the last word of an order whose film was refused
+MOST_OF_AN_ORDER = 3  # contents: a link that serves other bytes at each try must not fill the bucket
+
+log = structlog.get_logger()
+
+
+class Refused(BadVideo):
+    """The proof refused a film. `kept` stands aside now; where that is None, `why_not` says why."""
+
+    def __init__(self, reason: str, kept: UnprovenFilm | None, why_not: str | None = None) -> None:
+        super().__init__(reason)
+        self.kept, self.why_not = kept, why_not
+
+
+def contested(attempt: Attempt, resources: Resources) -> str:
+    """The key of a film that waits for whose it is."""
+    prefix = resources.bucket.config.prefix
+    return aside_key(prefix, attempt.provider, attempt.account, attempt.task_id or "")
+
+
+def unproven(film: UnprovenFilm, resources: Resources) -> str:
+    """The key of bytes that the proof refused."""
+    return unproven_key(resources.bucket.config.prefix, film.sha256)
+
+
+def put(
+    key: str, spooled: Spooled, metadata: Mapping[str, str], resources: Resources, keep_going: Callable[[], None]
+) -> None:
+    """Keep a film there, as no video; nothing happens where one stands. Raises BucketUnavailable."""
+    with suppress(ObjectExists):
+        resources.bucket.put_video(key, spooled, metadata, keep_going, content_type=ASIDE_TYPE)
+
+
+def refuse(
+    case: Case, spooled: Spooled, error: BadVideo, resources: Resources, keep_going: Callable[[], None]
+) -> Refused:
+    """Keep what the proof has just refused, once per content and while there is room; what to raise of it."""
+    attempt = case.current
+    assert attempt is not None
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+    reason = str(error)[:1000]
+    film = UnprovenFilm(attempt.task_id or "", spooled.sha256, spooled.bytes, reason, now)
+    try:
+        why_not = _keep(film, attempt, spooled, resources, keep_going)
+    except BucketUnavailable as e:
+        why_not = str(e)
+    if why_not is not None:
+        log.warning("film_not_kept", job=case.job.id, sha256=film.sha256, bytes=film.bytes, reason=why_not)
+    return Refused(reason, None if why_not else film, why_not)
+
+
+def _keep(
+    film: UnprovenFilm, attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]
+) -> str | None:
+    """Why it is not kept; None: it is. Raises BucketUnavailable."""
+    bucket, key = resources.bucket, unproven(film, resources)
+    if bucket.head(key) is not None:
+        return None
+    others = [each for each in attempt.unproven_films if each.sha256 != film.sha256]
+    if len(others) >= MOST_OF_AN_ORDER:
+        return f"{MOST_OF_AN_ORDER} other films of this order are kept"
+    held = sum(each.bytes for each in bucket.listing(f"{bucket.config.prefix}{UNPROVEN}"))
+    if held + film.bytes > resources.settings.max_unproven_bytes:
+        return f"{held} bytes are kept, and RUSHES_MAX_UNPROVEN_BYTES is {resources.settings.max_unproven_bytes}"
+    put(key, spooled, {"rushes-sha256": film.sha256}, resources, keep_going)
+    return None
+
+
+def learnt(attempt: Attempt, error: Exception, resources: Resources) -> tuple[AttemptChanges, tuple[Note, ...]]:
+    """What is written of a film that was refused; nothing of any other trouble."""
+    if not isinstance(error, Refused):
+        return {}, ()
+    film = error.kept
+    if film is None:
+        is_known = attempt.last_word == WORD
+        return {}, () if is_known else (Note(NOT_KEPT, attempt.number, {"reason": error.why_not}),)
+    if any(each.sha256 == film.sha256 for each in attempt.unproven_films):
+        return {}, ()
+    said: dict[str, Any] = {"key": unproven(film, resources), "bytes": film.bytes, "reason": film.reason}
+    kept = [*attempt.unproven_films, film]
+    return {"unproven": [each.as_json() for each in kept]}, (Note(KEPT_ASIDE, attempt.number, said),)
+
+
+def gone(attempt: Attempt, film: UnprovenFilm) -> tuple[AttemptChanges, tuple[Note, ...]]:
+    """What a person has taken is no longer there: it is forgotten, and the tries for better bytes go on."""
+    left = [each.as_json() for each in attempt.unproven_films if each != film]
+    changes: AttemptChanges = {"unproven": left, "accepted_sha256": None, "accepted_by": None}
+    note = Note(NOT_KEPT, attempt.number, {"reason": f"{film.sha256} is no longer kept aside"})
+    return changes, (note,)

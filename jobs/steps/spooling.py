@@ -1,0 +1,79 @@
+"""A job's bytes on their way into the spool: from its link, from a fresh one, or from where its film is kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from jobs.machine.rows import Attempt, Case
+from jobs.settings import STALL_BYTES_PER_S, Settings
+from jobs.steps import aside, reconciliation
+from jobs.steps.resources import Resources
+from storage.errors import LinkDead, LinkUnavailable, StorageError
+from storage.fetch import FetchLimits, Spooled
+from storage.outbound.guard import is_at
+
+LINK_S = 3600
+
+
+class NoLink(StorageError):
+    """The gateway answers that it has no link to the video."""
+
+
+def fetch(case: Case, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
+    """The link's bytes; a link that is dead is asked for anew, once, and then the film is looked for aside."""
+    attempt = case.current
+    assert attempt is not None
+
+    def follow(link: str) -> Spooled:
+        return _spool(link, resources, keep_going, is_inside=_is_stand_ins(link, attempt, resources.settings))
+
+    dead: StorageError = NoLink(f"{attempt.provider} calls the task finished, and gives no link that can be used")
+    if attempt.link is not None:
+        try:
+            return follow(attempt.link)
+        except LinkDead as e:
+            dead = e
+    try:
+        fresh = reconciliation.fresh_link(attempt, resources)
+        if fresh is None:
+            raise dead
+        return follow(fresh)
+    except (LinkDead, LinkUnavailable, NoLink):
+        key = aside.contested(attempt, resources)
+        if resources.bucket.head(key) is None:
+            raise
+        return fetch_aside(key, resources, keep_going)
+
+
+def fetch_aside(key: str, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
+    """The bytes of an object that is kept aside."""
+    link = resources.bucket.link(key, expires_s=LINK_S)
+    return _spool(link, resources, keep_going, is_inside=True)
+
+
+def _spool(link: str, resources: Resources, keep_going: Callable[[], None], *, is_inside: bool) -> Spooled:
+    """`is_inside`: it may lead to a private address, to this one place, and not on from there to another."""
+    settings = resources.settings
+    limits = FetchLimits(
+        max_bytes=settings.max_video_bytes,
+        deadline_s=settings.transfer_deadline_s,
+        stall_bytes_per_s=STALL_BYTES_PER_S,
+        stall_window_s=settings.transfer_stall_s,
+    )
+    is_exempt = is_inside and not settings.allow_private_addresses
+    return resources.fetch(
+        resources.inner_session if is_exempt else resources.session,
+        link,
+        folder=resources.spool_dir,
+        limits=replace(limits, redirects=0) if is_exempt else limits,
+        allow_private=is_inside or settings.allow_private_addresses,
+        keep_going=keep_going,
+    )
+
+
+def _is_stand_ins(link: str, attempt: Attempt, settings: Settings) -> bool:
+    """Whether the attempt's gateway is a stand-in, and the link leads to it."""
+    name = attempt.provider
+    account = settings.accounts.get(name) or settings.previous_accounts.get(name)
+    return account is not None and account.is_stand_in and is_at(link, account.base_url)
