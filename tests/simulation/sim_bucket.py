@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,9 +13,10 @@ import requests
 from sim_gateways import Gateways
 from sim_world import World
 
-from storage.bucket import Bucket, BucketConfig, StoredVideo
-from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
+from storage.bucket import VIDEO_TYPE, Bucket, BucketConfig, Listed, StoredVideo
+from storage.errors import BadVideo, BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
 from storage.fetch import FetchLimits
+from storage.keys import UNPROVEN
 from storage.proof.probe import Prober, VideoFacts
 from storage.spool import Spooled
 
@@ -24,6 +25,7 @@ STRANGER = {"rushes-job": "job_of_another_installation"}
 HTML = b"<!doctype html><title>Sign in</title>"
 
 
+MARK = "rushes-accepted-by"
 IN_BUCKET = "https://bucket.example/"
 
 
@@ -86,12 +88,12 @@ class SimFetch:
         if fate.strikes("download_cut"):
             content = content[:-5]
         if fate.strikes("download_html"):
-            content = HTML
+            raise BadVideo(f"no MP4: it begins with {HTML[:16]!r}")
         return Spooled(io.BytesIO(content), len(content), hashlib.sha256(content).hexdigest())
 
 
 class SimProber(Prober):
-    """A film that is whole plays, and is as long as was ordered."""
+    """Every film plays; one that is whole is as long as was ordered."""
 
     def __init__(self, world: World, gateways: Gateways) -> None:
         super().__init__()
@@ -102,8 +104,8 @@ class SimProber(Prober):
         if self.world.fate.strikes("probe_fails"):
             raise StorageError("the probe helper does not stay alive")
         file.seek(0)
-        length_s = self.gateways.tasks[task_of(file.read())].length_s
-        return VideoFacts(length_s, 1280, 720, 30.0, "h264", has_audio=False), POSTER
+        task = self.gateways.tasks.get(task_of(file.read()))
+        return VideoFacts(task.length_s if task else 1.0, 1280, 720, 30.0, "h264", has_audio=False), POSTER
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,23 @@ class SimBucket(Bucket):
         self.small: dict[str, bytes] = {}
         self.puts: dict[str, int] = {}
         self.landed: dict[str, float] = {}
+        self.proven: set[str] = set()  # keys at which a film landed that bears nobody's mark
+        self.replaced: set[str] = set()  # those at which an accepted one took its place
         self.away_until = 0.0
 
     def head(self, key: str) -> StoredVideo | None:
-        self._reach("before a HEAD")
+        if key.startswith(UNPROVEN):
+            self._reach_aside()
+        else:
+            self._reach("before a HEAD")
         found = self.objects.get(key)
         return None if found is None else StoredVideo(key, len(found.content), dict(found.metadata))
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Asked for films aside alone, of which fate decides apart from all else."""
+        self._reach_aside()
+        wall = self.world.database_time()
+        return iter([Listed(k, len(o.content), wall) for k, o in self.objects.items() if k.startswith(prefix)])
 
     def link(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         return f"{IN_BUCKET}{key}"
@@ -137,9 +150,20 @@ class SimBucket(Bucket):
         self.small[key] = body
 
     def put_video(
-        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+        self,
+        key: str,
+        spooled: Spooled,
+        metadata: Mapping[str, str],
+        keep_going: Callable[[], None] | None = None,
+        *,
+        content_type: str = VIDEO_TYPE,
     ) -> None:
         world, fate = self.world, self.world.fate
+        if key.startswith(UNPROVEN):
+            self._reach_aside()
+            spooled.file.seek(0)
+            self.objects.setdefault(key, Stored(spooled.file.read(), dict(metadata)))
+            return
         self._reach("before the PUT")
         spooled.file.seek(0)
         made = Stored(spooled.file.read(), dict(metadata))
@@ -161,11 +185,20 @@ class SimBucket(Bucket):
     def _land(self, key: str, made: Stored) -> bool:
         if key in self.objects:
             return False
+        if MARK in made.metadata and key in self.proven:
+            self.replaced.add(key)
+        elif MARK not in made.metadata:
+            self.proven.add(key)
         self.objects[key] = made
         self.puts[key] = self.puts.get(key, 0) + 1
         self.landed[key] = self.world.now
         self.world.tell("object appears", key.rpartition("/")[2])
         return True
+
+    def _reach_aside(self) -> None:
+        if self.world.fate.strikes("aside_refused"):
+            self.world.tell("bucket refuses aside")
+            raise BucketUnavailable("403 AccessDenied")
 
     def _reach(self, point: str) -> None:
         world, fate = self.world, self.world.fate
