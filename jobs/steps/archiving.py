@@ -195,7 +195,6 @@ def _proven(lease: Lease, resources: Resources, keeper: _Keeper) -> Iterator[_Pr
         try:
             proven = _prove(spooled, resources)
         except BadVideo as e:
-            keeper.push()
             raise aside.refuse(lease.case, spooled, e, resources, keeper.keep_going) from e
         yield proven
 
@@ -303,9 +302,9 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
     word = f"{ACCEPTED if attempt.accepted_film else 'transfer'}:{type(error).__name__}"
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
-    kept, noted = aside.learnt(attempt, error, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
+    kept, noted = aside.learnt(attempt, error, resources, now)
     end = schedule.link_end(attempt, resources.settings, resources.providers)
     since = None if isinstance(error, ANSWERS) else schedule.unanswered_since(attempt, end, now)
     changes: AttemptChanges = {"last_word": word, "unanswered_since": since, **kept}

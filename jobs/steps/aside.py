@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -28,11 +29,11 @@ log = structlog.get_logger()
 
 
 class Refused(BadVideo):
-    """The proof refused a film. `kept` stands aside now; where that is None, `why_not` says why."""
+    """The proof refused a film. It is kept aside now; else `why_not` says why."""
 
-    def __init__(self, reason: str, kept: UnprovenFilm | None, why_not: str | None = None) -> None:
+    def __init__(self, reason: str, spooled: Spooled, why_not: str | None) -> None:
         super().__init__(reason)
-        self.kept, self.why_not = kept, why_not
+        self.sha256, self.bytes, self.why_not = spooled.sha256, spooled.bytes, why_not
 
 
 def contested(attempt: Attempt, resources: Resources) -> str:
@@ -60,44 +61,40 @@ def refuse(
     """Keep what the proof has just refused, once per content and while there is room; what to raise of it."""
     attempt = case.current
     assert attempt is not None
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    reason = str(error)[:1000]
-    film = UnprovenFilm(attempt.task_id or "", spooled.sha256, spooled.bytes, reason, now)
     try:
-        why_not = _keep(film, attempt, spooled, resources, keep_going)
+        why_not = _keep(attempt, spooled, resources, keep_going)
     except BucketUnavailable as e:
         why_not = str(e)
     if why_not is not None:
-        log.warning("film_not_kept", job=case.job.id, sha256=film.sha256, bytes=film.bytes, reason=why_not)
-    return Refused(reason, None if why_not else film, why_not)
+        log.warning("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)
+    return Refused(str(error)[:1000], spooled, why_not)
 
 
-def _keep(
-    film: UnprovenFilm, attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]
-) -> str | None:
-    """Why it is not kept; None: it is. Raises BucketUnavailable."""
-    bucket, key = resources.bucket, unproven(film, resources)
+def _keep(attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]) -> str | None:
+    """Why it is not kept; None: it is. Needs no lease, as all put the same there. Raises BucketUnavailable."""
+    bucket, key = resources.bucket, unproven_key(resources.bucket.config.prefix, spooled.sha256)
     if bucket.head(key) is not None:
         return None
-    others = [each for each in attempt.unproven_films if each.sha256 != film.sha256]
+    others = [each for each in attempt.unproven_films if each.sha256 != spooled.sha256]
     if len(others) >= MOST_OF_AN_ORDER:
         return f"{MOST_OF_AN_ORDER} other films of this order are kept"
     held = sum(each.bytes for each in bucket.listing(f"{bucket.config.prefix}{UNPROVEN}"))
-    if held + film.bytes > resources.settings.max_unproven_bytes:
+    if held + spooled.bytes > resources.settings.max_unproven_bytes:
         return f"{held} bytes are kept, and RUSHES_MAX_UNPROVEN_BYTES is {resources.settings.max_unproven_bytes}"
-    put(key, spooled, {"rushes-sha256": film.sha256}, resources, keep_going)
+    put(key, spooled, {"rushes-sha256": spooled.sha256}, resources, keep_going)
     return None
 
 
-def learnt(attempt: Attempt, error: Exception, resources: Resources) -> tuple[AttemptChanges, tuple[Note, ...]]:
+def learnt(
+    attempt: Attempt, error: Exception, resources: Resources, now: datetime
+) -> tuple[AttemptChanges, tuple[Note, ...]]:
     """What is written of a film that was refused; nothing of any other trouble."""
     if not isinstance(error, Refused):
         return {}, ()
-    film = error.kept
-    if film is None:
+    if error.why_not is not None:
         is_known = attempt.last_word == WORD
         return {}, () if is_known else (Note(NOT_KEPT, attempt.number, {"reason": error.why_not}),)
+    film = UnprovenFilm(attempt.task_id or "", error.sha256, error.bytes, str(error), now)
     if any(each.sha256 == film.sha256 for each in attempt.unproven_films):
         return {}, ()
     said: dict[str, Any] = {"key": unproven(film, resources), "bytes": film.bytes, "reason": film.reason}

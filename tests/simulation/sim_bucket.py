@@ -13,9 +13,10 @@ import requests
 from sim_gateways import Gateways
 from sim_world import World
 
-from storage.bucket import Bucket, BucketConfig, Listed, StoredVideo
-from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
+from storage.bucket import VIDEO_TYPE, Bucket, BucketConfig, Listed, StoredVideo
+from storage.errors import BadVideo, BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
 from storage.fetch import FetchLimits
+from storage.keys import UNPROVEN
 from storage.proof.probe import Prober, VideoFacts
 from storage.spool import Spooled
 
@@ -24,6 +25,7 @@ STRANGER = {"rushes-job": "job_of_another_installation"}
 HTML = b"<!doctype html><title>Sign in</title>"
 
 
+MARK = "rushes-accepted-by"
 IN_BUCKET = "https://bucket.example/"
 
 
@@ -86,12 +88,12 @@ class SimFetch:
         if fate.strikes("download_cut"):
             content = content[:-5]
         if fate.strikes("download_html"):
-            content = HTML
+            raise BadVideo(f"no MP4: it begins with {HTML[:16]!r}")
         return Spooled(io.BytesIO(content), len(content), hashlib.sha256(content).hexdigest())
 
 
 class SimProber(Prober):
-    """A film that is whole plays, and is as long as was ordered."""
+    """Every film plays; one that is whole is as long as was ordered."""
 
     def __init__(self, world: World, gateways: Gateways) -> None:
         super().__init__()
@@ -102,8 +104,8 @@ class SimProber(Prober):
         if self.world.fate.strikes("probe_fails"):
             raise StorageError("the probe helper does not stay alive")
         file.seek(0)
-        length_s = self.gateways.tasks[task_of(file.read())].length_s
-        return VideoFacts(length_s, 1280, 720, 30.0, "h264", has_audio=False), POSTER
+        task = self.gateways.tasks.get(task_of(file.read()))
+        return VideoFacts(task.length_s if task else 1.0, 1280, 720, 30.0, "h264", has_audio=False), POSTER
 
 
 @dataclass(frozen=True)
@@ -122,19 +124,28 @@ class SimBucket(Bucket):
         self.small: dict[str, bytes] = {}
         self.puts: dict[str, int] = {}
         self.landed: dict[str, float] = {}
+        self.proven: set[str] = set()  # keys at which a film landed that bears nobody's mark
+        self.replaced: set[str] = set()  # those at which an accepted one took its place
         self.away_until = 0.0
 
     def head(self, key: str) -> StoredVideo | None:
-        self._reach("before a HEAD")
+        if key.startswith(UNPROVEN):
+            self._reach_aside()
+        else:
+            self._reach("before a HEAD")
         found = self._found(key)
         return None if found is None else StoredVideo(key, len(found.content), dict(found.metadata))
 
     head_with_checksum = head  # this store keeps none
 
     def listing(self, prefix: str) -> Iterator[Listed]:
-        self._reach("before a listing")
+        if prefix.startswith(UNPROVEN):  # of which fate decides apart from all else
+            self._reach_aside()
+        else:
+            self._reach("before a listing")
         keys = sorted(key for key in (*self.objects, *self.small) if key.startswith(prefix))
-        return iter([Listed(key, len(found.content)) for key in keys if (found := self._found(key)) is not None])
+        now = self.world.database_time()
+        return iter([Listed(key, len(found.content), now) for key in keys if (found := self._found(key)) is not None])
 
     def open(self, key: str) -> Iterator[bytes]:
         self._reach("before a GET")
@@ -151,9 +162,20 @@ class SimBucket(Bucket):
         self.small[key] = body
 
     def put_video(
-        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+        self,
+        key: str,
+        spooled: Spooled,
+        metadata: Mapping[str, str],
+        keep_going: Callable[[], None] | None = None,
+        *,
+        content_type: str = VIDEO_TYPE,
     ) -> None:
         world, fate = self.world, self.world.fate
+        if key.startswith(UNPROVEN):
+            self._reach_aside()
+            spooled.file.seek(0)
+            self.objects.setdefault(key, Stored(spooled.file.read(), dict(metadata)))
+            return
         self._reach("before the PUT")
         spooled.file.seek(0)
         made = Stored(spooled.file.read(), dict(metadata))
@@ -175,6 +197,10 @@ class SimBucket(Bucket):
     def _land(self, key: str, made: Stored) -> bool:
         if key in self.objects:
             return False
+        if MARK in made.metadata and key in self.proven:
+            self.replaced.add(key)
+        elif MARK not in made.metadata:
+            self.proven.add(key)
         self.objects[key] = made
         self.puts[key] = self.puts.get(key, 0) + 1
         self.landed[key] = self.world.now
@@ -184,6 +210,11 @@ class SimBucket(Bucket):
     def _found(self, key: str) -> Stored | None:
         small = self.small.get(key)
         return self.objects.get(key) if small is None else Stored(small, {})
+
+    def _reach_aside(self) -> None:
+        if self.world.fate.strikes("aside_refused"):
+            self.world.tell("bucket refuses aside")
+            raise BucketUnavailable("403 AccessDenied")
 
     def _reach(self, point: str) -> None:
         world, fate = self.world, self.world.fate

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sim_fate import FAULTS
+from sim_fate import FAULTS, OF_THEIR_OWN
 from sim_run import Run
 
 from jobs.machine.states import TRANSITIONS
@@ -33,6 +33,7 @@ POINTS = (
     "before a callback",
     "while a notice is sent",
 )
+ALL_FAULTS = [*FAULTS, *OF_THEIR_OWN]
 MOVES = [f"{state.value} {event.value}" for state, moves in TRANSITIONS.items() for event in moves]
 
 # What a thousand seeds need not show, with the reason.
@@ -63,7 +64,7 @@ class Coverage:
 
     def missing(self) -> list[str]:
         """What never occurred."""
-        wanted = {"faults": list(FAULTS), "moves": MOVES, "deaths": list(POINTS)}
+        wanted = {"faults": ALL_FAULTS, "moves": MOVES, "deaths": list(POINTS)}
         return [
             f"{kind}: {name}"
             for kind, names in wanted.items()
@@ -72,7 +73,7 @@ class Coverage:
         ]
 
     def __str__(self) -> str:
-        wanted = {"faults": list(FAULTS), "moves": MOVES, "deaths": list(POINTS)}
+        wanted = {"faults": ALL_FAULTS, "moves": MOVES, "deaths": list(POINTS)}
         lines = []
         for kind, names in wanted.items():
             lines += ["", f"{kind}:"]

@@ -94,6 +94,12 @@ FAULTS: dict[str, tuple[float, str]] = {
     "notice_unanswered": (0.3, "the pipeline takes a notice, and its answer never arrives"),
 }
 
+# The same, each with chances from a stream of its own: whether a run has it moves nothing else that a seed decides.
+OF_THEIR_OWN: dict[str, tuple[float, str]] = {
+    "person_accepts": (0.5, "a person takes a film that the proof refused, at any time"),
+    "aside_refused": (0.2, "S3 takes nothing beside the archive"),
+}
+
 # Stretches in which a gateway is ill: how often at most one befalls a gateway in a run that has it.
 ILLNESSES = tuple(name for name in FAULTS if name.startswith("gateway_") and name != "gateway_clock_off")
 # What befalls a run as a whole. All else strikes at single occasions, of which a fleet has very many.
@@ -103,6 +109,7 @@ AT_MOST_ONCE = frozenset(
 )
 
 OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
+OWN_AT_ALL = 0.5  # of all runs have what has a stream of its own
 QUIET = 0.05  # of all runs have no fault at all
 
 # Faults that make something rare only together; some runs have one of these sets, and strike more often with it.
@@ -132,7 +139,8 @@ class Fate:
     """
 
     def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False) -> None:
-        self.random = random.Random(seed)
+        self.random, self.own = random.Random(seed), random.Random(f"{seed} of its own")
+        is_whole = not only
         self.calm = False
         self.struck: Counter[str] = Counter()
         fleet = fleet or (self.chance(FLEETS) and not only)
@@ -151,13 +159,17 @@ class Fate:
         if fleet and not only:
             self._rates |= {name: FAULTS[name][0] for name in ILLNESSES}
         if only:
-            self._rates = {name: min(1.0, MORE_OFTEN * FAULTS[name][0]) for name in only}
+            known = FAULTS | OF_THEIR_OWN
+            self._rates = {name: min(1.0, MORE_OFTEN * known[name][0]) for name in only}
+        if is_whole and not quiet and self.own.random() < OWN_AT_ALL:
+            self._rates |= {name: rate for name, (rate, _) in OF_THEIR_OWN.items()}
         if fleet:
             self._rates = {n: rate * (1 if n in AT_MOST_ONCE else IN_A_FLEET) for n, rate in self._rates.items()}
 
     def strikes(self, fault: str) -> bool:
         rate = self._rates.get(fault)
-        if rate is None or self.calm or self.random.random() >= rate:
+        stream = self.own if fault in OF_THEIR_OWN else self.random
+        if rate is None or self.calm or stream.random() >= rate:
             return False
         self.struck[fault] += 1
         return True

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import sqlalchemy as sa
-from sim_bucket import SimBucket
+from sim_bucket import MARK, SimBucket
 
 from jobs.machine import decisions, routing, schedule
+from jobs.machine.rows import Attempt
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
@@ -126,6 +127,37 @@ def _put_without_condition() -> dict[str, Any]:
         return real(bucket, key, made)
 
     return {"sim_bucket.SimBucket._land": land}
+
+
+def _accepted_over_anything() -> dict[str, Any]:
+    """Neither the HEAD before the PUT of an accepted film nor the condition on it, where a proven one stands."""
+    land, head, real = SimBucket._land, SimBucket.head, archiving._copy
+    taken: set[str] = set()
+
+    def unconditional(bucket: SimBucket, key: str, made: Any) -> bool:
+        if MARK in made.metadata and key in bucket.proven:
+            bucket.objects.pop(key, None)
+        return land(bucket, key, made)
+
+    def unseen(bucket: SimBucket, key: str) -> Any:
+        found = head(bucket, key)
+        return None if key in taken and found and MARK not in found.metadata else found
+
+    def copy(lease: Lease, resources: Any) -> Any:
+        if lease.case.current is not None and lease.case.current.accepted_film:
+            taken.add(lease.job.archive_key)
+        return real(lease, resources)
+
+    return {
+        "sim_bucket.SimBucket._land": unconditional,
+        "sim_bucket.SimBucket.head": unseen,
+        "jobs.steps.archiving._copy": copy,
+    }
+
+
+def _unmarked() -> dict[str, Any]:
+    real = object_metadata.video_columns
+    return {"jobs.steps.object_metadata.video_columns": lambda stored: {**real(stored), "accepted_by": None}}
 
 
 def _settled_under_a_lease() -> dict[str, Any]:
@@ -319,6 +351,13 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.callback_urls.is_genuine", lambda *_: True), ("callback_forged",)
     ),
     "the boxes of a file are checked": Lack(_one("jobs.steps.archiving.check_boxes", _nothing), ("download_cut",)),
+    "what the proof refused waits for a person": Lack(
+        _one("jobs.machine.rows.Attempt.accepted_film", Attempt.unproven_film), ("download_cut",)
+    ),
+    "a job says who took its film": Lack(_unmarked, ("download_cut", "person_accepts")),
+    "an accepted film is put only where nothing stands": Lack(
+        _accepted_over_anything, ("download_cut", "person_accepts", "put_late")
+    ),
     "the PUT is conditional": Lack(_put_without_condition, ("put_late", "put_unanswered")),
     "a HEAD comes before a transfer and before its end": Lack(
         _one("sim_bucket.SimBucket.head", _nothing), ("put_unanswered",)

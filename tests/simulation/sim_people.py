@@ -20,7 +20,7 @@ from sim_world import World
 
 from jobs import callback_urls
 from jobs.errors import JobsError
-from jobs.intake import changes, new_jobs, settling
+from jobs.intake import accepting, changes, new_jobs, settling
 from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.providers.client import Account
@@ -122,6 +122,9 @@ class People:
             for job_id in job_ids:
                 if fate.strikes(fault):
                     self.world.after(fate.between(0, within_s), self._cancel(job_id))
+        refused, self.service.rules.refused_now = self.service.rules.refused_now, []
+        for job_id in refused:
+            self._may_accept(job_id)
         contested, self.service.rules.contested_now = self.service.rules.contested_now, []
         for job_id in contested:
             self.world.after(fate.between(60, 3000), lambda j=job_id: self._decide(j))
@@ -145,6 +148,22 @@ class People:
 
                 about, pause_s = f"retry {job_id[-2:]}", fate.between(1, 2000)
                 self.world.after(pause_s, lambda a=about, r=retry: self._at_web(a, r, lambda: False))
+
+    def _may_accept(self, job_id: str) -> None:
+        """A person looks at what the proof refused, soon or late, and takes it; some say so twice."""
+        fate = self.world.fate
+        if not fate.strikes("person_accepts"):
+            return
+
+        def take() -> None:
+            accepting.accept(job_id, self.service.core, api_key_id="key-of-a-person")
+
+        def ask() -> None:
+            self._at_web(f"accept {job_id[-2:]}", take, lambda: False)
+
+        longest_s = fate.own.choice((30, 1_200, 6 * fate.life_s))
+        for _ in range(fate.own.choice((1, 1, 2))):
+            self.world.after(fate.own.uniform(0, longest_s), ask)
 
     def _speak_of_any(self) -> None:
         """A person looks at the gateways' consoles, and says what they found about some order."""

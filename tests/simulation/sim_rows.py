@@ -32,6 +32,7 @@ class JobRow(NamedTuple):
     troubles: int
     cancel_requested_at: str | None
     sha256: str | None
+    accepted_by: str | None
     archive_key: str
     notices: int
     on_unconfirmed: str
@@ -74,6 +75,7 @@ class AttemptRow(NamedTuple):
     settled: str | None
     named_task_id: str | None
     named_refused: str | None
+    unproven: str | None
 
     @property
     def is_asked_about(self) -> bool:

@@ -6,7 +6,8 @@ share no code with the steps but the table of transitions and the enums.
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
 
+from jobs.intake.accepting import ACCEPT_FILM
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, TRANSITIONS, Event, State
 from jobs.settings import Settings
@@ -62,6 +64,8 @@ RULES = {
     "answer-kept": "what a worker is told of a task id stands in the journal until its attempt's row has it",
     "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",
     "archived-is-true": "`archived` means: the object is there, whole, once, and this job's",
+    "proven-or-accepted": "what is archived plays, or a person took these very bytes, and row and object say who",
+    "proven-stays": "an accepted film never takes the place of a proven one",
     "money-known": "every task that was paid for stands charged or uncertain on its attempt's row",
     "comes-to-rest": "once the faults stop, every job ends within a bounded time, and nothing stays to be done",
     "keeps-trying": "a video that can still be fetched once the faults stop is archived",
@@ -118,6 +122,8 @@ class Rules:
         self.on_way_now: list[str] = []  # jobs that have just become submitting or unconfirmed
         self.queued_again_now: list[str] = []  # jobs that have just been queued anew
         self.contested_now: list[str] = []  # jobs that say that another lays claim to their task
+        self.refused_now: list[str] = []  # jobs of which the proof has just refused a film
+        self.taken: dict[str, set[str]] = defaultdict(set)  # by job: the SHA-256 of films that people have accepted
         self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         # The task ids that answers to POSTs have brought to a worker, and when.
         self.told_ids: dict[Owner, tuple[str, float]] = {}
@@ -256,6 +262,8 @@ class Rules:
                 (job_id, attempt), detail, self.attempts.get((job_id, attempt))
             ):
                 self._ordered_again(job_id)
+            if event == ACCEPT_FILM:
+                self.taken[job_id].add(json.loads(detail)["sha256"])
             if event == PRUNED:
                 self.pruned.add(job_id)
             if not after or event in ("created", "rebuilt", PRUNED):
@@ -349,6 +357,8 @@ class Rules:
 
     def _attempt_changed(self, old: AttemptRow | None, row: AttemptRow) -> None:
         actor, owner = self.world.actor, row.owner
+        if row.unproven and (old is None or old.unproven != row.unproven):
+            self.refused_now.append(row.job_id)
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
         allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]

@@ -8,12 +8,13 @@ import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sim_bucket import SimBucket, film, task_of
+from sim_bucket import MARK, SimBucket, Stored, film, task_of
 from sim_gateways import Task
 from sim_words import check_answered
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, State
+from storage.keys import sidecar_key
 
 if TYPE_CHECKING:
     from sim_rows import AttemptRow
@@ -32,17 +33,37 @@ def check_object(rules: Rules, job: JobRow) -> None:
     stored = bucket.objects.get(job.archive_key)
     rules.check("archived-is-true", stored is not None, f"{job.id}: nothing stands at {job.archive_key}")
     assert stored is not None
+    mark = check_mark(rules, job, stored)
     rules.check("archived-is-true", bucket.puts.get(job.archive_key) == 1, f"{job.id} was put more than once")
     whose = stored.metadata.get("rushes-job")
     rules.check("archived-is-true", whose == job.id, f"{job.id}: the object is {whose}'s")
     sha256 = hashlib.sha256(stored.content).hexdigest()
     rules.check("archived-is-true", sha256 == job.sha256, f"{job.id}: the object has other bytes than its row says")
-    task = rules.gateways.tasks.get(task_of(stored.content))
-    is_whole = task is not None and stored.content in [film(task.provider, task.id, take) for take in range(task.takes)]
-    rules.check("archived-is-true", is_whole, f"{job.id}: the object is no whole film")
+    if mark is None:
+        task = rules.gateways.tasks.get(task_of(stored.content))
+        is_whole = task is not None and stored.content in _films(task)
+        rules.check("archived-is-true", is_whole, f"{job.id}: the object is no whole film")
+    else:
+        cut = [t for t in rules.gateways.tasks.values() if stored.content in [each[:-5] for each in _films(t)]]
+        task = cut[0] if cut else None
     assert task is not None
     is_own = task.owner[0] == job.id or _cannot_be_told(rules, job, task)
     rules.check("archived-is-true", is_own, f"{job.id} holds the film of {task.owner}")
+
+
+def check_mark(rules: Rules, job: JobRow, stored: Stored) -> str | None:
+    """Who took the archived film in place of the proof."""
+    bucket, mark = rules.bucket, stored.metadata.get(MARK)
+    rules.check("proven-stays", job.archive_key not in bucket.replaced, f"{job.id}: a proven film was replaced")
+    said = {mark, job.accepted_by, json.loads(bucket.small[sidecar_key(job.archive_key)])["accepted_by"]}
+    rules.check("proven-or-accepted", len(said) == 1, f"{job.id} was accepted by {said}")
+    is_taken = mark is None or hashlib.sha256(stored.content).hexdigest() in rules.taken[job.id]
+    rules.check("proven-or-accepted", is_taken, f"{job.id} bears the mark of {mark}, who never took that film")
+    return mark
+
+
+def _films(task: Task) -> list[bytes]:
+    return [film(task.provider, task.id, take) for take in range(task.takes)]
 
 
 def _cannot_be_told(rules: Rules, job: JobRow, task: Task) -> bool:

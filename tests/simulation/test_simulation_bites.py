@@ -21,6 +21,7 @@ RARELY_MISSED = {
     "a film shows its owner by what was asked for alone",
     "a film waits for the other orders that may have made it",
     "a contested film is kept aside",
+    "an accepted film is put only where nothing stands",
     "what callbacks tell of is asked about in turn",
     "a task's end needs an answer after it, or an hour of tries",
     "an order from the future is not sent again under its key",

@@ -12,6 +12,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from altered import AlteredSandbox
+from click.testing import Result
 from persons import lines
 from test_core_contests import kept, lost, tell, told_on_both
 from test_core_troubles import make_due, objects
@@ -30,6 +31,7 @@ from jobs.steps import archiving
 from jobs.store import tables
 from jobs.upkeep import audit
 from jobs.upkeep.prune_aside import prune_aside
+from rushes.cli.service import waiting
 from storage.errors import BucketUnavailable, LinkDead
 from storage.keys import CONTESTED, UNPROVEN, sidecar_key
 
@@ -40,9 +42,11 @@ KEY = "key_of_a_person"
 class Odd:
     """A job whose link serves what a test says; its film is whole at first."""
 
-    def __init__(self, workshop: Workshop, door: AlteredSandbox) -> None:
+    def __init__(
+        self, workshop: Workshop, door: AlteredSandbox, notify_url: str | None = "https://pipeline.example/hook"
+    ) -> None:
         self.workshop, self.door = workshop, door
-        self.job_id = workshop.create(provider="evolink", notify_url="https://pipeline.example/hook")
+        self.job_id = workshop.create(provider="evolink", **({"notify_url": notify_url} if notify_url else {}))
         link = workshop.until(self.job_id, State.ARCHIVING).attempts[1].link
         self.film = requests.get(str(link), timeout=5).content
         with workshop.database.write() as db:
@@ -387,3 +391,24 @@ def test_a_dead_link_does_not_keep_a_person_from_taking_what_is_kept(odd: Odd, m
     odd.accept()
     odd.archived()
     assert odd.bytes() == body
+
+
+def test_the_command_waits_until_it_is_archived(
+    workshop: Workshop, door: AlteredSandbox, rushes: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = Odd(workshop, door, notify_url=None)
+    odd.refused()
+    real = waiting.follow
+
+    def follow(*args: Any, **more: Any) -> Any:
+        workshop.until(odd.job_id, State.ARCHIVED)
+        return real(*args, **more)
+
+    monkeypatch.setattr(waiting, "follow", follow)
+    told = json.loads(rushes("attention", "--json").stdout)
+    (command,) = [item["command"] for item in told["data"] if item["reason"] == "unproven_film"]
+    result = rushes(*command.split()[1:], "--json")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert (shown["state"], shown["accepted_by"]) == ("archived", odd.case.job.accepted_by)
+    assert (shown["accepted_by"] or "").startswith("key_")

@@ -20,6 +20,7 @@ from rushes.cli import main
 from rushes.doctor.store import FOLDER
 from rushes.local.valkey import Valkey
 from storage.bucket import Bucket
+from storage.errors import BucketUnavailable
 
 KEY = canary()
 SECRET = "whsec_" + "A" * 32
@@ -166,6 +167,25 @@ def test_a_bucket_that_is_not_there_is_told(doctor: Doctor) -> None:
 
 def test_a_key_that_the_store_refuses_is_told(doctor: Doctor) -> None:
     assert failed(doctor(failing=True, AWS_SECRET_ACCESS_KEY=canary())) == ["bucket"]
+
+
+@pytest.mark.parametrize("denied", ["put_video", "delete"])
+def test_a_key_that_may_keep_nothing_aside_or_not_delete_it_is_a_warning(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, denied: str
+) -> None:
+    real = getattr(Bucket, denied)
+
+    def deny(bucket: Bucket, key: str, *more: Any, **named: Any) -> Any:
+        if "unproven/" in key:
+            if denied == "delete":
+                real(bucket, key)
+            raise BucketUnavailable(f"{key}: 403 AccessDenied")
+        return real(bucket, key, *more, **named)
+
+    monkeypatch.setattr(Bucket, denied, deny)
+    told = doctor(failing=False)
+    assert "kept aside" in warned(told)
+    assert {"put_video": "s3:PutObject", "delete": "s3:DeleteObject"}[denied] in told["kept aside"]["then"]
 
 
 def test_links_that_lead_nowhere_are_told(doctor: Doctor, workshop: Workshop) -> None:

@@ -23,6 +23,7 @@ from rushes_client import (
     Price,
     Quote,
     QuotedWait,
+    Unproven,
     Video,
     Waiting,
 )
@@ -174,6 +175,7 @@ def test_every_field_that_the_api_tells_has_its_place() -> None:
         Video: set(of_job["video"].schema.fields),
         Attempt: set(of_job["attempts"].inner.schema.fields),
         Named: set(of_job["attempts"].inner.schema.fields["named"].schema.fields),
+        Unproven: set(of_job["attempts"].inner.schema.fields["unproven"].schema.fields),
         Event: set(EventSchema().fields),
         Quote: set(of_quote) - {"dry_run", "considered"},
         Price: set(of_quote["price"].schema.fields),
