@@ -33,6 +33,7 @@ class Ways:
     taken_status: int = 412
     absent_status: int = 404  # of a HEAD
     rules: str | None = None  # its lifecycle configuration; None: it has none, and says so
+    loses_metadata: str = ""  # this header of a PUT
     metadata_is_decoded: bool = False  # by RFC 2047
     denied: tuple[str, ...] = ()  # methods
     full: bool = False
@@ -206,6 +207,7 @@ class _Answering(BaseHTTPRequestHandler):
             code = "FileAlreadyExists" if ways.taken_status == 409 else "PreconditionFailed"
             raise _Refused(ways.taken_status, code, "The object you specified already exists.")
         metadata = {name: self.kept(value) for name, value in asked.items() if name.startswith("x-amz-meta-")}
+        metadata.pop(ways.loses_metadata, None)
         store.objects[key] = Held(body, {**metadata, "Content-Type": asked["content-type"]})
         store.puts.append((key, asked))
         if conditional and ways.lost_answers:

@@ -37,9 +37,10 @@ from storage.errors import (
     StorageError,
 )
 from storage.fetch import FetchLimits, Spooled
-from storage.keys import aside_key, poster_key, sidecar_key
+from storage.keys import aside_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
+from storage.publication import publish
 
 
 class NoLink(StorageError):
@@ -235,13 +236,19 @@ def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -
 
 
 def _put(case: Case, proven: _Proven, resources: Resources, keep_going: Callable[[], None]) -> Facts:
-    """Poster and sidecar first: once the video is visible, everything is."""
+    """The video of a case, and what stands beside it."""
     key = case.job.archive_key
     metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
-    resources.bucket.put_small(poster_key(key), proven.poster, "image/jpeg")
-    resources.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
-    keep_going()
-    resources.bucket.put_video(key, proven.spooled, metadata, keep_going)
+    said = sidecar.write(case, metadata)
+    publish(
+        resources.bucket,
+        key,
+        proven.spooled,
+        poster=proven.poster,
+        sidecar=said,
+        metadata=metadata,
+        keep_going=keep_going,
+    )
     return _stored(case, StoredVideo(key, proven.spooled.bytes, metadata), resources)
 
 

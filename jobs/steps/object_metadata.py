@@ -38,10 +38,16 @@ class Said:
 
 def write(case: Case, sha256: str, video: VideoFacts) -> dict[str, str]:
     """The metadata of a case's video."""
+    number = case.job.attempt
+    return of_video(case.job.id, number, case.attempts[number].task_id or "", sha256, video)
+
+
+def of_video(job_id: str, attempt: int, task_id: str, sha256: str, video: VideoFacts) -> dict[str, str]:
+    """The metadata of a video: names and values in ASCII, as a header can carry them."""
     return {
-        "rushes-job": case.job.id,
-        "rushes-attempt": str(case.job.attempt),
-        "rushes-task": _in_ascii(case.attempts[case.job.attempt].task_id or ""),
+        "rushes-job": job_id,
+        "rushes-attempt": str(attempt),
+        "rushes-task": _in_ascii(task_id),
         "rushes-sha256": sha256,
         "rushes-duration-s": f"{video.duration_s:.3f}",
         "rushes-size": f"{video.width}x{video.height}",
