@@ -44,6 +44,33 @@ class Ways:
     lost_answers: int = 0  # of conditional PUTs that are carried out
 
 
+# What docs/stores.md says of each store, as far as it is otherwise than AWS S3, and the settings that it names there.
+STORES: dict[str, tuple[Ways, dict[str, str]]] = {
+    "AWS S3": (Ways(), {}),
+    "AWS S3, a policy that demands encryption": (Ways(needed_headers=KMS), {"encryption": "aws:kms"}),
+    "Cloudflare R2": (
+        Ways(
+            addressing=("path", "virtual"), metadata_is_decoded=True, refused_headers=("x-amz-server-side-encryption",)
+        ),
+        {},
+    ),
+    "Backblaze B2": (
+        Ways(
+            refused_headers=("x-amz-checksum-sha256", "x-amz-checksum-mode", "x-amz-sdk-checksum-algorithm"),
+            condition="none",
+        ),
+        {"checksum": "md5", "condition": "head"},
+    ),
+    "Aliyun OSS": (
+        Ways(addressing=("virtual",), condition="x-oss-forbid-overwrite", taken_status=409),
+        {"addressing": "virtual", "condition": "x-oss-forbid-overwrite"},
+    ),
+    "Ceph": (Ways(addressing=("path",)), {}),
+    "MinIO": (Ways(addressing=("path",)), {}),
+    "a store that ignores conditions": (Ways(addressing=("path",), ignores_conditions=True), {"condition": "head"}),
+}
+
+
 @dataclass(frozen=True)
 class Held:
     body: bytes
