@@ -28,6 +28,7 @@ style: setup ## style, types, import rules, and no index host in the lock
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@! grep -lE 'https?://' requirements*.txt
+	@! grep -l '"resolved"' tests/npm/package-lock.json
 	@! git ls-files | grep -E '(^|/)(uv\.lock|pylock.*\.toml)$$'
 
 lint: style ## the same, and known vulnerabilities

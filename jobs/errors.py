@@ -17,6 +17,10 @@ class IdempotencyKeyReused(JobsError):
     """The same Idempotency-Key came with another body."""
 
 
+class StoreUnfit(JobsError):
+    """The store refuses what a transfer does, so that no video could be archived. The message says what to do."""
+
+
 class UnknownJob(JobsError):
     """No job has this id."""
 

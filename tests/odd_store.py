@@ -33,6 +33,7 @@ class Ways:
     taken_status: int = 412
     absent_status: int = 404  # of a HEAD
     rules: str | None = None  # its lifecycle configuration; None: it has none, and says so
+    loses_metadata: str = ""  # this header of a PUT
     metadata_is_decoded: bool = False  # by RFC 2047
     denied: tuple[str, ...] = ()  # methods
     full: bool = False
@@ -41,6 +42,33 @@ class Ways:
     slow_downs: int = 0  # PUTs
     conflicts: int = 0  # conditional PUTs
     lost_answers: int = 0  # of conditional PUTs that are carried out
+
+
+# What docs/stores.md says of each store, as far as it is otherwise than AWS S3, and the settings that it names there.
+STORES: dict[str, tuple[Ways, dict[str, str]]] = {
+    "AWS S3": (Ways(), {}),
+    "AWS S3, a policy that demands encryption": (Ways(needed_headers=KMS), {"encryption": "aws:kms"}),
+    "Cloudflare R2": (
+        Ways(
+            addressing=("path", "virtual"), metadata_is_decoded=True, refused_headers=("x-amz-server-side-encryption",)
+        ),
+        {},
+    ),
+    "Backblaze B2": (
+        Ways(
+            refused_headers=("x-amz-checksum-sha256", "x-amz-checksum-mode", "x-amz-sdk-checksum-algorithm"),
+            condition="none",
+        ),
+        {"checksum": "md5", "condition": "head"},
+    ),
+    "Aliyun OSS": (
+        Ways(addressing=("virtual",), condition="x-oss-forbid-overwrite", taken_status=409),
+        {"addressing": "virtual", "condition": "x-oss-forbid-overwrite"},
+    ),
+    "Ceph": (Ways(addressing=("path",)), {}),
+    "MinIO": (Ways(addressing=("path",)), {}),
+    "a store that ignores conditions": (Ways(addressing=("path",), ignores_conditions=True), {"condition": "head"}),
+}
 
 
 @dataclass(frozen=True)
@@ -206,6 +234,7 @@ class _Answering(BaseHTTPRequestHandler):
             code = "FileAlreadyExists" if ways.taken_status == 409 else "PreconditionFailed"
             raise _Refused(ways.taken_status, code, "The object you specified already exists.")
         metadata = {name: self.kept(value) for name, value in asked.items() if name.startswith("x-amz-meta-")}
+        metadata.pop(ways.loses_metadata, None)
         store.objects[key] = Held(body, {**metadata, "Content-Type": asked["content-type"]})
         store.puts.append((key, asked))
         if conditional and ways.lost_answers:

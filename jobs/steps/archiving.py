@@ -46,9 +46,10 @@ from storage.errors import (
     ObjectExists,
     StorageError,
 )
-from storage.keys import poster_key, sidecar_key
+from storage.keys import sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
+from storage.publication import SIDECAR_TYPE, publish
 from storage.spool import Spooled
 
 # What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
@@ -239,13 +240,9 @@ def _put_all(
     resources: Resources,
     keep_going: Callable[[], None],
 ) -> Facts:
-    """Poster and sidecar first: once the video is visible, everything is."""
-    key = case.job.archive_key
-    if poster is not None:
-        resources.bucket.put_small(poster_key(key), poster, "image/jpeg")
-    resources.bucket.put_small(sidecar_key(key), sidecar.write(case, metadata), "application/json")
-    keep_going()
-    resources.bucket.put_video(key, spooled, metadata, keep_going)
+    """The video of a case, and what stands beside it."""
+    key, said = case.job.archive_key, sidecar.write(case, metadata)
+    publish(resources.bucket, key, spooled, poster=poster, sidecar=said, metadata=metadata, keep_going=keep_going)
     return _stored(case, StoredVideo(key, spooled.bytes, metadata), resources)
 
 
@@ -266,7 +263,7 @@ def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
             if said.accepted_by is not None or case.attempts[case.job.attempt].accepted_film is not None:
                 # Beside it may stand the sidecar of a try that came too late, and that says otherwise.
                 beside = sidecar.write(case, stored.metadata)
-                resources.bucket.put_small(sidecar_key(stored.key), beside, "application/json")
+                resources.bucket.put_small(sidecar_key(stored.key), beside, SIDECAR_TYPE)
             return _stored(case, stored, resources)
     except BadMetadata as e:
         log.warning("object_is_a_strangers", job=case.job.id, key=stored.key, reason=str(e))

@@ -39,10 +39,19 @@ class Said:
 
 def write(case: Case, sha256: str, video: VideoFacts | None, *, accepted_by: str | None = None) -> dict[str, str]:
     """The metadata of a case's video. What a person accepted bears who, and may lack what the film would show."""
+    number = case.job.attempt
+    task_id = case.attempts[number].task_id or ""
+    return of_video(case.job.id, number, task_id, sha256, video, accepted_by=accepted_by)
+
+
+def of_video(
+    job_id: str, attempt: int, task_id: str, sha256: str, video: VideoFacts | None, *, accepted_by: str | None = None
+) -> dict[str, str]:
+    """The metadata of a video: names and values in ASCII, as a header can carry them."""
     whose = {
-        "rushes-job": case.job.id,
-        "rushes-attempt": str(case.job.attempt),
-        "rushes-task": _in_ascii(case.attempts[case.job.attempt].task_id or ""),
+        "rushes-job": job_id,
+        "rushes-attempt": str(attempt),
+        "rushes-task": _in_ascii(task_id),
         "rushes-sha256": sha256,
     }
     if accepted_by is not None:

@@ -26,6 +26,7 @@ from jobs.upkeep.balance import Finding
 from storage.bucket import StoredVideo
 from storage.errors import BadVideo
 from storage.keys import VIDEO, poster_key, sidecar_key
+from storage.publication import POSTER_TYPE, SIDECAR_TYPE
 from storage.spool import Spool
 
 LARGEST_SIDECAR_BYTES = 4 << 20
@@ -152,7 +153,7 @@ def _rows(stored: StoredVideo, resources: Resources) -> tuple[dict[str, Any], li
 def _write_sidecar(finding: Finding, resources: Resources) -> str | None:
     def write(case: Case, stored: StoredVideo) -> None:
         body = sidecar.write(case, stored.metadata)
-        resources.bucket.put_small(sidecar_key(stored.key), body, "application/json")
+        resources.bucket.put_small(sidecar_key(stored.key), body, SIDECAR_TYPE)
 
     return _put_beside(finding, resources, write)
 
@@ -166,7 +167,7 @@ def _make_poster(finding: Finding, resources: Resources) -> str | None:
             _, poster = resources.prober.probe(spool.finish().file)
         finally:
             spool.close()
-        resources.bucket.put_small(poster_key(stored.key), poster, "image/jpeg")
+        resources.bucket.put_small(poster_key(stored.key), poster, POSTER_TYPE)
 
     return _put_beside(finding, resources, write)
 

@@ -10,7 +10,7 @@ from celery import Celery
 
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
-from jobs.steps import late_answers
+from jobs.steps import late_answers, store_trial
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
@@ -20,6 +20,7 @@ from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
 
 SWEEP = "sweep"  # the role of the process that sweeps
+WANTS_A_STORE = frozenset({"worker", "transfer"})  # the one spends money on videos, the other puts them
 JOURNAL_LOOK_S = 1  # between two looks into a folder that is nearly always empty
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
@@ -39,9 +40,14 @@ _working: Working | None = None
 
 
 def start(settings: Settings, app: Celery, role: str) -> Working:
-    """Build this process's parts and start its watchdog; the sweep process also minds a missing beat."""
+    """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
+
+    Raises StoreUnfit where a process that orders or copies finds a store that refuses videos.
+    """
     global _working
     resources = worker_resources(settings, CeleryRinger(app), role)
+    if role in WANTS_A_STORE:
+        store_trial.require(resources.bucket, f"start-{role}")
     dog = Watchdog(
         resources.database,
         resources.process,

@@ -1,11 +1,10 @@
-"""The bucket: everything that the service asks of it, on an object of our own that goes again."""
+"""The bucket: everything that a transfer does with it, on scratch objects that go again."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -13,80 +12,112 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from jobs.buckets import bucket, bucket_for_links
 from jobs.settings import Settings
+from jobs.steps.store_refusals import REACH, REPLACES, remedy
+from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
-from storage.bucket import Bucket, connect
-from storage.errors import BucketUnavailable, ObjectExists
+from rushes.doctor.store_mending import Mending, Others, otherwise_addressed, otherwise_conditional, otherwise_put
+from storage.bucket import Bucket, BucketConfig, connect
+from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
+from storage.keys import poster_key
 from storage.outbound import trust
-from storage.spool import Spooled
+from storage.rules import LOOK
 
-FOLDER = ".rushes-doctor"
 TIMEOUT_S = (3, 5)
 LINK_LIFE_S = 60
 WITHOUT_RULES = "NoSuchLifecycleConfiguration"
-REACH = (
-    "RUSHES_S3_ENDPOINT_URL and RUSHES_S3_BUCKET say where it is, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY who asks"
-)
-PERMIT = "let the key do s3:PutObject, s3:GetObject and s3:ListBucket in this bucket"
 
 
 def look(settings: Settings) -> Findings:
-    """Put, put again, HEAD, GET, link and lifecycle, each as the service does it."""
-    store, client = bucket(settings), connect(bucket(settings).config)
-    name = settings.s3_bucket
+    """HEAD, the three PUTs, a second one, HEAD, GET, both links, DELETE and the lifecycle, as the service does them."""
+    mending = Mending(bucket(settings).config)
     try:
-        store.check()
-    except BucketUnavailable as error:
-        yield fail("bucket", str(error), REACH)
-        return
-    key, body = f"{settings.s3_prefix}{FOLDER}/{secrets.token_hex(8)}", secrets.token_bytes(1024)
-    try:
-        _put(store, key, body)
-        yield ok("bucket", f"{name} answers, and takes an object")
-        yield conditional_put(store, key)
-        yield _get(store, key, body)
-        yield _link(bucket_for_links(settings), key, body)
-    except BucketUnavailable as error:
-        yield fail("bucket", str(error), PERMIT)
+        yield from _trial(mending, settings)
     finally:
-        yield from _remove(client, name, key)
-    yield _lifecycle(client, settings)
+        yield from _remove(mending)
+    if not mending.stuck:
+        yield _lifecycle(connect(mending.config), settings)
 
 
-def _put(store: Bucket, key: str, body: bytes) -> None:
-    with Spooled(io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest()) as spooled:
-        store.put_video(key, spooled, {"rushes-doctor": "may be deleted"})
-
-
-def conditional_put(store: Bucket, key: str) -> Finding:
-    """A store that takes a second object for the same key would let one video replace another."""
+def _trial(mending: Mending, settings: Settings) -> Iterator[Finding]:
+    """Each refusal is told once, and what comes after it is done by the rules that mend it."""
+    is_bent = False
+    for name, do, others in STAGES:
+        if refusal := mending.run(name, do, others):
+            yield refusal
+            is_bent = True
+        if mending.stuck:
+            return
+    if not is_bent:
+        yield ok("bucket", f"{settings.s3_bucket} answers, and takes a video with its poster and sidecar")
+        yield _condition(mending.config.rules.condition)
     try:
-        _put(store, key, b"another")
-    except ObjectExists:
-        return ok("conditional put", "a second object for the same key is refused (412)")
-    then = "use a store that honours If-None-Match on PutObject (AWS S3, SeaweedFS, R2, Ceph), at a version that does"
-    return fail("conditional put", "a second object replaced the first: the store ignores If-None-Match", then)
+        yield from _read_back(mending.trial)
+        yield _links(replace(bucket_for_links(settings).config, rules=mending.config.rules), mending.trial)
+    except BucketUnavailable as error:
+        yield fail("get", str(error), remedy(error, mending.config.rules))
 
 
-def _get(store: Bucket, key: str, body: bytes) -> Finding:
-    stored = store.head(key)
-    if stored is None or stored.bytes != len(body) or b"".join(store.open(key)) != body:
-        return fail("get", "what was put is not what comes back", "look at what stands between here and the store")
-    return ok("get", "the same bytes come back")
+def put_once(trial: StoreTrial) -> None:
+    """The three PUTs, and a second video for the same key. Raises BucketRefuses if it replaces the first, too."""
+    with suppress(ObjectExists):  # the answer to the first was lost
+        trial.put()
+    if not trial.keeps_the_first():
+        raise BucketRefuses("a second video for the same key replaced the first", code=REPLACES)
 
 
-def _link(links: Bucket, key: str, body: bytes) -> Finding:
-    where = links.config.endpoint_url or "AWS"
+STAGES: list[tuple[str, Callable[[StoreTrial], object], Others]] = [
+    ("bucket", StoreTrial.look, otherwise_addressed),
+    ("put", StoreTrial.put_small, otherwise_put),
+    ("conditional put", put_once, otherwise_conditional),
+]
+
+
+def _condition(condition: str) -> Finding:
+    if condition == LOOK:
+        said = "a second video is refused by looking first; of two PUTs at the same moment the later one stays"
+        return warn("conditional put", said, "use a store that honours If-None-Match on PutObject, where you can")
+    return ok("conditional put", "a second video for the same key is refused")
+
+
+def _read_back(trial: StoreTrial) -> Iterator[Finding]:
+    then = "look at what stands between here and the store"
+    stored = trial.stored()
+    if stored is None or stored.bytes != len(trial.video) or trial.read() != trial.video:
+        yield fail("get", "what was put is not what comes back", then)
+    elif not trial.metadata.items() <= stored.metadata.items():
+        lost = ", ".join(sorted(dict(trial.metadata.items() - stored.metadata.items())))
+        yield fail("get", f"what a video says of itself does not come back as it was put: {lost}", then)
+    else:
+        yield ok("get", "the same bytes come back, and what they say of themselves")
+
+
+def _links(config: BucketConfig, trial: StoreTrial) -> Finding:
+    where = config.endpoint_url or "AWS"
     then = f"those who follow links must reach {where}; RUSHES_S3_PUBLIC_ENDPOINT_URL names another way in"
-    try:
-        link = links.link(key, expires_s=LINK_LIFE_S)
-        answer = trust.session().get(link, timeout=TIMEOUT_S, auth=_nobody)
-    except requests.RequestException as error:
-        return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
-    if not answer.ok:
-        return fail("presigned link", f"it answers {answer.status_code}", f"{then}; clocks must agree, too")
-    if answer.content != body:
-        return fail("presigned link", "it leads to other bytes", then)
-    return ok("presigned link", "it leads to the object")
+    links = Bucket(config)
+    for key, body in ((trial.key, trial.video), (poster_key(trial.key), trial.poster)):
+        try:
+            link = links.link(key, expires_s=LINK_LIFE_S)
+            answer = trust.session().get(link, timeout=TIMEOUT_S, auth=_nobody)
+        except requests.RequestException as error:
+            return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
+        if not answer.ok:
+            return fail("presigned link", f"it answers {answer.status_code}", f"{then}; clocks must agree, too")
+        if answer.content != body:
+            return fail("presigned link", "it leads to other bytes", then)
+    return ok("presigned link", "those to video and poster lead to them")
+
+
+def _remove(mending: Mending) -> Iterator[Finding]:
+    words = [trial.remove() for trial in mending.trials]
+    if mending.stuck:
+        return
+    if words[-1] is None:
+        yield ok("delete", "the test objects are gone; the service itself never deletes")
+    else:
+        # The service itself never deletes, so that a key which may not is a good one.
+        left = ", ".join(key for trial in mending.trials for key in trial.keys)
+        yield ok("delete", f"not allowed ({words[-1]}), and not needed; {left} are left for you to delete")
 
 
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -94,25 +125,18 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _remove(client: Any, name: str, key: str) -> Iterator[Finding]:
-    try:
-        client.delete_object(Bucket=name, Key=key)
-    except (ClientError, BotoCoreError) as error:
-        # The service itself never deletes, so that a key which may not is a good one.
-        yield ok("delete", f"not allowed ({_code(error)}), and not needed; {key} is left for you to delete")
-    else:
-        yield ok("delete", "the test object is gone; the service itself never deletes")
-
-
 def _lifecycle(client: Any, settings: Settings) -> Finding:
     try:
-        rules = client.get_bucket_lifecycle_configuration(Bucket=settings.s3_bucket)["Rules"]
+        # Some answer without any rule, where AWS says that there is no configuration.
+        rules = client.get_bucket_lifecycle_configuration(Bucket=settings.s3_bucket).get("Rules", [])
     except ClientError as error:
         if _code(error) == WITHOUT_RULES:
             return ok("lifecycle", "no rules")
         return ok("lifecycle", f"cannot be read ({_code(error)}); see that no rule expires {_videos(settings)}*")
     except BotoCoreError as error:
         return fail("lifecycle", _code(error), REACH)
+    if not rules:
+        return ok("lifecycle", "no rules")
     if found := expiring(rules, _videos(settings)):
         then = "leave our folder out of them, unless videos are to go after a while"
         return warn("lifecycle", f"rules delete what stands under {_videos(settings)}: {', '.join(found)}", then)

@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from canaries import canary
 from click.testing import CliRunner
 from flask import Flask, Response, jsonify, redirect, request
+from odd_store import ACCESS_KEY, BUCKET, OddStore, Ways
 from served import Served, serve_app
 from workshop import Workshop
 
+from jobs.steps.store_trial import FOLDER
 from jobs.store.database import Database
 from jobs.store.tables import inbox
 from rushes.cli import main
-from rushes.doctor.store import FOLDER
 from rushes.local.valkey import Valkey
 from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
@@ -270,3 +271,102 @@ def test_a_process_that_is_missing_is_told(doctor: Doctor, serve: Callable[[Flas
     app.add_url_rule("/readyz", view_func=lambda: (jsonify(parts=parts), 503), endpoint="ready")
     told = doctor(failing=True, RUSHES_URL=serve(app))
     assert (failed(told), told["processes"]["found"]) == (["processes"], "worker: last seen 90 s ago")
+
+
+B2 = ("x-amz-checksum-sha256", "x-amz-checksum-mode")
+AES256, KMS = ({"x-amz-server-side-encryption": kind} for kind in ("AES256", "aws:kms"))
+DENIED = "403 AccessDenied (not authorized, with an explicit deny"
+ODD: dict[str, tuple[Ways, dict[str, str], dict[str, tuple[str, str]]]] = {
+    "as AWS": (Ways(), {}, {}),
+    "empty lifecycle": (Ways(rules="<LifecycleConfiguration/>"), {}, {}),
+    "odd statuses": (Ways(absent_status=403, taken_status=304), {}, {}),
+    "no deletes": (Ways(denied=("DELETE",)), {}, {}),
+    "no paths": (
+        Ways(addressing=("virtual",)),
+        {},
+        {"bucket": ("403 SecondLevelDomainForbidden (Please use virtual hosted", "RUSHES_S3_ADDRESSING=virtual")},
+    ),
+    "no host names": (
+        Ways(addressing=("path",)),
+        {"ADDRESSING": "virtual"},
+        {"bucket": ("404 NoSuchBucket (The specified bucket", "RUSHES_S3_ADDRESSING=path")},
+    ),
+    "no SHA-256, no condition": (
+        Ways(refused_headers=B2, condition="none"),
+        {},
+        {
+            "put": ("400 InvalidArgument (Unsupported header 'x-amz-checksum-sha256'", "RUSHES_S3_CHECKSUM=md5"),
+            "conditional put": ("501 NotImplemented (A header you provided", "RUSHES_S3_CONDITION=head"),
+        },
+    ),
+    "two at once": (
+        Ways(refused_headers=("content-md5", *B2), needed_headers=KMS),
+        {},
+        {"put": ("400 InvalidArgument", "RUSHES_S3_CHECKSUM=none and set RUSHES_S3_ENCRYPTION=aws:kms")},
+    ),
+    "encryption": (Ways(needed_headers=AES256), {}, {"put": (DENIED, "RUSHES_S3_ENCRYPTION=AES256")}),
+    "no encryption": (
+        Ways(refused_headers=tuple(AES256)),
+        {"ENCRYPTION": "AES256"},
+        {"put": ("400 InvalidArgument", "unset RUSHES_S3_ENCRYPTION")},
+    ),
+    "another condition": (
+        Ways(condition="x-oss-forbid-overwrite", taken_status=409),
+        {},
+        {"conditional put": ("501 NotImplemented", "RUSHES_S3_CONDITION=x-oss-forbid-overwrite")},
+    ),
+    "ignored condition": (
+        Ways(ignores_conditions=True),
+        {},
+        {"conditional put": ("a second video for the same key replaced the first", "RUSHES_S3_CONDITION=head")},
+    ),
+    "no PUT": (Ways(denied=("PUT",)), {}, {"put": (DENIED, "s3:PutObject")}),
+    "nothing": (Ways(denied=("HEAD", "GET")), {}, {"bucket": (DENIED, "s3:ListBucket")}),
+    "full": (Ways(full=True), {}, {"put": ("507 XMinioStorageFull (Storage backend", "make room")}),
+    "another folder's key": (Ways(denied_outside="elsewhere/"), {}, {"bucket": (DENIED, "s3:PutObject")}),
+    "the videos' key": (Ways(denied_outside="videos/"), {}, {}),
+}
+SAMPLE = {"empty lifecycle", "no paths", "no SHA-256, no condition", "encryption", "ignored condition", "no PUT"}
+
+
+@pytest.mark.parametrize(
+    ("ways", "set_up", "found"),
+    [pytest.param(*row, id=name, marks=[] if name in SAMPLE else pytest.mark.prove) for name, row in ODD.items()],
+)
+def test_a_stores_refusal_is_told_with_its_words_and_the_setting_that_mends_it(
+    doctor: Doctor,
+    make_odd_store: Callable[[Ways], OddStore],
+    ways: Ways,
+    set_up: dict[str, str],
+    found: dict[str, tuple[str, str]],
+) -> None:
+    store = make_odd_store(ways)
+    there = {"RUSHES_S3_ENDPOINT_URL": store.named_url, "RUSHES_S3_BUCKET": BUCKET, "AWS_ACCESS_KEY_ID": ACCESS_KEY}
+    rules = {f"RUSHES_S3_{name}": value for name, value in set_up.items()}
+    told = doctor(failing=bool(found), RUSHES_S3_PREFIX="", **there, **rules)
+    assert failed(told) == list(found)
+    for name, (said, then) in found.items():
+        assert said in told[name]["found"]
+        assert then in told[name]["then"]
+    assert warned(told) == ["addresses"]
+    if "DELETE" in ways.denied:
+        assert "left for you to delete" in told["delete"]["found"]
+    elif "PUT" not in ways.denied:
+        assert store.objects == {}
+
+
+@pytest.mark.prove
+def test_a_store_that_is_looked_at_first_is_a_warning(
+    doctor: Doctor, make_odd_store: Callable[[Ways], OddStore]
+) -> None:
+    store = make_odd_store(Ways(ignores_conditions=True))
+    there = {"RUSHES_S3_ENDPOINT_URL": store.url, "RUSHES_S3_BUCKET": BUCKET, "AWS_ACCESS_KEY_ID": ACCESS_KEY}
+    assert "conditional put" in warned(doctor(failing=False, RUSHES_S3_CONDITION="head", **there))
+
+
+@pytest.mark.prove
+def test_metadata_that_comes_back_changed_is_told(doctor: Doctor, make_odd_store: Callable[[Ways], OddStore]) -> None:
+    store = make_odd_store(Ways(loses_metadata="x-amz-meta-rushes-task"))
+    there = {"RUSHES_S3_ENDPOINT_URL": store.url, "RUSHES_S3_BUCKET": BUCKET, "AWS_ACCESS_KEY_ID": ACCESS_KEY}
+    told = doctor(failing=True, **there)
+    assert (failed(told), "rushes-task" in told["get"]["found"]) == (["get"], True)

@@ -53,15 +53,6 @@ def test_a_rule_without_a_name_is_told_by_its_place() -> None:
     assert store.expiring([rule(Status="Disabled"), {"Status": "Enabled", **DAYS}], "videos/") == ["rule 2"]
 
 
-def test_a_store_that_replaces_objects_is_no_archive() -> None:
-    class Careless:
-        def put_video(self, *args: Any) -> None:
-            """Take anything."""
-
-    found = store.conditional_put(Careless(), "key")  # type: ignore[arg-type]  # all that is asked of it
-    assert (found.verdict, "If-None-Match" in found.found) == (Verdict.FAIL, True)
-
-
 @pytest.mark.parametrize(
     ("date", "checks"),
     [
