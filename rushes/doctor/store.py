@@ -7,6 +7,7 @@ import io
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,7 @@ from jobs.settings import Settings
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 from storage.bucket import Bucket, connect
 from storage.errors import BucketUnavailable, ObjectExists
+from storage.outbound.addresses import literal_address
 from storage.spool import Spooled
 
 FOLDER = ".rushes-doctor"
@@ -43,7 +45,7 @@ def look(settings: Settings) -> Findings:
         yield ok("bucket", f"{name} answers, and takes an object")
         yield conditional_put(store, key)
         yield _get(store, key, body)
-        yield _link(bucket_for_links(settings), key, body)
+        yield _link(bucket_for_links(settings), key, body, may_be_beyond=_is_beyond(settings))
     except BucketUnavailable as error:
         yield fail("bucket", str(error), PERMIT)
     finally:
@@ -73,13 +75,27 @@ def _get(store: Bucket, key: str, body: bytes) -> Finding:
     return ok("get", "the same bytes come back")
 
 
-def _link(links: Bucket, key: str, body: bytes) -> Finding:
+def _is_beyond(settings: Settings) -> bool:
+    """Whether links lead to the loopback of another machine: of the host, say, seen from a container on it."""
+    links, own = settings.s3_public_endpoint_url, settings.s3_endpoint_url
+    return links is not None and own is not None and _is_loopback(links) and not _is_loopback(own)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    address = literal_address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _link(links: Bucket, key: str, body: bytes, *, may_be_beyond: bool) -> Finding:
     where = links.config.endpoint_url or "AWS"
     then = f"those who follow links must reach {where}; RUSHES_S3_PUBLIC_ENDPOINT_URL names another way in"
     try:
         link = links.link(key, expires_s=LINK_LIFE_S)
         answer = requests.get(link, timeout=TIMEOUT_S, auth=_nobody)
     except requests.RequestException as error:
+        if may_be_beyond:
+            return warn("presigned link", f"{where} is the host's own loopback, and cannot be tried from in here", then)
         return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
     if not answer.ok:
         return fail("presigned link", f"it answers {answer.status_code}", f"{then}; clocks must agree, too")
