@@ -3,7 +3,7 @@ FROM python:3.11-slim AS build
 RUN python -m venv /opt/rushes
 ENV PATH=/opt/rushes/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
-COPY requirements.txt ./
+COPY requirements.txt requirements-build.txt ./
 # Wheels only: what would have to be compiled fails here, instead of asking for a compiler.
 RUN pip install --require-hashes --only-binary :all: -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
@@ -12,7 +12,9 @@ COPY webhooks webhooks
 COPY storage storage
 COPY rushes rushes
 COPY sandbox sandbox
-RUN pip install --no-deps . && pip check && pip uninstall --yes setuptools pip
+# What builds the package is locked too; pip would else fetch it by name alone.
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt \
+ && pip install --no-deps --no-build-isolation . && pip check && pip uninstall --yes uv-build setuptools pip
 
 FROM python:3.11-slim
 # Fixed, so that docker-compose.yml and the owners of volumes can name it.

@@ -72,6 +72,8 @@ site: setup ## the documentation as a site: open site/index.html
 
 lock: $(BIN)/python $(UV) ## renew the hashed locks from pyproject.toml
 	$(COMPILE) --extra cli --extra metrics pyproject.toml -o requirements.txt
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])" \
+		| $(COMPILE) - -o requirements-build.txt
 	$(COMPILE) --extra cli --extra local --extra test -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean:

@@ -19,6 +19,7 @@ from rushes.cli.terminal.failures import Failure
 
 # name → module, and what the list of commands says
 COMMANDS = {
+    "init": ("rushes.cli.commands.init", "Write the .env that docker-compose.yml reads, with made-up secrets."),
     "up": ("rushes.cli.commands.up", "Run the whole service on this machine."),
     "demo": ("rushes.cli.commands.demo", "See five videos made and archived, in a minute, without any key."),
     "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),

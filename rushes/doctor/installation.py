@@ -45,7 +45,8 @@ def folder(settings: Settings) -> Findings:
     said = f"{path} has {free / 1e9:.1f} GB free"
     wanted = settings.max_video_bytes * MARGIN
     if free < wanted:
-        then = f"free some room: one video may take {settings.max_video_bytes / 1e9:.1f} GB (RUSHES_MAX_VIDEO_BYTES)"
+        most = f"{settings.max_video_bytes / 1e9:.1f} GB (RUSHES_MAX_VIDEO_BYTES)"
+        then = f"free some room where the transfer process keeps its folder: one video may take {most}"
         yield warn("data folder", said, then)
     else:
         yield ok("data folder", said)

@@ -22,7 +22,10 @@ def look(url: str, headers: Mapping[str, str], session: requests.Session) -> Fin
         then = "start it with `rushes up`, or let RUSHES_URL say where it is"
         yield fail("service", f"{url} does not answer ({type(error).__name__})", then)
         return
-    if asked.status_code in (401, 403):
+    if asked.status_code == requests.codes.unauthorized and not headers:
+        then = "set RUSHES_API_KEY to try one too; `rushes keys create NAME` makes a key"
+        yield warn("service", f"{url} answers, and wants a key, which this command was not given", then)
+    elif asked.status_code in (401, 403):
         yield fail("service", f"{url} refuses our key", "set RUSHES_API_KEY; `rushes keys create NAME` makes a key")
     elif not asked.ok:
         yield fail("service", f"{url} answers {asked.status_code}", "is it Rushes? Its log tells more")

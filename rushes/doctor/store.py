@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +21,7 @@ from storage.bucket import Bucket, BucketConfig, connect
 from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
 from storage.keys import poster_key
 from storage.outbound import trust
+from storage.outbound.addresses import literal_address
 from storage.rules import LOOK
 
 TIMEOUT_S = (3, 5)
@@ -52,7 +54,8 @@ def _trial(mending: Mending, settings: Settings) -> Iterator[Finding]:
         yield _condition(mending.config.rules.condition)
     try:
         yield from _read_back(mending.trial)
-        yield _links(replace(bucket_for_links(settings).config, rules=mending.config.rules), mending.trial)
+        by_rules = replace(bucket_for_links(settings).config, rules=mending.config.rules)
+        yield _links(by_rules, mending.trial, may_be_beyond=_is_beyond(settings))
     except BucketUnavailable as error:
         yield fail("get", str(error), remedy(error, mending.config.rules))
 
@@ -91,7 +94,19 @@ def _read_back(trial: StoreTrial) -> Iterator[Finding]:
         yield ok("get", "the same bytes come back, and what they say of themselves")
 
 
-def _links(config: BucketConfig, trial: StoreTrial) -> Finding:
+def _is_beyond(settings: Settings) -> bool:
+    """Whether links lead to the loopback of another machine: of the host, say, seen from a container on it."""
+    links, own = settings.s3_public_endpoint_url, settings.s3_endpoint_url
+    return links is not None and own is not None and _is_loopback(links) and not _is_loopback(own)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    address = literal_address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _links(config: BucketConfig, trial: StoreTrial, *, may_be_beyond: bool) -> Finding:
     where = config.endpoint_url or "AWS"
     then = f"those who follow links must reach {where}; RUSHES_S3_PUBLIC_ENDPOINT_URL names another way in"
     links = Bucket(config)
@@ -100,6 +115,9 @@ def _links(config: BucketConfig, trial: StoreTrial) -> Finding:
             link = links.link(key, expires_s=LINK_LIFE_S)
             answer = trust.session().get(link, timeout=TIMEOUT_S, auth=_nobody)
         except requests.RequestException as error:
+            if may_be_beyond:
+                said = f"{where} is the host's own loopback, and cannot be tried from in here"
+                return warn("presigned link", said, then)
             return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
         if not answer.ok:
             return fail("presigned link", f"it answers {answer.status_code}", f"{then}; clocks must agree, too")
@@ -113,9 +131,9 @@ def _remove(mending: Mending) -> Iterator[Finding]:
     if mending.stuck:
         return
     if words[-1] is None:
-        yield ok("delete", "the test objects are gone; the service itself never deletes")
+        yield ok("delete", "the test objects are gone; a transfer never deletes")
     else:
-        # The service itself never deletes, so that a key which may not is a good one.
+        # A transfer never deletes, so that a key which may not is a good one.
         left = ", ".join(key for trial in mending.trials for key in trial.keys)
         yield ok("delete", f"not allowed ({words[-1]}), and not needed; {left} are left for you to delete")
 

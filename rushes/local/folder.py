@@ -100,6 +100,13 @@ def write_private(path: Path, text: str) -> None:
         raise
 
 
+def write_new_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read. Raises FileExistsError where there is one already."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def _lock(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by what we start
     try:

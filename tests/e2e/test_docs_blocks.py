@@ -38,6 +38,7 @@ ELSEWHERE = {
 TESTS_THEMSELVES = "it is how these tests are run"
 COSTS_MONEY = "it orders from a real gateway; test_up.py starts the same with stand-ins"
 WANTS_DOCKER = "it needs Docker; test_compose_processes.py runs the same commands as plain processes"
+INIT = "rushes init --domain rushes.example.com   # writes .env; add a gateway's key to it"
 # page and first line of a block → why it is not run here
 EXCUSED = {
     ("CONTRIBUTING.md", "make setup    # the environment in .venv, from the hashed lock"): TESTS_THEMSELVES,
@@ -49,14 +50,22 @@ EXCUSED = {
     ("README.md", "make setup && .venv/bin/rushes up --sandbox"): "it runs beside this test, as in test_up.py",
     ("README.md", "RUSHES_EVOLINK_DAILY_USD=50 RUSHES_EVOLINK_API_KEY=… .venv/bin/rushes up"): COSTS_MONEY,
     ("README.md", "RUSHES_EVOLINK_API_KEY=… .venv/bin/rushes up --port 8080 --data-dir /srv/rushes"): COSTS_MONEY,
-    ("README.md", "cp .env.example .env && chmod 600 .env   # then fill in its first section"): WANTS_DOCKER,
+    ("README.md", f".venv/bin/{INIT}"): WANTS_DOCKER,
     ("README.md", "make test"): TESTS_THEMSELVES,
     ("docs/how-to/budgets.md", "RUSHES_EVOLINK_API_KEY=… RUSHES_EVOLINK_DAILY_USD=50 rushes up"): COSTS_MONEY,
     ("docs/how-to/gateway.md", ".venv/bin/pytest tests/unit/jobs/providers"): TESTS_THEMSELVES,
     ("docs/how-to/gateway.md", ".venv/bin/python docs/generate.py"): "test_docs.py runs it, without changing a file",
     ("docs/how-to/gateway.md", "rushes demo"): "test_demo.py runs it",
     ("docs/how-to/python.md", "pip install ./client"): "`make setup` has installed it, and this test must not",
-    ("docs/how-to/tls.md", "cp .env.example .env && chmod 600 .env   # then fill in its first section"): WANTS_DOCKER,
+    **{
+        ("docs/how-to/containers.md", line): WANTS_DOCKER
+        for line in (
+            INIT,
+            "docker build --tag rushes:0.1 .",
+            "docker compose exec backup ls /var/lib/postgresql",
+            "docker compose stop web worker transfer notify sweep beat prune",
+        )
+    },
     (
         "docs/how-to/tls.md",
         "granian --interface wsgi --factory --http 1 --blocking-threads 256 --no-access-log webhooks.app:create_app",

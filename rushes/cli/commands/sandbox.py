@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 
 import click
+
+from rushes.cli.terminal.failures import Failure
 
 
 @click.command(
@@ -15,4 +18,7 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
     """Become the sandbox, with the same flags."""
+    if find_spec("PIL") is None:
+        hint = "install the extra as well: rushes[cli,local]; the image of docker-compose.yml is without it"
+        raise Failure("`rushes sandbox` needs Pillow to draw its films, and it is not installed", hint=hint)
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606  # no shell is what we want

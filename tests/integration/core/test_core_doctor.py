@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from jobs.steps.store_trial import FOLDER
 from jobs.store.database import Database
 from jobs.store.tables import inbox
 from rushes.cli import main
+from rushes.doctor import store
 from rushes.local.valkey import Valkey
 from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
@@ -262,6 +264,17 @@ def test_without_a_secret_nobody_is_told_anything(doctor: Doctor) -> None:
 def test_a_service_that_is_away_or_refuses_us_is_told(doctor: Doctor) -> None:
     assert failed(doctor(failing=True, RUSHES_URL="http://127.0.0.1:1")) == ["service"]
     assert failed(doctor(failing=True, RUSHES_API_KEY=canary())) == ["service"]
+
+
+def test_in_a_container_what_cannot_be_tried_from_there_is_no_failure(
+    doctor: Doctor, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As `docker compose exec web rushes doctor` has it: no key, and links that lead to the host's loopback."""
+    monkeypatch.chdir(tmp_path)  # whose data folder keeps no key
+    monkeypatch.setattr(store, "_is_loopback", lambda url: url == "http://127.0.0.1:1")  # the store is elsewhere
+    told = doctor(failing=False, RUSHES_API_KEY="", RUSHES_S3_PUBLIC_ENDPOINT_URL="http://127.0.0.1:1")
+    assert (failed(told), warned(told)) == ([], ["addresses", "presigned link", "service"])
+    assert keys(workshop) == []
 
 
 def test_a_process_that_is_missing_is_told(doctor: Doctor, serve: Callable[[Flask], str]) -> None:

@@ -20,7 +20,11 @@ ENV = compose_file.filled_in()
 SERVICES = compose_file.services(ENV)
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("rushes:")}
 STORES = ("postgres", "valkey", "seaweedfs")
-NO_HEALTH = {"migrate": "it ends by itself"}
+NO_HEALTH = {"migrate": "it ends by itself", "prune": "it works once a day"}
+ASIDE = {"migrate", "prune"}  # ours, and no lines of the Procfile
+# What .env must hold: without each of these something would be open, or signed with nothing.
+SECRETS = {"POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD", "VALKEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"}
+SECRETS |= {"SEAWEEDFS_CERTIFICATE", "RUSHES_CALLBACK_KEYS"}
 
 
 def follows_the_schema(file: Path) -> bool:
@@ -50,15 +54,28 @@ def test_the_file_follows_the_published_schema(tmp_path: Path) -> None:
 def test_the_commands_are_those_of_the_procfile(env: dict[str, str]) -> None:
     env = compose_file.filled_in(**env)
     services = compose_file.services(env)
-    commands = {name: compose_file.command(services[name]) for name in OURS}
-    expected = {name: compose_file.from_procfile(services[name], env).get(name) for name in OURS}
+    lines = set(OURS) - {"prune"}
+    commands = {name: compose_file.command(services[name]) for name in lines}
+    expected = {name: compose_file.from_procfile(services[name], env).get(name) for name in lines}
     expected["migrate"] = compose_file.from_procfile(services["migrate"], env)["release"]
     assert commands == expected
 
 
 def test_there_is_a_service_for_each_line_of_the_procfile() -> None:
     lines = compose_file.from_procfile(SERVICES["web"], ENV)
-    assert set(OURS) - {"migrate"} == set(lines) - {"release"}
+    assert set(OURS) - ASIDE == set(lines) - {"release"}
+
+
+@pytest.mark.parametrize("name", sorted({*SECRETS, "RUSHES_DOMAIN", "AWS_ACCESS_KEY_ID"}))
+def test_without_a_secret_nothing_starts(name: str) -> None:
+    with pytest.raises(AssertionError, match=f"{name} is not set: see .env.example"):
+        compose_file.services(ENV | {name: ""})
+
+
+def test_no_process_of_ours_is_told_what_opens_the_stores_inside() -> None:
+    for name, given in OURS.items():
+        told = compose_file.environment(given, ENV)
+        assert {told["POSTGRES_ADMIN_PASSWORD"], told["SEAWEEDFS_CERTIFICATE"]} == {""}, name
 
 
 def test_each_service_is_shut_in(service: tuple[str, dict[str, Any]]) -> None:
@@ -129,7 +146,7 @@ def test_what_talks_to_no_gateway_and_no_bucket_is_not_told_their_keys() -> None
         if name in OURS:
             settings = load(compose_file.environment(given, env))
             holds = {*settings.accounts, *filter(None, (settings.s3_access_key, settings.s3_secret_key))}
-            assert bool(holds) is (name not in ("migrate", "notify", "beat")), name
+            assert bool(holds) is (name not in ("migrate", "notify", "beat", "prune")), name
 
 
 def test_valkey_keeps_what_it_is_given() -> None:
@@ -140,7 +157,8 @@ def test_valkey_keeps_what_it_is_given() -> None:
 def test_the_image_is_what_compose_takes_it_for() -> None:
     build, run = (ROOT / "Dockerfile").read_text().split("\nFROM ")[-2:]
     assert "--require-hashes --only-binary :all: -r requirements.txt" in build
-    assert "pip install --no-deps ." in build
+    assert "--require-hashes --only-binary :all: -r requirements-build.txt" in build
+    assert "pip install --no-deps --no-build-isolation ." in build
     assert "http" not in build + run, "an index host"
     assert all(f"USER {given['user']}\n" in run for given in OURS.values())
     assert all(given["environment"]["RUSHES_DATA_DIR"] == "/var/lib/rushes" for given in OURS.values())

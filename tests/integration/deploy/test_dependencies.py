@@ -17,7 +17,17 @@ from served import Served
 
 ROOT = Path(__file__).parents[3]
 LOCKED = re.findall(r"^([a-z0-9_.-]+)==([^ ;\\]+)(.*)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-PERMISSIVE = {"MIT", "BSD", "BSD-2-Clause", "BSD-3-Clause", "New BSD", "Apache-2.0", "Apache License 2.0", "PSF-2.0"}
+PERMISSIVE = {
+    "MIT",
+    "MIT-0",
+    "BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "New BSD",
+    "Apache-2.0",
+    "Apache License 2.0",
+    "PSF-2.0",
+}
 PERMISSIVE |= {"MIT License", "BSD License", "Apache Software License"}  # as classifiers have it
 # Used as they are, unchanged and as libraries of their own, which is what these licences ask for.
 UNCHANGED = {"certifi": {"MPL-2.0"}, "psycopg": {"LGPL-3.0-only"}, "psycopg-binary": {"LGPL-3.0-only"}}

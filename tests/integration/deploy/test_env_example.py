@@ -93,4 +93,7 @@ def test_once_filled_in_the_service_starts_with_it() -> None:
 
 def test_what_has_to_be_filled_in_is_empty() -> None:
     empty = {name for name, value in compose_file.example(off=False).items() if not value}
-    assert empty == {"POSTGRES_PASSWORD", "VALKEY_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUSHES_CALLBACK_KEYS"}
+    assert empty == {
+        *("POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD", "VALKEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"),
+        *("SEAWEEDFS_CERTIFICATE", "RUSHES_CALLBACK_KEYS"),
+    }

@@ -20,6 +20,7 @@ ID = "job_01K0000000000000000000000A"
 
 # (command, option) → arguments, exit status, words. FILE and FOLDER stand for one of each that is there.
 OURS: dict[Option, tuple[str, int, str]] = {
+    ("init", "--domain"): ("--domain https://films.example.com", 2, "is no name of a host"),
     ("up", "--port"): ("--port 0", 2, "1<=x<=65535"),
     ("up", "--speed"): ("--sandbox --speed 0", 2, "x>0"),
     ("demo", "--output"): ("--output FILE", 2, "is a file"),

@@ -1,0 +1,88 @@
+"""deploy/Caddyfile at work: whom the proxy serves."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+from served import serve_app
+
+from rushes.local.ports import free_ports
+from rushes.local.process import Process
+from rushes.local.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[3]
+PATH = "/webhooks/evolink/token"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    http: str
+    https: str
+    authority: Path
+
+    def post(self, url: str, host: str | None = None) -> requests.Response:
+        headers = {"Host": host} if host else {}
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.post(
+                url + PATH, json={}, headers=headers, verify=str(self.authority), allow_redirects=False, timeout=10
+            )
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    app = Flask("receiver")
+    app.add_url_rule("/<path:path>", view_func=lambda path: ("", 200), methods=["POST"])
+    receiver = serve_app(app)
+    folder = tmp_path_factory.mktemp("proxy")
+    http, https, health = free_ports(3)
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    changes = {
+        "admin off\n": "admin off\n\tdefault_bind 127.0.0.1\n",
+        "http_port 8080": f"http_port {http}",
+        "https_port 8443": f"https_port {https}",
+        "127.0.0.1:8081": f"127.0.0.1:{health}",
+    }
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / "Caddyfile").write_text(text)
+    env = {"PATH": os.defpath, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "RUSHES_DOMAIN": "localhost"}
+    env["RUSHES_UPSTREAM"] = receiver.url.removeprefix("http://")
+    authority = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+    found = Proxy(f"http://localhost:{http}", f"https://localhost:{https}", authority)
+
+    def answers() -> bool:
+        try:
+            return authority.exists() and found.post(found.https).ok
+        except (requests.RequestException, OSError):
+            return False
+
+    argv = [str(Path(sys.executable).parent / "caddy"), "run", "--config", str(folder / "Caddyfile")]
+    with Supervisor() as supervisor:
+        supervisor.start(
+            Process("caddy", [*argv, "--adapter", "caddyfile"], env=env, ready=answers, ready_timeout_s=60)
+        )
+        yield found
+    receiver.close()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost.evil.example"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_that_is_not_ours_is_answered_with_421_and_led_nowhere(proxy: Proxy, scheme: str, host: str) -> None:
+    answer = proxy.post(getattr(proxy, scheme), host)
+    assert (answer.status_code, answer.content) == (421, b"")
+    assert not {"Location", "Server", "Via"} & set(answer.headers)
+
+
+def test_our_name_is_served_and_led_to_tls(proxy: Proxy) -> None:
+    assert proxy.post(proxy.https).status_code == 200
+    led = proxy.post(proxy.http)
+    assert (led.status_code, led.headers["Location"]) == (308, f"https://localhost{PATH}")
