@@ -39,6 +39,7 @@ from storage.errors import BucketUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+LONGEST_PATH, LONGEST_DETAIL = 500, 8000  # characters
 
 
 class NotArchived(Exception):
@@ -154,11 +155,11 @@ def problem(
 ) -> Response:
     """One problem+json answer."""
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "code": code}
-    body |= {"instance": request.path, "retryable": status in (429, 503)}
+    body |= {"instance": request.path[:LONGEST_PATH], "retryable": status in (429, 503)}
     if (request_id := request_ids.current()) is not None:
         body["request_id"] = request_id
     if detail:
-        body["detail"] = detail
+        body["detail"] = detail[:LONGEST_DETAIL]
     if errors:
         body["errors"] = errors
     more = dict(headers or {})
