@@ -76,7 +76,10 @@ DOOR: dict[str, tuple[str, tuple[str, ...]]] = {
     "401": ("unauthorized: no key, or one that is unknown or revoked", ("X-Request-Id", "WWW-Authenticate")),
     "403": ("forbidden: the key's scope is too small", (*ON_EVERY_ANSWER, "WWW-Authenticate")),
     "422": ("invalid_request: `errors` has each field or parameter", ON_EVERY_ANSWER),
-    "429": ("rate_limited: the key has used up its requests of this minute", (*ON_EVERY_ANSWER, "Retry-After")),
+    "429": (
+        "rate_limited: the key has used up its requests of this minute; too_many_wrong_keys: of this address",
+        (*ON_EVERY_ANSWER, "Retry-After"),
+    ),
     "500": ("internal_error: a fault of ours", ON_EVERY_ANSWER),
     "503": ("database_unavailable or bucket_unavailable", (*ON_EVERY_ANSWER, "Retry-After")),
 }

@@ -35,6 +35,7 @@ from jobs.request.schema import flatten
 from jobs.store.database import DatabaseUnavailable
 from rushes.api.edge import request_ids
 from rushes.api.edge.limits import RateLimited
+from rushes.api.edge.wrong_keys import TooManyWrongKeys
 from storage.errors import BucketUnavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -79,6 +80,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     NotClosed: (409, "not_closed", "The order has no last word yet."),
     NothingOpen: (409, "settled", "The job has ended, and nothing of it is open."),
     NotArchived: (409, "not_archived", "The job has no video yet."),
+    TooManyWrongKeys: (429, "too_many_wrong_keys", "Too many wrong keys came from this address."),
     RateLimited: (429, "rate_limited", "The key has used up its requests of this minute."),
     NotInstalled: (501, "not_installed", "This installation lacks an optional part."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
