@@ -41,7 +41,7 @@ from jobs.worker import sweep, watchdog
 from rushes import provider_words
 from rushes.api import costs
 from rushes.api import jobs as api
-from rushes.api.edge import long_polls, parser, problems
+from rushes.api.edge import long_polls, parser, problems, wrong_keys
 from rushes.app import create_app
 from storage import spool
 from storage.outbound import connections
@@ -216,6 +216,7 @@ def fixed_numbers() -> str:
             f"{long_polls.MOST_WAITS} of {long_polls.SERVER_THREADS}",
         ],
         ["queued jobs before one that are counted for its `waiting.position`", str(queue_position.LONGEST_COUNTED)],
+        ["wrong API keys a minute and address, beyond which the answer is 429", str(wrong_keys.MOST_A_MINUTE)],
         ["largest request body of the API", f"{parser.LARGEST_BODY_BYTES} bytes"],
         ["a callback's body must be there within", _s(bodies.WITHIN_S)],
         ["a notice is tried again after", timetable],

@@ -1,16 +1,38 @@
 """What can go wrong in this room: one base, one level below it. The class tells the caller what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
 
 class JobsError(Exception):
     """Base of this room's errors."""
 
 
-class BadRequest(JobsError):
-    """The client's mistake. `fields` maps a dotted path (`media.0.url`) to a list of sentences."""
+MOST_FIELDS, LONGEST_FIELD = 20, 100
+MOST_SENTENCES, LONGEST_SENTENCE = 5, 300
 
-    def __init__(self, fields: dict[str, list[str]]):
-        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in sorted(fields.items())))
-        self.fields = fields
+
+class BadRequest(JobsError):
+    """The client's mistake. `fields` maps a dotted path (`media.0.url`) to a list of sentences.
+
+    Of thousands of faults the first few are told, and how many there are more; of long ones the beginning.
+    """
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]):
+        self.fields = {
+            _beginning(name, LONGEST_FIELD): [_beginning(each, LONGEST_SENTENCE) for each in said[:MOST_SENTENCES]]
+            for name, said in islice(fields.items(), MOST_FIELDS)
+        }
+        told = [f"{name}: {' '.join(said)}" for name, said in sorted(self.fields.items())]
+        if (more := len(fields) - MOST_FIELDS) > 0:
+            told.append(f"and {more:,} more like these")
+        super().__init__("; ".join(told))
+
+
+def _beginning(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class IdempotencyKeyReused(JobsError):

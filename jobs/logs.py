@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 
+from jobs.visible import visible_json
+
 # The token of a callback URL, the query of any URL (it may be signed), and keys.
 SECRETS = [
     (re.compile(r"(/webhooks/[^/\s]+/[^/\s]+/[^/\s]+/)[^/\s\"'?]+"), r"\1…"),
@@ -58,7 +60,7 @@ def configure(level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        processor=structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        processor=structlog.processors.JSONRenderer(serializer=visible_json, default=str),
         foreign_pre_chain=shared,
         pass_foreign_args=False,
     )

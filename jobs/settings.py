@@ -83,6 +83,7 @@ GOING = {
 }  # new name → old one
 STALL_BYTES_PER_S = 64 * 1024
 LONGEST_URL = 255
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_PER_S = 1000  # queries per key: their times within a second are kept in Valkey
 
 
@@ -109,6 +110,7 @@ class Settings:
     previous_accounts: Mapping[str, Account] = field(repr=False)
     terms: Mapping[str, Terms]  # by provider, every one of them
     allow_private_addresses: bool
+    trusted_proxies: tuple[Network, ...]  # whose word on where a request came from is taken
     submit_deadline_s: float
     submit_lease_s: float
     query_deadline_s: float
@@ -311,6 +313,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "previous_accounts": _accounts(read, "API_KEY_PREVIOUS", stand_ins),
         "terms": {name: _terms(read, name) for name in PROVIDERS},
         "allow_private_addresses": allow_private == "1",
+        "trusted_proxies": _networks(read, "RUSHES_TRUSTED_PROXIES"),
         **{name.lower(): value for name, value in numbers.items()},
     }
     read.faults += trust.faults(read.environ)
@@ -345,6 +348,16 @@ def _redis_url(read: _Reader) -> str:
     except ValueError:
         pass  # no URL at all, and a fault already
     return ""
+
+
+def _networks(read: _Reader, name: str) -> tuple[Network, ...]:
+    networks = []
+    for part in filter(None, (p.strip() for p in (read.text(name) or "").split(","))):
+        try:
+            networks.append(ipaddress.ip_network(part))
+        except ValueError:
+            read.fault(f"{name} has {part!r}, neither an address nor a network; example: {name}=127.0.0.1,10.1.0.0/16")
+    return tuple(networks)
 
 
 def _bucket(read: _Reader) -> str:

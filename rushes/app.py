@@ -20,9 +20,11 @@ from rushes.api import attention, callbacks, costs, docs, notices
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
 from rushes.api.edge import auth, limits, problems, request_ids
+from rushes.api.edge.auth import Door
 from rushes.api.edge.limits import KeyLimits
 from rushes.api.edge.long_polls import Waits
 from rushes.api.edge.openapi import DescribedApi
+from rushes.api.edge.wrong_keys import WrongKeys
 from rushes.local.parent import die_with_parent
 from webhooks import headers, receiver
 
@@ -57,7 +59,8 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     limits.install(app)
     uses = KeyUses(database)
     waits = Waits(database)
-    auth.install(app, database, uses, KeyLimits(settings.api_requests_per_min))
+    limited, wrong_keys = KeyLimits(settings.api_requests_per_min), WrongKeys(settings.redis_url)
+    auth.install(app, database, Door(uses, limited, wrong_keys, settings.trusted_proxies))
     app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
     api = DescribedApi(app)
@@ -78,6 +81,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
         if isinstance(ringer, RingerThread):
             ringer.close()
         uses.close()
+        wrong_keys.close()
         database.close()
 
     app.extensions |= {"rushes.close": close, "rushes.waits": waits, "rushes.openapi": api.document}

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
+from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from jobs.errors import BadRequest
+from jobs.errors import MOST_FIELDS, BadRequest
 from jobs.request.fields import CHOICES, FIELDS, ChoiceField, Field, NumberField, TextField
 from jobs.request.generation import Generation, JobRequest, Media, Mode
 
@@ -21,6 +22,7 @@ METADATA_KEY_LENGTH = 64
 METADATA_VALUE_LENGTH = 512
 DAY_S = 86_400
 DEFAULT_DURATION_S = 5
+LONGEST_NAME = 64  # of a misspelt field that is looked for
 DEFAULT_RATIO = "16:9"
 
 
@@ -92,10 +94,38 @@ class Strict(Schema):
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         """Name the nearest field that exists beside each that does not."""
         if isinstance(error.messages, dict) and isinstance(data, Mapping):
-            for name, said in error.messages.items():
-                if name not in self.fields and name in data and said == ["Unknown field."]:
-                    near = difflib.get_close_matches(str(name), self.fields, n=1)
+            unknown = (name for name, said in error.messages.items() if said == ["Unknown field."])
+            for name in islice(unknown, MOST_FIELDS):  # a search takes its time, and more of them are not told
+                if name not in self.fields and name in data:
+                    near = difflib.get_close_matches(str(name)[:LONGEST_NAME], self.fields, n=1)
                     error.messages[name] = [f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."]
+
+
+class _ShortList(fields.List[Any]):
+    """A list whose length is looked at before its members are: each of them may have faults of its own."""
+
+    def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any):
+        super().__init__(inner, validate=validate.Length(max=most), **kwargs)
+        self._length = validate.Length(max=most)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class _ShortDict(fields.Dict):
+    """As `_ShortList`, by names."""
+
+    def __init__(self, *, most: int, **kwargs: Any):
+        super().__init__(validate=validate.Length(max=most), **kwargs)
+        self._length = validate.Length(max=most)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[Any, Any]:
+        if isinstance(value, Mapping):
+            self._length(value)
+        read: dict[Any, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        return read
 
 
 class MediaSchema(Strict):
@@ -162,26 +192,30 @@ class _VideoSchema(Strict):
 class RequestSchema(_VideoSchema):
     """The body of `POST /v1/jobs` and the arguments of `rushes.generate`."""
 
-    media = fields.List(
+    media = _ShortList(
         fields.Nested(MediaSchema),
+        most=MANY,
         load_default=list,
-        validate=validate.Length(max=MANY),
         metadata={"description": "The files that go in. References keep their order: the prompt may count them."},
     )
     provider = ProviderChoice(
         load_default=(),
-        metadata={"description": "auto (the cheapest that fits), a name, or a list of names in order of preference."},
+        metadata={
+            "description": "auto (the cheapest that fits), a name, or a list of names in order of preference.",
+            "default": "auto",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        },
     )
     notify_url = _Url(
         load_default=None,
         allow_none=True,
         metadata={"description": "Told of the job by signed POSTs; left out: the API key's own, null: nobody is told."},
     )
-    metadata = fields.Dict(
+    metadata = _ShortDict(
+        most=METADATA_ENTRIES,
         keys=Text(validate=validate.Length(min=1, max=METADATA_KEY_LENGTH)),
         values=Text(validate=validate.Length(max=METADATA_VALUE_LENGTH)),
         load_default=dict,
-        validate=validate.Length(max=METADATA_ENTRIES),
         metadata={"description": "Kept with the job and shown with it; no gateway sees it."},
     )
     on_unconfirmed = fields.String(

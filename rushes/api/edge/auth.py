@@ -7,6 +7,7 @@ sends what it has kept by itself, whoever's page makes the request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from flask import Flask, g, request
@@ -15,8 +16,10 @@ from flask_smorest import abort
 from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.intake.key_uses import KeyUses
+from jobs.settings import Network
 from jobs.store.database import Database
 from rushes.api.edge.limits import KeyLimits
+from rushes.api.edge.wrong_keys import WrongKeys, source_of
 
 # Blueprints that need no key: health, and the receiver, whose paths hold a token. All that is added later needs one.
 OPEN = frozenset({"health", "webhooks"})
@@ -30,7 +33,17 @@ NO_KEY = "Send Authorization: Bearer rk_…; `rushes keys create NAME` makes a k
 ASK_BROWSER = {"WWW-Authenticate": 'Basic realm="Rushes: an API key as password", charset="UTF-8"'}
 
 
-def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) -> None:
+@dataclass(frozen=True)
+class Door:
+    """What is counted at the door. `trusted`: the proxies that are believed about where a request came from."""
+
+    uses: KeyUses
+    limits: KeyLimits
+    wrong_keys: WrongKeys
+    trusted: tuple[Network, ...]
+
+
+def install(app: Flask, database: Database, door: Door) -> None:
     """Ask for a key on every route but the open ones, count its requests, and ask for the scope of the operation."""
 
     @app.before_request
@@ -45,13 +58,14 @@ def install(app: Flask, database: Database, uses: KeyUses, limits: KeyLimits) ->
         with database.read() as db:
             found = api_keys.find(db, key)
         if found is None:
+            door.wrong_keys.note(source_of(request.environ, door.trusted))
             refuse(401, message="This key is unknown or revoked.", headers=challenge)
-        limits.take(found.id)
+        door.limits.take(found.id)
         needed = _needed_scope()
         if request.url_rule is not None and not found.scope.covers(needed):
             refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
         g.api_key_id = found.id
-        uses.note(found.id)
+        door.uses.note(found.id)
 
 
 def _needed_scope() -> Scope:

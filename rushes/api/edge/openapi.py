@@ -76,7 +76,10 @@ DOOR: dict[str, tuple[str, tuple[str, ...]]] = {
     "401": ("unauthorized: no key, or one that is unknown or revoked", ("X-Request-Id", "WWW-Authenticate")),
     "403": ("forbidden: the key's scope is too small", (*ON_EVERY_ANSWER, "WWW-Authenticate")),
     "422": ("invalid_request: `errors` has each field or parameter", ON_EVERY_ANSWER),
-    "429": ("rate_limited: the key has used up its requests of this minute", (*ON_EVERY_ANSWER, "Retry-After")),
+    "429": (
+        "rate_limited: the key has used up its requests of this minute; too_many_wrong_keys: of this address",
+        (*ON_EVERY_ANSWER, "Retry-After"),
+    ),
     "500": ("internal_error: a fault of ours", ON_EVERY_ANSWER),
     "503": ("database_unavailable or bucket_unavailable", (*ON_EVERY_ANSWER, "Retry-After")),
 }
@@ -97,6 +100,12 @@ SAID = {
 TAKEN = {
     ("post", "/v1/jobs"): ("Idempotency-Key",),
     ("get", "/v1/jobs/{job_id}"): ("If-None-Match",),
+}
+
+# Members of answers that are left out where there is nothing to tell; all others are null then.
+NOT_ALWAYS = {
+    "Problem": ("detail", "request_id", "errors"),
+    "Considered": ("seconds", "credits", "usd", "exact", "misfits", "obstacle"),
 }
 
 # Parameters whose names are the caller's own, which no field of a schema can say.
@@ -145,6 +154,7 @@ def _finished(document: Json) -> Json:
         **{status: _problem(said, ON_EVERY_ANSWER) for status, said in OF_BODIES.items()},
     }
     parts["schemas"].pop("PaginationMetadata", None)  # flask-smorest's, of its own way to page
+    _require(document)
     for path, item in document["paths"].items():
         for parameter in item.pop("parameters", []):
             about = PATHS[parameter["name"]]
@@ -154,6 +164,25 @@ def _finished(document: Json) -> Json:
             if method != "parameters":
                 _finish(path, method, operation)
     return document
+
+
+def _require(document: Json) -> None:
+    """Say of every object that is answered that all of its members are there, null where there is nothing to tell."""
+    schemas, sent = document["components"]["schemas"], set[str]()
+    operations = (about for item in document["paths"].values() for name, about in item.items() if name != "parameters")
+    new = _named([operation.get("requestBody") for operation in operations])
+    while new - sent:
+        sent |= new
+        new = _named([schemas[name] for name in sent])
+    for name, schema in schemas.items():
+        left_out = NOT_ALWAYS.get(name, ())
+        if name not in sent and "properties" in schema:
+            schema["required"] = [member for member in schema["properties"] if member not in left_out]
+
+
+def _named(part: Any) -> set[str]:
+    """The schemas that a part of the document refers to."""
+    return set(re.findall(r"'#/components/schemas/(\w+)'", str(part)))
 
 
 def _finish(path: str, method: str, operation: Json) -> None:

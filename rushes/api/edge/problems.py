@@ -36,10 +36,12 @@ from jobs.request.schema import flatten
 from jobs.store.database import DatabaseUnavailable
 from rushes.api.edge import request_ids
 from rushes.api.edge.limits import RateLimited
+from rushes.api.edge.wrong_keys import TooManyWrongKeys
 from storage.errors import BucketUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+LONGEST_PATH, LONGEST_DETAIL = 500, 8000  # characters
 
 
 class NotArchived(Exception):
@@ -80,6 +82,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     NotClosed: (409, "not_closed", "The order has no last word yet."),
     NothingOpen: (409, "settled", "The job has ended, and nothing of it is open."),
     NotArchived: (409, "not_archived", "The job has no video yet."),
+    TooManyWrongKeys: (429, "too_many_wrong_keys", "Too many wrong keys came from this address."),
     RateLimited: (429, "rate_limited", "The key has used up its requests of this minute."),
     NotInstalled: (501, "not_installed", "This installation lacks an optional part."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
@@ -156,11 +159,11 @@ def problem(
 ) -> Response:
     """One problem+json answer."""
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "code": code}
-    body |= {"instance": request.path, "retryable": status in (429, 503)}
+    body |= {"instance": request.path[:LONGEST_PATH], "retryable": status in (429, 503)}
     if (request_id := request_ids.current()) is not None:
         body["request_id"] = request_id
     if detail:
-        body["detail"] = detail
+        body["detail"] = detail[:LONGEST_DETAIL]
     if errors:
         body["errors"] = errors
     more = dict(headers or {})

@@ -78,7 +78,7 @@ def backup(file: Path, data_dir: Path, as_json: bool) -> None:
     if as_json:
         output.as_json({"file": str(file), "as_of": as_of})
     else:
-        click.echo(as_of)
+        output.plain(as_of)
         output.note(f"{file} holds the database of this moment; to use it: docs/restore.md")
 
 

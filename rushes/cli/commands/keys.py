@@ -52,7 +52,7 @@ def create(name: str, scope: str, notify_url: str | None, data_dir: Path, as_jso
         told = {"id": key_id, "name": name, "key": key, "scope": scope}
         output.as_json({**told, "notify_url": notify_url and masked(notify_url)})
         return
-    click.echo(key)
+    output.plain(key)
     output.note(f"{key_id} for {name}, of scope {scope}; it will not be shown again")
 
 

@@ -55,7 +55,7 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
 
 
 def _say(text: str) -> None:
-    output.note(output.paint(f"{'rushes':<9} | {text}", bold=True))
+    output.note(f"{'rushes':<9} | {text}", bold=True)
 
 
 def _announce(service: Running, as_json: bool) -> None:
@@ -82,8 +82,8 @@ def _announce(service: Running, as_json: bool) -> None:
         f"or with            curl {service.url}/v1/jobs -H 'Authorization: Bearer {shown}' \\",
         f"                     -H 'Content-Type: application/json' -d '{body}'",
     ]
-    click.echo("\n".join(["", *lines, ""]))
+    output.plain("\n".join(["", *lines, ""]))
     if service.settings.allow_private_addresses:
         warning = "PRIVATE ADDRESSES ARE ALLOWED: links may lead into this network. For development only."
-        output.note(output.paint(f"warning: {warning}", fg="red", bold=True))
+        output.note(f"warning: {warning}", fg="red", bold=True)
     sys.stdout.flush()

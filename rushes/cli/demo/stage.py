@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 from rich import box
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
@@ -21,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rushes.cli.demo.takes import Take
+from rushes.cli.terminal import output
 
 WIDTH = 170  # of what is no terminal: no id and no key is broken in two
 NARROW = 120  # a terminal with less room folds ids until nobody can read them
@@ -71,7 +71,7 @@ class Stage:
                 self._line(said)
 
     def _line(self, text: str) -> None:
-        click.echo(f"{time.monotonic() - self._began:6.1f} s  {text}", err=True)
+        output.note(f"{time.monotonic() - self._began:6.1f} s  {text}")
 
     def __rich__(self) -> RenderableType:
         elapsed = Text(f"{time.monotonic() - self._began:.0f} s of at most a minute", "dim")
@@ -99,7 +99,7 @@ def print_table(takes: Sequence[Take]) -> None:
         return
     drawn = io.StringIO()
     Console(file=drawn, width=WIDTH, no_color=True).print(_table(takes, list(COLUMNS)))
-    click.echo("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
+    output.plain("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
 
 
 def draw(takes: Sequence[Take], path: Path) -> None:

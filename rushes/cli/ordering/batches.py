@@ -18,6 +18,7 @@ from rushes.cli.terminal.failures import Failure
 
 KEY = "idempotency_key"
 KEYS_LIKE = re.compile(r"[!-~]{1,255}")
+MOST_FAULTS = 20  # that are told
 WANTED = "should be 1 to 255 visible ASCII characters"
 
 
@@ -45,7 +46,8 @@ def read(file: str, batch: str | None, defaults: Mapping[str, Any]) -> list[Line
 
     `defaults` stand for what a line leaves out. A line's own `idempotency_key` comes first. With `batch`, the others'
     keys follow from that name and the line's text, so that the same command asks for the same jobs, and one for a file
-    that has grown only for the new ones. Raises Failure that tells every bad line.
+    that has grown only for the new ones. Raises Failure that tells the first bad
+    lines, and how many more there are.
     """
     with click.open_file(file, "rb") as opened:
         raws = [raw.strip() for raw in opened.read().splitlines()]
@@ -66,6 +68,8 @@ def read(file: str, batch: str | None, defaults: Mapping[str, Any]) -> list[Line
         lines.append(Line(number, {**defaults, **request}, key))
     if faults:
         hint = 'nothing was sent; each line should be a JSON object such as {"prompt": "A red fox in snow"}'
+        if (more := len(faults) - MOST_FAULTS) > 0:
+            faults[MOST_FAULTS:] = [f"and {more:,} more bad lines"]
         raise Failure("\n".join(faults), failures.USAGE, hint=hint)
     if not lines:
         raise Failure(f"{file} has no requests", failures.USAGE, hint="write a JSON object on each line")

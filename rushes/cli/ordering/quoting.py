@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from rushes.cli.terminal import output
 from rushes.cli.terminal.output import Colored
 from rushes.provider_words import dollars
@@ -16,7 +14,7 @@ from rushes.provider_words import dollars
 def show(quote: dict[str, Any]) -> None:
     """The answer in a line, and a row for every gateway that was considered."""
     if sys.stdout.isatty():
-        click.echo(_answer(quote))
+        output.plain(_answer(quote))
     else:  # rows alone are data
         output.note(_answer(quote))
     rows = [[each["provider"], _price(each), _verdict(each, quote)] for each in quote["considered"]]

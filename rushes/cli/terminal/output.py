@@ -1,8 +1,10 @@
-"""What commands print: data on stdout, everything else on stderr; JSON for programs, tables for people."""
+"""What commands print: data on stdout, everything else on stderr; JSON for programs, tables for people.
+
+All of it passes `jobs.visible`: whatever a gateway or a client has said, no terminal acts on it.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -12,6 +14,7 @@ from typing import IO, Any
 
 import click
 
+from jobs.visible import visible, visible_cell, visible_json
 from rushes.cli.terminal.failures import Failure
 
 _out_of_the_way: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -21,20 +24,20 @@ COLORS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_g
 
 def as_json(data: Any, *, line: bool = False) -> None:
     """One JSON value on stdout; with `line` on a single line."""
-    plain(json.dumps(data, ensure_ascii=False, indent=None if line else 2))
+    plain(visible_json(data, indent=None if line else 2))
 
 
 def plain(text: str) -> None:
     """A line of data on stdout."""
     with _out_of_the_way():
-        click.echo(text)
+        click.echo(visible(text))
         sys.stdout.flush()
 
 
-def note(text: str) -> None:
-    """Something for people, on stderr."""
+def note(text: str, **style: Any) -> None:
+    """Something for people, on stderr; with a style of click's: `fg="red"`, `bold=True`."""
     with _out_of_the_way():
-        click.echo(text, err=True)
+        click.echo(_paint(visible(text), **style), err=True)
 
 
 @contextmanager
@@ -50,10 +53,15 @@ def moving(out_of_the_way: Callable[[], AbstractContextManager[object]]) -> Iter
 
 def failure(found: Failure) -> None:
     """A failure's message and hint, on stderr."""
-    for line in str(found).splitlines() or ["failed"]:
-        note(f"{paint('error:', fg='red', bold=True)} {line}")
+    for line in str(found).rstrip("\n").split("\n"):
+        _labelled("error:", line or "failed", fg="red", bold=True)
     if found.hint:
-        note(f"{paint('hint:', fg='cyan')} {found.hint}")
+        _labelled("hint:", found.hint, fg="cyan")
+
+
+def _labelled(label: str, text: str, **style: Any) -> None:
+    with _out_of_the_way():
+        click.echo(f"{_paint(label, **style)} {visible(text)}", err=True)
 
 
 def counted(number: int, word: str) -> str:
@@ -70,9 +78,9 @@ def size(number: float) -> str:
     return f"{number:,.1f} GB"
 
 
-def paint(text: str, **style: Any) -> str:
+def _paint(text: str, **style: Any) -> str:
     """The text in color, unless NO_COLOR or a dumb terminal forbids it; click drops the color where no terminal is."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not style or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return click.style(text, **style)
 
@@ -97,7 +105,7 @@ def table(
     """
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join("" if cell is None else str(cell) for cell in row))
+            click.echo("\t".join("" if cell is None else visible_cell(str(cell)) for cell in row))
         return
     from rich import box
     from rich.console import Console
@@ -107,9 +115,9 @@ def table(
     shown = Table(box=box.SIMPLE_HEAD)
     for place, name in enumerate(names):
         width = widths[place] if place < len(widths) else None
-        shown.add_column(name, justify="right" if name in right else "left", min_width=width)
+        shown.add_column(Text(visible(str(name))), justify="right" if name in right else "left", min_width=width)
     for row in rows:
-        shown.add_row(*(Text("–" if c is None else str(c), getattr(c, "style", "")) for c in row))
+        shown.add_row(*(Text("–" if c is None else visible(str(c)), getattr(c, "style", "")) for c in row))
     Console().print(shown)
 
 
@@ -125,7 +133,7 @@ class ProcessLog:
     def __call__(self, name: str, line: str) -> None:
         color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])
         with self._lock:
-            click.echo(f"{paint(f'{name:<{self._width}} |', fg=color)} {line}", file=self._stream)
+            click.echo(f"{_paint(f'{name:<{self._width}} |', fg=color)} {visible(line)}", file=self._stream)
 
 
 def page(told: Mapping[str, Any], columns: Mapping[str, str], *, json_wanted: bool) -> None:

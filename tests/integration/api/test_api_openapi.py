@@ -133,6 +133,20 @@ def test_what_is_answered_has_the_fields_that_are_described(
     assert set(problem) == set(document["components"]["schemas"]["Problem"]["properties"])
 
 
+def test_the_defaults_of_a_request_can_be_sent(api: FlaskClient, document: dict[str, Any]) -> None:
+    told = document["components"]["schemas"]["Request"]["properties"]
+    defaults = {name: about["default"] for name, about in told.items() if "default" in about}
+    assert defaults["provider"] == "auto"
+    assert api.post("/v1/jobs", json={**defaults, **PLAIN}).status_code == 202
+
+
+def test_every_object_that_is_answered_says_which_members_are_always_there(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    sent = {name for name, schema in schemas.items() if not schema.get("required")}
+    assert sent == {"Request", "Retry", "Settle", "Rest", "ReplayFailed"}  # whose fields may all be left out
+    assert schemas["Job"]["required"] == list(schemas["Job"]["properties"])
+
+
 def test_it_tells_how_to_send_the_key(document: dict[str, Any]) -> None:
     assert document["security"] == [{"bearer": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

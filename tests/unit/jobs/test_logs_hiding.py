@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -142,3 +143,12 @@ def test_a_secret_that_begins_another_hides_the_whole_of_both() -> None:
     logs.hide({"secret-1", "secret-12"})
     assert logs.mask("x secret-12 y secret-1 z") == "x … y … z"
     logs._own = before
+
+
+def test_a_stranger_s_words_are_escapes_in_a_line_and_read_as_they_were(written: io.StringIO) -> None:
+    said = "\x1b[2J\r\x9b31m\u202eevil\x7f"
+    structlog.get_logger().warning("gateway_said", message=said)
+    logging.getLogger("library").warning("read %s", said)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written.getvalue())
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert (first["message"], second["event"]) == (said, f"read {said}")

@@ -115,6 +115,13 @@ def test_bad_lines_are_told_together_before_anything_is_sent(service: Service, r
     assert "hint: nothing was sent" in result.stderr
 
 
+def test_of_thousands_of_bad_lines_the_first_are_told(rushes: Rushes, file: Path) -> None:
+    file.write_text("[]\n" * 6_000)
+    told = rushes("submit", "--file", str(file)).stderr.splitlines()
+    assert len(told) == 22
+    assert told[20] == "error: and 5,980 more bad lines"
+
+
 def test_two_lines_with_one_key_are_told(file: Path) -> None:
     file.write_text('{"prompt": "a", "idempotency_key": "k"}\n{"prompt": "b", "idempotency_key": "k"}\n')
     with pytest.raises(Failure, match="line 2: its idempotency_key is that of line 1"):
