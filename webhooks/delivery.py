@@ -21,7 +21,7 @@ from jobs.store.tables import Instant, notice_tries, notices
 from storage.errors import LinkForbidden
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
-from storage.outbound.guard import check_url, masked
+from storage.outbound.guard import check_url, guarded_session, masked
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 
 # After each failed try: 5 s, 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h; then it rests until somebody replays it.
@@ -150,11 +150,16 @@ def _send(row: RowMapping, resources: Resources) -> int:
 def _post(url: str, body: str, headers: dict[str, str], deadline: Deadline, resources: Resources) -> int:
     """The status of the answer. Raises NoticeUndelivered."""
     deadline_s = resources.settings.notice_deadline_s
+    guard: dict[str, Any] = {
+        "allow_private": resources.settings.allow_private_addresses,
+        "receivers": resources.settings.notice_receivers,
+    }
     try:
-        check_url(url, allow_private=resources.settings.allow_private_addresses)
+        check_url(url, **guard)
         with (
             under(deadline),
-            resources.session.post(
+            guarded_session(**guard) as session,
+            session.post(
                 url,
                 data=body.encode(),
                 headers=headers,
