@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from jobs.errors import BadSettings
 from jobs.providers.client import Account
 from jobs.providers.prices import price_names
 from jobs.providers.registry import PROVIDERS, Terms
-from storage.outbound import trust
+from storage.outbound import receivers, trust
+from storage.outbound.guard import PORTS
+from storage.outbound.receivers import Receivers
 from storage.rules import ADDRESSING, CHECKSUMS, CONDITIONS, ENCRYPTIONS, IF_NONE_MATCH, SHA256, VIRTUAL, StoreRules
 
 NUMBERS: dict[str, tuple[float, str]] = {
@@ -81,6 +83,15 @@ LONGER_THAN = [
 GOING = {
     f"{step}_LEASE_S": f"{step}_HOLD_S" for step in ("SUBMIT", "QUERY", "TRANSFER", "NOTICE")
 }  # new name → old one
+WEB_PORT = 8080  # the Procfile's, where PORT is not set
+# name of a URL → its port where it names none; None: its scheme's
+STORE_PORTS = {
+    "RUSHES_DATABASE_URL": 5432,
+    "RUSHES_REDIS_URL": 6379,
+    "RUSHES_S3_ENDPOINT_URL": None,
+    "RUSHES_S3_PUBLIC_ENDPOINT_URL": None,
+    "RUSHES_PUBLIC_URL": None,
+}
 STALL_BYTES_PER_S = 64 * 1024
 LONGEST_URL = 255
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -111,6 +122,7 @@ class Settings:
     terms: Mapping[str, Terms]  # by provider, every one of them
     allow_private_addresses: bool
     trusted_proxies: tuple[Network, ...]  # whose word on where a request came from is taken
+    notice_receivers: Receivers  # inside, beside public ones
     submit_deadline_s: float
     submit_lease_s: float
     query_deadline_s: float
@@ -309,6 +321,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "public_url": public_url.rstrip("/") if public_url else None,
         "callback_keys": keys,
         "notice_secrets": _notice_secrets(read),
+        "notice_receivers": _notice_receivers(read),
         "accounts": accounts,
         "previous_accounts": _accounts(read, "API_KEY_PREVIOUS", stand_ins),
         "terms": {name: _terms(read, name) for name in PROVIDERS},
@@ -468,6 +481,36 @@ def _notice_secrets(read: _Reader) -> tuple[str, ...]:
     if not all(map(_can_sign, secrets)) or len(secrets) > 2:
         read.fault("RUSHES_NOTICE_SECRETS wants one or two secrets: whsec_ and 24 to 64 random bytes in base64.")
     return secrets
+
+
+def _notice_receivers(read: _Reader) -> Receivers:
+    """What is open to notices, and what is closed all the same: web's port, those of the stores, and what is said."""
+    names: frozenset[tuple[str, int]] = frozenset()
+    networks: tuple[tuple[receivers.Network, int], ...] = ()
+    own: tuple[tuple[str | None, int | None], ...] = ()
+    try:
+        names, networks = receivers.parse(read.text("RUSHES_NOTIFY_HOSTS") or "")
+    except ValueError as e:
+        example = "pipeline.internal:8000,10.1.0.0/16:8443,[fd00::/8]:8443"
+        read.fault(f"RUSHES_NOTIFY_HOSTS has {str(e)!r}, neither host[:port] nor network[:port]; example: {example}")
+    try:
+        own = receivers.parse_own(read.text("RUSHES_NOTIFY_CLOSED") or "")
+    except ValueError as e:
+        read.fault(f"RUSHES_NOTIFY_CLOSED has {str(e)!r}; example: 8888,seaweedfs:8888,valkey")
+    port = read.environ.get("PORT", "").strip()
+    return Receivers(names, networks, (*own, (None, int(port) if port.isdecimal() else WEB_PORT), *_stores(read)))
+
+
+def _stores(read: _Reader) -> Iterator[tuple[str, int]]:
+    """Where database, broker, bucket and receiver listen, as far as their URLs say."""
+    for name, usual in STORE_PORTS.items():
+        value = read.text(name)
+        try:
+            parts = urlsplit(value or "")
+            if parts.hostname:
+                yield parts.hostname, parts.port or usual or PORTS.get(parts.scheme, 0)
+        except ValueError:  # told where it is read
+            continue
 
 
 def _can_sign(secret: str) -> bool:

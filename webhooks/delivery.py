@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
+from jobs.providers.refusals import retry_after_s
 from jobs.steps.resources import Resources
 from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
@@ -21,11 +23,12 @@ from jobs.store.tables import Instant, notice_tries, notices
 from storage.errors import LinkForbidden
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
-from storage.outbound.guard import check_url, masked
+from storage.outbound.guard import check_url, guarded_session, masked
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 
 # After each failed try: 5 s, 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h; then it rests until somebody replays it.
 TIMETABLE = (5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
+LONGEST_ASKED_S = TIMETABLE[-1]  # the longest pause that a receiver can ask for
 GONE = 410  # the receiving side wants no more of these
 AT_A_TIME = 8  # of one job; even if each takes as long as it may, the watchdog takes nobody for stuck
 LATE = "no answer in time"
@@ -139,22 +142,29 @@ def _send(row: RowMapping, resources: Resources) -> int:
     }
     try:
         with Deadline(resources.settings.notice_deadline_s) as deadline:
-            status = _post(row["url"], body, headers, deadline, resources)
+            status, told = _post(row["url"], body, headers, deadline, resources)
     except NoThread as e:
         raise NoticeUndelivered(str(e)) from e
     if not 200 <= status < 300:
-        raise NoticeRefused(status)
+        raise NoticeRefused(status, retry_after_s({"date": format_datetime(now, usegmt=True), **told}))
     return status
 
 
-def _post(url: str, body: str, headers: dict[str, str], deadline: Deadline, resources: Resources) -> int:
-    """The status of the answer. Raises NoticeUndelivered."""
+def _post(
+    url: str, body: str, headers: dict[str, str], deadline: Deadline, resources: Resources
+) -> tuple[int, dict[str, str]]:
+    """The status of the answer, and its headers by lower-case names. Raises NoticeUndelivered."""
     deadline_s = resources.settings.notice_deadline_s
+    guard: dict[str, Any] = {
+        "allow_private": resources.settings.allow_private_addresses,
+        "receivers": resources.settings.notice_receivers,
+    }
     try:
-        check_url(url, allow_private=resources.settings.allow_private_addresses)
+        check_url(url, **guard)
         with (
             under(deadline),
-            resources.session.post(
+            guarded_session(**guard) as session,
+            session.post(
                 url,
                 data=body.encode(),
                 headers=headers,
@@ -163,12 +173,12 @@ def _post(url: str, body: str, headers: dict[str, str], deadline: Deadline, reso
                 stream=True,  # what it answers beside the status is not read
             ) as answer,
         ):
-            status = answer.status_code
+            status, told = answer.status_code, {name.lower(): value for name, value in answer.headers.items()}
     except (requests.RequestException, LinkForbidden, OSError) as e:
         raise NoticeUndelivered(LATE if deadline.passed else type(e).__name__) from e
     if deadline.passed:  # http.client takes a head that our cut has ended for a whole one
         raise NoticeUndelivered(LATE)
-    return status
+    return status, told
 
 
 def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Resources) -> None:
@@ -188,7 +198,9 @@ def _undelivered(lease: _LeasedNotice, error: WebhooksError, took_s: float, reso
         alarm_at: datetime | None = None
         if tries < len(TIMETABLE) and status != GONE:
             pause_s = resources.jitter(TIMETABLE[tries] * resources.settings.notice_unit_s)
-            alarm_at = now + timedelta(seconds=pause_s)
+            asked_s = (error.asked_s or 0) if isinstance(error, NoticeRefused) else 0
+            # Never sooner than asked, and never so late that a wrong answer makes a notice useless.
+            alarm_at = now + timedelta(seconds=max(pause_s, min(asked_s, LONGEST_ASKED_S)))
         _finish(db, lease, {"last_status": status, "last_error": str(error)}, alarm_at=alarm_at)
         _keep_try(db, lease, took_s, status=status, error=None if status else str(error))
 

@@ -49,9 +49,10 @@ def check_notify_url(url: str, settings: Settings) -> None:
     if not url.isprintable():
         raise BadRequest({"notify_url": ["Holds characters that no URL has; send https://host/path."]})
     try:
-        check_url(url, allow_private=settings.allow_private_addresses)
+        check_url(url, allow_private=settings.allow_private_addresses, receivers=settings.notice_receivers)
     except LinkForbidden as e:
-        raise BadRequest({"notify_url": [f"{e}; send a public https URL."]}) from e
+        then = "send a public https URL, or one that RUSHES_NOTIFY_HOSTS opens"
+        raise BadRequest({"notify_url": [f"{e}; {then}."]}) from e
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,10 @@ REASONS = {
         "A gateway made a video and charged it, and the job has ended without it.",
         "fetch it by its link while that lives, or ask for the money, and say when it is back",
     ),
+    "notice_given_up": Meaning(
+        "Notices of a job reached nobody, in as many tries as the timetable has.",
+        "mend the receiver or its address, and send them again; what they tell is on the job",
+    ),
     "unknown_job": Meaning(
         "A callback speaks of a job that this database does not know: a backup was put back.",
         "look for the task at the gateway; its video was paid for",

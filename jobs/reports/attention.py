@@ -5,6 +5,7 @@ Reads only what an index leads to: live jobs, orders of the last weeks, unread c
 
 from __future__ import annotations
 
+import http
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from jobs.settings import Settings
 from jobs.store import availability, spending
 from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
-from jobs.store.tables import attempts, hearsay, inbox, jobs
+from jobs.store.tables import attempts, hearsay, inbox, jobs, notices
 from storage.keys import unproven_key
+from storage.outbound.guard import masked
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
@@ -50,6 +52,7 @@ COMMANDS = {
     "unknown_job": "rushes callbacks list --job {job_id}",
     "unknown_attempt": "rushes callbacks list --job {job_id}",
     "no_gateway": "rushes providers",
+    "notice_given_up": "rushes notices replay --all-failed --job {job_id}",
     **dict.fromkeys(("gateway_rests", "out_of_credit", "key_refused"), "rushes providers resume {provider}"),
 }
 OF_A_LOST_ORDER = (
@@ -119,6 +122,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
         _forgotten,
         _earlier,
         _flagged,
+        _untold,
     ):
         yield from read(db, looking)
 
@@ -316,6 +320,29 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
             reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
             yield Item(reason, said, since=row["updated_at"], **looked_up)
+
+
+def _untold(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Jobs with notices that were given up; one whose receiver wants no more of them (410) is none of these."""
+    wanted = sa.and_(
+        notices.c.alarm_at.is_(None),
+        notices.c.delivered_at.is_(None),
+        notices.c.created_at > looking.now - LOOKED_BACK,
+        notices.c.last_status.is_distinct_from(http.HTTPStatus.GONE.value),
+    )
+    told = ("job_id", "url")
+    rows = (
+        sa.select(*(notices.c[name] for name in told), sa.func.count().label("many"))
+        .add_columns(sa.func.min(notices.c.created_at).label("since"), sa.func.max(notices.c.last_error).label("error"))
+        .where(wanted)
+        .group_by(*(notices.c[name] for name in told))
+        .order_by("since", notices.c.job_id)
+        .limit(MOST)
+    )
+    for row in db.execute(rows):
+        many = "1 notice" if row.many == 1 else f"{row.many} notices"
+        said = f"{many} to {masked(row.url)} could not be delivered ({row.error}), and no more tries follow"
+        yield Item("notice_given_up", said, job_id=row.job_id, since=row.since)
 
 
 def _ended_lately(looking: Looking) -> sa.ColumnElement[bool]:

@@ -305,6 +305,12 @@ notices = sa.Table(
     sa.UniqueConstraint("job_id", "sequence"),
     sa.Index(None, "alarm_at"),
     sa.Index(None, "created_at", "id"),
+    sa.Index(
+        "ix_notices_given_up",
+        "created_at",
+        sqlite_where=sa.text("alarm_at IS NULL AND delivered_at IS NULL"),
+        postgresql_where=sa.text("alarm_at IS NULL AND delivered_at IS NULL"),
+    ),
 )
 
 # What became of each POST of a notice: a status, or why there was none.

@@ -20,7 +20,9 @@ def settings(settings: Settings) -> Findings:
         yield fail("settings", "valid, and no gateway has a key", "set RUSHES_EVOLINK_API_KEY or another gateway's key")
     if settings.notice_secrets:
         rotated = len(settings.notice_secrets) > 1
-        yield ok("notices", "two secrets sign, until the second is taken out" if rotated else "a secret signs")
+        said = "two secrets sign, until the second is taken out" if rotated else "a secret signs"
+        inside = "; receivers inside are open" if settings.notice_receivers.is_any else ""
+        yield ok("notices", said + inside)
     else:
         then = "set RUSHES_NOTICE_SECRETS=whsec_… (24 to 64 random bytes in base64)"
         yield warn("notices", "no secret, so no request may name a notify_url", then)

@@ -92,6 +92,14 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
     for name in ("callback_keys", "notice_secrets"):
         if not _is_set(ours, variable := f"RUSHES_{name.upper()}"):
             service[variable] = kept[name]
+    started = [
+        *([valkey.port] if valkey else []),
+        *(weed.ports.values() if weed else []),
+        *filter(None, [sandbox_port]),
+    ]
+    if started:  # no notice may go to them, whatever is listed
+        said = [service["RUSHES_NOTIFY_CLOSED"]] if _is_set(ours, "RUSHES_NOTIFY_CLOSED") else []
+        service["RUSHES_NOTIFY_CLOSED"] = ",".join([*said, *map(str, started)])
     for name in simulated:
         service[f"RUSHES_{name.upper()}_BASE_URL"] = f"http://127.0.0.1:{sandbox_port}/{name}"
         service[f"RUSHES_{name.upper()}_API_KEY"] = SANDBOX_KEY

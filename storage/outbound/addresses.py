@@ -47,21 +47,23 @@ def is_public(address: Address, translators: Sequence[IPv6Network] = ()) -> bool
 
     `translators` are the prefixes of this network's own translators, beside the well-known one.
     """
+    return all(map(_is_listed_public, counted(address, translators)))
+
+
+def counted(address: Address, translators: Sequence[IPv6Network] = ()) -> list[Address]:
+    """The addresses by which one is judged: those that it carries inside, and itself unless it is nothing else."""
     if isinstance(address, IPv4Address):
-        return _is_listed_public(address)
-    whole = True
-    carried: list[IPv4Address] = []
-    if (prefix := next((p for p in (*translators, *FIXED) if address in p), None)) is not None:
-        carried, whole = [inside(address, prefix)], False
-    elif address.sixtofour is not None:
-        carried, whole = [address.sixtofour], False
-    elif address.teredo is not None:
-        carried, whole = list(address.teredo), False  # the server, and the client behind it
+        return [address]
+    carried: list[Address] = []
     if address.packed[8:12] in ISATAP:
         carried.append(IPv4Address(address.packed[12:]))
-    if whole and not (address in GLOBAL_UNICAST_V6 and _is_listed_public(address)):
-        return False
-    return all(map(_is_listed_public, carried))
+    if (prefix := next((p for p in (*translators, *FIXED) if address in p), None)) is not None:
+        return [inside(address, prefix), *carried]
+    if address.sixtofour is not None:
+        return [address.sixtofour, *carried]
+    if address.teredo is not None:
+        return [*address.teredo, *carried]  # the server, and the client behind it
+    return [address, *carried]
 
 
 def may_be_translated(address: Address) -> bool:
@@ -70,6 +72,8 @@ def may_be_translated(address: Address) -> bool:
 
 
 def _is_listed_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST_V6:
+        return False
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     return not any(address in network for network in DENIED)

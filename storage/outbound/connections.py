@@ -7,7 +7,7 @@ instead, where it sees only the first answer; its ranges and its session are use
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.timeout import Timeout
 
 from storage.errors import LinkForbidden
-from storage.outbound.addresses import is_public, may_be_translated
+from storage.outbound.addresses import Address, is_public, may_be_translated
 from storage.outbound.deadline import Deadline
 from storage.outbound.exact import exact
 from storage.outbound.translators import prefixes
@@ -27,6 +27,9 @@ from storage.outbound.trust import TrustingAdapter
 
 # A name with a hundred dead addresses must not cost a hundred connect timeouts.
 MAX_ADDRESSES_TRIED = 3
+
+# Raises LinkForbidden unless the connection may go to each of the addresses that its name leads to.
+Judge = Callable[[HTTPConnection, Sequence[Address]], None]
 
 _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
@@ -46,36 +49,59 @@ def under(deadline: Deadline) -> Iterator[None]:
 
 
 class GuardedAdapter(TrustingAdapter):
-    """One fresh connection per request, https only, public addresses only; `allow_private` lifts both limits.
+    """One fresh connection per request, to addresses that `judge` admits, by these schemes only.
 
     Connections are not kept: a link is used once, and a kept connection that the server has meanwhile closed would be
     a failure of our own making, since nothing here is sent twice.
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, judge: Judge, schemes: Collection[str]) -> None:
+        self._pools = {scheme: pool for scheme, pool in _pools(judge).items() if scheme in schemes}
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block=block, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = (
-            {"http": _OpenHTTPPool, "https": _OpenHTTPSPool} if self._allow_private else {"https": _GuardedHTTPSPool}
-        )
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
 
-def _connect(connection: HTTPConnection, *, allow_private: bool) -> socket.socket:
+def public_alone(connection: HTTPConnection, found: Sequence[Address]) -> None:
+    """Raise LinkForbidden unless all addresses that were found are public."""
+    translators = prefixes() if any(map(may_be_translated, found)) else ()
+    for address in found:
+        # All, not only the one that would be used: a private address beside a public one is no accident.
+        if not is_public(address, translators):
+            raise LinkForbidden(f"{connection.host} leads to {address}, which is not a public address")
+
+
+def anywhere(connection: HTTPConnection, found: Sequence[Address]) -> None:
+    """Nothing is forbidden (development)."""
+
+
+def _pools(judge: Judge) -> dict[str, type[HTTPConnectionPool]]:
+    class HTTPS(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, judge)
+
+    class HTTP(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, judge)
+
+    class HTTPSPool(_OneRequest, HTTPSConnectionPool):
+        ConnectionCls = HTTPS
+
+    class HTTPPool(_OneRequest):
+        ConnectionCls = HTTP
+
+    return {"https": HTTPSPool, "http": HTTPPool}
+
+
+def _connect(connection: HTTPConnection, judge: Judge) -> socket.socket:
     try:
         answers = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
         raise NameResolutionError(connection.host, connection, reason) from error
-    if not allow_private:
-        # All, not only the one that would be used: a private address beside a public one is no accident.
-        found = [ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in answers]
-        translators = prefixes() if any(map(may_be_translated, found)) else ()
-        for address in found:
-            if not is_public(address, translators):
-                raise LinkForbidden(f"{connection.host} leads to {address}, which is not a public address")
+    judge(connection, [ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in answers])
     last: OSError = socket.gaierror("no address")
     for family, kind, protocol, _, sockaddr in answers[:MAX_ADDRESSES_TRIED]:
         try:
@@ -106,21 +132,6 @@ def _open(connection: HTTPConnection, family: int, kind: int, protocol: int, soc
     return opened
 
 
-class _GuardedHTTPS(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self, allow_private=False)
-
-
-class _OpenHTTPS(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self, allow_private=True)
-
-
-class _OpenHTTP(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self, allow_private=True)
-
-
 class _OneRequest(HTTPConnectionPool):
     def _make_request(self, conn: Any, method: str, url: str, *args: Any, **more: Any) -> Any:
         return super()._make_request(conn, method, exact(url), *args, **more)
@@ -129,15 +140,3 @@ class _OneRequest(HTTPConnectionPool):
         if conn is not None:
             conn.close()
         super()._put_conn(None)
-
-
-class _GuardedHTTPSPool(_OneRequest, HTTPSConnectionPool):
-    ConnectionCls = _GuardedHTTPS
-
-
-class _OpenHTTPSPool(_OneRequest, HTTPSConnectionPool):
-    ConnectionCls = _OpenHTTPS
-
-
-class _OpenHTTPPool(_OneRequest):
-    ConnectionCls = _OpenHTTP

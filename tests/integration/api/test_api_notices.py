@@ -242,3 +242,32 @@ def refused(answer: Any, field: str, words: str) -> None:
     problem = answer.get_json(force=True)
     assert (answer.status_code, problem["code"], list(problem["errors"])) == (422, "invalid_request", [field])
     assert words in " ".join(problem["errors"][field])
+
+
+@pytest.mark.both_databases
+class TestWhatNeedsAPerson:
+    def needing(self, desk: Desk) -> list[tuple[str, str, str]]:
+        items = desk.api.get("/v1/attention").get_json()["data"]
+        return [(item["reason"], item["command"], item["detail"]) for item in items]
+
+    def test_what_was_given_up_stands_there_until_it_goes_out_again(self, desk: Desk) -> None:
+        desk.told()  # waits for its next try
+        desk.told(alarm_at=None, tries=1, last_status=200, delivered_at=sa.func.now())
+        desk.told(alarm_at=None, tries=1, last_status=410, last_error="answered 410")  # wants no more
+        assert self.needing(desk) == []
+        given_up = desk.told(
+            url="https://pipeline.example/hook?token=secret", alarm_at=None, tries=9, last_error="ConnectionError"
+        )
+        job_id = desk.of(given_up)["job_id"]
+        [(reason, command, detail)] = self.needing(desk)
+        assert (reason, command) == ("notice_given_up", f"rushes notices replay --all-failed --job {job_id}")
+        assert detail.startswith("1 notice to https://pipeline.example/hook?… could not be delivered (ConnectionError)")
+        desk.api.post("/v1/notices/replay", json={"job_id": job_id})
+        assert self.needing(desk) == []
+
+    def test_one_of_long_ago_is_let_be(self, desk: Desk) -> None:
+        given_up = desk.failed()
+        with desk.database.write() as db:
+            long_ago = desk.database.clock(db) - timedelta(days=31)
+            db.execute(sa.update(notices).where(notices.c.id == given_up).values(created_at=long_ago))
+        assert self.needing(desk) == []

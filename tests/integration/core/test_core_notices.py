@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,6 +16,7 @@ from served import Served
 from standardwebhooks import Webhook, WebhookVerificationError
 from workshop import Ahead, Workshop
 
+from jobs.intake import changes
 from jobs.machine.states import State
 from jobs.store import tables
 from jobs.worker import dispatch
@@ -24,18 +27,21 @@ OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 class Pipeline:
-    """The receiving side; answers with `statuses` in turn, then with 200."""
+    """The receiving side; answers with `statuses` in turn, then with 200, and with what `headers` says of the time."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.seen.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(outer.statuses.pop(0) if outer.statuses else 200)
+                self.send_response_only(outer.statuses.pop(0) if outer.statuses else 200)
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -160,6 +166,63 @@ def test_410_stops_and_a_redirect_is_a_refusal(notifying: Workshop, pipeline: Pi
     row = row_of(notifying)
     assert (row["last_status"], row["delivered_at"], row["tries"]) == (410, None, 2)
     assert len(pipeline.seen) == 2
+
+
+def in_(seconds: float, *, clock_off_s: float = 0) -> Callable[[], dict[str, str]]:
+    """Headers that ask for a pause by a date, from a receiver whose clock is off, where it tells its time at all."""
+
+    def headers() -> dict[str, str]:
+        theirs = datetime.now(UTC) + timedelta(seconds=clock_off_s)
+        asked = {"Retry-After": format_datetime(theirs + timedelta(seconds=seconds), usegmt=True)}
+        return asked | ({"Date": format_datetime(theirs, usegmt=True)} if clock_off_s else {})
+
+    return headers
+
+
+def saying(**headers: str) -> Callable[[], dict[str, str]]:
+    return lambda: {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "least_s", "most_s"),
+    [
+        (saying(Retry_After="120"), 120, 125),
+        (saying(retry_after="120"), 120, 125),
+        (in_(600, clock_off_s=-18_000), 600, 605),
+        (in_(7_200), 7_200, 7_205),
+        (saying(Retry_After="99999999"), 86_400, 86_405),
+        (in_(-86_400), 0, 1),
+        (saying(Retry_After="soon"), 0, 1),
+        (saying(Retry_After="-7"), 0, 1),
+        (saying(), 0, 1),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receiver_that_asks_for_a_pause_gets_it_up_to_a_day(
+    workshop_with_a_notice: Workshop,
+    pipeline: Pipeline,
+    headers: dict[str, str],
+    least_s: int,
+    most_s: int,
+    status: int,
+) -> None:
+    workshop = workshop_with_a_notice
+    pipeline.statuses, pipeline.headers = [status], headers()
+    delivery.notify(row_of(workshop)["job_id"], workshop.resources)
+    with workshop.database.read() as db:
+        now = workshop.database.clock(db)
+    row = row_of(workshop)
+    assert row["last_status"] == status
+    assert least_s - 2 <= (row["alarm_at"] - now).total_seconds() <= most_s
+
+
+@pytest.fixture
+def workshop_with_a_notice(make_workshop: Any, pipeline: Pipeline) -> Workshop:
+    """A job that was cancelled before it was ordered, and whose notice is due."""
+    workshop: Workshop = make_workshop(notice_secrets=SECRET, notice_unit_s=0.01)
+    job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
+    changes.cancel(job_id, workshop.core, api_key_id="test")
+    return workshop
 
 
 def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:

@@ -11,6 +11,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.settings import GOING, NUMBERS, load
 from storage.outbound import trust
 
+OF_THE_PROCFILE = {"PORT"}
 ELSEWHERE = {*trust.VARIABLES}  # whose names are not ours: read as by other programs
 
 
@@ -35,7 +36,7 @@ def test_it_names_every_setting_and_no_other() -> None:
     environment = Listening({"RUSHES_S3_BUCKET": "rushes"})
     load(environment)
     going = {f"RUSHES_{old}" for old in GOING.values()}  # read, and no longer shown
-    settings = {name for name in environment.asked - going - ELSEWHERE if not name.endswith("_FILE")}
+    settings = {name for name in environment.asked - going - ELSEWHERE - OF_THE_PROCFILE if not name.endswith("_FILE")}
     named = set(compose_file.example(off=True)) | set(compose_file.example(off=False))
     assert {f"{name}_FILE" for name in settings} <= environment.asked
     assert named == settings | compose_file.variables() | ELSEWHERE

@@ -50,6 +50,8 @@ def test_a_bucket_is_all_that_must_be_said() -> None:
         ("RUSHES_CALLBACK_KEYS", "k1:short", "kid:secret,kid:secret"),
         ("RUSHES_CALLBACK_KEYS", f"{KEYS},{KEYS}", "kid:secret,kid:secret"),
         ("RUSHES_NOTICE_SECRETS", "secret", "whsec_"),
+        ("RUSHES_NOTIFY_HOSTS", "pipeline:8000,http://pipeline", "'http://pipeline'"),
+        ("RUSHES_NOTIFY_CLOSED", "8888,seaweedfs:http", "'seaweedfs:http'"),
         ("RUSHES_EVOLINK_API_KEY", "with space", "characters that no key has"),
         ("RUSHES_EVOLINK_BASE_URL", "evolink", "RUSHES_EVOLINK_BASE_URL"),
         ("RUSHES_SWEEP_INTERVAL_S", "soon", "RUSHES_SWEEP_INTERVAL_S=10"),

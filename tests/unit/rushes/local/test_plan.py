@@ -116,6 +116,12 @@ def test_children_get_what_they_need_and_nothing_else() -> None:
     assert not [name for name in planned.bare if name.startswith(("RUSHES_", "AWS_"))]
 
 
+def test_no_notice_may_go_to_a_port_of_what_is_started_here() -> None:
+    planned = made({"RUSHES_NOTIFY_HOSTS": "127.0.0.0/8:20002", "RUSHES_NOTIFY_CLOSED": "hub:9000"})
+    own = load(planned.service).notice_receivers.own
+    assert {(None, port) for port in (1, 20001, 20002, 20003)} | {("hub", 9000)} <= set(own)
+
+
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
     planned = made({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "corp.example"})
     assert planned.service["HTTPS_PROXY"] == "http://proxy"

@@ -182,9 +182,18 @@ def test_a_key_has_a_place_for_notices_of_its_jobs(machine: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://farm.example/hook", "http is not https; send a public https URL."),
-        ("https://127.0.0.1/hook", "127.0.0.1 is not a public address; send a public https URL."),
-        ("farm", "no scheme is not https; send a public https URL."),
+        (
+            "http://farm.example/hook",
+            "http is not https; send a public https URL, or one that RUSHES_NOTIFY_HOSTS opens.",
+        ),
+        (
+            "https://127.0.0.1/hook",
+            "127.0.0.1 is not a public address; send a public https URL, or one that RUSHES_NOTIFY_HOSTS opens.",
+        ),
+        (
+            "farm",
+            "no scheme is not https; send a public https URL, or one that RUSHES_NOTIFY_HOSTS opens.",
+        ),
         ("https://farm.example/\udcff", "Holds characters that no URL has; send https://host/path."),
     ],
 )
