@@ -136,6 +136,7 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         if stored is not None:
             return _adopt(case, stored, resources)
         with _proven(lease, resources, keeper.keep_going) as proven:
+            _require_whole(case, proven.video)
             keeper.push()  # without our lease nothing may be put
             facts = _put(case, proven, resources, keeper.keep_going)
         return replace(facts, read=unread)
@@ -189,6 +190,14 @@ def _proven(lease: Lease, resources: Resources, keep_going: Callable[[], None]) 
     with _fetch(lease, resources, keep_going) as spooled:
         check_boxes(spooled.file, spooled.bytes)
         yield _Proven(spooled, *resources.prober.probe(spooled.file))
+
+
+def _require_whole(case: Case, video: VideoFacts) -> None:
+    """Raises BadVideo for a film of less than half the length that was ordered. Any other is archived, and told."""
+    ordered = case.job.ordered
+    if ordered is not None and not ordered.is_whole(video.duration_s):
+        lasts = f"it lasts {video.duration_s:g} s, and {ordered.ordered_s} s were ordered"
+        raise BadVideo(f"not whole: {lasts}")
 
 
 def _fetch(lease: Lease, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
@@ -280,8 +289,17 @@ def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
+        notes=_other_length(case, number, video["duration_s"]),
         video={"attempt": number, **video},
     )
+
+
+def _other_length(case: Case, number: int, lasts_s: float) -> tuple[Note, ...]:
+    """What history says of a film that is longer or shorter than what was ordered."""
+    ordered = case.job.ordered
+    if ordered is None or ordered.is_as_long(lasts_s):
+        return ()
+    return (Note("other_length", number, {"lasts_s": lasts_s, "ordered_s": ordered.ordered_s}),)
 
 
 def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
