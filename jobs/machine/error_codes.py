@@ -85,6 +85,10 @@ FLAGS = {
         "ask the gateway, and say what it says; once somebody settles the order as charged, the cost counts",
     ),
     "foreign_task": Meaning("It was archived from a task that turned out to be another order's.", "look at the video"),
+    "other_length": Meaning(
+        "The archived film is longer or shorter than what was ordered, by more than a second and more than a fifth.",
+        "look at the video; a gateway that does so often charges for what it does not make",
+    ),
     "contested_task": Meaning(
         "Callbacks told the same task to orders of two jobs, and nobody can tell whose it is.",
         "look it up at the gateway by prompt and time, and name it for its order",

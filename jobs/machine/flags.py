@@ -28,6 +28,7 @@ SHOWN = OF_TASKS | {
     "absurd_cost",
     "contested_task",
     "unproven_film",
+    "other_length",
 }  # by rows; every other one is said by a move, and outranks these
 
 
@@ -48,6 +49,8 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
         flagged = "troubled"
     elif any(a.money.is_doubted and a.standing not in FREE for a in case.attempts.values()):
         flagged = "absurd_cost"
+    elif job.state is State.ARCHIVED and _is_of_another_length(case):
+        flagged = "other_length"
     else:
         flagged = None
     return flagged
@@ -68,6 +71,12 @@ def _is_contested(case: Case) -> bool:
     """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay."""
     claims = (x for n, a in case.attempts.items() if a.task_id is None for x in case.heard(n))
     return any(a.contested for a in case.attempts.values()) or any(x.is_contested for x in claims)
+
+
+def _is_of_another_length(case: Case) -> bool:
+    """Whether the archived film is longer or shorter than what was ordered, where the order fixes that."""
+    seconds, ordered = case.job.duration_s, case.job.ordered
+    return seconds is not None and ordered is not None and not ordered.is_as_long(seconds)
 
 
 def _of_task(case: Case, now: datetime, settings: Settings) -> str | None:

@@ -9,8 +9,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
+from jobs.errors import BadRequest
 from jobs.machine.states import State
-from jobs.request.generation import JobRequest
+from jobs.request.generation import Generation, JobRequest
 from jobs.request.schema import load_request
 
 
@@ -138,6 +139,14 @@ class Job:
     def wanted(self) -> JobRequest:
         """The request, read when it is first asked for. Raises BadRequest: an earlier version took it in."""
         return load_request(self.request)
+
+    @property
+    def ordered(self) -> Generation | None:
+        """The video that is wanted; None where that cannot be read any more."""
+        try:
+            return self.wanted.generation
+        except BadRequest:
+            return None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from jobs.providers.answers import (
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import lists
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal, without_credit
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 # "Common Input": counted in characters; nothing says that it is done in any other way.
@@ -151,6 +151,8 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """{error: {code, message, type}} with a pair of the table, or with a code that no other status documents."""
+    if out_of_credit := without_credit(http_status, headers, body):
+        return out_of_credit
     code = part(body, "error", "code")
     if not isinstance(code, str):
         return None

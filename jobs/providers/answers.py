@@ -19,6 +19,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 from jobs import gate
 from jobs.errors import BadReport, NoStatus
 from jobs.providers.base import Acceptance, Provider, ReportState, Unusable
+from jobs.providers.encodings import text_of
 
 LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
@@ -71,12 +72,12 @@ class CostFields(TypedDict):
 def json_body(body: bytes) -> Any:
     """Parse a body that is already capped in size, as leniently as JSON can be: one odd value spoils no other.
 
-    A byte order mark is passed over. A byte that is not UTF-8 becomes �, which no id and no link may hold; a number
-    beyond every float becomes an infinity, which is no amount. Raises BadReport for what is no JSON, or nests too
-    deeply.
+    It is read in whatever encoding it came. A byte that none explains becomes �, which no id and no link may hold; a
+    number beyond every float becomes an infinity, which is no amount. Raises BadReport for what is no JSON, or nests
+    too deeply.
     """
     try:
-        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_int)
+        return json.loads(text_of(body), strict=False, parse_int=_int)
     except (ValueError, RecursionError) as e:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 

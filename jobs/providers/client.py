@@ -26,6 +26,7 @@ from jobs.providers.connection import (
     TlsConnection,
     describe,
 )
+from jobs.providers.encodings import text_of
 from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.trust import tls_context
 
@@ -226,7 +227,7 @@ class ProviderClient:
 
 def answer_for_history(answered: Answered, *, account: Account, longest: int = 4096) -> str:
     """The raw answer for the job's history: cut to `longest` characters, without the key and signed queries."""
-    words = answered.body.decode(errors="replace").replace("\0", "�")
+    words = text_of(answered.body).replace("\0", "�")
     for secret in {account.api_key, quote(account.api_key, safe="")} - {""}:
         words = words.replace(secret, "…")
     return mask(words[:longest])[:longest]

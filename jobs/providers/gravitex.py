@@ -15,7 +15,7 @@ from jobs.providers.answers import acceptance, link_fields, mapping, part, statu
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, is_about_credit, refusal
+from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal, without_credit
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
@@ -136,8 +136,9 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """The body's shape is not documented: any object will do that names no task."""
-    # The page lists no 403; new-api, whose paths these are, says so where the credit is used up.
-    rule = NO_CREDIT if http_status == 403 and is_about_credit(body) else REFUSALS.get(http_status)
+    if out_of_credit := without_credit(http_status, headers, body):
+        return out_of_credit
+    rule = REFUSALS.get(http_status)
     if rule is None or not isinstance(body, Mapping) or body.get("task_id") is not None:
         return None
     said = part(body, "error", "message") or body.get("message") or body.get("error")

@@ -19,6 +19,33 @@ from jobs.providers.base import Failure, Refusal
 LONGEST_PAUSE_S = 900.0
 SHORTEST_PAUSE_S = 1.0
 
+CREDIT_STATUSES = frozenset({400, 401, 402, 403, 429})
+CREDIT_CODES = frozenset(
+    {
+        "insufficient_user_quota",
+        "insufficient_quota",
+        "insufficient_balance",
+        "insufficient_credit",
+        "insufficient_credits",
+        "insufficient_funds",
+        "pre_consume_token_quota_failed",
+        "quota_not_enough",
+        "user_quota_not_enough",
+        "token_quota_not_enough",
+        "not_enough_balance",
+        "balance_not_enough",
+        "quota_exhausted",
+        "arrearage",
+        "arrears",
+    }
+)
+_WITHOUT_CREDIT = re.compile(
+    r"(insufficient|not enough|no|out of)( [\w-]+){0,2} (quota|balance|credits?|funds)\b"
+    r"|\b(quota|balance|credits?|funds)\b( [\w-]+){0,2} (insufficient|not (enough|sufficient)|used up|run out|too low)"
+    r"|(额度|余额|点数|积分)[^,，。;；]{0,12}(不足|不够|用尽|用完|耗尽)|欠费|预扣费?额度失败",
+    re.IGNORECASE,
+)
+_CODED, _SAID = ("code", "type", "status"), ("message", "msg", "error", "detail")
 _SECONDS = re.compile(r"\s*(\d+)(?:\.\d+)?\s*", re.ASCII)
 
 
@@ -48,18 +75,20 @@ def refusal(rule: Rule, message: object, headers: Mapping[str, str], *, hint_s: 
     return Refusal(Failure(rule.code, text(message) or rule.code.replace("_", " "), rule.retryable), pause_s)
 
 
-def is_about_credit(body: Any) -> bool:
-    """Whether a new-api, which two gateways are made of, refuses for lack of credit.
+def without_credit(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
+    """The refusal of an order because the account, or the key, has nothing left to pay with; None if it is none.
 
-    By its own code, since its words may be Chinese, or by English words: {code, message} or {error: {code, message}}.
+    Gateways are resold: where one's page says 402, the software that it is made of says 401, 403 or 429, in shapes of
+    its own (new-api and its kin): {code, message}, {error: {code, type, message}}, {error: "..."} or {code, msg}.
     """
-    for where in (body, part(body, "error")):
-        if part(where, "code") == "insufficient_user_quota":
-            return True
-        words = (text(part(where, "message")) or "").lower()
-        if "quota" in words and ("insufficient" in words or "not enough" in words):
-            return True
-    return False
+    if http_status not in CREDIT_STATUSES or any(part(body, name) is not None for name in ("task_id", "id", "jobId")):
+        return None
+    found = [where for where in (body, part(body, "error")) if isinstance(where, Mapping)]
+    said = [words for where in found for name in _SAID if (words := text(part(where, name)))]
+    codes = {str(part(where, name))[:100].lower().replace("-", "_") for where in found for name in _CODED}
+    # The words of a 400 may be those of the request that it finds fault with.
+    by_words = http_status != 400 and any(map(_WITHOUT_CREDIT.search, said))
+    return refusal(NO_CREDIT, said[0] if said else None, headers) if by_words or codes & CREDIT_CODES else None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -46,7 +46,7 @@ COMMANDS = {
     "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
     **dict.fromkeys(("link_dying", "bucket_refuses"), "rushes doctor"),
-    "foreign_task": "rushes videos link {job_id}",
+    **dict.fromkeys(("foreign_task", "other_length"), "rushes videos link {job_id}"),
     "unproven_film": "rushes videos accept {job_id}",
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",
@@ -318,6 +318,8 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
         for row in db.execute(flagged).mappings():
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
             reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
+            if reason == "other_length" and row["duration_s"] is not None:
+                said = f"the archived film lasts {row['duration_s']:g} s; {row['ordered_s']} s were ordered"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
             yield Item(reason, said, since=row["updated_at"], **looked_up)
 
@@ -377,6 +379,7 @@ _PROMPT = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN +
 
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
-    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at")
+    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at", "duration_s")
     of_job = [*(jobs.c[name] for name in names), jobs.c.provider.label("of_job"), jobs.c.attempt.label("current")]
-    return sa.select(attempts, *of_job, _PROMPT).select_from(jobs)
+    ordered_s = jobs.c.request["duration"].as_string().label("ordered_s")
+    return sa.select(attempts, *of_job, _PROMPT, ordered_s).select_from(jobs)

@@ -14,6 +14,11 @@ AREAS = {"720p": 1280 * 720, "1080p": 1920 * 1080}  # in pixels, whatever the sh
 AREA_OFF = 1.4  # as a factor; between the two sizes there is one of 2.25
 SHAPE_OFF = 1.1  # as a factor; between the two nearest shapes there is one of 1.33
 LENGTH_OFF_S = 0.6  # gateways count frames: five seconds are 5.06
+# A film is as long as was ordered within the larger of these; one of less than half did not come whole.
+RIGHT_WITHIN_S, RIGHT_WITHIN_SHARE = 1, 0.2
+NOT_WHOLE_SHARE = 0.5
+# With these the length may follow from what they hold.
+DECIDE_LENGTH = frozenset({"first_clip", "driving_audio", "reference_video", "reference_voice", "video"})
 WAN_2_7 = "wan-2.7"
 DEFAULT_MODEL = WAN_2_7  # the one that is meant where a request names none, as all do today
 
@@ -90,9 +95,24 @@ class Generation:
             return (Media(found[0].type, found[0].url, alone),)
         return found
 
+    @property
+    def ordered_s(self) -> int | None:
+        """How many seconds were ordered; None where a clip or a sound that is given may decide, as in every edit."""
+        given = {item.type for item in self.media} | {"reference_voice" for x in self.media if x.reference_voice}
+        return None if self.mode is Mode.EDIT or given & DECIDE_LENGTH else self.duration
+
+    def is_as_long(self, seconds: float) -> bool:
+        """Whether a film of that length is as long as was ordered, as far as the order says."""
+        ordered = self.ordered_s
+        return ordered is None or abs(seconds - ordered) <= max(RIGHT_WITHIN_S, RIGHT_WITHIN_SHARE * ordered)
+
+    def is_whole(self, seconds: float) -> bool:
+        """Whether a film of that length may be all of what was ordered."""
+        return self.ordered_s is None or seconds >= NOT_WHOLE_SHARE * self.ordered_s
+
     def may_be(self, film: Film) -> bool:
         """Whether nothing that is wanted speaks against the film. What is left open, or media decide, does not."""
-        if self.mode is not Mode.EDIT and abs(film.duration_s - self.duration) > LENGTH_OFF_S:
+        if self.ordered_s is not None and abs(film.duration_s - self.ordered_s) > LENGTH_OFF_S:
             return False
         if not _is_near(film.width * film.height, AREAS[self.resolution], AREA_OFF):
             return False

@@ -146,7 +146,7 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         if accepted is not None:
             facts = _put_accepted(case, accepted, resources, keeper)
         else:
-            with _proven(lease, resources, keeper) as proven:
+            with _proven(lease, resources, keeper, must_be_whole=True) as proven:
                 keeper.push()  # without our lease nothing may be put
                 facts = _put(case, proven, resources, keeper.keep_going)
         return replace(facts, read=unread)
@@ -190,11 +190,16 @@ def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
 
 
 @contextmanager
-def _proven(lease: Lease, resources: Resources, keeper: _Keeper) -> Iterator[_Proven]:
-    """The job's bytes in the spool, proven; the spool is closed at the end. Raises Refused of what is not proven."""
+def _proven(lease: Lease, resources: Resources, keeper: _Keeper, *, must_be_whole: bool = False) -> Iterator[_Proven]:
+    """The job's bytes in the spool, proven; the spool is closed at the end. Raises Refused of what is not proven.
+
+    `must_be_whole`: as long as was ordered, or half of it; of a film that may be another order's that says nothing.
+    """
     with spooling.fetch(lease.case, resources, keeper.keep_going) as spooled:
         try:
             proven = _prove(spooled, resources)
+            if must_be_whole:
+                _require_whole(lease.case, proven.video)
         except BadVideo as e:
             raise aside.refuse(lease.case, spooled, e, resources, keeper.keep_going) from e
         yield proven
@@ -204,6 +209,14 @@ def _prove(spooled: Spooled, resources: Resources) -> _Proven:
     """Raises BadVideo."""
     check_boxes(spooled.file, spooled.bytes)
     return _Proven(spooled, *resources.prober.probe(spooled.file))
+
+
+def _require_whole(case: Case, video: VideoFacts) -> None:
+    """Raises BadVideo for a film of less than half the length that was ordered. Any other is archived, and told."""
+    ordered = case.job.ordered
+    if ordered is not None and not ordered.is_whole(video.duration_s):
+        lasts = f"it lasts {video.duration_s:g} s, and {ordered.ordered_s} s were ordered"
+        raise BadVideo(f"not whole: {lasts}")
 
 
 def _put_accepted(case: Case, film: UnprovenFilm, resources: Resources, keeper: _Keeper) -> Facts:
@@ -288,8 +301,17 @@ def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
     number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
+        notes=_other_length(case, number, video["duration_s"]),
         video={"attempt": number, **video},
     )
+
+
+def _other_length(case: Case, number: int, lasts_s: float) -> tuple[Note, ...]:
+    """What history says of a film that is longer or shorter than what was ordered."""
+    ordered = case.job.ordered
+    if ordered is None or ordered.is_as_long(lasts_s):
+        return ()
+    return (Note("other_length", number, {"lasts_s": lasts_s, "ordered_s": ordered.ordered_s}),)
 
 
 def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:

@@ -15,6 +15,8 @@ from test_core_troubles import make_due, objects
 from workshop import RUN, Workshop
 
 from jobs.machine.states import State
+from jobs.reports import attention
+from jobs.reports.attention import Looking
 from jobs.store import tables
 
 PAGE = "/another.mp4"
@@ -61,6 +63,27 @@ def test_only_the_bytes_of_a_whole_film_are_archived_under_their_own_checksum(
     job = workshop.until(job_id, State.ARCHIVED).job
     assert b"".join(workshop.bucket.open(job.archive_key)) == film
     assert (job.bytes, job.sha256) == (len(film), hashlib.sha256(film).hexdigest())
+
+
+@pytest.mark.parametrize(("ordered", "is_odd"), [(3, False), (4, True), (5, None)])
+def test_a_film_is_held_against_the_length_that_was_ordered(
+    workshop: Workshop, door: AlteredSandbox, sandbox: Any, ordered: int, is_odd: bool | None
+) -> None:
+    """It lasts two seconds: as long as three, archived and told for four, and less than half of five."""
+    link = workshop.until(workshop.create(provider="evolink"), State.ARCHIVING).attempts[1].link
+    door.pages[PAGE] = ("video/mp4", requests.get(str(link), timeout=5).content)
+    job_id = workshop.create(provider="evolink", duration=ordered)
+    workshop.until(job_id, State.ARCHIVING)
+    with workshop.database.write() as db:
+        db.execute(sa.update(tables.attempts).values(link=f"{door.url}{PAGE}"))
+    RUN["jobs.transfer"](job_id, workshop.resources)
+    job = workshop.case(job_id).job
+    assert (job.state is State.ARCHIVED, job.flagged) == (is_odd is not None, "other_length" if is_odd else None)
+    assert ("other_length" in workshop.history(job_id)) is bool(is_odd)
+    with workshop.database.read() as db:
+        looking = Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        told = [item.detail for item in attention.items(db, looking) if item.job_id == job_id]
+    assert told == (["the archived film lasts 2 s; 4 s were ordered"] if is_odd else [])
 
 
 def test_an_object_of_another_job_at_the_key_is_neither_adopted_nor_overwritten(

@@ -1,0 +1,105 @@
+"""What the gateways' kin answer, in encodings that nobody asked for and in words that no page has."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jobs.errors import BadReport
+from jobs.providers.answers import json_body
+from jobs.providers.registry import PROVIDERS
+
+SAID = {"id": "任务-1", "status": "é"}
+TEXT = json.dumps(SAID, ensure_ascii=False)
+ENCODED: dict[str, Callable[[str], bytes]] = {
+    "utf-8": str.encode,
+    "a mark": lambda text: text.encode("utf-8-sig"),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16, the other way": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "utf-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "utf-32": lambda text: text.encode("utf-32"),
+    "gb 18030": lambda text: text.encode("gb18030"),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "gzip of utf-16": lambda text: gzip.compress(text.encode("utf-16")),
+    "gzip twice": lambda text: gzip.compress(gzip.compress(text.encode())),
+    "zlib": lambda text: zlib.compress(text.encode()),
+    "deflate": lambda text: zlib.compress(text.encode(), wbits=-15),
+}
+
+
+@pytest.mark.parametrize("encoded", ENCODED.values(), ids=ENCODED)
+def test_an_answer_is_read_in_whatever_encoding_it_comes(encoded: Callable[[str], bytes]) -> None:
+    assert json_body(encoded(TEXT)) == SAID
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(bytes(50 << 20)), gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b", b"<html>", b""],
+    ids=["a bomb", "cut off", "a head alone", "a page", "nothing"],
+)
+def test_what_cannot_be_unpacked_or_read_is_no_answer(body: bytes) -> None:
+    with pytest.raises(BadReport):
+        json_body(body)
+
+
+USED_UP: list[Any] = [
+    {
+        "code": "insufficient_user_quota",
+        "message": "预扣费额度失败, 用户剩余额度: ＄0.1, 需要预扣费额度: ＄0.4",
+        "data": None,
+    },
+    {"error": {"code": "insufficient_user_quota", "message": "x (request id: 1)", "type": "new_api_error"}},
+    {
+        "error": {
+            "code": "pre_consume_token_quota_failed",
+            "message": "token quota is not enough",
+            "type": "one_api_error",
+        }
+    },
+    {"error": {"code": "", "message": "该令牌额度已用尽", "type": "new_api_error"}},
+    {
+        "error": {
+            "message": "You exceeded your current quota",
+            "type": "insufficient_quota",
+            "code": "insufficient_quota",
+        }
+    },
+    {"code": "quota_not_enough", "message": "user quota is not enough"},
+    {"code": "fail_to_fetch_task", "message": "账户余额不足，请充值"},
+    {"code": 402, "msg": "Insufficient credits to run this task"},
+    {"error": "Not enough credits"},
+    {"error": {"code": "Arrearage", "message": "Access denied"}},
+]
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+@pytest.mark.parametrize("body", USED_UP, ids=range(len(USED_UP)))
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_no_credit_is_a_refusal_for_lack_of_credit_in_any_words(provider: str, body: Any, status: int) -> None:
+    refusal = PROVIDERS[provider].read_refusal(status, {}, body)
+    assert refusal is not None
+    assert (refusal.failure.code, refusal.pause_s) == ("insufficient_credits", 900)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, {"code": "insufficient_user_quota", "message": "x"}),
+        (200, {"code": 402, "msg": "Insufficient credits"}),
+        (403, {"code": "insufficient_user_quota", "message": "x", "task_id": "t-1"}),
+        (403, "insufficient_user_quota"),
+        (403, {"code": "access_denied", "message": "该令牌无权访问模型"}),
+        (429, {"error": {"message": "Rate limit reached for requests", "type": "rate_limit_error"}}),
+        (400, {"error": {"message": "The prompt `no balance in the frame` is too short"}}),
+    ],
+    ids=["5xx", "2xx", "with a task", "no object", "another reason", "pace", "the request's own words"],
+)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_nothing_else_is_lack_of_credit(provider: str, status: int, body: Any) -> None:
+    refusal = PROVIDERS[provider].read_refusal(status, {}, body)
+    assert refusal is None or refusal.failure.code != "insufficient_credits"
