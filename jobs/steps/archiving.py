@@ -307,7 +307,7 @@ def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
 
 
 def _other_length(case: Case, number: int, lasts_s: float | None) -> tuple[Note, ...]:
-    """What history says of a film that is longer or shorter than what was ordered; None: it does not show its length."""
+    """What history says of a film that is not as long as was ordered; None: it does not show its length."""
     ordered = case.job.ordered
     if ordered is None or lasts_s is None or ordered.is_as_long(lasts_s):
         return ()
