@@ -8,7 +8,7 @@ from jobs.machine.rows import Case
 from jobs.settings import STALL_BYTES_PER_S
 from jobs.steps import aside, reconciliation
 from jobs.steps.resources import Resources
-from storage.errors import LinkDead, LinkUnavailable, StorageError
+from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, StorageError
 from storage.fetch import FetchLimits, Spooled
 
 LINK_S = 3600
@@ -45,9 +45,12 @@ def fetch(case: Case, resources: Resources, keep_going: Callable[[], None]) -> S
 
 
 def fetch_aside(key: str, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
-    """The bytes of an object that is kept aside."""
+    """The bytes of an object that is kept aside. A refusal is the bucket's: no gateway's link is dead for that."""
     link = resources.bucket.link(key, expires_s=LINK_S)
-    return _spool(link, resources, keep_going, allow_private=True)
+    try:
+        return _spool(link, resources, keep_going, allow_private=True)
+    except LinkDead as e:
+        raise BucketUnavailable(f"GET {key}: {e.status}") from e
 
 
 def _spool(link: str, resources: Resources, keep_going: Callable[[], None], *, allow_private: bool) -> Spooled:
