@@ -183,8 +183,9 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
 
 def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
     """It waits; history says once for whom."""
-    attempt = doubt.bearer
-    said = {"key": aside.contested(attempt, resources), "may_be_of": [each.job_id for each in doubt.others]}
+    attempt, accepted = doubt.bearer, doubt.bearer.accepted_film
+    key = aside.unproven(accepted, resources) if accepted else aside.contested(attempt, resources)
+    said = {"key": key, "may_be_of": [each.job_id for each in doubt.others]}
     notes = (Note(KEPT_ASIDE, attempt.number, said),) if attempt.last_word != KEPT_ASIDE else ()
     return Facts({attempt.number: {"last_word": KEPT_ASIDE}}, notes=notes)
 
@@ -263,13 +264,16 @@ def _met_object(case: Case, resources: Resources) -> Facts:
     """Somebody put an object first: ours, by a try whose answer was lost or by another worker, or a stranger's."""
     try:
         stored = resources.bucket.head(case.job.archive_key)
+        return Facts(trouble=True) if stored is None else _adopt(case, stored, resources)
     except BucketUnavailable as e:
         return _trouble(case, e, resources)
-    return Facts(trouble=True) if stored is None else _adopt(case, stored, resources)
 
 
 def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
-    """An object at our key. One that bears our job id was proven before it was visible."""
+    """An object at our key. One that bears our job id was proven, or accepted, before it was visible.
+
+    Raises BucketUnavailable.
+    """
     try:
         said = object_metadata.read(stored)
         if said.job_id == case.job.id and not _is_of_another_task(case, said):
@@ -332,7 +336,7 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
-            "error_message": f"{str(error)[:1000]}{_hint(case, {**changes})}",
+            "error_message": f"{str(error)[:1000]}{_hint(case, changes)}",
         }
     return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
 

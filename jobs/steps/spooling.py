@@ -9,7 +9,7 @@ from jobs.machine.rows import Attempt, Case
 from jobs.settings import STALL_BYTES_PER_S, Settings
 from jobs.steps import aside, reconciliation
 from jobs.steps.resources import Resources
-from storage.errors import LinkDead, LinkUnavailable, StorageError
+from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, StorageError
 from storage.fetch import FetchLimits, Spooled
 from storage.outbound.guard import is_at
 
@@ -47,9 +47,12 @@ def fetch(case: Case, resources: Resources, keep_going: Callable[[], None]) -> S
 
 
 def fetch_aside(key: str, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
-    """The bytes of an object that is kept aside."""
+    """The bytes of an object that is kept aside. A refusal is the bucket's: no gateway's link is dead for that."""
     link = resources.bucket.link(key, expires_s=LINK_S)
-    return _spool(link, resources, keep_going, is_inside=True)
+    try:
+        return _spool(link, resources, keep_going, is_inside=True)
+    except LinkDead as e:
+        raise BucketUnavailable(f"GET {key}: {e.status}") from e
 
 
 def _spool(link: str, resources: Resources, keep_going: Callable[[], None], *, is_inside: bool) -> Spooled:

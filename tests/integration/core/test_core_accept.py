@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from jobs.reports import attention
 from jobs.reports.attention import Item, Looking
 from jobs.steps import archiving
 from jobs.store import tables
-from jobs.upkeep import audit
+from jobs.upkeep import audit, repair
 from jobs.upkeep.prune_aside import prune_aside
 from rushes.cli.service import waiting
 from storage.errors import BucketUnavailable, LinkDead
@@ -280,9 +281,9 @@ def test_a_bucket_that_takes_nothing_there_keeps_no_video_from_its_place(
     odd.archived()
 
 
-@pytest.mark.parametrize("body", [b"<html>sign in</html>" * 100, b""])
-def test_what_is_no_film_at_all_is_not_kept(odd: Odd, body: bytes) -> None:
-    odd.refused(body)
+def test_what_is_no_film_at_all_is_not_kept(odd: Odd) -> None:
+    odd.refused(b"<html>sign in</html>" * 100)
+    odd.refused(b"")
     assert (aside(odd.workshop), attention_of(odd.workshop)) == ([], [])
     with pytest.raises(NothingKept, match="archiving"):
         odd.accept()
@@ -349,7 +350,6 @@ class TestPruned:
         assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 1
         assert (aside(workshop), len(objects(workshop))) == ([], 1)
 
-    @pytest.mark.both_databases
     def test_bytes_that_came_again_stay_for_as_long_as_the_last_job_may_want_them(
         self, odd: Odd, door: AlteredSandbox
     ) -> None:
@@ -412,3 +412,39 @@ def test_the_command_waits_until_it_is_archived(
     shown = json.loads(result.stdout)
     assert (shown["state"], shown["accepted_by"]) == ("archived", odd.case.job.accepted_by)
     assert (shown["accepted_by"] or "").startswith("key_")
+
+
+def test_a_job_that_is_built_again_from_its_video_still_says_who_accepted_it(odd: Odd) -> None:
+    odd.refused()
+    odd.accept()
+    before = odd.archived().job
+    with odd.workshop.database.write() as db:  # as after a backup that had forgotten the job
+        for table in (tables.events, tables.notices, tables.attempts, tables.jobs):
+            db.execute(sa.delete(table))
+    audit.audit(odd.workshop.resources, repair=partial(repair.repair, resources=odd.workshop.resources))
+    assert audit.audit(odd.workshop.resources).balances
+    after = odd.case.job
+    assert (after.state, after.accepted_by, after.sha256) == (State.ARCHIVED, KEY, before.sha256)
+
+
+def test_a_sidecar_that_cannot_be_written_when_another_was_first_is_trouble_and_no_more(
+    odd: Odd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd.refused()
+    odd.accept()
+    real = odd.workshop.resources.bucket.put_video
+
+    def put_video(*args: Any, **more: Any) -> None:
+        real(*args, **more)  # its answer is lost, and the second try meets our own object
+        monkeypatch.setattr(odd.workshop.resources.bucket, "put_small", away)
+        real(*args, **more)
+
+    def away(key: str, *args: Any) -> None:
+        raise BucketUnavailable(f"PUT {key}: 503 SlowDown")
+
+    monkeypatch.setattr(odd.workshop.resources.bucket, "put_video", put_video)
+    RUN["jobs.transfer"](odd.job_id, odd.workshop.resources)
+    assert (odd.case.job.state, "step_raised" in odd.workshop.history(odd.job_id)) == (State.ARCHIVING, False)
+    monkeypatch.undo()
+    odd.archived()
+    assert odd.marks() == [KEY] * 4
