@@ -33,7 +33,7 @@ from storage.proof.probe import Prober
 if TYPE_CHECKING:
     from left_behind import LeftBehind  # a plugin: pytest wants to be the first to import it
 
-pytest_plugins = ["leak_scan", "left_behind", "plants", "proving", "spreading"]
+pytest_plugins = ["leak_scan", "left_behind", "other_stores", "plants", "proving", "spreading"]
 
 
 @pytest.fixture(scope="session")

@@ -115,8 +115,8 @@ def require(bucket: Bucket, name: str) -> None:
             trial.put()
     except BucketRefuses as error:
         raise StoreUnfit(
-            f"The store cannot take a video, so nothing is bought: {error}.\n"
-            f"What to do: {store_refusals.remedy(error, bucket.config.rules)}. `rushes doctor` tries what it wants."
+            f"The store cannot take a video, so nothing is bought: {error}."
+            f" What to do: {store_refusals.remedy(error, bucket.config.rules)}. `rushes doctor` tries what it wants."
         ) from error
     except BucketUnavailable as error:
         log.warning("store_not_tried", reason=str(error))

@@ -47,8 +47,12 @@ def test_a_store_that_refuses_videos_is_refused_with_what_mends_it(
     workshop: Workshop, make_odd_store: MakeStore, role: str
 ) -> None:
     store = make_odd_store(Ways(addressing=("virtual",)))
-    with start(workshop, store, role) as process:
-        said, _ = process.communicate(timeout=30)
+    process = start(workshop, store, role)
+    try:
+        said, _ = process.communicate(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 1, said
     assert "The store cannot take a video, so nothing is bought: " in said
     assert "403 SecondLevelDomainForbidden (Please use virtual hosted style to access.)" in said
