@@ -11,7 +11,7 @@ from celery import signals
 
 from jobs import logs
 from jobs.broker import working_app
-from jobs.errors import BadSettings
+from jobs.errors import BadSettings, NoWayOut
 from jobs.settings import load, process_name
 from jobs.store import heartbeats
 from jobs.store.database import Database
@@ -33,7 +33,10 @@ def set_up_logging(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect(weak=False)
 def start_parts(sender: str, **_: Any) -> None:
-    process.start(settings, app, role=sender.partition("@")[0])
+    try:
+        process.start(settings, app, role=sender.partition("@")[0])
+    except NoWayOut as e:
+        raise SystemExit(f"This worker does not start: {e}") from e
 
 
 @signals.worker_shutting_down.connect(weak=False)

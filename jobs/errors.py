@@ -17,6 +17,10 @@ class IdempotencyKeyReused(JobsError):
     """The same Idempotency-Key came with another body."""
 
 
+class NoWayOut(JobsError):
+    """A proxy is the only way to gateways or their links, and we use none: nothing may be ordered from here."""
+
+
 class UnknownJob(JobsError):
     """No job has this id."""
 

@@ -15,6 +15,7 @@ from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS
+from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
@@ -39,8 +40,12 @@ _working: Working | None = None
 
 
 def start(settings: Settings, app: Celery, role: str) -> Working:
-    """Build this process's parts and start its watchdog; the sweep process also minds a missing beat."""
+    """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
+
+    Raises NoWayOut.
+    """
     global _working
+    require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
     dog = Watchdog(
         resources.database,
