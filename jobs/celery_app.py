@@ -11,7 +11,7 @@ from celery import signals
 
 from jobs import logs
 from jobs.broker import working_app
-from jobs.errors import BadSettings, StoreUnfit
+from jobs.errors import BadSettings, NoWayOut, StoreUnfit
 from jobs.settings import load, process_name
 from jobs.store import heartbeats
 from jobs.store.database import Database
@@ -37,6 +37,8 @@ def start_parts(sender: str, **_: Any) -> None:
         process.start(settings, app, role=sender.partition("@")[0])
     except StoreUnfit as e:
         raise SystemExit(str(e)) from e
+    except NoWayOut as e:
+        raise SystemExit(f"This worker does not start: {e}") from e
 
 
 @signals.worker_shutting_down.connect(weak=False)

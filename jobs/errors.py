@@ -43,6 +43,10 @@ class StoreUnfit(JobsError):
     """The store refuses what a transfer does, so that no video could be archived. The message says what to do."""
 
 
+class NoWayOut(JobsError):
+    """A proxy is the only way to gateways or their links, and we use none: nothing may be ordered from here."""
+
+
 class UnknownJob(JobsError):
     """No job has this id."""
 

@@ -28,10 +28,11 @@ DEAD = {401, 403, 404, 410}
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
 
+UNKNOWN_NAME = "its name does not resolve"
 # What a failure is called, the most telling first. Never by the exception's own text: requests and urllib3 quote the
 # whole link in theirs.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "its name does not resolve"),
+    (socket.gaierror, UNKNOWN_NAME),
     (ConnectionRefusedError, "connection refused"),
     (ssl.SSLCertVerificationError, "its TLS certificate is not trusted"),
     (ssl.SSLError, "TLS failed"),
@@ -118,7 +119,7 @@ class Download:
         except NOT_A_LINK:
             self._error = LinkForbidden(f"{masked(self._url)} is not a link that can be asked for")
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
-            self._error = LinkUnavailable(f"{masked(self._url)}: {_reason(error)}")
+            self._error = LinkUnavailable(f"{masked(self._url)}: {reason(error)}")
         except BaseException as error:
             self._error = error  # raised again in the caller's thread
         finally:
@@ -216,7 +217,8 @@ def _declared_bytes(response: requests.Response) -> int | None:
     return int(length)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What a failure is called; it quotes no link."""
     chain = list(_chain(error, set()))
     for kind, words in REASONS:
         if any(isinstance(link, kind) for link in chain):

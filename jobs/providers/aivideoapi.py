@@ -247,6 +247,7 @@ _DOCUMENTED = {code for _, code in REFUSALS} | {"task_not_found", "internal_erro
 AIVIDEOAPI = Provider(
     name="aivideoapi",
     base_url="https://api.aivideoapi.ai",
+    link_hosts=("file.aivideoapi.ai",),
     auth_headers=auth_headers,
     submit_request=submit_request,
     query_request=query_request,

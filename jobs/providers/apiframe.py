@@ -259,6 +259,7 @@ _PARAMETERS: dict[Mode, Callable[[Generation], dict[str, Any]]] = {
 APIFRAME = Provider(
     name="apiframe",
     base_url="https://api.apiframe.ai",
+    link_hosts=("cdn2.apiframe.ai", "cdn.apiframe.ai"),
     auth_headers=auth_headers,
     submit_request=submit_request,
     query_request=query_request,

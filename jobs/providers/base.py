@@ -127,6 +127,7 @@ class Provider:
     idempotency_life_s: float = 0
     task_life_s: float = 86_400
     link_life_s: float = 86_400
+    link_hosts: tuple[str, ...] = ()  # where its pages show links to lead; another is followed all the same
     refunds_failures: bool = True  # False: its pages do not say, so a failed task's money is uncertain
     # (api key, raw body, headers) -> did the gateway sign this callback? None: it signs nothing.
     verify_callback: Callable[[str, bytes, Mapping[str, str]], bool] | None = None

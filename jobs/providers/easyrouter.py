@@ -230,6 +230,7 @@ def _failure(words: Any) -> Failure:
 EASYROUTER = Provider(
     name="easyrouter",
     base_url="https://easyrouter.io",
+    link_hosts=("dashscope-result-bj.oss-cn-beijing.aliyuncs.com",),
     auth_headers=auth_headers,
     submit_request=submit_request,
     query_request=query_request,

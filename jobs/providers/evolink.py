@@ -254,6 +254,7 @@ _DOCUMENTED = {kind for _, kind in REFUSALS} | {"upstream_error", "service_unava
 EVOLINK = Provider(
     name="evolink",
     base_url="https://api.evolink.ai",
+    link_hosts=("files.evolink.ai",),
     auth_headers=auth_headers,
     submit_request=submit_request,
     query_request=query_request,

@@ -206,6 +206,7 @@ def _media(spec: Generation) -> list[dict[str, str]]:
 GRAVITEX = Provider(
     name="gravitex",
     base_url="https://api.gravitex.ai",
+    link_hosts=("gravitex-ads.oss-cn-guangzhou.aliyuncs.com",),
     auth_headers=auth_headers,
     submit_request=submit_request,
     query_request=query_request,

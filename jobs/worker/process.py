@@ -15,6 +15,7 @@ from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS
+from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
@@ -42,9 +43,10 @@ _working: Working | None = None
 def start(settings: Settings, app: Celery, role: str) -> Working:
     """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
 
-    Raises StoreUnfit where a process that orders or copies finds a store that refuses videos.
+    Raises NoWayOut, and StoreUnfit where a process that orders or copies finds a store that refuses videos.
     """
     global _working
+    require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
     if role in WANTS_A_STORE:
         store_trial.require(resources.bucket, f"start-{role}")

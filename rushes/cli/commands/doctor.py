@@ -16,7 +16,7 @@ from rushes.cli.service.api import connect
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 from rushes.cli.terminal.output import Colored
-from rushes.doctor import aside, callbacks, database, installation, providers, service, store, valkey
+from rushes.doctor import aside, callbacks, database, installation, links, providers, service, store, valkey
 from rushes.doctor.examination import Check, examine
 from rushes.doctor.findings import Finding, Verdict, fail
 
@@ -28,7 +28,7 @@ COLORS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 @options.data_dir
 @options.as_json
 def command(data_dir: Path, as_json: bool) -> None:
-    """Check settings, data folder, database, Valkey, bucket, gateways, callbacks and service.
+    """Check settings, data folder, database, Valkey, bucket, gateways, their links, callbacks and service.
 
     Says for each what was found, and for each fault what to do. Nothing is bought and nothing stays behind; no secret
     is shown. At most 10 seconds. Exit status 1 if something fails; a warning alone is no failure.
@@ -64,6 +64,7 @@ def _checks(settings: Settings) -> dict[str, Check]:
         "bucket": partial(store.look, settings),
         aside.CHECK: partial(aside.look, settings),
         **providers.checks(settings),
+        **links.checks(settings),
         "callbacks": partial(callbacks.look, settings),
     }
 

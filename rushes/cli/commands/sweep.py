@@ -8,11 +8,14 @@ import click
 
 from jobs import logs
 from jobs.broker import ringing_app
+from jobs.errors import NoWayOut
 from jobs.ringer import CeleryRinger
+from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.dispatch import run_in_place
 from rushes.cli import machine, options
 from rushes.cli.terminal import output
+from rushes.cli.terminal.failures import Failure
 
 ROLE = "sweep-once"  # how its leases are signed
 
@@ -28,6 +31,10 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     logs.hide(settings.secrets)
     with machine.database(settings):
         pass  # reachable, and at this version
+    try:
+        require_direct(settings)
+    except NoWayOut as error:
+        raise Failure(str(error)) from error
     resources = worker_resources(settings, CeleryRinger(ringing_app(settings)), ROLE)
     try:
         with machine.told():

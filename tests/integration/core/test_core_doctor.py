@@ -115,6 +115,7 @@ def test_a_whole_installation_is_well_and_nothing_stays_behind(doctor: Doctor, w
     told = doctor(failing=False)
     assert (failed(told), warned(told)) == ([], ["addresses"])
     checks = ["conditional put", "get", "presigned link", "delete", "lifecycle", "callbacks", "service", "processes"]
+    checks.append("evolink links")
     assert set(checks) <= set(told)
     assert all(found["then"] for found in told.values() if found["verdict"] != "ok")
     assert keys(workshop) == []
@@ -209,6 +210,13 @@ def test_a_rule_that_would_delete_videos_is_a_warning(doctor: Doctor, own_bucket
 def test_a_gateway_that_refuses_the_key_is_told(doctor: Doctor) -> None:
     told = doctor(failing=True, RUSHES_EVOLINK_API_KEY=canary())
     assert (failed(told), "RUSHES_EVOLINK_API_KEY" in told["evolink"]["then"]) == (["evolink"], True)
+
+
+def test_links_that_may_not_be_followed_are_told_before_a_video_is_paid_for(doctor: Doctor) -> None:
+    """As the stand-ins lie on this machine."""
+    told = doctor(failing=True, RUSHES_ALLOW_PRIVATE_ADDRESSES="0", RUSHES_PUBLIC_URL="")
+    assert "evolink links" in failed(told)
+    assert "is not https" in told["evolink links"]["found"]
 
 
 def test_a_gateway_that_is_away_is_told(doctor: Doctor) -> None:

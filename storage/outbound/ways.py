@@ -1,0 +1,91 @@
+"""Which hosts this machine reaches directly, and which by the proxy of its environment alone.
+
+We go directly: a proxy would look names up for us, so that no address could be judged, and an answer lost between it
+and us could not be told from one that was never made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import queue
+import socket
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+from requests.utils import get_environ_proxies, select_proxy
+
+from storage.outbound.trust import tls_context
+
+TIMEOUT_S = 5.0
+VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+Place = tuple[str, int]  # a host and its port
+
+
+def named_proxy(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The variable that names a proxy for https; None if none does."""
+    return next((name for name in VARIABLES if environ.get(name, "").strip()), None)
+
+
+def by_proxy_alone(places: Iterable[Place], *, timeout_s: float = TIMEOUT_S) -> list[Place]:
+    """The places that the proxy reaches, if this machine reaches none of them directly; else none.
+
+    One that is away, or a network that is down, is out of the proxy's reach too, and is no reason for anything.
+    Takes up to twice `timeout_s`.
+    """
+    wanted = list(dict.fromkeys(places))
+    if next(_reached(wanted, _is_reached, timeout_s), None) is not None:
+        return []
+    return sorted(_reached(wanted, _proxy_reaches, timeout_s))
+
+
+def _is_reached(place: Place, timeout_s: float) -> bool:
+    with socket.create_connection(place, timeout_s):
+        return True
+
+
+def _proxy_reaches(place: Place, timeout_s: float) -> bool:
+    host, port = place
+    url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    named = select_proxy(url, get_environ_proxies(url))
+    if not named:
+        return False
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    if proxy.scheme not in ("http", "https"):  # SOCKS, which we do not speak: it answers, so it is the way out
+        return _is_reached((proxy.hostname or "", proxy.port or 1080), timeout_s)
+    at = (proxy.hostname or "", proxy.port or (443 if proxy.scheme == "https" else 80))
+    connection = http.client.HTTPConnection(*at, timeout=timeout_s)
+    if proxy.scheme == "https":
+        connection = http.client.HTTPSConnection(*at, timeout=timeout_s, context=tls_context())
+    login = b64encode(f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()).decode()
+    connection.set_tunnel(host, port, {"Proxy-Authorization": f"Basic {login}"} if proxy.username else {})
+    with contextlib.closing(connection):
+        connection.connect()
+    return True
+
+
+def _reached(places: Sequence[Place], ask: Callable[[Place, float], bool], timeout_s: float) -> Iterator[Place]:
+    """Those that are reached within the time, as they are. A look-up that hangs is left to itself: nothing ends it."""
+    told: queue.SimpleQueue[tuple[Place, bool]] = queue.SimpleQueue()
+
+    def run(place: Place) -> None:
+        reached = False
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            reached = ask(place, timeout_s)
+        told.put((place, reached))
+
+    for place in places:
+        threading.Thread(target=run, args=(place,), daemon=True).start()
+    end = time.monotonic() + timeout_s
+    for _ in places:
+        try:
+            place, reached = told.get(timeout=max(0, end - time.monotonic()))
+        except queue.Empty:
+            return
+        if reached:
+            yield place
