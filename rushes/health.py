@@ -62,7 +62,7 @@ def _database(health: Health) -> dict[str, str]:
         log.warning("database_unavailable", reason=str(e))
         return {"database": "unavailable"}
     limit_s = MISSED * health.settings.sweep_interval_s + GRACE_S
-    said: dict[str, str] = {"database": "ok"}
+    said: dict[str, str] = {"database": "disk full" if health.database.disk_is_full else "ok"}
     for role in ROLES:
         if role not in seen:
             said[role] = "never seen"

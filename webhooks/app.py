@@ -45,6 +45,8 @@ def create_app(settings: Settings | None = None) -> Flask:
                 db.exec_driver_sql("SELECT 1")
         except DatabaseUnavailable:
             return jsonify(status="unavailable", parts={"database": "unavailable"}), 503
+        if database.disk_is_full:
+            return jsonify(status="unavailable", parts={"database": "disk full"}), 503
         return jsonify(status="ok", parts={"database": "ok"})
 
     def close() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +25,14 @@ from sqlalchemy.exc import (
 
 from jobs.errors import JobsError
 from jobs.store import postgres
+from jobs.store.disk import has_room
 from jobs.store.write_lock import StillLocked, WriteLock
 
+FULL_FOR_S = 30  # that a PostgreSQL's full disk is told of; nobody can look whether it has room by now
+POSTGRES_DISK_FULL = "53100"
+# SQLite's own words for it. Others of I/O come with a full disk as well as with a broken one, so that is looked at.
+SQLITE_FULL = {sqlite3.SQLITE_FULL, 4874}  # the second: SQLITE_IOERR_SHMSIZE, the write-ahead log's index
+SQLITE_TROUBLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
@@ -32,6 +40,10 @@ Clock = Callable[[Connection], datetime]
 
 class DatabaseUnavailable(JobsError):
     """Try later. After a failed commit it is not known whether the transaction happened: read the row again."""
+
+
+class DiskFull(DatabaseUnavailable):
+    """The database's disk takes nothing more. Reads may go on."""
 
 
 def database_clock(db: Connection) -> datetime:
@@ -54,16 +66,26 @@ class Database:
         self.url = sa.make_url(url)
         self.clock = clock
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else postgres.engine_of(self.url, threads)
+        in_memory = not self.is_sqlite or self.url.database in (None, "", ":memory:")
+        self._folder = None if in_memory else Path(str(self.url.database)).absolute().parent
+        self._full_until = -math.inf
         self._reads = self.engine.execution_options(only="reads")
 
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
 
+    @property
+    def disk_is_full(self) -> bool:
+        """SQLite: whether its folder takes anything now. PostgreSQL: whether it said so of a write of ours just now."""
+        if self.is_sqlite:
+            return self._folder is not None and not has_room(self._folder)
+        return time.monotonic() < self._full_until
+
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; committed at the end. Raises DatabaseUnavailable."""
-        with _translated(), self.engine.begin() as db:
+        with self._translated(), self.engine.begin() as db:
             yield db
 
     @contextlib.contextmanager
@@ -72,7 +94,7 @@ class Database:
 
         A transaction around them, which PostgreSQL has behind a pooler alone, sees no more than this.
         """
-        with _translated(), self._reads.connect() as db:
+        with self._translated(), self._reads.connect() as db:
             yield db
 
     @contextlib.contextmanager
@@ -83,7 +105,7 @@ class Database:
                 db.exec_driver_sql("BEGIN")
                 yield db
             return
-        with _translated(), self.engine.connect().execution_options(only="snapshot") as db:
+        with self._translated(), self.engine.connect().execution_options(only="snapshot") as db:
             db.exec_driver_sql("SET LOCAL statement_timeout = 0")
             yield db
 
@@ -107,17 +129,37 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (
+            OperationalError,
+            InterfaceError,
+            InternalError,
+            TimeoutError,
+        ) as e:  # the third: a standby is read-only
+            raise self._away(e) from e
+        except DBAPIError as e:
+            if not e.connection_invalidated:
+                raise
+            raise self._away(e) from e
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError, InternalError, TimeoutError) as e:  # the third: a standby is read-only
-        raise DatabaseUnavailable(_first_line(e)) from e
-    except DBAPIError as e:
-        if not e.connection_invalidated:
-            raise
-        raise DatabaseUnavailable(_first_line(e)) from e
+    def _away(self, error: Exception) -> DatabaseUnavailable:
+        if not self._tells_full_disk(error):
+            return DatabaseUnavailable(_first_line(error))
+        self._full_until = time.monotonic() + FULL_FOR_S
+        return DiskFull(_first_line(error))
+
+    def _tells_full_disk(self, error: Exception) -> bool:
+        cause = getattr(error, "orig", None)
+        if not self.is_sqlite:
+            return getattr(cause, "sqlstate", None) == POSTGRES_DISK_FULL
+        code = getattr(cause, "sqlite_errorcode", None)
+        if code in SQLITE_FULL:
+            return True
+        of_trouble = isinstance(error, TimeoutError) or (code is not None and code & 0xFF in SQLITE_TROUBLE)
+        return of_trouble and self.disk_is_full
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jobs.errors import BadSettings
 from jobs.settings import Settings, load
 from jobs.store import migrate
-from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.database import Database, DatabaseUnavailable, DiskFull
 from jobs.store.migrate import SchemaOutdated
 from rushes.cli.terminal import failures
 from rushes.cli.terminal.failures import Failure
@@ -61,6 +61,10 @@ def told() -> Iterator[None]:
     except BadSettings as error:
         raise Failure(str(error), failures.USAGE) from error
     except DatabaseUnavailable as error:
+        if isinstance(error, DiskFull):
+            raise Failure(
+                f"the database's disk is full: {error}", failures.UNREACHABLE, hint="make room on it"
+            ) from error
         hint = "is it running, and is this the data folder (--data-dir) or RUSHES_DATABASE_URL that you mean?"
         raise Failure(f"the database cannot be used: {error}", failures.UNREACHABLE, hint=hint) from error
     except SchemaOutdated as error:

@@ -125,11 +125,13 @@ def test_a_full_disk_is_an_honest_503_and_everything_goes_on_when_there_is_room(
         late = plant.book.write("evolink")
         plant.book.send(late)
         assert late.answers == [503]
+        assert requests.get(f"{plant.url}/readyz", timeout=5).json()["parts"]["database"] == "disk full"
         assert requests.get(f"{plant.url}/livez", timeout=5).ok
     finally:
         limit(plant, resource.RLIM_INFINITY)
     plant.book.insist(late)
     plant.book.await_archived()
+    assert requests.get(f"{plant.url}/readyz", timeout=5).json()["parts"]["database"] == "ok"
     assert is_whole(plant.database)
 
 

@@ -81,7 +81,7 @@ DOOR: dict[str, tuple[str, tuple[str, ...]]] = {
         (*ON_EVERY_ANSWER, "Retry-After"),
     ),
     "500": ("internal_error: a fault of ours", ON_EVERY_ANSWER),
-    "503": ("database_unavailable or bucket_unavailable", (*ON_EVERY_ANSWER, "Retry-After")),
+    "503": ("database_unavailable, disk_full or bucket_unavailable", (*ON_EVERY_ANSWER, "Retry-After")),
 }
 OF_BODIES = {
     "400": "bad_request: the body is no JSON",

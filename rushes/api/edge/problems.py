@@ -33,7 +33,7 @@ from jobs.errors import (
     UnknownOrder,
 )
 from jobs.request.schema import flatten
-from jobs.store.database import DatabaseUnavailable
+from jobs.store.database import DatabaseUnavailable, DiskFull
 from rushes.api.edge import request_ids
 from rushes.api.edge.limits import RateLimited
 from rushes.api.edge.wrong_keys import TooManyWrongKeys
@@ -85,6 +85,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     TooManyWrongKeys: (429, "too_many_wrong_keys", "Too many wrong keys came from this address."),
     RateLimited: (429, "rate_limited", "The key has used up its requests of this minute."),
     NotInstalled: (501, "not_installed", "This installation lacks an optional part."),
+    DiskFull: (503, "disk_full", "The database's disk is full; once it has room, try again."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
     BucketUnavailable: (503, "bucket_unavailable", "The bucket does not answer; try again."),
 }

@@ -50,9 +50,8 @@ def test_beyond_the_limit_a_source_is_told_to_wait_and_a_right_key_is_taken_all_
 
 def test_nobody_chooses_their_source_and_a_trusted_proxy_names_it(make_api: Callable[..., FlaskClient]) -> None:
     api = make_api()
-    for n in range(MOST_A_MINUTE):
-        wrong(api, **{"X-Forwarded-For": f"198.51.100.{n}"})
-    assert wrong(api, **{"X-Forwarded-For": "198.51.100.99"}).status_code == 429
+    faked = [wrong(api, "192.0.2.50", **{"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(MOST_A_MINUTE + 1)]
+    assert [answer.status_code for answer in faked][-2:] == [401, 429]
     behind = make_api(TRUSTED_PROXIES="192.0.2.1, 10.0.0.0/8")
     for n in range(MOST_A_MINUTE):
         wrong(behind, **{"X-Forwarded-For": f"203.0.113.{n}, 198.51.100.7, 10.1.1.1"})
