@@ -105,6 +105,10 @@ FLAGS = {
         "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
+    "link_denied": Meaning(
+        "The link answers 401 or 403, and so does a fresh one: it wants the gateway's key, or the video is gone.",
+        "fetch the video at the gateway while its link lives, and tell the gateway; a link that opens is taken",
+    ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
     ),

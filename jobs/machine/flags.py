@@ -18,6 +18,7 @@ _FLAGS = {
     (State.GENERATING, "finished_without_link"): "no_link",
     (State.GENERATING, "link_forbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
+    (State.ARCHIVING, "transfer:LinkDenied"): "link_denied",
     (State.FAILED, "no_link"): "no_link",
     (State.FAILED, "link_forbidden"): "link_forbidden",
 }
