@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 import urllib3.exceptions
 
-from storage.errors import BadVideo, LinkDead, LinkForbidden, LinkUnavailable
+from storage.errors import BadVideo, LinkDead, LinkDenied, LinkForbidden, LinkUnavailable
 from storage.first_boxes import HEADER_BYTES, begins_like_a_film
 from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
@@ -24,7 +24,8 @@ from storage.outbound.guard import check_url, masked
 from storage.spool import Spool, Spooled
 
 CHUNK_BYTES = 256 << 10
-DEAD = {401, 403, 404, 410}
+DENIED = {401, 403}
+DEAD = DENIED | {404, 410}
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
 
@@ -152,7 +153,8 @@ class Download:
     def _keep(self, response: requests.Response) -> Spooled:
         link = masked(self._url)
         if response.status_code in DEAD:
-            raise LinkDead(f"{link} answered {response.status_code}", status=response.status_code)
+            kind = LinkDenied if response.status_code in DENIED else LinkDead
+            raise kind(f"{link} answered {response.status_code}", status=response.status_code)
         if response.status_code != http.HTTPStatus.OK:
             raise LinkUnavailable(f"{link} answered {response.status_code}")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()

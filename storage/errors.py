@@ -16,6 +16,10 @@ class LinkDead(StorageError):
         self.status = status
 
 
+class LinkDenied(LinkDead):
+    """The link answered 401 or 403. A fresh one that does so wants a key that we do not send."""
+
+
 class LinkUnavailable(StorageError):
     """The other side or the way to it failed (network, DNS, 5xx, 429, stall, deadline, short body): try later."""
 

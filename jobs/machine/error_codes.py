@@ -114,6 +114,10 @@ FLAGS = {
         "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",
         "look at what is kept; if you want it as it is, accept it",
     ),
+    "link_denied": Meaning(
+        "The link answers 401 or 403, and so does a fresh one: it wants the gateway's key, or the video is gone.",
+        "fetch the video at the gateway while its link lives, and tell the gateway; a link that opens is taken",
+    ),
     "unknown_word": Meaning(
         "The gateway says of the task what none of its pages documents.", "look at the task at the gateway"
     ),

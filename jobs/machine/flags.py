@@ -19,6 +19,7 @@ _FLAGS = {
     (State.GENERATING, "link_forbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:BucketRefuses"): "bucket_refuses",
+    (State.ARCHIVING, "transfer:LinkDenied"): "link_denied",
     (State.FAILED, "no_link"): "no_link",
     (State.FAILED, "link_forbidden"): "link_forbidden",
 }

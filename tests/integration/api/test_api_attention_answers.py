@@ -28,6 +28,7 @@ LOOKED_AT = {
     "bucket_refuses",
     "foreign_task",
     "other_length",
+    "link_denied",
     "link_dying",
     "no_gateway",
     "overdue_day",

@@ -19,11 +19,14 @@ class AlteredSandbox:
         self.rewrite: Callable[[bytes], bytes] = lambda body: body
         self.renamed: dict[str, str] = {}
         self.pages: dict[str, tuple[str, bytes]] = {}  # path → Content-Type and body, of links that lead here
+        self.keyed: set[str] = set()  # paths that answer 401 to who brings no key
         altered = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path in altered.pages:
+                if self.path in altered.keyed and "Authorization" not in self.headers:
+                    self._answer(401, "application/json", b'{"error": {"message": "no token"}}')
+                elif self.path in altered.pages:
                     self._answer(200, *altered.pages[self.path])
                 else:
                     self._pass_on(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -63,6 +64,23 @@ def test_only_the_bytes_of_a_whole_film_are_archived_under_their_own_checksum(
     job = workshop.until(job_id, State.ARCHIVED).job
     assert b"".join(workshop.bucket.open(job.archive_key)) == film
     assert (job.bytes, job.sha256) == (len(film), hashlib.sha256(film).hexdigest())
+
+
+def test_a_link_that_wants_a_key_is_told_at_the_first_try_and_taken_once_it_opens(
+    workshop: Workshop, door: AlteredSandbox, sandbox: Any
+) -> None:
+    job_id = workshop.create(provider="evolink")
+    link = workshop.until(job_id, State.ARCHIVING).attempts[1].link
+    door.pages[PAGE] = ("video/mp4", requests.get(str(link), timeout=5).content)
+    door.keyed.add(PAGE)
+    door.rewrite = lambda body: json.dumps({**json.loads(body), "results": [f"{door.url}{PAGE}"]}).encode()
+    with workshop.database.write() as db:
+        db.execute(sa.update(tables.attempts).values(link=f"{door.url}{PAGE}", base_url=f"{door.url}/evolink"))
+    RUN["jobs.transfer"](job_id, workshop.resources)
+    assert (workshop.state(job_id), workshop.case(job_id).job.flagged) == (State.ARCHIVING, "link_denied")
+    door.keyed.clear()
+    make_due(workshop, job_id)
+    assert workshop.until(job_id, State.ARCHIVED).job.flagged is None
 
 
 @pytest.mark.parametrize(("ordered", "is_odd"), [(3, False), (4, True), (5, None)])

@@ -31,6 +31,7 @@ def generating(**columns: Any) -> Case:
         (State.GENERATING, "link_forbidden", "link_forbidden"),
         (State.GENERATING, "unknown:dreaming", "unknown_word"),
         (State.ARCHIVING, "transfer:LinkForbidden", "link_forbidden"),
+        (State.ARCHIVING, "transfer:LinkDenied", "link_denied"),
     ],
 )
 def test_a_word_flags_its_job(state: State, word: str, flag: str) -> None:
