@@ -64,11 +64,15 @@ def check(data_dir: Path, as_json: bool) -> None:
 def backup(file: Path, data_dir: Path, as_json: bool) -> None:
     """Copy a SQLite database, as it is at this moment, to FILE. The service may go on working.
 
-    Keep the time that is printed with the copy: `rushes db restored --as-of` wants it. For PostgreSQL use pg_dump.
+    Keep the time that is printed with the copy: `rushes db restored --as-of` wants it. For PostgreSQL use pg_dump,
+    at the server's own address and not at a pooler's.
     """
     with machine.database(machine.settings_for_database(data_dir)) as database:
         if not database.is_sqlite:
-            hint = "note the time in UTC (`date -u +%FT%TZ`), then run pg_dump --format=custom --file=FILE"
+            hint = (
+                "note the time in UTC (`date -u +%FT%TZ`), then run pg_dump --format=custom --file=FILE, at the"
+                " server's own address and not at a pooler's"
+            )
             raise Failure("this database is PostgreSQL, which brings its own backups", failures.USAGE, hint=hint)
         try:
             taken_at = database.back_up(file)
