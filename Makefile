@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest -n 2
 # Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup quick test prove lint style demo bench simulate soak docs site lock clean
+.PHONY: setup quick test prove containers lint style demo bench simulate soak docs site lock clean
 
 setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
 
@@ -42,6 +42,9 @@ test: lint ## before a change is handed in: lint, and tests of every promise on 
 
 prove: lint ## before a release: lint, and all tests on both databases, every fault, a thousand seeds
 	$(PYTEST) --prove
+
+containers: setup ## before a release: docker-compose.yml under an engine (this machine's, or Debian's as root), with stand-ins for the gateways
+	PYTHONPATH=. $(BIN)/python tests/containers/run.py
 
 demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
 	$(BIN)/rushes demo

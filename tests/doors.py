@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+Address = tuple[str, int]
 
 WAIT_S = 1.0
 STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
@@ -45,7 +50,9 @@ def listening(pids: set[int]) -> set[tuple[str, int]]:
     return found
 
 
-def granted(port: int, key: str, visitors: tuple[str, ...], certificate: Path) -> Iterator[str]:
+def granted(
+    port: int, key: str, visitors: tuple[str, ...], certificate: Path, address: str = "127.0.0.1"
+) -> Iterator[str]:
     """What this port gives to somebody without a key: each knock that met more than a refusal.
 
     `certificate` is of no worth here, and is shown as well.
@@ -53,32 +60,32 @@ def granted(port: int, key: str, visitors: tuple[str, ...], certificate: Path) -
     for visitor in visitors:
         for method in METHODS:
             for path in PATHS:
-                said = _http(port, method, path.format(key=key), visitor)
+                said = _http((address, port), method, path.format(key=key), visitor)
                 status = STATUS.match(said)
                 if status and status[1] < b"400":
                     yield f"{port}: {method} {path} {status[1].decode()} for {visitor!r}"
-    if SETTINGS.match(_exchange(port, GRPC)):
+    if SETTINGS.match(_exchange((address, port), GRPC)):
         yield f"{port}: gRPC"
-    if _exchange(port, b"DBSIZE\r\n").startswith(b":"):
+    if _exchange((address, port), b"DBSIZE\r\n").startswith(b":"):
         yield f"{port}: Valkey's keys"
     for shown in (None, certificate):
-        if _tls(port, shown):
+        if _tls((address, port), shown):
             yield f"{port}: TLS with {shown or 'no certificate'}"
 
 
-def _http(port: int, method: str, path: str, visitor: str) -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\n{visitor.format(port=port)}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
-    return _exchange(port, head.encode())
+def _http(to: Address, method: str, path: str, visitor: str) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\n{visitor.format(port=to[1])}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+    return _exchange(to, head.encode())
 
 
-def _exchange(port: int, sent: bytes) -> bytes:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), WAIT_S) as connection:
+def _exchange(to: Address, sent: bytes) -> bytes:
+    with contextlib.suppress(OSError), socket.create_connection(to, WAIT_S) as connection:
         connection.sendall(sent)
         return connection.recv(65536)
     return b""
 
 
-def _tls(port: int, certificate: Path | None) -> bool:
+def _tls(to: Address, certificate: Path | None) -> bool:
     """Whether anything is answered over TLS. With TLS 1.3 a client is refused after its own handshake at first."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -87,9 +94,30 @@ def _tls(port: int, certificate: Path | None) -> bool:
         context.load_cert_chain(certificate)
     with (
         contextlib.suppress(OSError),
-        socket.create_connection(("127.0.0.1", port), WAIT_S) as connection,
+        socket.create_connection(to, WAIT_S) as connection,
         context.wrap_socket(connection) as tls,
     ):
         tls.sendall(GRPC if tls.selected_alpn_protocol() else b"GET /healthz HTTP/1.0\r\n\r\n")
         return bool(tls.recv(4096))
     return False
+
+
+def _is_open(to: Address) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(to, WAIT_S):
+        return True
+    return False
+
+
+def main(host: str, key: str, certificate: Path) -> None:
+    """As a program, for where nothing of ours is installed: the ports of another host, and what they grant, as JSON."""
+    address, numbers = socket.gethostbyname(host), range(1, 65536)
+    with ThreadPoolExecutor(100) as several:
+        opened = several.map(lambda port: _is_open((address, port)), numbers)
+        ports = [port for port, is_open in zip(numbers, opened, strict=True) if is_open]
+        found = several.map(lambda port: list(granted(port, key, (USER,), certificate, address)), ports)
+        gifts = [gift for gifts in found for gift in gifts]
+    sys.stdout.write(json.dumps({"ports": ports, "granted": gifts}) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
