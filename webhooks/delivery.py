@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +18,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from standardwebhooks import Webhook
 
 from jobs.providers.refusals import retry_after_s
+from jobs.settings import Settings
 from jobs.steps.resources import Resources
 from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
@@ -155,15 +158,12 @@ def _post(
 ) -> tuple[int, dict[str, str]]:
     """The status of the answer, and its headers by lower-case names. Raises NoticeUndelivered."""
     deadline_s = resources.settings.notice_deadline_s
-    guard: dict[str, Any] = {
-        "allow_private": resources.settings.allow_private_addresses,
-        "receivers": resources.settings.notice_receivers,
-    }
+    guard = _guard(resources.settings)
     try:
         check_url(url, **guard)
         with (
             under(deadline),
-            guarded_session(**guard) as session,
+            _session(resources) as session,
             session.post(
                 url,
                 data=body.encode(),
@@ -179,6 +179,20 @@ def _post(
     if deadline.passed:  # http.client takes a head that our cut has ended for a whole one
         raise NoticeUndelivered(LATE)
     return status, told
+
+
+def _guard(settings: Settings) -> dict[str, Any]:
+    return {"allow_private": settings.allow_private_addresses, "receivers": settings.notice_receivers}
+
+
+@contextmanager
+def _session(resources: Resources) -> Iterator[requests.Session]:
+    """The one for links, unless receivers inside are open: these are for notices alone."""
+    if not resources.settings.notice_receivers.is_any:
+        yield resources.session
+        return
+    with guarded_session(**_guard(resources.settings)) as session:
+        yield session
 
 
 def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Resources) -> None:

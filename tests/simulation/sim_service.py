@@ -177,6 +177,7 @@ class SimSession:
         if world.now < self._away_until and not fate.calm:
             raise ConnectionRefusedError
         self.status_code = 503 if fate.strikes("notice_refused") else 200
+        self.headers: dict[str, str] = {}
         if fate.strikes("notice_unanswered"):
             raise ConnectionResetError
         return self

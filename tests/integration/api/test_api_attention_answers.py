@@ -16,7 +16,7 @@ from served import serve_app
 from jobs.machine.error_codes import REASONS
 from jobs.providers.client import Account
 from jobs.store.database import Database
-from jobs.store.tables import attempts, hearsay, jobs, lanes
+from jobs.store.tables import attempts, hearsay, jobs, lanes, notices
 from rushes.cli import main
 
 pytestmark = pytest.mark.both_databases
@@ -138,6 +138,13 @@ def key_refused(desk: Desk) -> None:
     rests(desk, "unauthorized")
 
 
+def notice_given_up(desk: Desk) -> None:
+    job_id = desk.order("archived", "charged", outcome="delivered")
+    told = {"id": "ntc_01K8Z3V0QWERTYUIOPASDFGHJK", "job_id": job_id, "sequence": 1, "type": "job.archived"}
+    told |= {"url": "https://pipeline.example/hook", "body": {}, "version": 9, "tries": 9, "last_status": 500}
+    desk.write(sa.insert(notices).values(**told, created_at=desk.now))
+
+
 def rests(desk: Desk, reason: str) -> None:
     key = Account("evolink", "https://api.evolink.ai", "sk-test")
     lane = {"provider": "evolink", "account": key.fingerprint, "lane": "submit", "reason": reason}
@@ -158,6 +165,7 @@ ANSWERS: list[tuple[str, Callable[[Desk], None], str, set[str]]] = [
     ("gateway_rests", gateway_rests, "", set()),
     ("out_of_credit", out_of_credit, "", set()),
     ("key_refused", key_refused, "", set()),
+    ("notice_given_up", notice_given_up, "", set()),
 ]
 
 

@@ -48,7 +48,7 @@ class Receiver:
         answer = self.answers.pop(0) if self.answers else 204
         if isinstance(answer, Exception):
             raise answer
-        yield SimpleNamespace(status_code=answer)
+        yield SimpleNamespace(status_code=answer, headers={})
 
 
 def sender(rows: Rows, receiver: Receiver, **changes: Any) -> Resources:
