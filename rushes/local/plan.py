@@ -5,6 +5,7 @@ What the environment sets wins, and a part that it names (database, broker, buck
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +18,19 @@ from rushes.local.valkey import Valkey
 SANDBOX_KEY = "sk-sandbox"  # opens a stand-in on the loopback interface; no secret
 CLIENT_ONLY = frozenset({"RUSHES_URL", "RUSHES_API_KEY"})  # what the command line asks with; servers need neither
 
+_CERTIFICATES = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"})
+
 # Beside RUSHES_* and AWS_*: where programs, libraries, temporary files, certificates and proxies are found, and the
 # language of what is printed.
 _PASSED_ON = frozenset(
     {
         *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "NO_COLOR"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *_CERTIFICATES,
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
 _LOOPBACK = "127.0.0.1,localhost,::1"
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:?].*)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Plan:
 def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, data_dir: Path, bin_dir: Path) -> Plan:
     """What `rushes up` starts with these flags. `bin_dir` is where our environment's programs are."""
     data_dir = data_dir.absolute()
+    environ = {name: _from_anywhere(name, value) for name, value in environ.items()}
     ours = {n: v for n, v in environ.items() if n.startswith(("RUSHES_", "AWS_")) and n not in CLIENT_ONLY and v}
     bare = {n: v for n, v in environ.items() if n in _PASSED_ON or n.startswith("LC_")}
     bare["PATH"] = f"{bin_dir}:{environ.get('PATH') or '/usr/bin:/bin'}"
@@ -99,6 +104,15 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
             service["RUSHES_PUBLIC_URL"] = f"http://127.0.0.1:{flags.port}"
     outside = tuple(sorted(n for n, v in ours.items() if n != "RUSHES_DATA_DIR" and service.get(n) == v))
     return Plan(flags, data_dir, service, bare, valkey, weed, sandbox_port, real, simulated, outside)
+
+
+def _from_anywhere(name: str, value: str) -> str:
+    """A variable's value with its path made absolute: what is started here runs in another folder."""
+    if value.strip() and (name in _CERTIFICATES or (name.startswith(("RUSHES_", "AWS_")) and name.endswith("_FILE"))):
+        return str(Path(value.strip()).absolute())
+    if name == "RUSHES_DATABASE_URL" and (match := _SQLITE.fullmatch(value.strip())):
+        return f"{match[1]}{Path(match[2]).absolute()}"
+    return value
 
 
 def real_providers(environ: Mapping[str, str]) -> tuple[str, ...]:

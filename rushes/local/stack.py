@@ -28,9 +28,8 @@ from rushes.local.plan import SANDBOX_KEY, Flags, Plan, plan
 from rushes.local.process import Process
 from rushes.local.supervisor import Ended, Supervisor
 
-ROOT = Path(__file__).parents[2]
-PROCFILE = ROOT / "Procfile"
-RELEASE = "release"
+ROOT = Path(__file__).parents[2]  # of the checkout, or where the packages of a wheel lie
+PROCFILE = Path(__file__).parents[1] / "Procfile"
 MINDED = frozenset({"worker", "transfer", "notify", "sweep"})  # they have a watchdog, and are started again after it
 SEAWEEDFS_TOLD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOMEMLIMIT", "GOGC"})
 KEY_NAME = "local"
@@ -91,12 +90,11 @@ def running(
         kept = {**kept, "served": served}
         folder.save(kept)
         service = service_processes(planned)
-        release = service.pop(RELEASE)
         if stores := _stores(planned):
             say(f"starting {', '.join(process.name for process in stores)} …")
             _start_together(supervisor, stores)
         say("bringing the database up to date …")
-        supervisor.finish(release)
+        supervisor.finish(release(planned))
         key = _ensure_key(settings, kept)
         if key.fresh:
             folder.save({**kept, "api_key": {"id": key.id, "key": key.key}})
@@ -105,6 +103,11 @@ def running(
             supervisor.start(process)
         _wait_until_ready(supervisor, planned.url)
         yield Running(planned, settings, supervisor, key)
+
+
+def release(planned: Plan) -> Process:
+    """What comes before the Procfile's processes, once, and ends."""
+    return Process("release", ["rushes", "db", "upgrade"], env=planned.service, cwd=ROOT)
 
 
 def service_processes(planned: Plan) -> dict[str, Process]:

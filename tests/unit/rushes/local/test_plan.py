@@ -108,6 +108,16 @@ def test_children_get_what_they_need_and_nothing_else() -> None:
     assert not [name for name in planned.bare if name.startswith(("RUSHES_", "AWS_"))]
 
 
+def test_a_path_means_the_same_to_what_is_started_in_another_folder() -> None:
+    here = Path.cwd()
+    told = {"RUSHES_EVOLINK_API_KEY_FILE": "key", "AWS_SECRET_ACCESS_KEY_FILE": "/etc/key", "SSL_CERT_FILE": "ca.pem"}
+    planned = made({**told, "RUSHES_DATABASE_URL": "sqlite:///a.db", "RUSHES_S3_BUCKET": "theirs"})
+    assert planned.service["RUSHES_EVOLINK_API_KEY_FILE"] == f"{here}/key"
+    assert planned.service["AWS_SECRET_ACCESS_KEY_FILE"] == "/etc/key"
+    assert planned.service["SSL_CERT_FILE"] == f"{here}/ca.pem"
+    assert planned.service["RUSHES_DATABASE_URL"] == f"sqlite:///{here}/a.db"
+
+
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
     planned = made({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "corp.example"})
     assert planned.service["HTTPS_PROXY"] == "http://proxy"
