@@ -20,7 +20,6 @@ from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.settings import Settings, load
 from jobs.store.database import Database
-from jobs.worker.watchdog import STUCK
 from rushes.local import installation, procfile
 from rushes.local.folder import Folder
 from rushes.local.output import OnLine
@@ -30,8 +29,8 @@ from rushes.local.supervisor import Ended, Supervisor
 
 ROOT = Path(__file__).parents[2]  # of the checkout, or where the packages of a wheel lie
 PROCFILE = Path(__file__).parents[1] / "Procfile"
-MINDED = frozenset({"worker", "transfer", "notify", "sweep"})  # they have a watchdog, and are started again after it
 SEAWEEDFS_TOLD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOMEMLIMIT", "GOGC"})
+WEB = "web"
 KEY_NAME = "local"
 STORES, SERVICE = 0, 1  # the service stops before what it stands on
 READY_TIMEOUT_S = 60
@@ -73,7 +72,8 @@ def running(
 ) -> Iterator[Running]:
     """Start everything, and stop everything at the end, whatever its reason. `say` hears what is being waited for.
 
-    Raises FolderError, BadSettings and PortTaken before anything is started; Ended when a signal comes or a part dies.
+    Raises FolderError, BadSettings and PortTaken before anything is started; Ended when a signal comes, when a part
+    dies before all have been ready once, and when one dies too often after that.
     """
     with Folder(data_dir) as folder, Supervisor(on_line, install_signals=True) as supervisor:
         if not folder.path.stat().st_mode & stat.S_ISVTX:  # somebody's /tmp stays as it is
@@ -90,7 +90,8 @@ def running(
         kept = {**kept, "served": served}
         folder.save(kept)
         service = service_processes(planned)
-        if stores := _stores(planned):
+        stores = _stores(planned)
+        if stores:
             say(f"starting {', '.join(process.name for process in stores)} …")
             _start_together(supervisor, stores)
         say("bringing the database up to date …")
@@ -102,6 +103,7 @@ def running(
         for process in service.values():
             supervisor.start(process)
         _wait_until_ready(supervisor, planned.url)
+        supervisor.keep_up(_readiness(planned.url, stores))
         yield Running(planned, settings, supervisor, key)
 
 
@@ -121,7 +123,6 @@ def service_processes(planned: Plan) -> dict[str, Process]:
             cwd=ROOT,
             grace_s=10,
             stage=SERVICE,
-            restart_on=frozenset({STUCK}) if name in MINDED else frozenset(),
         )
         for name, command in commands.items()
     }
@@ -170,11 +171,32 @@ def _wait_until_ready(supervisor: Supervisor, url: str) -> None:
             return False
         if answer.status_code == requests.codes.ok:
             return True
-        parts = answer.json()["parts"] if answer.headers.get("Content-Type") == "application/json" else {}
-        missing = ", ".join(f"{name}: {said}" for name, said in parts.items() if said != "ok") or answer.text[:200]
+        said_no = (f"{name}: {said}" for name, said in _parts(answer).items() if said != "ok")
+        missing = ", ".join(said_no) or answer.text[:200]
         return False
 
     _await(supervisor, ready, READY_TIMEOUT_S, lambda: missing)
+
+
+def _readiness(url: str, stores: list[Process]) -> Callable[[str], bool]:
+    """Whether a part is well, by its name: as it says itself, or, of those that serve nothing, as `/readyz` does."""
+    own = {process.name: process.ready for process in stores if process.ready}
+
+    def ready(name: str) -> bool:
+        if name in own:
+            return own[name]()
+        answer = _get(f"{url}/{'livez' if name == WEB else 'readyz'}")
+        if answer is None or name == WEB:
+            return answer is not None and answer.status_code == requests.codes.ok
+        return bool(_parts(answer).get(name) == "ok")
+
+    return ready
+
+
+def _parts(answer: requests.Response) -> dict[str, str]:
+    """What `/readyz` says of each part; nothing where something else has answered."""
+    is_json = answer.headers.get("Content-Type") == "application/json"
+    return dict(answer.json()["parts"]) if is_json else {}
 
 
 def _await(supervisor: Supervisor, true: Callable[[], bool], timeout_s: float, missing: Callable[[], str]) -> None:

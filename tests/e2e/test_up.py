@@ -103,11 +103,41 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert run(tmp_path, "submit", "fox", "--resolution", "8k").returncode == 2
     assert json.loads(run(tmp_path, "sweep", "--once", "--json").stdout) == {"ran": 0}
 
+    def serving() -> set[Pid]:
+        return {pid for line, pid in again.names().items() if "granian" in line}
+
+    first_web = serving()
+    os.kill(min(first_web).number, signal.SIGKILL)
+    again.until_said("starting it again in 1 s)")  # whichever it was, granian's main process or its worker
+    until(lambda: serving() and not serving() & first_web and is_ready(port))
     tree = again.tree()
-    beat = next(pid for line, pid in again.names().items() if line.rstrip().endswith("jobs.celery_app beat"))
-    os.kill(beat.number, signal.SIGKILL)
-    assert ended(again, tree) == 1
-    assert "error: beat was killed by SIGKILL" in again.said()
+    again.process.terminate()
+    assert ended(again, tree) == 0, again.said()
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_death_before_all_are_ready_and_a_failed_migration_end_it_at_once(tmp_path: Path, up: Up) -> None:
+    folder = tmp_path / ".rushes"
+    folder.mkdir()
+    (folder / "rushes.db").write_text("no database\n" * 1000)
+    failed = up()
+    assert failed.process.wait(60) == 9, failed.said()
+    assert failed.said().count("bringing the database up to date") == 1
+    (folder / "rushes.db").unlink()
+
+    dying = up()
+    dying.until_said("starting web")
+    until(lambda: any("granian" in line for line in dying.names()))
+    tree = dying.tree()
+    os.kill(next(pid for line, pid in dying.names().items() if "granian" in line).number, signal.SIGKILL)
+    assert ended(dying, tree) == 1
+    assert "error: web " in dying.said()
 
 
 @pytest.mark.prove

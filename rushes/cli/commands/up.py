@@ -30,6 +30,11 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
     A gateway is used once its key is set (RUSHES_EVOLINK_API_KEY and so on). A database, broker or bucket that the
     environment names (RUSHES_DATABASE_URL, RUSHES_REDIS_URL, RUSHES_S3_BUCKET) is used instead of a local one. The log
     goes to stderr. SIGTERM and Ctrl-C stop everything in good order.
+
+    Once all are ready, a process that dies is started again, after 1 s at first and up to 30 s later. At the sixth
+    death of one without five minutes of being well in between, everything stops with status 1, and a service manager
+    should start it again. So it should not after status 2 (a setting is wrong) and 9 (the database could not be brought
+    up to date).
     """
     if speed and not sandbox:
         raise click.UsageError("--speed is about the sandbox; add --sandbox.")
@@ -46,6 +51,9 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
             service.supervisor.wait()
     except Ended as end:
         _say(end.why)
+        if end.finish and end.status != failures.UNREACHABLE:
+            hint = "nothing tries that again by itself: see above for why, and then run `rushes db upgrade`"
+            raise Failure(end.why, failures.NOT_MIGRATED, hint=hint) from end
         if not end.asked:
             raise Failure(end.why) from end
     except PortTaken as error:
