@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs import variables
 from jobs.providers.registry import PROVIDERS
 from rushes.local.seaweedfs import SeaweedFS
 from rushes.local.valkey import Valkey
@@ -68,7 +69,9 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
     """What `rushes up` starts with these flags. `bin_dir` is where our environment's programs are."""
     data_dir = data_dir.absolute()
     environ = {name: _from_anywhere(name, value) for name, value in environ.items()}
-    ours = {n: v for n, v in environ.items() if n.startswith(("RUSHES_", "AWS_")) and n not in CLIENT_ONLY and v}
+    injected = {n for n in environ if variables.is_injected(n, environ)}
+    nobodys = CLIENT_ONLY | injected
+    ours = {n: v for n, v in environ.items() if n.startswith(("RUSHES_", "AWS_")) and n not in nobodys and v}
     bare = {n: v for n, v in environ.items() if n in _PASSED_ON or n.startswith("LC_")}
     bare["PATH"] = f"{bin_dir}:{environ.get('PATH') or '/usr/bin:/bin'}"
     bare["PYTHONUNBUFFERED"] = "1"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from jobs.settings import misspelt
 from rushes.cli import machine, options
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
@@ -40,7 +41,8 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
         raise click.UsageError("--speed is about the sandbox; add --sandbox.")
     if not sandbox and not real_providers(os.environ):
         hint = "set RUSHES_EVOLINK_API_KEY or another gateway's key, or add --sandbox to try it without one"
-        raise Failure("no gateway has an API key, so nobody could make a video", failures.USAGE, hint=hint)
+        said = "\n".join([*misspelt(os.environ), "no gateway has an API key, so nobody could make a video"])
+        raise Failure(said, failures.USAGE, hint=hint)
     flags = Flags(port, sandbox, speed or 1.0)
     try:
         with (

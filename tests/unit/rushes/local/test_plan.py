@@ -108,6 +108,12 @@ def test_children_get_what_they_need_and_nothing_else() -> None:
     assert not [name for name in planned.bare if name.startswith(("RUSHES_", "AWS_"))]
 
 
+def test_what_an_orchestrator_injects_is_no_setting_of_ours() -> None:
+    planned = made({"RUSHES_WEB_PORT": "tcp://10.0.0.1:80", "RUSHES_SERVICE_HOST": "10.0.0.1"})
+    assert planned.outside == ()
+    assert not planned.service.keys() & {"RUSHES_WEB_PORT", "RUSHES_SERVICE_HOST"}
+
+
 def test_a_path_means_the_same_to_what_is_started_in_another_folder() -> None:
     here = Path.cwd()
     told = {"RUSHES_EVOLINK_API_KEY_FILE": "key", "AWS_SECRET_ACCESS_KEY_FILE": "/etc/key", "SSL_CERT_FILE": "ca.pem"}
