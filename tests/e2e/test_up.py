@@ -88,7 +88,7 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     first.process.terminate()
     assert ended(first, tree) == 0, first.said()
 
-    again = up()
+    again = up(RUSHES_KEEP_HISTORY_D="0.00001")
     again.until_said("Rushes is up at")
     assert "rk_" not in again.out.read_text()
     same = requests.get(
@@ -101,7 +101,11 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert run(tmp_path, "jobs", "list", RUSHES_API_KEY="rk_unknown").returncode == 4
     assert run(tmp_path, "jobs", "show", "job_unknown").returncode == 3
     assert run(tmp_path, "submit", "fox", "--resolution", "8k").returncode == 2
-    assert json.loads(run(tmp_path, "sweep", "--once", "--json").stdout) == {"ran": 0}
+    assert json.loads(run(tmp_path, "sweep", "--once", "--json", RUSHES_KEEP_HISTORY_D="0.00001").stdout) == {"ran": 0}
+
+    again.until_said("deleted what was old: the history of 1 job")
+    shown = json.loads(run(tmp_path, "jobs", "show", job["id"], "--json").stdout)
+    assert [event["event"] for event in shown["events"]] == ["pruned"]
 
     def serving() -> set[Pid]:
         return {pid for line, pid in again.names().items() if "granian" in line}

@@ -116,7 +116,8 @@ def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
 @options.data_dir
 @options.as_json
 def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
-    """Delete what nobody needs any more, in small steps. The service may go on working; run it daily, from cron.
+    """Delete what nobody needs any more, in small steps. The service may go on working. `rushes up` does it by itself,
+    every hour; elsewhere run it daily, from cron.
 
     Old callbacks (RUSHES_KEEP_CALLBACKS_D), the events and notices of jobs that ended long ago and what their gateways
     were sent (RUSHES_KEEP_HISTORY_D), and idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D). Jobs, their orders and all
@@ -128,10 +129,11 @@ def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
     if as_json:
         output.as_json({"dry_run": dry_run, **asdict(done)})
     else:
-        output.note(f"{'would delete' if dry_run else 'deleted'} {_counted(done)}")
+        output.note(f"{'would delete' if dry_run else 'deleted'} {counted(done)}")
 
 
-def _counted(done: Pruned) -> str:
+def counted(done: Pruned) -> str:
+    """What went, in words; `nothing` if nothing did."""
     told = {
         output.counted(done.callbacks, "callback"): done.callbacks,
         f"the history of {output.counted(done.histories, 'job')} ({done.events} events)": done.histories,

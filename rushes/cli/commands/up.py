@@ -10,9 +10,10 @@ import click
 
 from jobs.settings import misspelt
 from rushes.cli import machine, options
+from rushes.cli.commands.db import counted
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
-from rushes.local import stack
+from rushes.local import pruner, stack
 from rushes.local.folder import FolderError
 from rushes.local.plan import Flags, real_providers
 from rushes.local.stack import PortTaken, Running
@@ -50,7 +51,8 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
             stack.running(data_dir, flags, os.environ, on_line=output.ProcessLog(), say=_say) as service,
         ):
             _announce(service, as_json)
-            service.supervisor.wait()
+            with pruner.pruning(service.settings, lambda done: _say(f"deleted what was old: {counted(done)}")):
+                service.supervisor.wait()
     except Ended as end:
         _say(end.why)
         if end.finish and end.status != failures.UNREACHABLE:
