@@ -46,6 +46,7 @@ COMMANDS = {
     "unknown_job": "rushes callbacks list --job {job_id}",
     "unknown_attempt": "rushes callbacks list --job {job_id}",
     "no_gateway": "rushes providers",
+    flags.HOLDER_DIED: "rushes jobs retry {job_id}",
     **dict.fromkeys(("gateway_rests", "out_of_credit", "key_refused"), "rushes providers resume {provider}"),
 }
 OF_A_LOST_ORDER = (
@@ -285,7 +286,8 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
             reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
-            yield Item(reason, said, since=row["updated_at"], **looked_up)
+            until = row["set_aside_until"] if reason == flags.HOLDER_DIED else None
+            yield Item(reason, said, since=row["updated_at"], until=until, **looked_up)
 
 
 def _ended_lately(looking: Looking) -> sa.ColumnElement[bool]:
@@ -320,6 +322,6 @@ _PROMPT = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN +
 
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
-    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at")
+    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at", "set_aside_until")
     of_job = [*(jobs.c[name] for name in names), jobs.c.provider.label("of_job"), jobs.c.attempt.label("current")]
     return sa.select(attempts, *of_job, _PROMPT).select_from(jobs)
