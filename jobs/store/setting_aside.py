@@ -42,7 +42,7 @@ def set_aside(db: Connection, job: Job, until: datetime, now: datetime) -> bool:
     """Leave a due job alone until then, and let a person see it. False: the row has moved."""
     statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, due.unleased(now))
     lease = {"lease_holder": None, "leased_until": None}
-    said = {"flagged": HOLDER_DIED, "holder_deaths": deaths(job), "set_aside_until": until}
+    said = {"flagged": "holder_died", "holder_deaths": deaths(job), "set_aside_until": until}
     written = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
     if db.execute(statement.values(**lease, **said, **written)).rowcount != 1:
         return False
