@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rushes.local import parent
-from rushes.local.output import OnLine, Reader
+from rushes.local.output import LogFile, OnLine, Reader
 
 _KILL_TIMEOUT_S = 10
 
@@ -36,6 +36,7 @@ class Process:
     stop_signal: signal.Signals = signal.SIGTERM
     user: User | None = None  # only root can start it as another user
     after_end: Callable[[], None] | None = None  # tidies what it leaves behind, however it ended
+    log: Path | None = None  # where what it prints goes, instead of to the listener
 
 
 class Child:
@@ -59,7 +60,7 @@ class Child:
         )
         self.pid = self._popen.pid
         assert self._popen.stdout is not None
-        self._reader = Reader(process.name, self._popen.stdout, on_line)
+        self._reader = Reader(process.name, self._popen.stdout, LogFile(process.log) if process.log else on_line)
 
     def status(self) -> int | None:
         """None while it runs; then its exit status, or minus the signal that killed it. Does not reap it."""

@@ -21,7 +21,7 @@ from jobs.intake.api_keys import Scope
 from jobs.settings import Settings, load
 from jobs.store.database import Database
 from rushes.local import installation, procfile
-from rushes.local.folder import Folder
+from rushes.local.folder import Folder, write_private
 from rushes.local.output import OnLine
 from rushes.local.plan import SANDBOX_KEY, Flags, Plan, plan
 from rushes.local.process import Process
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]  # of the checkout, or where the packages of a 
 PROCFILE = Path(__file__).parents[1] / "Procfile"
 SEAWEEDFS_TOLD = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOMEMLIMIT", "GOGC"})
 WEB = "web"
-KEY_NAME = "local"
+KEY_NAME, KEY_FILE = "local", "api_key"
 STORES, SERVICE = 0, 1  # the service stops before what it stands on
 READY_TIMEOUT_S = 60
 POLL_S = 0.05
@@ -99,6 +99,7 @@ def running(
         key = _ensure_key(settings, kept)
         if key.fresh:
             folder.save({**kept, "api_key": {"id": key.id, "key": key.key}})
+        write_private(data_dir / KEY_FILE, key.key + "\n")  # for commands that are pasted
         say(f"starting {', '.join(service)} …")
         for process in service.values():
             supervisor.start(process)
@@ -132,14 +133,18 @@ def _stores(planned: Plan) -> list[Process]:
     """What the service stands on, as far as it is started here."""
     found = []
     if planned.valkey:
-        found.append(replace(planned.valkey.process(stage=STORES), env=planned.bare))
+        found.append(replace(planned.valkey.process(stage=STORES), env=planned.bare, log=_log(planned, "valkey")))
     if planned.seaweedfs:
         process = planned.seaweedfs.process(stage=STORES)
         told = {name: value for name, value in (process.env or {}).items() if name in SEAWEEDFS_TOLD}
-        found.append(replace(process, env={**planned.bare, **told}))
+        found.append(replace(process, env={**planned.bare, **told}, log=_log(planned, "seaweedfs")))
     if planned.sandbox_port:
         found.append(_sandbox(planned, planned.sandbox_port))
     return found
+
+
+def _log(planned: Plan, name: str) -> Path:
+    return planned.data_dir / "logs" / f"{name}.log"
 
 
 def _sandbox(planned: Plan, port: int) -> Process:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,11 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     again = up(RUSHES_KEEP_HISTORY_D="0.00001")
     again.until_said("Rushes is up at")
     assert "rk_" not in again.out.read_text()
+    page = next(line.split()[3] for line in again.out.read_text().splitlines() if line.startswith("in a browser"))
+    assert requests.get(page, auth=("", key), timeout=5).headers["Content-Type"].startswith("text/html")
+    assert "valkey" not in again.said().replace("starting valkey", "")
+    logs = [path for path in (folder / "logs").iterdir() if path.stat().st_size]
+    assert {path.name for path in logs} == {"valkey.log", "seaweedfs.log"}
     same = requests.get(
         f"http://127.0.0.1:{port}/v1/jobs/{job['id']}", headers={"Authorization": f"Bearer {key}"}, timeout=5
     )
@@ -103,6 +109,9 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert run(tmp_path, "submit", "fox", "--resolution", "8k").returncode == 2
     assert json.loads(run(tmp_path, "sweep", "--once", "--json", RUSHES_KEEP_HISTORY_D="0.00001").stdout) == {"ran": 0}
 
+    _, _, pasted = again.out.read_text().partition("or with            ")
+    asked = subprocess.run(["sh", "-c", "\n".join(pasted.splitlines()[:2])], cwd="/", capture_output=True, text=True)
+    assert json.loads(asked.stdout)["state"] == "queued", asked.stderr
     again.until_said("deleted what was old: the history of 1 job")
     shown = json.loads(run(tmp_path, "jobs", "show", job["id"], "--json").stdout)
     assert [event["event"] for event in shown["events"]] == ["pruned"]

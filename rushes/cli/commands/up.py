@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -77,25 +79,42 @@ def _announce(service: Running, as_json: bool) -> None:
         facts = {"url": service.url, "api_key": key.key if key.fresh else None, "callback_key": callback_key}
         output.as_json({**facts, "real": list(planned.real), "simulated": list(planned.simulated)}, line=True)
         return
+    rushes, key_file = _program(), shlex.quote(str(planned.data_dir / stack.KEY_FILE))
+    here = "" if planned.data_dir == Path(".rushes").absolute() else f" --data-dir {shlex.quote(str(planned.data_dir))}"
     lines = [f"Rushes is up at {service.url}"]
+    lines.append(f"in a browser       {service.url}/docs   (it asks for a password: the API key)")
     if key.fresh:
-        lines.append(f"API key            {key.key}   (shown once; the command line finds it in {planned.data_dir})")
+        lines.append(f"API key            {key.key}   (shown once; it is kept in {planned.data_dir / stack.KEY_FILE})")
+    else:
+        lines.append(f"API key            in {planned.data_dir / stack.KEY_FILE}")
     lines.append(f"callback key       {callback_key}")
     lines.append(f"gateways           {', '.join(planned.real) or 'none'}")
     if planned.simulated:
         lines.append(f"stand-ins          {', '.join(planned.simulated)}")
     if service.settings.public_url is None:
         lines.append("callbacks          none: RUSHES_PUBLIC_URL is not set, so gateways are asked instead")
-    shown = key.key if key.fresh else "$RUSHES_API_KEY"
+    if planned.valkey or planned.seaweedfs:
+        lines.append(f"the stores' logs   {planned.data_dir / 'logs'}")
     body = '{"prompt": "A red fox in snow", "resolution": "720p", "duration": 2}'
     lines += [
         "",
-        'submit with        rushes submit "A red fox in snow" --resolution 720p --duration 2 --wait',
-        f"or with            curl {service.url}/v1/jobs -H 'Authorization: Bearer {shown}' \\",
+        f'submit with        {rushes} submit "A red fox in snow" --resolution 720p --duration 2 --wait{here}',
+        f'or with            curl {service.url}/v1/jobs -H "Authorization: Bearer $(cat {key_file})" \\',
         f"                     -H 'Content-Type: application/json' -d '{body}'",
     ]
+    if planned.real:
+        lines.append("                   A real gateway takes money for it; --dry-run and ?dry_run=true ask how much.")
     click.echo("\n".join(["", *lines, ""]))
     if service.settings.allow_private_addresses:
         warning = "PRIVATE ADDRESSES ARE ALLOWED: links may lead into this network. For development only."
         output.note(output.paint(f"warning: {warning}", fg="red", bold=True))
     sys.stdout.flush()
+
+
+def _program() -> str:
+    """How a shell in this folder calls us."""
+    own = Path(sys.executable).parent / "rushes"
+    found = shutil.which("rushes")
+    if found and Path(found).resolve() == own.resolve():
+        return "rushes"
+    return shlex.quote(str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own))
