@@ -38,9 +38,9 @@ class LogFile:
 
     def __init__(self, path: Path, most_bytes: int = LARGEST_LOG_BYTES) -> None:
         self._path, self._most_bytes = path, most_bytes
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def __call__(self, name: str, line: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")

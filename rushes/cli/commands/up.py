@@ -6,17 +6,20 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from jobs.reports.happenings import Happening
 from jobs.settings import misspelt
 from rushes.cli import machine, options
 from rushes.cli.commands.db import counted
-from rushes.cli.terminal import failures, output
+from rushes.cli.terminal import failures, happenings, output
 from rushes.cli.terminal.failures import Failure
 from rushes.local import pruner, stack
 from rushes.local.folder import FolderError
+from rushes.local.output import LogFile, OnLine
 from rushes.local.plan import Flags, real_providers
 from rushes.local.stack import PortTaken, Running
 from rushes.local.supervisor import Ended
@@ -33,7 +36,8 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
 
     A gateway is used once its key is set (RUSHES_EVOLINK_API_KEY and so on). A database, broker or bucket that the
     environment names (RUSHES_DATABASE_URL, RUSHES_REDIS_URL, RUSHES_S3_BUCKET) is used instead of a local one. The log
-    goes to stderr. SIGTERM and Ctrl-C stop everything in good order.
+    goes to stderr; where that is a terminal, it goes into the data folder, and the terminal shows what happens to jobs
+    and what is wrong. SIGTERM and Ctrl-C stop everything in good order.
 
     Once all are ready, a process that dies is started again, after 1 s at first and up to 30 s later. At the sixth
     death of one without five minutes of being well in between, everything stops with status 1, and a service manager
@@ -47,13 +51,21 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
         said = "\n".join([*misspelt(os.environ), "no gateway has an API key, so nobody could make a video"])
         raise Failure(said, failures.USAGE, hint=hint)
     flags = Flags(port, sandbox, speed or 1.0)
+    on_line: OnLine = output.ProcessLog()
+    for_a_person = sys.stderr.isatty() and not as_json
+    if for_a_person:
+        on_line = happenings.PersonsLog(LogFile(data_dir / "logs" / "service.log"), on_line)
     try:
         with (
             machine.told(),
-            stack.running(data_dir, flags, os.environ, on_line=output.ProcessLog(), say=_say) as service,
+            stack.running(data_dir, flags, os.environ, on_line=on_line, say=_say) as service,
+            ExitStack() as beside,
         ):
             _announce(service, as_json)
-            with pruner.pruning(service.settings, lambda done: _say(f"deleted what was old: {counted(done)}")):
+            if for_a_person:
+                beside.enter_context(happenings.followed(service.settings, _tell))
+            pruned = pruner.pruning(service.settings, lambda done: _say(f"deleted what was old: {counted(done)}"))
+            with pruned:
                 service.supervisor.wait()
     except Ended as end:
         _say(end.why)
@@ -70,6 +82,11 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
 
 def _say(text: str) -> None:
     output.note(output.paint(f"{'rushes':<9} | {text}", bold=True))
+
+
+def _tell(happening: Happening) -> None:
+    words = output.paint(happenings.sentence(happening), fg=happenings.COLORS.get(happening.state))
+    output.note(f"{happenings.local_time(happening.at)}  {words}")
 
 
 def _announce(service: Running, as_json: bool) -> None:
@@ -93,8 +110,8 @@ def _announce(service: Running, as_json: bool) -> None:
         lines.append(f"stand-ins          {', '.join(planned.simulated)}")
     if service.settings.public_url is None:
         lines.append("callbacks          none: RUSHES_PUBLIC_URL is not set, so gateways are asked instead")
-    if planned.valkey or planned.seaweedfs:
-        lines.append(f"the stores' logs   {planned.data_dir / 'logs'}")
+    if (logs := planned.data_dir / "logs").exists():
+        lines.append(f"logs               {logs}")
     body = '{"prompt": "A red fox in snow", "resolution": "720p", "duration": 2}'
     lines += [
         "",
