@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from jobs import server_urls
+from jobs import server_urls, variables
 from jobs.errors import BadSettings
 from jobs.providers.client import Account
 from jobs.providers.prices import price_names
@@ -193,10 +193,12 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str]):
         self.environ = environ
+        self.asked: set[str] = set()
         self.faults: list[str] = []
 
     def text(self, name: str) -> str | None:
         """The variable, or the contents of the file that `<NAME>_FILE` names; empty counts as missing."""
+        self.asked.add(name)
         value, path = self.environ.get(name, "").strip(), self.environ.get(f"{name}_FILE", "").strip()
         if path and value:
             self.fault(f"{name} and {name}_FILE are both set; keep one.")
@@ -280,6 +282,23 @@ class _Reader:
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises BadSettings with one line per variable that is wrong."""
     read = _Reader(os.environ if environ is None else environ)
+    settings = _read_all(read)
+    for line in variables.faults(read.environ, read.asked):
+        read.fault(line)
+    read.faults += trust.faults(read.environ)
+    if read.faults:
+        raise BadSettings(read.faults)
+    return Settings(**{f.name: settings[f.name] for f in fields(Settings)})
+
+
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """A line for each variable that begins as ours do and that no setting reads."""
+    read = _Reader({})
+    _read_all(read)
+    return list(variables.faults(environ, read.asked))
+
+
+def _read_all(read: _Reader) -> dict[str, Any]:
     data_dir = Path(read.text("RUSHES_DATA_DIR") or ".rushes")
     allow_private = read.text("RUSHES_ALLOW_PRIVATE_ADDRESSES") or "0"
     if allow_private not in ("0", "1"):
@@ -303,7 +322,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         picky = [provider.name for provider in real if provider.callbacks is not None and provider.callbacks.https_only]
         if picky:
             read.fault(f"RUSHES_PUBLIC_URL is plain http, which {', '.join(picky)} does not take; use https.")
-    settings: dict[str, Any] = {
+    return {
         "data_dir": data_dir,
         "database_url": _database_url(read, data_dir),
         "redis_url": _redis_url(read),
@@ -329,10 +348,6 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         "trusted_proxies": _networks(read, "RUSHES_TRUSTED_PROXIES"),
         **{name.lower(): value for name, value in numbers.items()},
     }
-    read.faults += trust.faults(read.environ)
-    if read.faults:
-        raise BadSettings(read.faults)
-    return Settings(**{f.name: settings[f.name] for f in fields(Settings)})
 
 
 def process_name(role: str) -> str:

@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(core)))
     app.register_blueprint(metrics.blueprint(settings, providers, database))
     app.register_blueprint(docs.blueprint())
+    app.register_blueprint(docs.start_page())
     problems.install(app)
 
     def close() -> None:

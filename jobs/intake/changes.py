@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
 from jobs.machine.alarms import Rules
 from jobs.machine.decisions import Turn, cancelled, decide, no_error, start_by, turn_of
+from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Standing
 from jobs.machine.schedule import link_end
@@ -43,7 +44,7 @@ def cancel(job_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
 
 
 def retry(job_id: str, core: Core, *, accept_double_charge: bool = False, api_key_id: str | None = None) -> Case:
-    """Try a failed job again: its copying if that is what failed, else with a new order.
+    """Try a failed job again: its copying if that is what failed, else with a new order. Take up one that is set aside.
 
     History names the key that asks. Raises UnknownJob, NotFailed, MayBePaid (say `accept_double_charge` to order all
     the same), NothingLeft, DatabaseUnavailable.
@@ -110,6 +111,9 @@ def _too_late(case: Case, paid: Attempt | None) -> str:
 
 def _retried(case: Case, now: datetime, rules: Rules, accept_double_charge: bool, detail: Mapping[str, Any]) -> Outcome:
     job, current = case.job, case.current
+    if job.state is not State.FAILED and job.flagged == HOLDER_DIED:
+        taken_up: JobChanges = {"flagged": None, "holder_deaths": 0, "set_aside_until": None}
+        return Outcome(alarm_at=now, job=taken_up, facts=Facts(notes=(Note("taken_up", job.attempt, detail),)))
     if job.state is not State.FAILED:
         raise NotFailed(f"The job is {job.state}; only a failed one can be tried again.")
     if current and current.outcome is AttemptOutcome.UNDELIVERED and not accept_double_charge:
@@ -136,6 +140,8 @@ _FRESH: JobChanges = {
     "overdue": False,
     "flagged": None,
     "cancel_requested_at": None,
+    "holder_deaths": 0,
+    "set_aside_until": None,
 }
 
 

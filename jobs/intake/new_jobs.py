@@ -172,6 +172,7 @@ def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, no
         "attempt": 0,
         "overdue": False,
         "troubles": 0,
+        "holder_deaths": 0,
         "on_unconfirmed": request.on_unconfirmed,
         "start_by": _start_by(request, settings, inputs_until, now),
         "inputs_until": inputs_until,

@@ -12,6 +12,7 @@ from jobs.settings import Settings
 
 TROUBLES_FLAGGED = 5  # failures of our own in a row
 OVERDUE_DAY = timedelta(days=1)  # past the time at which a task was expected
+HOLDER_DIED = "holder_died"  # said by whoever sets the job aside
 UNKNOWN = "unknown:"  # how the last word begins where no table of ours has the gateway's
 # By the last word of a task that is waited for, or of a transfer; and by what a job failed of.
 _FLAGS = {

@@ -100,6 +100,8 @@ class Job:
     alarm_at: datetime | None
     lease_holder: str | None
     leased_until: datetime | None
+    holder_deaths: int
+    set_aside_until: datetime | None
     mode: str
     request: Mapping[str, Any]
     provider: str | None
@@ -411,6 +413,8 @@ class JobChanges(TypedDict, total=False):
     overdue: bool
     flagged: str | None
     troubles: int
+    holder_deaths: int
+    set_aside_until: datetime | None
     cancel_requested_at: datetime | None
     start_by: datetime
     link_dies_at: datetime | None

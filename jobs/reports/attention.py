@@ -53,6 +53,7 @@ COMMANDS = {
     "unknown_attempt": "rushes callbacks list --job {job_id}",
     "no_gateway": "rushes providers",
     "notice_given_up": "rushes notices replay --all-failed --job {job_id}",
+    flags.HOLDER_DIED: "rushes jobs retry {job_id}",
     **dict.fromkeys(("gateway_rests", "out_of_credit", "key_refused"), "rushes providers resume {provider}"),
 }
 OF_A_LOST_ORDER = (
@@ -321,7 +322,8 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
             if reason == "other_length" and row["duration_s"] is not None:
                 said = f"the archived film lasts {row['duration_s']:g} s; {row['ordered_s']} s were ordered"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
-            yield Item(reason, said, since=row["updated_at"], **looked_up)
+            until = row["set_aside_until"] if reason == flags.HOLDER_DIED else None
+            yield Item(reason, said, since=row["updated_at"], until=until, **looked_up)
 
 
 def _untold(db: Connection, looking: Looking) -> Iterator[Item]:
@@ -379,7 +381,17 @@ _PROMPT = sa.func.substr(jobs.c.request["prompt"].as_string(), 1, PROMPT_SHOWN +
 
 def _order() -> sa.Select[tuple[object, ...]]:
     """An order's row, with what is wanted of its job's."""
-    names = ("id", "state", "mode", "flagged", "troubles", "updated_at", "link_dies_at", "duration_s")
+    names = (
+        "id",
+        "state",
+        "mode",
+        "flagged",
+        "troubles",
+        "updated_at",
+        "link_dies_at",
+        "duration_s",
+        "set_aside_until",
+    )
     of_job = [*(jobs.c[name] for name in names), jobs.c.provider.label("of_job"), jobs.c.attempt.label("current")]
     ordered_s = jobs.c.request["duration"].as_string().label("ordered_s")
     return sa.select(attempts, *of_job, _PROMPT, ordered_s).select_from(jobs)

@@ -74,6 +74,7 @@ def _job(
         "progress": 100,
         "overdue": False,
         "troubles": 0,
+        "holder_deaths": 0,
         "on_unconfirmed": "resubmit" if said["request"].get("on_unconfirmed") == "resubmit" else "wait",
         "start_by": created_at,
         "archive_key": stored.key,

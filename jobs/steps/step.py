@@ -15,10 +15,10 @@ from jobs.machine.outcome import Facts, Note, Outcome
 from jobs.machine.rows import Case
 from jobs.machine.states import State, next_state
 from jobs.steps.resources import Resources
-from jobs.store import cases, due, late_facts, leases
+from jobs.store import cases, due, late_facts, leases, setting_aside
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
-from jobs.store.step_table import Step, wake
+from jobs.store.step_table import LOSE, Step, wake
 
 CONCLUDE_FOR_S = 30  # what was learnt is worth waiting for the database; an answer to a POST stands in the journal
 FENCE = timedelta(hours=1)
@@ -107,6 +107,7 @@ def _conclude_once(
         if ours is None:
             log.info("lease_lost", job=lease.job.id)
             late_facts.bring_facts(db, lease.job.id, facts, now=now)
+            setting_aside.lives(db, lease.job.id)
             return cases.read_case(db, lease.job.id), False
         resolved = late_facts.resolve_task_ids(db, ours.case, facts, now=now)
         outcome = decide(ours.case, resolved, now=now, rules=resources.rules)
@@ -128,7 +129,8 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
     """The case, if this step is the one that its row asks for now.
 
     A doorbell for a row that is leased, or not due, is left: the holder rings when it has finished, and the sweep finds
-    what is due. A row that is due for another step is rung for there.
+    what is due. A row that is due for another step is rung for there. One whose holders have died too often is set
+    aside.
     """
     with resources.database.read() as db:
         case = cases.read_case(db, job_id)
@@ -136,9 +138,15 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
     if not due.is_due(case.job, now=now):
         return None
     wanted = wake(case.job.state, news=case.has_news)
-    if wanted is step:
+    if wanted is not step:
+        resources.ringer.ring(wanted.name, job_id)
+        return None
+    until = setting_aside.aside_until(case.job, now)
+    if until is None or step is LOSE:  # that one touches nothing but the row, and says that an order is lost
         return case
-    resources.ringer.ring(wanted.name, job_id)
+    log.error("job_set_aside", job=job_id, holder=case.job.lease_holder, deaths=setting_aside.deaths(case.job))
+    with resources.database.write() as db:
+        setting_aside.set_aside(db, case.job, until, now)
     return None
 
 

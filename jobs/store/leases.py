@@ -14,10 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.outcome import Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Job
 from jobs.machine.states import ENDED, next_state
-from jobs.store import due, hearsay, notices
+from jobs.store import due, hearsay, notices, setting_aside
 from jobs.store.attempt_rows import change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import line, write_notes
@@ -60,6 +61,7 @@ def claim(
         # Due only because the clock was set back. Our write looks new, so whoever comes after us would wait for it.
         outcome = replace(outcome, alarm_at=now)
     taken = {"lease_holder": holder, "leased_until": now + timedelta(seconds=lease_s)}
+    taken["holder_deaths"] = setting_aside.deaths(case.job)
     if not _write(db, case, outcome, taken, now, due.unleased(now)):
         return None
     return Lease(read_case(db, case.job.id), holder)
@@ -67,13 +69,16 @@ def claim(
 
 def finish_step(db: Connection, lease: Lease, outcome: Outcome, *, now: datetime, keep_lease: bool = False) -> bool:
     """Write what the step came to, let go of our lease, set the next alarm. False: news came, or the lease is lost."""
-    taken = {} if keep_lease else {"lease_holder": None, "leased_until": None}
+    taken = {} if keep_lease else {"lease_holder": None, "leased_until": None, **setting_aside.FORGOTTEN}
+    if not keep_lease and lease.job.flagged == HOLDER_DIED and not outcome.moves:
+        outcome = replace(outcome, job={"flagged": None, **outcome.job})
     return _write(db, lease.case, outcome, taken, now, jobs.c.lease_holder == lease.holder)
 
 
 def move_unleased(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
     """A write that needs no lease, because nothing outside the database is touched. False: the row has moved."""
-    return _write(db, case, outcome, {"lease_holder": None, "leased_until": None}, now, due.unleased(now))
+    taken = {"lease_holder": None, "leased_until": None, "holder_deaths": setting_aside.deaths(case.job)}
+    return _write(db, case, outcome, taken, now, due.unleased(now))
 
 
 def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:

@@ -89,6 +89,9 @@ jobs = sa.Table(
     # Who works on it, and until when that may be believed.
     sa.Column("lease_holder", sa.String(120)),
     sa.Column("leased_until", Instant),
+    # How many in a row of those who worked on it have died, and until when it is left alone for that.
+    sa.Column("holder_deaths", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("set_aside_until", Instant),
     sa.Column("mode", sa.String(24), nullable=False),
     sa.Column("request", JSON, nullable=False),
     sa.Column("provider", sa.String(32)),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, redirect
+from flask.typing import ResponseReturnValue
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -39,6 +40,17 @@ START = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+
+
+def start_page() -> Blueprint:
+    """The service's own address, for whoever opens it in a browser: it leads to the reference."""
+    routes = Blueprint("start", __name__)
+
+    @routes.get("/")
+    def start() -> ResponseReturnValue:
+        return redirect("/docs", code=303)
+
+    return routes
 
 
 def blueprint() -> Blueprint:

@@ -21,6 +21,7 @@ from rushes.cli.terminal.failures import Failure
 COMMANDS = {
     "init": ("rushes.cli.commands.init", "Write the .env that docker-compose.yml reads, with made-up secrets."),
     "up": ("rushes.cli.commands.up", "Run the whole service on this machine."),
+    "service": ("rushes.cli.commands.service", "Let systemd run the service."),
     "demo": ("rushes.cli.commands.demo", "See five videos made and archived, in a minute, without any key."),
     "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.commands.submit", "Ask for a video."),

@@ -1,11 +1,15 @@
 """What children print: cut into lines, handed on with the child's name."""
 
 import contextlib
+import os
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 LONGEST_LINE_BYTES = 8192
+LARGEST_LOG_BYTES = 4_000_000
 
 OnLine = Callable[[str, str], None]
 
@@ -27,6 +31,22 @@ class Lines:
         """What is left when the stream has ended: one line, or none."""
         rest, self._rest = self._rest, b""
         return [_text(rest)] if rest else []
+
+
+class LogFile:
+    """Lines with their times in a file that only its owner can read. Of two such files the older one is thrown away."""
+
+    def __init__(self, path: Path, most_bytes: int = LARGEST_LOG_BYTES) -> None:
+        self._path, self._most_bytes = path, most_bytes
+
+    def __call__(self, name: str, line: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+            is_full = file.tell() >= self._most_bytes
+        if is_full:
+            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
 
 
 class Reader:

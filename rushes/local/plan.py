@@ -5,11 +5,13 @@ What the environment sets wins, and a part that it names (database, broker, buck
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs import variables
 from jobs.providers.registry import PROVIDERS
 from rushes.local.seaweedfs import SeaweedFS
 from rushes.local.valkey import Valkey
@@ -30,6 +32,7 @@ _PASSED_ON = frozenset(
 # How a store of the environment's wants to be spoken to: one that is started here is spoken to in its own way.
 _STORE_RULES = tuple(f"RUSHES_S3_{name}" for name in ("ADDRESSING", "CHECKSUM", "CONDITION", "ENCRYPTION"))
 _LOOPBACK = "127.0.0.1,localhost,::1"
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:?].*)")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ class Plan:
 def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, data_dir: Path, bin_dir: Path) -> Plan:
     """What `rushes up` starts with these flags. `bin_dir` is where our environment's programs are."""
     data_dir = data_dir.absolute()
-    ours = {n: v for n, v in environ.items() if n.startswith(("RUSHES_", "AWS_")) and n not in CLIENT_ONLY and v}
+    environ = {name: _from_anywhere(name, value) for name, value in environ.items()}
+    injected = {n for n in environ if variables.is_injected(n, environ)}
+    nobodys = CLIENT_ONLY | injected
+    ours = {n: v for n, v in environ.items() if n.startswith(("RUSHES_", "AWS_")) and n not in nobodys and v}
     bare = {n: v for n, v in environ.items() if n in _PASSED_ON or n.startswith("LC_")}
     bare["PATH"] = f"{bin_dir}:{environ.get('PATH') or '/usr/bin:/bin'}"
     bare["PYTHONUNBUFFERED"] = "1"
@@ -113,6 +119,15 @@ def plan(environ: Mapping[str, str], kept: Mapping[str, Any], flags: Flags, *, d
             service["RUSHES_PUBLIC_URL"] = f"http://127.0.0.1:{flags.port}"
     outside = tuple(sorted(n for n, v in ours.items() if n != "RUSHES_DATA_DIR" and service.get(n) == v))
     return Plan(flags, data_dir, service, bare, valkey, weed, sandbox_port, real, simulated, outside)
+
+
+def _from_anywhere(name: str, value: str) -> str:
+    """A variable's value with its path made absolute: what is started here runs in another folder."""
+    if value.strip() and (name in trust.VARIABLES or (name.startswith(("RUSHES_", "AWS_")) and name.endswith("_FILE"))):
+        return str(Path(value.strip()).absolute())
+    if name == "RUSHES_DATABASE_URL" and (match := _SQLITE.fullmatch(value.strip())):
+        return f"{match[1]}{Path(match[2]).absolute()}"
+    return value
 
 
 def real_providers(environ: Mapping[str, str]) -> tuple[str, ...]:

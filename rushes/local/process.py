@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rushes.local import parent
-from rushes.local.output import OnLine, Reader
+from rushes.local.output import LogFile, OnLine, Reader
 
 _KILL_TIMEOUT_S = 10
 
@@ -33,10 +33,10 @@ class Process:
     ready_timeout_s: float = 20
     grace_s: float = 5  # from the stop signal to SIGKILL
     stage: int = 0  # higher stages stop first; one stage stops together
-    restart_on: frozenset[int] = frozenset()  # exit statuses after which it is started again
     stop_signal: signal.Signals = signal.SIGTERM
     user: User | None = None  # only root can start it as another user
     after_end: Callable[[], None] | None = None  # tidies what it leaves behind, however it ended
+    log: Path | None = None  # where what it prints goes, instead of to the listener
 
 
 class Child:
@@ -61,7 +61,7 @@ class Child:
         )
         self.pid = self._popen.pid
         assert self._popen.stdout is not None
-        self._reader = Reader(process.name, self._popen.stdout, on_line)
+        self._reader = Reader(process.name, self._popen.stdout, LogFile(process.log) if process.log else on_line)
 
     def status(self) -> int | None:
         """None while it runs; then its exit status, or minus the signal that killed it. Does not reap it."""
@@ -79,12 +79,21 @@ class Child:
         if self.status() is None:
             os.kill(self.pid, self.process.stop_signal)
 
-    def close(self) -> None:
-        """Kill what is left of its group, reap it, read its output to the end, tidy up. Safe to call twice."""
+    def kill_group(self) -> None:
+        """Kill it and what is left of its group, at once."""
         if self._popen.returncode is None:
             # Before the reaping, while the id is still its own. macOS answers EPERM for a group of zombies.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def is_gone(self) -> bool:
+        """Whether it has ended, and every process of its group with it: no port or file is theirs any more."""
+        return self.status() is not None and not _others_live(self.pid)
+
+    def close(self) -> None:
+        """Kill what is left of its group, reap it, read its output to the end, tidy up. Safe to call twice."""
+        if self._popen.returncode is None:
+            self.kill_group()
             with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel; nothing more can be done
                 self._popen.wait(_KILL_TIMEOUT_S)
             self._reader.join(2)
@@ -95,6 +104,20 @@ class Child:
         """The last line that it printed, once it has ended."""
         self._reader.join(0.5)
         return self._reader.latest
+
+
+def _others_live(group: int) -> bool:
+    """Whether a process of the group lives beside its leader. Only Linux says so; elsewhere killing was enough."""
+    if sys.platform != "linux":
+        return False
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, in_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has just ended
+            continue
+        if int(in_group) == group and int(folder.name) != group and state not in "ZX":
+            return True
+    return False
 
 
 def describe_end(status: int) -> str:

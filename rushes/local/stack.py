@@ -20,19 +20,17 @@ from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.settings import Settings, load
 from jobs.store.database import Database
-from jobs.worker.watchdog import STUCK
 from rushes.local import installation, procfile
-from rushes.local.folder import Folder
+from rushes.local.folder import Folder, write_private
 from rushes.local.output import OnLine
 from rushes.local.plan import SANDBOX_KEY, Flags, Plan, plan
 from rushes.local.process import Process
 from rushes.local.supervisor import Ended, Supervisor
 
-ROOT = Path(__file__).parents[2]
-PROCFILE = ROOT / "Procfile"
-RELEASE = "release"
-MINDED = frozenset({"worker", "transfer", "notify", "sweep"})  # they have a watchdog, and are started again after it
-KEY_NAME = "local"
+ROOT = Path(__file__).parents[2]  # of the checkout, or where the packages of a wheel lie
+PROCFILE = Path(__file__).parents[1] / "Procfile"
+WEB = "web"
+KEY_NAME, KEY_FILE = "local", "api_key"
 STORES, SERVICE = 0, 1  # the service stops before what it stands on
 READY_TIMEOUT_S = 60
 POLL_S = 0.05
@@ -73,7 +71,8 @@ def running(
 ) -> Iterator[Running]:
     """Start everything, and stop everything at the end, whatever its reason. `say` hears what is being waited for.
 
-    Raises FolderError, BadSettings and PortTaken before anything is started; Ended when a signal comes or a part dies.
+    Raises FolderError, BadSettings and PortTaken before anything is started; Ended when a signal comes, when a part
+    dies before all have been ready once, and when one dies too often after that.
     """
     with Folder(data_dir) as folder, Supervisor(on_line, install_signals=True) as supervisor:
         if not folder.path.stat().st_mode & stat.S_ISVTX:  # somebody's /tmp stays as it is
@@ -90,20 +89,27 @@ def running(
         kept = {**kept, "served": served}
         folder.save(kept)
         service = service_processes(planned)
-        release = service.pop(RELEASE)
-        if stores := local_servers(planned):
+        stores = local_servers(planned)
+        if stores:
             say(f"starting {', '.join(process.name for process in stores)} …")
             _start_together(supervisor, stores)
         say("bringing the database up to date …")
-        supervisor.finish(release)
+        supervisor.finish(release(planned))
         key = _ensure_key(settings, kept)
         if key.fresh:
             folder.save({**kept, "api_key": {"id": key.id, "key": key.key}})
+        write_private(data_dir / KEY_FILE, key.key + "\n")  # for commands that are pasted
         say(f"starting {', '.join(service)} …")
         for process in service.values():
             supervisor.start(process)
         _wait_until_ready(supervisor, planned.url)
+        supervisor.keep_up(_readiness(planned.url, stores))
         yield Running(planned, settings, supervisor, key)
+
+
+def release(planned: Plan) -> Process:
+    """What comes before the Procfile's processes, once, and ends."""
+    return Process("release", ["rushes", "db", "upgrade"], env=planned.service, cwd=ROOT)
 
 
 def service_processes(planned: Plan) -> dict[str, Process]:
@@ -117,7 +123,6 @@ def service_processes(planned: Plan) -> dict[str, Process]:
             cwd=ROOT,
             grace_s=10,
             stage=SERVICE,
-            restart_on=frozenset({STUCK}) if name in MINDED else frozenset(),
         )
         for name, command in commands.items()
     }
@@ -127,13 +132,17 @@ def local_servers(planned: Plan) -> list[Process]:
     """What the service stands on, as far as it is started here."""
     found = []
     if planned.valkey:
-        found.append(replace(planned.valkey.process(stage=STORES), env=planned.bare))
+        found.append(replace(planned.valkey.process(stage=STORES), env=planned.bare, log=_log(planned, "valkey")))
     if planned.seaweedfs:
         told = {**planned.bare, **planned.seaweedfs.told}
-        found.append(replace(planned.seaweedfs.process(stage=STORES), env=told))
+        found.append(replace(planned.seaweedfs.process(stage=STORES), env=told, log=_log(planned, "seaweedfs")))
     if planned.sandbox_port:
         found.append(_sandbox(planned, planned.sandbox_port))
     return found
+
+
+def _log(planned: Plan, name: str) -> Path:
+    return planned.data_dir / "logs" / f"{name}.log"
 
 
 def _sandbox(planned: Plan, port: int) -> Process:
@@ -165,11 +174,32 @@ def _wait_until_ready(supervisor: Supervisor, url: str) -> None:
             return False
         if answer.status_code == requests.codes.ok:
             return True
-        parts = answer.json()["parts"] if answer.headers.get("Content-Type") == "application/json" else {}
-        missing = ", ".join(f"{name}: {said}" for name, said in parts.items() if said != "ok") or answer.text[:200]
+        said_no = (f"{name}: {said}" for name, said in _parts(answer).items() if said != "ok")
+        missing = ", ".join(said_no) or answer.text[:200]
         return False
 
     _await(supervisor, ready, READY_TIMEOUT_S, lambda: missing)
+
+
+def _readiness(url: str, stores: list[Process]) -> Callable[[str], bool]:
+    """Whether a part is well, by its name: as it says itself, or, of those that serve nothing, as `/readyz` does."""
+    own = {process.name: process.ready for process in stores if process.ready}
+
+    def ready(name: str) -> bool:
+        if name in own:
+            return own[name]()
+        answer = _get(f"{url}/{'livez' if name == WEB else 'readyz'}")
+        if answer is None or name == WEB:
+            return answer is not None and answer.status_code == requests.codes.ok
+        return bool(_parts(answer).get(name) == "ok")
+
+    return ready
+
+
+def _parts(answer: requests.Response) -> dict[str, str]:
+    """What `/readyz` says of each part; nothing where something else has answered."""
+    is_json = answer.headers.get("Content-Type") == "application/json"
+    return dict(answer.json()["parts"]) if is_json else {}
 
 
 def _await(supervisor: Supervisor, true: Callable[[], bool], timeout_s: float, missing: Callable[[], str]) -> None:

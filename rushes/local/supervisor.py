@@ -8,6 +8,8 @@
     except Ended as end:
         ...  # end.why: "web ended with status 1: Address already in use"; end.asked: by a signal of install_signals
 
+A child that dies ends everything. After `keep_up`, once all are ready, it is started again instead (`restarts`).
+
 Leaving the `with` stops everything, whatever the reason. If this process is killed instead, the kernel kills the direct
 children (Linux, see `parent`); workers that they forked ask for the same with `die_with_parent`.
 """
@@ -15,7 +17,6 @@ children (Linux, see `parent`); workers that they forked ask for the same with `
 import signal
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
@@ -23,8 +24,8 @@ from typing import Any, NoReturn, Self
 
 from rushes.local.output import OnLine
 from rushes.local.process import Child, Process, describe_end
+from rushes.local.restarts import RECOVERED_AFTER_S, Restarts
 
-RESTARTS, RESTARTS_WITHIN_S = 3, 600.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _STARTING_POLL_S = 0.02
@@ -32,11 +33,15 @@ _RUNNING_POLL_S = 0.1
 
 
 class Ended(Exception):
-    """Everything is to stop. `why` says so in a sentence; `asked` is True if a signal told us to, False for a fault."""
+    """Everything is to stop. `why` says so in a sentence; `asked` is True if a signal told us to, False for a fault.
 
-    def __init__(self, why: str, *, asked: bool) -> None:
+    `finish`: the name of the process that was to run to its end, and did not end well; `status`: how it ended.
+    """
+
+    def __init__(self, why: str, *, asked: bool, finish: str | None = None, status: int | None = None) -> None:
         super().__init__(why)
         self.why, self.asked = why, asked
+        self.finish, self.status = finish, status
 
 
 def _discard(name: str, line: str) -> None:
@@ -56,7 +61,8 @@ class Supervisor:
         self._clock = clock
         self._thread = threading.get_ident()
         self._children: dict[str, Child] = {}
-        self._restarts: defaultdict[str, list[float]] = defaultdict(list)
+        self._ready: Callable[[str], bool] | None = None  # set once children are kept up
+        self._ailing: dict[str, Restarts] = {}  # those that have died, until they have recovered
         self._install_signals = install_signals
         self._old_handlers: dict[signal.Signals, Any] = {}
         self._signal: int | None = None
@@ -101,12 +107,18 @@ class Supervisor:
             while (status := child.status()) is None:
                 self.check()
                 if self._clock() > deadline:
-                    self._end(_sentence(f"{process.name} did not finish within {timeout_s:g} s", child.last_words()))
+                    end = _sentence(f"{process.name} did not finish within {timeout_s:g} s", child.last_words())
+                    self._end(end, finish=process.name)
                 time.sleep(_STARTING_POLL_S)
             if status != 0:
-                self._end(_sentence(f"{process.name} {describe_end(status)}", child.last_words()))
+                end = _sentence(f"{process.name} {describe_end(status)}", child.last_words())
+                self._end(end, finish=process.name, status=status)
         finally:
             _stop_together([child])
+
+    def keep_up(self, ready: Callable[[str], bool]) -> None:
+        """From now on, start a child again that dies. `ready` says of one, by its name, whether it is well."""
+        self._ready = ready
 
     def wait(self) -> NoReturn:
         """Watch over the children until it is over. Always raises Ended."""
@@ -115,17 +127,17 @@ class Supervisor:
             time.sleep(_RUNNING_POLL_S)
 
     def check(self) -> None:
-        """Look once: raises Ended if a signal has come or a child has died; starts again what may be started again."""
+        """Look once: raises Ended if a signal has come or a child has died for good; starts again what is to be."""
         if self._signal is not None:
             self._end(f"stopped by {signal.Signals(self._signal).name}", asked=True)
         for name, child in list(self._children.items()):
-            status = child.status()
-            if status is None:
-                continue
-            end = _sentence(f"{name} {describe_end(status)}", child.last_words())
-            if status not in child.process.restart_on:
-                self._end(end)
-            self._start_again(child, end)
+            ailing = self._ailing.get(name)
+            if ailing is not None and ailing.start_at is not None:
+                self._start_again_in_time(child, ailing)
+            elif (status := child.status()) is not None:
+                self._died(child, _sentence(f"{name} {describe_end(status)}", child.last_words()))
+            elif ailing is not None:
+                self._look_after(child, ailing)
 
     def stop(self) -> None:
         """Stop all, the highest stage first: stop signal, grace, then SIGKILL to the whole group."""
@@ -153,22 +165,39 @@ class Supervisor:
         self.check()
         return Child(process, self._on_line)
 
-    def _start_again(self, child: Child, end: str) -> None:
-        name, now = child.process.name, self._clock()
-        recent = self._restarts[name] = [at for at in self._restarts[name] if now - at < RESTARTS_WITHIN_S]
-        if len(recent) >= RESTARTS:
-            self._end(f"{end}; it was started again {RESTARTS} times within {RESTARTS_WITHIN_S / 60:g} min")
-        recent.append(now)
+    def _died(self, child: Child, end: str) -> None:
+        name = child.process.name
+        if self._ready is None:
+            self._end(end)
+        child.kill_group()
+        ailing = self._ailing.setdefault(name, Restarts())
+        if not ailing.died(self._clock()):
+            self._end(f"{end}; it died {ailing.deaths} times without being well for {RECOVERED_AFTER_S / 60:g} min")
+        self._on_line(name, f"({end}; starting it again in {ailing.pause_s:g} s)")
+
+    def _start_again_in_time(self, child: Child, ailing: Restarts) -> None:
+        """After its pause, and not before its whole group is gone, which may hold a port or a file."""
+        assert ailing.start_at is not None
+        if self._clock() < ailing.start_at or not child.is_gone():
+            return
         child.close()
-        self._on_line(name, f"({end}; starting it again, {len(recent)} of {RESTARTS})")
-        self._children[name] = Child(child.process, self._on_line)
+        self._children[child.process.name] = Child(child.process, self._on_line)
+        ailing.started(self._clock())
+
+    def _look_after(self, child: Child, ailing: Restarts) -> None:
+        name = child.process.name
+        if self._ready is None or not ailing.wants_a_look(self._clock()):
+            return
+        if ailing.looked(self._clock(), ready=self._ready(name)):
+            del self._ailing[name]
 
     def _forget(self, name: str) -> None:
+        self._ailing.pop(name, None)
         self._children.pop(name).close()
 
-    def _end(self, why: str, *, asked: bool = False) -> NoReturn:
+    def _end(self, why: str, *, asked: bool = False, finish: str | None = None, status: int | None = None) -> NoReturn:
         self.why = self.why or why
-        raise Ended(why, asked=asked)
+        raise Ended(why, asked=asked, finish=finish, status=status)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._signal = number

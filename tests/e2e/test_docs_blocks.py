@@ -56,6 +56,13 @@ EXCUSED = {
     ("docs/how-to/gateway.md", ".venv/bin/pytest tests/unit/jobs/providers"): TESTS_THEMSELVES,
     ("docs/how-to/gateway.md", ".venv/bin/python docs/generate.py"): "test_docs.py runs it, without changing a file",
     ("docs/how-to/gateway.md", "rushes demo"): "test_demo.py runs it",
+    ("docs/how-to/install.md", "python3 -m venv /opt/rushes"): "test_wheel.py installs a wheel",
+    ("docs/how-to/install.md", "/opt/rushes/bin/rushes demo"): "test_wheel.py runs both from a wheel",
+    (
+        "docs/how-to/install.md",
+        "sudo /opt/rushes/bin/rushes service install --system --run-as rushes --data-dir /srv/rushes",
+    ): "it writes to /etc; test_systemd.py looks at what it writes",
+    ("docs/how-to/install.md", "honcho run rushes db upgrade"): "honcho is no dependency of ours",
     ("docs/how-to/python.md", "pip install ./client"): "`make setup` has installed it, and this test must not",
     **{
         ("docs/how-to/containers.md", line): WANTS_DOCKER

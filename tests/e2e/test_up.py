@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,9 +89,14 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     first.process.terminate()
     assert ended(first, tree) == 0, first.said()
 
-    again = up()
+    again = up(RUSHES_KEEP_HISTORY_D="0.00001")
     again.until_said("Rushes is up at")
     assert "rk_" not in again.out.read_text()
+    page = next(line.split()[3] for line in again.out.read_text().splitlines() if line.startswith("in a browser"))
+    assert requests.get(page, auth=("", key), timeout=5).headers["Content-Type"].startswith("text/html")
+    assert "valkey" not in again.said().replace("starting valkey", "")
+    logs = [path for path in (folder / "logs").iterdir() if path.stat().st_size]
+    assert {path.name for path in logs} == {"valkey.log", "seaweedfs.log"}
     same = requests.get(
         f"http://127.0.0.1:{port}/v1/jobs/{job['id']}", headers={"Authorization": f"Bearer {key}"}, timeout=5
     )
@@ -101,13 +107,50 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     assert run(tmp_path, "jobs", "list", RUSHES_API_KEY="rk_unknown").returncode == 4
     assert run(tmp_path, "jobs", "show", "job_unknown").returncode == 3
     assert run(tmp_path, "submit", "fox", "--resolution", "8k").returncode == 2
-    assert json.loads(run(tmp_path, "sweep", "--once", "--json").stdout) == {"ran": 0}
+    assert json.loads(run(tmp_path, "sweep", "--once", "--json", RUSHES_KEEP_HISTORY_D="0.00001").stdout) == {"ran": 0}
 
+    _, _, pasted = again.out.read_text().partition("or with            ")
+    asked = subprocess.run(["sh", "-c", "\n".join(pasted.splitlines()[:2])], cwd="/", capture_output=True, text=True)
+    assert json.loads(asked.stdout)["state"] == "queued", asked.stderr
+    again.until_said("deleted what was old: the history of 1 job")
+    shown = json.loads(run(tmp_path, "jobs", "show", job["id"], "--json").stdout)
+    assert [event["event"] for event in shown["events"]] == ["pruned"]
+
+    def serving() -> set[Pid]:
+        return {pid for line, pid in again.names().items() if "granian" in line}
+
+    first_web = serving()
+    os.kill(min(first_web).number, signal.SIGKILL)
+    again.until_said("starting it again in 1 s)")  # whichever it was, granian's main process or its worker
+    until(lambda: serving() and not serving() & first_web and is_ready(port))
     tree = again.tree()
-    beat = next(pid for line, pid in again.names().items() if line.rstrip().endswith("jobs.celery_app beat"))
-    os.kill(beat.number, signal.SIGKILL)
-    assert ended(again, tree) == 1
-    assert "error: beat was killed by SIGKILL" in again.said()
+    again.process.terminate()
+    assert ended(again, tree) == 0, again.said()
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_death_before_all_are_ready_and_a_failed_migration_end_it_at_once(tmp_path: Path, up: Up) -> None:
+    folder = tmp_path / ".rushes"
+    folder.mkdir()
+    (folder / "rushes.db").write_text("no database\n" * 1000)
+    failed = up()
+    assert failed.process.wait(60) == 9, failed.said()
+    assert failed.said().count("bringing the database up to date") == 1
+    (folder / "rushes.db").unlink()
+
+    dying = up()
+    dying.until_said("starting web")
+    until(lambda: any("granian" in line for line in dying.names()))
+    tree = dying.tree()
+    os.kill(next(pid for line, pid in dying.names().items() if "granian" in line).number, signal.SIGKILL)
+    assert ended(dying, tree) == 1
+    assert "error: web " in dying.said()
 
 
 @pytest.mark.prove

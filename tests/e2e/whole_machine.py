@@ -59,20 +59,20 @@ def environment(**more: str) -> dict[str, str]:
     return {**plain, **more}
 
 
-def launch(folder: Path, name: str, *arguments: str, **more: str) -> Command:
+def launch(folder: Path, name: str, *arguments: str, program: str = RUSHES, **more: str) -> Command:
     """Start `rushes` with these arguments, in `folder`. Whoever calls sees to its end."""
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            [RUSHES, *arguments], cwd=folder, env=environment(**more), stdout=stdout, stderr=stderr
+            [program, *arguments], cwd=folder, env=environment(**more), stdout=stdout, stderr=stderr
         )
     return Command(process, out, err)
 
 
-def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, program: str = RUSHES, **more: str) -> subprocess.CompletedProcess[str]:
     """A `rushes` command from its start to its end."""
     return subprocess.run(
-        [RUSHES, *arguments], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=90
+        [program, *arguments], cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=90
     )
 
 

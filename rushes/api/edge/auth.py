@@ -23,8 +23,8 @@ from rushes.api.edge.wrong_keys import WrongKeys, source_of
 
 # Blueprints that need no key: health, and the receiver, whose paths hold a token. All that is added later needs one.
 OPEN = frozenset({"health", "webhooks"})
-# Endpoints that a browser shows, by blueprint: the reference, and the document that it reads.
-FOR_BROWSERS = frozenset({"docs", "api-docs"})
+# Endpoints that a browser shows, by blueprint: the way to the reference, it, and the document that it reads.
+FOR_BROWSERS = frozenset({"start", "docs", "api-docs"})
 # What changes the service for everybody's jobs.
 OF_OPERATORS = frozenset({"providers.rest", "providers.resume"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})

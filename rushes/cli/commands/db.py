@@ -123,7 +123,8 @@ def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
 @options.data_dir
 @options.as_json
 def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
-    """Delete what nobody needs any more, in small steps. The service may go on working; run it daily, from cron.
+    """Delete what nobody needs any more, in small steps. The service may go on working. `rushes up` does it by itself,
+    every hour; elsewhere run it daily, from cron.
 
     Old callbacks (RUSHES_KEEP_CALLBACKS_D), the events and notices of jobs that ended long ago and what their gateways
     were sent (RUSHES_KEEP_HISTORY_D), idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D), and films that are kept aside
@@ -141,13 +142,14 @@ def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
     if as_json:
         output.as_json({"dry_run": dry_run, **asdict(done), "films": films})
     else:
-        output.note(f"{'would delete' if dry_run else 'deleted'} {_counted(done, films)}")
+        output.note(f"{'would delete' if dry_run else 'deleted'} {counted(done, films)}")
     if trouble is not None:
         hint = "films that are kept aside need s3:ListBucket and s3:DeleteObject below contested/ and unproven/"
         raise Failure(f"not all films that are kept aside could go: {trouble}", failures.UNREACHABLE, hint=hint)
 
 
-def _counted(done: Pruned, films: int) -> str:
+def counted(done: Pruned, films: int) -> str:
+    """What went, in words; `nothing` if nothing did."""
     told = {
         output.counted(done.callbacks, "callback"): done.callbacks,
         f"the history of {output.counted(done.histories, 'job')} ({done.events} events)": done.histories,

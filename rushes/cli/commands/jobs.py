@@ -107,7 +107,7 @@ def cancel(job_ids: list[str], data_dir: Path, as_json: bool) -> None:
 @options.data_dir
 @options.as_json
 def retry(job_ids: list[str], accept_double_charge: bool, yes: bool, data_dir: Path, as_json: bool) -> None:
-    """Try failed jobs again: the copying if that is what failed, else with a new order."""
+    """Try failed jobs again: the copying if that is what failed, else with a new order. Take up those set aside."""
     if yes and not accept_double_charge:
         raise click.UsageError("--yes answers what --accept-double-charge asks; add it, or leave --yes out.")
     if accept_double_charge and not yes and at_terminal():

@@ -11,6 +11,7 @@ JOB_FAILED = 5
 TIMED_OUT = 6
 RATE_LIMITED = 7
 UNREACHABLE = 8
+NOT_MIGRATED = 9
 INTERRUPTED = 130
 
 MEANINGS = {
@@ -23,6 +24,7 @@ MEANINGS = {
     TIMED_OUT: "timed out waiting",
     RATE_LIMITED: "rate limited",
     UNREACHABLE: "the service, database or bucket cannot be reached",
+    NOT_MIGRATED: "the database could not be brought up to date; starting again does not help",
     INTERRUPTED: "interrupted",
 }
 

@@ -126,6 +126,11 @@ def failed_over(desk: Desk, code: str) -> None:
     desk.order("failed", "charged", **made, job={"flagged": code, "error_code": code})
 
 
+def holder_died(desk: Desk) -> None:
+    aside = {"flagged": "holder_died", "holder_deaths": 3, "set_aside_until": desk.now + HOUR}
+    desk.order("generating", "held", task_id="t-1", job=aside)
+
+
 def gateway_rests(desk: Desk) -> None:
     rests(desk, "no_answer")
 
@@ -162,6 +167,7 @@ ANSWERS: list[tuple[str, Callable[[Desk], None], str, set[str]]] = [
     ("contested_task", contested_task, "", {"unconfirmed"}),  # the other order's answer is still lost
     ("no_link", no_link, "", set()),
     ("link_forbidden", link_forbidden, "", set()),
+    ("holder_died", holder_died, "", set()),
     ("gateway_rests", gateway_rests, "", set()),
     ("out_of_credit", out_of_credit, "", set()),
     ("key_refused", key_refused, "", set()),

@@ -32,6 +32,12 @@ def key(database: Database) -> str:
     return api_keys.create(database, "a person", Scope.READ)[1]
 
 
+def test_the_services_own_address_leads_a_browser_to_the_reference(stranger: FlaskClient, key: str) -> None:
+    assert stranger.get("/").headers["WWW-Authenticate"].startswith("Basic")
+    answer = stranger.get("/", headers=basic("", key))
+    assert (answer.status_code, answer.location) == (303, "/docs")
+
+
 def test_the_page_loads_its_own_assets_alone(api: FlaskClient) -> None:
     page = api.get("/docs")
     assert (page.status_code, page.mimetype) == (200, "text/html")

@@ -89,7 +89,7 @@ def test_every_unsafe_method_needs_the_scope_write(
     for method, path in unsafe:
         answer = reader.open(path, method=method, json={})
         assert (answer.status_code, answer.get_json(force=True)["code"]) == (403, "forbidden"), path
-    safe = [path for _, m, path in closed_routes(api) if m == "GET"]
+    safe = [path for _, m, path in closed_routes(api) if m == "GET" and path != "/"]
     assert {reader.get(path).status_code for path in safe} <= {200, 404}
 
 

@@ -6,12 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
 
-from rushes.local.process import Process
+from rushes.local.process import Child, Process
 from rushes.local.supervisor import Ended, Supervisor
 
 SLEEP = "import signal; signal.pause()"
@@ -117,34 +116,125 @@ def test_a_command_that_does_not_exist_is_named(supervisor: Supervisor) -> None:
         supervisor.start(Process("web", ["/no/such/thing"], ready=lambda: False))
 
 
-def test_a_watchdogs_exit_is_answered_by_three_new_starts_and_then_by_the_end(tmp_path: Path) -> None:
-    code = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(70)"
+class Clock:
+    """Turned by the test: no pause is waited for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def until_born(supervisor: Supervisor, clock: Clock, name: str, *, after_s: float) -> None:
+    """Look until the child that has died just now is started again, at this time and not before."""
+    old = supervisor.pids[name]
+    died_at, clock.now = clock.now, clock.now + after_s - 0.01
+    for _ in range(5):
+        supervisor.check()
+        assert supervisor.pids[name] == old
+        time.sleep(0.01)
+    clock.now = died_at + after_s
+    born(supervisor, name, old)
+
+
+def born(supervisor: Supervisor, name: str, old: int) -> None:
+    """Look until another process bears the name."""
+    deadline = time.monotonic() + 20
+    while supervisor.pids[name] == old:
+        supervisor.check()
+        assert time.monotonic() < deadline, "it was not started again"
+        time.sleep(0.01)
+
+
+def slain(supervisor: Supervisor, name: str, lines: list[str]) -> None:
+    """Kill it, and look until that is noticed."""
+    told = len(lines)
+    os.kill(supervisor.pids[name], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(lines) == told:
+        supervisor.check()
+        assert time.monotonic() < deadline, "its death went unnoticed"
+        time.sleep(0.01)
+
+
+def test_a_child_that_dies_is_started_again_ever_later_and_its_sixth_death_is_the_end() -> None:
     lines: list[str] = []
-    with Supervisor(lambda name, line: lines.append(f"{name}: {line}")) as supervisor:
-        supervisor.start(python("store", SLEEP))
+    clock = Clock()
+    with Supervisor(lambda name, line: lines.append(f"{name}: {line}"), clock=clock) as supervisor:
+        for name in ("store", "worker"):
+            supervisor.start(python(name, SLEEP))
         store = supervisor.pids["store"]
-        supervisor.start(python("worker", code, tmp_path / "starts", restart_on=frozenset({70})))
-        end = wait(supervisor)
+        supervisor.keep_up(lambda name: True)
+        for pause_s in (1, 2, 4, 8, 16):
+            slain(supervisor, "worker", lines)
+            assert lines[-1] == f"worker: (worker was killed by SIGKILL; starting it again in {pause_s} s)"
+            until_born(supervisor, clock, "worker", after_s=pause_s)
+            clock.now += 299  # of being ready
+            supervisor.check()
         assert supervisor.pids["store"] == store
-    assert end.why == "worker ended with status 70; it was started again 3 times within 10 min"
-    assert (tmp_path / "starts").read_text() == "xxxx"
-    assert lines[-1] == "worker: (worker ended with status 70; starting it again, 3 of 3)"
+        os.kill(supervisor.pids["worker"], signal.SIGKILL)
+        end = wait(supervisor)
+    assert end.why == "worker was killed by SIGKILL; it died 6 times without being well for 5 min"
+    assert not end.asked
 
 
-def test_restarts_of_long_ago_are_forgiven(tmp_path: Path) -> None:
-    code = (
-        "import sys\nwith open(sys.argv[1], 'a+') as file:\n    print('x', file=file, flush=True); file.seek(0)\n"
-        "    sys.exit(70 if len(file.readlines()) < 7 else 5)"
-    )
-    clock = count(0.0, 250.0)
-    with Supervisor(clock=lambda: next(clock)) as supervisor:
-        supervisor.start(python("worker", code, tmp_path / "starts", restart_on=frozenset({70})))
-        assert wait(supervisor).why == "worker ended with status 5"
+def test_a_child_that_was_ready_for_five_minutes_without_a_break_has_recovered() -> None:
+    lines: list[str] = []
+    clock, well = Clock(), True
+    with Supervisor(lambda name, line: lines.append(line), clock=clock) as supervisor:
+        supervisor.start(python("web", SLEEP))
+        supervisor.keep_up(lambda name: well)
+
+        def pass_time(seconds: float) -> None:
+            for _ in range(round(seconds / 10)):
+                clock.now += 10
+                supervisor.check()
+
+        slain(supervisor, "web", lines)
+        until_born(supervisor, clock, "web", after_s=1)
+        pass_time(290)
+        well = False
+        pass_time(10)
+        well = True
+        pass_time(290)
+        slain(supervisor, "web", lines)
+        until_born(supervisor, clock, "web", after_s=2)
+        pass_time(320)
+        slain(supervisor, "web", lines)
+        until_born(supervisor, clock, "web", after_s=1)
 
 
-def test_another_exit_of_a_restartable_child_ends_everything(supervisor: Supervisor) -> None:
-    supervisor.start(python("worker", "raise SystemExit(71)", restart_on=frozenset({70})))
-    assert wait(supervisor).why == "worker ended with status 71"
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who belongs to a group")
+def test_a_child_is_started_again_only_once_its_whole_group_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os, signal, sys\nif os.fork() == 0:\n    open(sys.argv[1], 'w')\nsignal.pause()"
+    lines: list[str] = []
+    clock = Clock()
+    with Supervisor(lambda name, line: lines.append(line), clock=clock) as supervisor:
+        supervisor.start(python("web", code, tmp_path / "forked", ready=(tmp_path / "forked").exists))
+        supervisor.keep_up(lambda name: True)
+        with monkeypatch.context() as patch:  # as if a process of it hung in the kernel
+            patch.setattr(Child, "kill_group", lambda self: None)
+            slain(supervisor, "web", lines)
+        old = supervisor.pids["web"]
+        clock.now += 100
+        for _ in range(20):
+            supervisor.check()
+            time.sleep(0.01)
+        assert supervisor.pids["web"] == old
+        os.killpg(old, signal.SIGKILL)
+        born(supervisor, "web", old)
+
+
+def test_what_was_to_run_to_its_end_is_never_repeated(tmp_path: Path, supervisor: Supervisor) -> None:
+    supervisor.keep_up(lambda name: True)
+    code = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(3)"
+    with pytest.raises(Ended) as end:
+        supervisor.finish(python("release", code, tmp_path / "starts"))
+    assert (end.value.finish, end.value.status) == ("release", 3)
+    assert (tmp_path / "starts").read_text() == "x"
 
 
 def test_a_child_that_ignores_the_stop_signal_is_killed_after_its_grace(tmp_path: Path) -> None:

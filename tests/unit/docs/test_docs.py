@@ -20,6 +20,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import load
+from jobs.variables import READ_ELSEWHERE
 from rushes.api.edge import problems
 from rushes.api.schemas.jobs import JobSchema
 from rushes.cli.root import COMMANDS, main
@@ -28,9 +29,6 @@ ROOT = Path(__file__).parents[3]
 NAMES = ["README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md"]
 PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").rglob("*.md"))]
 EVERY = pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
-
-# Read by the Procfile, by the command line or by the compose file, not by jobs/settings.py.
-NOT_SETTINGS = {"RUSHES_HOST", "RUSHES_URL", "RUSHES_API_KEY", "RUSHES_DOMAIN", "RUSHES_UPSTREAM", "RUSHES_PORT"}
 
 FENCE = re.compile(r"^```([\w{}]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -224,7 +222,7 @@ def test_what_the_celery_example_sends_is_a_request_that_is_taken() -> None:
 @EVERY
 def test_every_variable_that_a_page_names_is_read_somewhere(page: Path) -> None:
     named = set(VARIABLE.findall(page.read_text(encoding="utf-8")))
-    assert named <= settings_read() | NOT_SETTINGS
+    assert named <= settings_read() | READ_ELSEWHERE
 
 
 def test_every_setting_that_is_read_stands_on_the_page_of_settings() -> None:

@@ -38,6 +38,7 @@ def job(state: State = State.QUEUED, **changes: Any) -> Job:
         "attempt": 0 if state is State.QUEUED else 1,
         "overdue": False,
         "troubles": 0,
+        "holder_deaths": 0,
         "on_unconfirmed": "wait",
         "start_by": NOW + DAY,
         "archive_key": f"videos/2026/03/04/{JOB_ID}.mp4",

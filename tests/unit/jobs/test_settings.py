@@ -242,3 +242,54 @@ def test_an_attempt_finds_the_key_that_it_was_sent_with() -> None:
     assert settings.account_of("evolink", old.fingerprint) is old
     assert settings.account_of("evolink", "0" * 16) is None
     assert settings.account_of("gravitex", new.fingerprint) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RUSHES_EVOLINK_DALY_USD", "RUSHES_EVOLINK_DAILY_USD"),
+        ("RUSHES_EVOLINK_DAILY_USDS", "RUSHES_EVOLINK_DAILY_USD"),
+        ("RUSHES_DAILY_USD_EVOLINK", "RUSHES_EVOLINK_DAILY_USD"),
+        ("RUSHES_EVOLINK_BUDGET_DAILY_USD", "RUSHES_EVOLINK_DAILY_USD"),
+        ("rushes_evolink_daily_usd", "RUSHES_EVOLINK_DAILY_USD"),
+        ("RUSHS_EVOLINK_DAILY_USD", "RUSHES_EVOLINK_DAILY_USD"),
+        ("RUSHES_MAX_INFLIGHT", "RUSHES_MAX_IN_FLIGHT"),
+        ("RUSHES_EVOLINK_APIKEY_FILE", "RUSHES_EVOLINK_API_KEY"),
+        ("RUSHES_PUBLC_URL", "RUSHES_PUBLIC_URL"),
+    ],
+)
+def test_a_misspelt_variable_is_a_fault_that_names_the_one_that_was_meant(name: str, meant: str) -> None:
+    assert faults(**{name: "50"}) == [f"{name} is no setting; did you mean {meant}?"]
+
+
+def test_a_variable_like_none_of_ours_is_a_fault_and_an_empty_one_is_not() -> None:
+    assert faults(RUSHES_QQ="1") == ["RUSHES_QQ is no setting: see docs/settings.md."]
+    assert faults(RUSHES_WEB_PORT="8080") == ["RUSHES_WEB_PORT is no setting; did you mean RUSHES_PORT?"]
+    assert faults(RUSHES_WEB_NAME="web")
+    load({**BASE, "RUSHES_QQ": " "})
+
+
+def test_variables_that_orchestrators_inject_and_other_programs_have_are_left_alone() -> None:
+    address = "tcp://10.0.0.1:8000"
+    of_services = {
+        **dict.fromkeys(("RUSHES_PORT", "RUSHES_WEB_PORT", "RUSHES_PORT_8000_TCP"), address),
+        **dict.fromkeys(("RUSHES_SERVICE_PORT", "RUSHES_SERVICE_PORT_HTTP", "RUSHES_PORT_8000_TCP_PORT"), "8000"),
+        **dict.fromkeys(
+            ("RUSHES_SERVICE_HOST", "RUSHES_PORT_8000_TCP_ADDR", "RUSHES_DNS_PORT_53_UDP_ADDR"), "10.0.0.1"
+        ),
+        "RUSHES_PORT_8000_TCP_PROTO": "tcp",
+        "RUSHES_VALKEY_MASTER_SERVICE_PORT_TCP_REDIS": "6379",
+    }
+    of_links = {
+        **dict.fromkeys(("RUSHES_DB_PORT", "RUSHES_DB_PORT_5432_TCP_START"), "tcp://172.17.0.5:5432"),
+        "RUSHES_DB_NAME": "/web/rushes_db",
+        "RUSHES_DB_ENV_PGDATA": "/data",
+        "RUSHES_DB_PORT_5432_TCP_PORT_END": "5432",
+    }
+    load({**BASE, **of_services, **of_links, "RUSH_HOUR": "8", "PUBLIC_URL": "x", "EVOLINK_DAILY_USD": "5"})
+
+
+def test_each_setting_can_be_given_as_a_file_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "told").write_text("7")
+    assert load({**BASE, "RUSHES_MAX_IN_FLIGHT_FILE": str(tmp_path / "told")}).max_in_flight == 7
+    assert faults(RUSHES_HOST_FILE="/etc/host") == ["RUSHES_HOST_FILE is no setting; did you mean RUSHES_HOST?"]

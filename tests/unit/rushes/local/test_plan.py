@@ -122,6 +122,22 @@ def test_no_notice_may_go_to_a_port_of_what_is_started_here() -> None:
     assert {(None, port) for port in (1, 20001, 20002, 20003)} | {("hub", 9000)} <= set(own)
 
 
+def test_what_an_orchestrator_injects_is_no_setting_of_ours() -> None:
+    planned = made({"RUSHES_WEB_PORT": "tcp://10.0.0.1:80", "RUSHES_SERVICE_HOST": "10.0.0.1"})
+    assert planned.outside == ()
+    assert not planned.service.keys() & {"RUSHES_WEB_PORT", "RUSHES_SERVICE_HOST"}
+
+
+def test_a_path_means_the_same_to_what_is_started_in_another_folder() -> None:
+    here = Path.cwd()
+    told = {"RUSHES_EVOLINK_API_KEY_FILE": "key", "AWS_SECRET_ACCESS_KEY_FILE": "/etc/key", "SSL_CERT_FILE": "ca.pem"}
+    planned = made({**told, "RUSHES_DATABASE_URL": "sqlite:///a.db", "RUSHES_S3_BUCKET": "theirs"})
+    assert planned.service["RUSHES_EVOLINK_API_KEY_FILE"] == f"{here}/key"
+    assert planned.service["AWS_SECRET_ACCESS_KEY_FILE"] == "/etc/key"
+    assert planned.service["SSL_CERT_FILE"] == f"{here}/ca.pem"
+    assert planned.service["RUSHES_DATABASE_URL"] == f"sqlite:///{here}/a.db"
+
+
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
     planned = made({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "corp.example"})
     assert planned.service["HTTPS_PROXY"] == "http://proxy"

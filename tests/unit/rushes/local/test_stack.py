@@ -19,12 +19,7 @@ def processes(**environ: str) -> dict[str, Process]:
 
 
 def test_the_procfile_is_the_list_of_processes() -> None:
-    assert list(processes()) == ["release", "web", "worker", "transfer", "notify", "sweep", "beat"]
-
-
-def test_what_has_a_watchdog_is_started_again_after_it_and_nothing_else_is() -> None:
-    again = {name: set(process.restart_on) for name, process in processes().items() if process.restart_on}
-    assert again == {"worker": {70}, "transfer": {70}, "notify": {70}, "sweep": {70}}
+    assert list(processes()) == ["web", "worker", "transfer", "notify", "sweep", "beat"]
 
 
 def test_commands_take_their_variables_from_the_environment_and_the_flags() -> None:

@@ -88,6 +88,12 @@ def test_up_without_any_gateway_says_what_to_do(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_misspelt_key_is_named_where_no_gateway_has_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSHES_EVOLINK_APIKEY", "key")
+    said = run("up").stderr
+    assert "RUSHES_EVOLINK_APIKEY is no setting; did you mean RUSHES_EVOLINK_API_KEY?" in said
+
+
 def test_settings_that_are_missing_are_named_one_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUSHES_POLL_INTERVAL_S", "often")
     result = run("keys", "list")

@@ -23,6 +23,8 @@ OURS: dict[Option, tuple[str, int, str]] = {
     ("init", "--domain"): ("--domain https://films.example.com", 2, "is no name of a host"),
     ("up", "--port"): ("--port 0", 2, "1<=x<=65535"),
     ("up", "--speed"): ("--sandbox --speed 0", 2, "x>0"),
+    ("service install", "--port"): ("--port 0", 2, "1<=x<=65535"),
+    ("service install", "--run-as"): ("--system --run-as no-such-user", 2, "there is no user 'no-such-user'"),
     ("demo", "--output"): ("--output FILE", 2, "is a file"),
     ("demo", "--picture"): ("--picture FOLDER", 2, "is a directory"),
     ("submit", "--media"): ("fox --media first_frame", 2, "should read TYPE=URL"),
