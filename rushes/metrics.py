@@ -16,13 +16,13 @@ from jobs.providers.base import Provider
 from jobs.reports import attention
 from jobs.reports.attention import Looking
 from jobs.settings import Settings
-from jobs.store import heartbeats, lanes
+from jobs.store import heartbeats, lanes, unknown_words
 from jobs.store.database import Database
 from jobs.store.tables import jobs
 from rushes.api.edge.problems import NotInstalled
 
 if TYPE_CHECKING:
-    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.core import Metric
 
 
 def blueprint(settings: Settings, providers: Mapping[str, Provider], database: Database) -> Blueprint:
@@ -48,17 +48,17 @@ def blueprint(settings: Settings, providers: Mapping[str, Provider], database: D
 class _Read:
     """What was read, as prometheus_client wants it."""
 
-    def __init__(self, found: list[GaugeMetricFamily]) -> None:
+    def __init__(self, found: list[Metric]) -> None:
         self._found = found
 
-    def collect(self) -> list[GaugeMetricFamily]:
+    def collect(self) -> list[Metric]:
         return self._found
 
 
 def _families(
     db: Connection, database: Database, settings: Settings, providers: Mapping[str, Provider]
-) -> Iterator[GaugeMetricFamily]:
-    from prometheus_client.core import GaugeMetricFamily
+) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     now = database.clock(db)
     by_state = dict.fromkeys((state.value for state in State), 0)
@@ -92,6 +92,13 @@ def _families(
     for name, count in lanes.held_up(db).items():
         waits.add_metric([name], count)
     yield waits
+
+    about = "Tasks whose gateway answered what none of its pages documents: a status word, or (in brackets) a shape."
+    strange = CounterMetricFamily("rushes_gateway_unknown_answers", about, labels=["provider", "what"])
+    for name, found in unknown_words.seen(db).items():
+        for word, times in found.items():
+            strange.add_metric([name, word], times)
+    yield strange
 
     oldest = min(filter(None, (_oldest_alarm(db, state, now) for state in State)), default=now)
     waited_s = (now - oldest).total_seconds()

@@ -142,6 +142,10 @@ REASONS = {
         "A gateway does not answer, cannot be reached, or was told to rest: no orders go there; its line says why.",
         "unless by hand: look at its status page and at the network; `rushes providers resume NAME` ends the rest",
     ),
+    "gateway_drifts": Meaning(
+        "A gateway answered what none of its pages documents, within the last day: a status word, or a shape.",
+        "look at its pages and at the job's events; if it has changed, the next jobs will meet the same",
+    ),
     "link_dying": Meaning(
         "A video could not be copied so far, and its link dies soon.", "look at the bucket and at the job's events"
     ),

@@ -176,7 +176,7 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("id")),
-        **link_fields(state, part(task, "output", "urls", 0)),
+        **link_fields(state, part(task, "output", "urls", 0), part(task, "output")),
         progress=progress(task.get("progress")),
         failure=_failure(task) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),

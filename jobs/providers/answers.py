@@ -25,6 +25,7 @@ LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
 LONGEST_WORD = 100
 LONGEST_TOLD = 500  # of an odd value
+LINK_NAMES = ("url", "video_url", "videoUrl")  # of an object that stands where a link is expected
 
 _QUERY = re.compile(r"(https?:[^\s\"'<>?#]*)\?[^\s\"'<>]*", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|afk_)[\w-]{6,}")  # a gateway that refuses a key likes to print it
@@ -153,7 +154,7 @@ def mask(words: str) -> str:
 
 
 def link(*candidates: Any) -> str | None:
-    """The first candidate that can be used as a link: an http(s) URL with a host, alone or as the `url` of an object.
+    """The first candidate that can be used as a link: an http(s) URL with a host, alone, in an object or in a list.
 
     Line ends and blanks around it are cut, and blanks inside are quoted. All else stays as it came: a signature covers
     it.
@@ -218,9 +219,11 @@ def _int(digits: str) -> int | float:
 
 
 def _given(candidate: Any) -> str | None:
-    """What stands where a link is expected, if it is text, bare or in an object."""
+    """What stands where a link is expected, if it is text, bare, in an object, or first in a list."""
+    if isinstance(candidate, list):
+        candidate = next(iter(candidate), None)
     if isinstance(candidate, Mapping):
-        candidate = candidate.get("url")
+        candidate = next((candidate[name] for name in LINK_NAMES if candidate.get(name)), None)
     return candidate if isinstance(candidate, str) and candidate.strip(_AROUND) else None
 
 

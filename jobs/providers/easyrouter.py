@@ -194,12 +194,14 @@ def read_report(body: Any) -> Report:
 def _read_openai(task: Mapping[str, Any]) -> Report:
     """Flat, and without the cost. new-api fills `completed_at` before the end as well, so only an end shows it."""
     state, word, known = status(task.get("status"), OPENAI_STATES)
+    if not known:  # new-api's words of the other form, which some builds give a flat body
+        state = status(word, STATES)[0]
     return Report(
         state=state,
         word=word,
         word_known=known,
-        task_id=task_id(task.get("id")),
-        **link_fields(state, part(task, "metadata", "url")),
+        task_id=task_id(task.get("task_id")) or task_id(task.get("id")),
+        **link_fields(state, part(task, "metadata", "url"), task.get("result_url"), task),
         progress=progress(task.get("progress")),
         failure=_failure(part(task, "error", "message")) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),

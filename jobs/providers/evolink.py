@@ -196,7 +196,7 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("id")),
-        **link_fields(state, part(task, "results", 0), part(task, "result_data", 0, "video_url")),
+        **link_fields(state, task.get("results"), part(task, "result_data", 0, "video_url")),
         progress=progress(task.get("progress")),
         failure=_failure(task, word) if state is ReportState.FAILED else None,
         model=text(task.get("model"), 200),

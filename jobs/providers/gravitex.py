@@ -160,7 +160,7 @@ def read_report(body: Any) -> Report:
         word=word,
         word_known=known,
         task_id=task_id(task.get("task_id")),
-        **link_fields(state, task.get("url")),
+        **link_fields(state, task.get("url"), task.get("data")),
         failure=_failure(task) if state is ReportState.FAILED else None,
     )
 

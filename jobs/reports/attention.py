@@ -21,7 +21,7 @@ from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
 from jobs.providers.base import Provider
 from jobs.settings import Settings
-from jobs.store import availability, spending
+from jobs.store import availability, spending, unknown_words
 from jobs.store import lanes as stored_lanes
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.tables import attempts, hearsay, inbox, jobs, notices
@@ -35,6 +35,7 @@ LATEST_KEPT = timedelta(days=7)  # by then after an order its film has been refu
 DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
 DYING_SHARE = 4
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
+DRIFT_SHOWN = timedelta(days=1)  # since it was last seen
 MOST = 1000  # of each reason; more would not be read, and a metric must not read a whole table
 OVER = [state.value for state in ENDED]
 
@@ -51,9 +52,9 @@ COMMANDS = {
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
     "unknown_job": "rushes callbacks list --job {job_id}",
     "unknown_attempt": "rushes callbacks list --job {job_id}",
-    "no_gateway": "rushes providers",
     "notice_given_up": "rushes notices replay --all-failed --job {job_id}",
     flags.HOLDER_DIED: "rushes jobs retry {job_id}",
+    **dict.fromkeys(("no_gateway", "gateway_drifts"), "rushes providers"),
     **dict.fromkeys(("gateway_rests", "out_of_credit", "key_refused"), "rushes providers resume {provider}"),
 }
 OF_A_LOST_ORDER = (
@@ -113,6 +114,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
     """Everything, by reason, at most `MOST` of each; read as it is asked for."""
     for read in (
         _keys,
+        _drifts,
         _dying,
         _contested,
         _unproven,
@@ -159,6 +161,13 @@ def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
             yield Item(KEY_REASONS[lane.reason], said, **known)
         else:
             yield Item("gateway_rests", said, **known)
+
+
+def _drifts(db: Connection, looking: Looking) -> Iterator[Item]:
+    """What gateways answered lately that none of their pages documents."""
+    for row in unknown_words.seen_since(db, looking.now - DRIFT_SHOWN):
+        times = "one task" if row.times == 1 else f"{row.times} tasks"
+        yield Item("gateway_drifts", f"{row.word}: in {times}", provider=row.provider, since=row.last_at)
 
 
 def _dying(db: Connection, looking: Looking) -> Iterator[Item]:

@@ -23,6 +23,16 @@ from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
 NO_WORD = f"{UNKNOWN}no text"  # where a status is missing, empty, or no text
+OTHER_SHAPE = f"{UNKNOWN}another shape"  # where JSON is neither a report nor an error in the gateway's own shape
+# What is counted as a drift of a gateway's shape, by the word that history has for it.
+SHAPES = {
+    NO_WORD: "(no status)",
+    OTHER_SHAPE: "(an answer of another shape)",
+    "finished_without_link": "(finished without a link)",
+    "link_forbidden": "(finished with a link that cannot be used)",
+    "another_task": "(an answer about another task)",
+}
+NO_ID = "(an accepted order without a task's id)"
 KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
 
 # Why a task that is called finished has no link, by the word that history has for it; and what a job ends as that
@@ -126,6 +136,9 @@ def learn(
                 if report is not None and not report.word_known:
                     strange = {"provider": attempt.provider, "word": report.word}
                     notes.append(Note(unknown_words.EVENT, number, strange))
+                elif reply.word in SHAPES:
+                    strange = {"provider": attempt.provider, "word": SHAPES[reply.word]}
+                    notes.append(Note(unknown_words.SHAPE_EVENT, number, strange))
     adopted = {number for number, said in changes.items() if "task_id" in said}
     inquired = _inquired(replies, settings, now)
     nameless = [number for number, attempt in case.attempts.items() if attempt.may_have_a_task]
@@ -259,11 +272,14 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
         is_final = answer.status < 500 and answer.status not in KEY_TROUBLES
         final = is_final and is_own(provider, answer.status, answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
+    body = None
     try:
-        report = provider.read_report(json_body(answer.body))
+        body = json_body(answer.body)
+        report = provider.read_report(body)
     except BadReport as e:
         # No page documents a task without a status: a person sees it at first sight, and it is no answer all the same.
-        word = NO_WORD if isinstance(e, NoStatus) else "unreadable"
+        word = OTHER_SHAPE if body is not None and not provider.is_error(body) else "unreadable"
+        word = NO_WORD if isinstance(e, NoStatus) else word
         return Reply(inquiry, None, word, {"reason": str(e)[:500], **raw}, final=False)
     if report.task_id is not None and report.task_id != inquiry.task_id:
         return Reply(inquiry, None, "another_task", raw, final=False)
@@ -295,7 +311,11 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
-        return _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
+        lost = _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
+        if answer.status >= 300 or body is None:
+            return lost
+        strange = Note(unknown_words.SHAPE_EVENT, number, {"provider": provider.name, "word": NO_ID})
+        return replace(lost, notes=(*lost.notes, strange))
     failure = refusal.failure
     refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)

@@ -28,8 +28,9 @@ class _Stopped(Exception):
 
 @contextmanager
 def pruning(settings: Settings, on_pruned: OnPruned) -> Iterator[None]:
-    """Prune at once, and then every hour, in a thread. `on_pruned` hears there what went, if anything did: the rows, and
-    how many films that were kept aside.
+    """Prune at once, and then every hour, in a thread.
+
+    `on_pruned` hears there what went, if anything did: the rows, and how many films that were kept aside.
     """
     stopping = threading.Event()
     thread = threading.Thread(target=_prune, args=(settings, stopping, on_pruned), name="pruning", daemon=True)

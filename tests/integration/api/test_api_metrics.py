@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs.machine.error_codes import REASONS
+from jobs.machine.outcome import Note
 from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.store import heartbeats, lanes
+from jobs.store import heartbeats, lanes, unknown_words
 from jobs.store.database import Database
 from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
@@ -55,6 +56,15 @@ def test_jobs_what_waits_and_what_needs_a_person_are_counted(api: FlaskClient, d
     assert found["rushes_needs_person", "unknown_job"] == 1
     assert 60 <= found["rushes_oldest_due_seconds", ""] < 120
     assert 0 <= found["rushes_sweep_age_seconds", ""] < 60
+
+
+def test_what_no_page_documents_is_counted_by_gateway(api: FlaskClient, database: Database) -> None:
+    notes = [Note(unknown_words.SHAPE_EVENT, 1, {"provider": "evolink", "word": "(no status)"})] * 2
+    with database.write() as db:
+        unknown_words.count(db, notes, now=database.clock(db))
+    found = read(api)
+    assert found["rushes_gateway_unknown_answers_total", "evolink"] == 2
+    assert found["rushes_needs_person", "gateway_drifts"] == 1
 
 
 def test_a_sweep_from_before_the_clock_was_set_back_counts_for_nothing(api: FlaskClient, database: Database) -> None:

@@ -1,0 +1,115 @@
+"""A gateway whose answers have changed: it is counted and told at the first job, and what can be read is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from altered import AlteredSandbox
+from test_core_gate import altered, make_altered  # noqa: F401 - fixtures
+from workshop import Workshop
+
+from jobs.machine.states import State
+from jobs.reports import attention
+from jobs.store import unknown_words
+
+Answer = dict[str, Any]
+
+
+def evolink(change: Callable[[Answer], Any]) -> Callable[[bytes], bytes]:
+    """Rewrites what is said of a finished task, and nothing else."""
+
+    def rewrite(body: bytes) -> bytes:
+        said = json.loads(body)
+        return json.dumps(change(said)).encode() if said.get("status") == "completed" else body
+
+    return rewrite
+
+
+def flat(body: bytes) -> bytes:
+    """EasyRouter's other form, its words those of the first: as one build of new-api answers."""
+    task = json.loads(body).get("data")
+    if not task:
+        return body
+    return json.dumps({"id": task["task_id"]} | {k: v for k, v in task.items() if k != "data"}).encode()
+
+
+DRIFTS: dict[str, tuple[str, Callable[[bytes], bytes], str, str | None]] = {
+    "lost its link": (
+        "evolink",
+        evolink(lambda said: {k: v for k, v in said.items() if k != "results"}),
+        "(finished without a link)",
+        "no_link",
+    ),
+    "a new word": ("evolink", evolink(lambda said: said | {"status": "ready"}), "ready", "unknown_word"),
+    "no status": ("evolink", evolink(lambda said: said | {"status": None}), "(no status)", "unknown_word"),
+    "a list": ("evolink", evolink(lambda said: [said]), "(an answer of another shape)", "unknown_word"),
+    "wrapped": ("evolink", evolink(lambda said: {"data": said}), "(no status)", "unknown_word"),
+    "a relative link": (
+        "evolink",
+        evolink(lambda said: said | {"results": ["/files/1.mp4"]}),
+        "(finished with a link that cannot be used)",
+        "link_forbidden",
+    ),
+}
+
+
+def seen(workshop: Workshop) -> dict[str, int]:
+    with workshop.database.read() as db:
+        return {word: times for words in unknown_words.seen(db).values() for word, times in words.items()}
+
+
+def told(workshop: Workshop) -> list[tuple[str, str | None]]:
+    with workshop.database.read() as db:
+        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        return [(item.reason, item.provider) for item in attention.items(db, looking)]
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_drift_is_counted_and_told_at_the_first_job(
+    make_altered: Callable[..., Workshop],  # noqa: F811
+    altered: AlteredSandbox,  # noqa: F811
+    drift: str,
+) -> None:
+    provider, altered.rewrite, counted, flag = DRIFTS[drift]
+    workshop = make_altered()
+    job_id = workshop.create(provider=provider)
+    workshop.await_(lambda: workshop.sweep() and seen(workshop), "a count", job_id=job_id)
+    assert seen(workshop) == {counted: 1}
+    assert set(told(workshop)) == {("gateway_drifts", provider), (flag, provider)}
+    altered.rewrite = lambda body: body
+    workshop.until(job_id, State.ARCHIVED)
+    assert told(workshop) == [("gateway_drifts", provider)], "it is told for a day"
+
+
+def test_an_accepted_order_without_an_id_is_counted_and_told(
+    make_altered: Callable[..., Workshop],  # noqa: F811
+    altered: AlteredSandbox,  # noqa: F811
+) -> None:
+    altered.rewrite = lambda body: b'{"task": {"identifier": 7}}'
+    workshop = make_altered()
+    workshop.until(workshop.create(provider="gravitex"), State.UNCONFIRMED)
+    assert list(seen(workshop)) == ["(an accepted order without a task's id)"]
+    assert {reason for reason, _ in told(workshop)} == {"gateway_drifts", "unconfirmed"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "change"),
+    [
+        ("evolink", evolink(lambda said: said | {"results": {"url": said["results"][0]}})),
+        ("evolink", evolink(lambda said: said | {"results": [{"video_url": said["results"][0]}]})),
+        ("easyrouter", flat),
+    ],
+    ids=["results in an object", "objects in a list", "a flat body"],
+)
+def test_a_changed_answer_that_can_be_read_brings_the_film_home(
+    make_altered: Callable[..., Workshop],  # noqa: F811
+    altered: AlteredSandbox,  # noqa: F811
+    provider: str,
+    change: Callable[[bytes], bytes],
+) -> None:
+    altered.rewrite = change
+    workshop = make_altered()
+    workshop.until(workshop.create(provider=provider), State.ARCHIVED)
