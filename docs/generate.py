@@ -24,6 +24,7 @@ import rooms
 from markup import table as _table
 
 from jobs import broker, ringer
+from jobs.environment.numbers import NUMBERS, STALL_BYTES_PER_S
 from jobs.machine import breaker, error_codes, flags, schedule, states
 from jobs.machine.error_codes import Meaning
 from jobs.providers import prices
@@ -32,7 +33,7 @@ from jobs.providers.registry import PROVIDERS
 from jobs.reports import queue_position
 from jobs.reports.providers import describe
 from jobs.request.generation import Generation, Mode
-from jobs.settings import NUMBERS, STALL_BYTES_PER_S, load
+from jobs.settings import load
 from jobs.steps import answers, planning, query_budget, submission
 from jobs.steps.step import FENCE
 from jobs.store import availability, migrate, notices

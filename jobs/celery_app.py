@@ -12,7 +12,7 @@ from celery import signals
 from jobs import logs
 from jobs.broker import working_app
 from jobs.errors import BadSettings, NoWayOut, StoreUnfit
-from jobs.settings import load, process_name
+from jobs.settings import load
 from jobs.store import heartbeats
 from jobs.store.database import Database
 from jobs.worker import process
@@ -55,7 +55,7 @@ def close_parts(**_: Any) -> None:
 @signals.beat_init.connect(weak=False)
 def say_that_beat_lives(**_: Any) -> None:
     database = Database(settings.database_url, threads=1)
-    name = process_name("beat")
+    name = heartbeats.process_name("beat")
 
     def run() -> None:
         pause = threading.Event()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from jobs.environment.numbers import STALL_BYTES_PER_S
 from jobs.machine.rows import Attempt, Case
-from jobs.settings import STALL_BYTES_PER_S, Settings
+from jobs.settings import Settings
 from jobs.steps import aside, reconciliation
 from jobs.steps.resources import Resources
 from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, StorageError

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -10,6 +13,11 @@ from jobs.store.database import Database, upsert
 from jobs.store.tables import heartbeats
 
 SWEPT = "swept"  # name and role of the beat that says when a sweep last looked
+
+
+def process_name(role: str) -> str:
+    """Who a holder or a heartbeat is: role, host and process id."""
+    return f"{role}@{socket.gethostname()[:32]}:{os.getpid()}"
 
 
 def beat(database: Database, name: str, role: str) -> None:

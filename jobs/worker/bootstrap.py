@@ -6,11 +6,12 @@ from jobs.buckets import bucket
 from jobs.providers.client import ProviderClient
 from jobs.providers.registry import on_terms
 from jobs.ringer import Ringer
-from jobs.settings import Settings, process_name
+from jobs.settings import Settings
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.query_budget import QueryBudget
 from jobs.steps.resources import Resources
 from jobs.store.database import Database
+from jobs.store.heartbeats import process_name
 from jobs.store.journal import Journal
 from jobs.store.step_table import slots
 from storage.outbound.guard import guarded_session

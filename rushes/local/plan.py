@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs import variables
+from jobs.environment import variables
 from jobs.providers.registry import PROVIDERS
 from rushes.local.seaweedfs import SeaweedFS
 from rushes.local.valkey import Valkey

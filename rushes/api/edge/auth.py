@@ -13,10 +13,10 @@ from typing import NoReturn
 from flask import Flask, g, request
 from flask_smorest import abort
 
+from jobs.environment.callers import Network
 from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.intake.key_uses import KeyUses
-from jobs.settings import Network
 from jobs.store.database import Database
 from rushes.api.edge.limits import KeyLimits
 from rushes.api.edge.wrong_keys import WrongKeys, source_of

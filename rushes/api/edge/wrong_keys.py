@@ -18,7 +18,7 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from jobs.settings import Network
+from jobs.environment.callers import Network
 from rushes.api.edge.limits import RateLimited
 
 MOST_A_MINUTE = 30

@@ -13,10 +13,10 @@ import requests
 import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
+from jobs.settings.values import Settings
 from openapi_spec_validator import validate
 
 from jobs.intake import api_keys
-from jobs.settings import Settings
 from jobs.store import cases, heartbeats, tables
 from jobs.store.database import Database
 from rushes.app import create_app
@@ -245,7 +245,7 @@ def test_the_video_is_409_until_it_is_archived_and_then_a_link_that_works(
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
         key = cases.read_case(db, job_id).job.archive_key
-        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
+        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None, width=16))
     bucket.put_small(key, b"film", "video/mp4")
     answer = api_with_bucket.get(f"/v1/jobs/{job_id}/video")
     assert answer.status_code == 302
@@ -263,7 +263,7 @@ def test_the_poster_is_409_until_its_video_is_archived_and_then_a_link_that_work
     assert (early.status_code, early.get_json(force=True)["code"]) == (409, "not_archived")
     with database.write() as db:
         key = cases.read_case(db, job_id).job.archive_key
-        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None))
+        db.execute(sa.update(tables.jobs).values(state="archived", alarm_at=None, width=16))
     bucket.put_small(poster_key(key), b"picture", "image/jpeg")
     links = api_with_bucket.get(f"/v1/jobs/{job_id}").get_json()["links"]
     assert requests.get(api_with_bucket.get(links["poster"]).headers["Location"], timeout=5).content == b"picture"

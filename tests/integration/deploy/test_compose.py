@@ -13,8 +13,9 @@ import pytest
 import yaml
 from compose_file import COMPOSE, ROOT
 
+from jobs.environment.numbers import NUMBERS
 from jobs.providers.registry import PROVIDERS
-from jobs.settings import NUMBERS, load
+from jobs.settings import load
 
 ENV = compose_file.filled_in()
 SERVICES = compose_file.services(ENV)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import compose_file
 from compose_file import EXAMPLE
 
+from jobs.environment.numbers import GOING, NUMBERS
 from jobs.providers.registry import PROVIDERS
-from jobs.settings import GOING, NUMBERS, load
+from jobs.settings import load
 from storage.outbound import trust
 
 OF_THE_PROCFILE = {"PORT"}

@@ -15,12 +15,12 @@ from typing import Any
 import click
 import pytest
 
+from jobs.environment.variables import READ_ELSEWHERE
 from jobs.machine.error_codes import ERRORS, FLAGS, MISFITS, REASONS, WAITS
 from jobs.providers.registry import PROVIDERS
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import load
-from jobs.variables import READ_ELSEWHERE
 from rushes.api.edge import problems
 from rushes.api.schemas.jobs import JobSchema
 from rushes.cli.root import COMMANDS, main

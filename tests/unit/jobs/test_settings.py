@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.environment.numbers import GOING, LONGER_THAN, NUMBERS
 from jobs.errors import BadSettings
-from jobs.settings import GOING, LONGER_THAN, NUMBERS, load
+from jobs.settings import load
 from storage.rules import StoreRules
 
 KEYS = "k1:0123456789abcdef0123456789abcdef"

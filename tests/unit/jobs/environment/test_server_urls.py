@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import server_urls
+from jobs.environment import server_urls
 from jobs.settings import load
 
 BASE = {"RUSHES_S3_BUCKET": "videos"}
