@@ -8,8 +8,9 @@ import secrets
 
 from jobs.buckets import bucket
 from jobs.settings import Settings
+from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Findings, ok, warn
-from storage.bucket import ASIDE_TYPE
+from storage.bucket import ASIDE_TYPE, Bucket
 from storage.errors import BucketUnavailable
 from storage.keys import CONTESTED, UNPROVEN, unproven_key
 from storage.spool import Spooled
@@ -18,12 +19,15 @@ CHECK = "kept aside"
 
 
 def look(settings: Settings) -> Findings:
-    """Put a scratch object where refused films are kept, list, and delete it. Nothing where the bucket is away."""
+    """Put a scratch object where refused films are kept, list, and delete it.
+
+    Nothing where the bucket is away, or takes no video either: that is told of the bucket itself.
+    """
     store = bucket(settings)
     try:
         store.check()
     except BucketUnavailable:
-        return  # which is told of the bucket itself
+        return
     body, folder = secrets.token_bytes(64), f"{store.config.prefix}{UNPROVEN}"
     sha256 = hashlib.sha256(body).hexdigest()
     key = unproven_key(store.config.prefix, sha256)
@@ -33,6 +37,8 @@ def look(settings: Settings) -> Findings:
         with Spooled(io.BytesIO(body), len(body), sha256) as spooled:
             store.put_video(key, spooled, {"rushes-sha256": sha256}, content_type=ASIDE_TYPE)
     except BucketUnavailable as error:
+        if not _takes_a_video(store):
+            return
         then = f"let the key do s3:PutObject, s3:GetObject and s3:ListBucket below {folder}, as below videos/"
         yield warn(CHECK, f"a film that the proof refuses could not be kept ({error})", then)
         return
@@ -44,3 +50,14 @@ def look(settings: Settings) -> Findings:
         yield warn(CHECK, f"`rushes db prune` cannot delete what is kept aside ({error})", then)
     else:
         yield ok(CHECK, f"{folder} takes an object, and lets it go again")
+
+
+def _takes_a_video(store: Bucket) -> bool:
+    trial = StoreTrial(store, secrets.token_hex(8))
+    try:
+        trial.put()
+    except BucketUnavailable:
+        return False
+    finally:
+        trial.remove()
+    return True
