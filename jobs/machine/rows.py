@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypedDict
 
 from jobs.errors import BadRequest
@@ -140,7 +141,7 @@ class Job:
     @cached_property
     def wanted(self) -> JobRequest:
         """The request, read when it is first asked for. Raises BadRequest: an earlier version took it in."""
-        return load_request(self.request)
+        return _read(json.dumps(self.request, sort_keys=True))
 
     @property
     def ordered(self) -> Generation | None:
@@ -149,6 +150,12 @@ class Job:
             return self.wanted.generation
         except BadRequest:
             return None
+
+
+@lru_cache(maxsize=256)
+def _read(request: str) -> JobRequest:
+    """A row is read anew many times on its job's way, and its request never changes."""
+    return load_request(json.loads(request))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_a_job_of_each_provider_reaches_archived_and_the_objects_bytes_equal_the
 
 
 def test_a_worker_reads_a_request_once_on_its_whole_way(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = workshop.create()
+    job_id = workshop.create(prompt="A request that nobody has read before")
     read: list[Any] = []
 
     def noted(body: Any) -> JobRequest:
