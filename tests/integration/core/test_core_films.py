@@ -101,7 +101,8 @@ def test_a_film_is_held_against_the_length_that_was_ordered(
     assert ("other_length" in workshop.history(job_id)) is bool(is_odd)
     with workshop.database.read() as db:
         looking = Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
-        told = [item.detail for item in attention.items(db, looking) if item.job_id == job_id]
+        about_it = [item for item in attention.items(db, looking) if item.job_id == job_id]
+        told = [item.detail for item in about_it if item.reason == "other_length"]
     assert told == (["the archived film lasts 2 s; 4 s were ordered"] if is_odd else [])
 
 

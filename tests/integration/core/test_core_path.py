@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_job_of_each_provider_reaches_archived_and_the_objects_bytes_equal_the
 
 
 def test_a_worker_reads_a_request_once_on_its_whole_way(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = workshop.create(prompt="A request that nobody has read before")
+    job_id = workshop.create(prompt=f"Fox {secrets.token_hex(8)}")
     read: list[Any] = []
 
     def noted(body: Any) -> JobRequest:

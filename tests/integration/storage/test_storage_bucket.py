@@ -203,7 +203,7 @@ def test_a_listing_has_every_object_below_a_prefix_page_by_page(
         return real(**page, MaxKeys=2)
 
     monkeypatch.setattr(bucket._client, "list_objects_v2", by_two)
-    assert [tuple(item) for item in bucket.listing("archive/videos/")] == [(key, 2) for key in keys]
+    assert [(item.key, item.bytes) for item in bucket.listing("archive/videos/")] == [(key, 2) for key in keys]
     assert len(asked) >= 3
     assert list(bucket.listing("nothing/")) == []
 

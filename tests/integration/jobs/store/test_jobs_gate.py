@@ -77,7 +77,7 @@ def test_every_text_without_a_bound_is_words_for_people_or_an_address() -> None:
 
 
 def test_what_is_told_to_people_passes_the_gate() -> None:
-    assert columns_of(Told) == {"jobs.waiting", "inbox.headers", "events.detail"}
+    assert columns_of(Told) == {"jobs.waiting", "inbox.headers", "events.detail", "attempts.unproven"}
     assert {"attempts.last_word", "notices.last_error", "notice_tries.error"} <= columns_of(Words)
 
 
