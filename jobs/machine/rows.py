@@ -342,6 +342,11 @@ class Case:
         """Whether there is something to ask about before anything else is done: a callback, or what a person named."""
         return bool(self.unread) or self.is_named
 
+    @property
+    def has_news_of_others(self) -> bool:
+        """Whether a callback tells of another order than the current one, and nobody has read it."""
+        return any(callback.attempt != self.job.attempt for callback in self.unread)
+
     def heard(self, number: int) -> list[Hearsay]:
         """What may be an attempt's task by hearsay, and nobody has rejected.
 

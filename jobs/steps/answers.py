@@ -98,6 +98,7 @@ def learn(
     # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
     silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
     behind = {r.inquiry.attempt.number for r in replies if _is_behind(r, case)} & unread
+    behind = {n for n in behind if now < schedule.lives_end(case.attempts[n], settings, providers)}
     waiting = {reply.inquiry.attempt.number for reply in silent} | behind
     changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
@@ -179,7 +180,8 @@ def _inquired(replies: list[Reply], settings: Settings, now: datetime) -> dict[t
 def _is_behind(reply: Reply, case: Case) -> bool:
     """Whether a gateway says of an order that is over, in an ended job, that it still runs.
 
-    A callback that made us ask may be ahead of what queries are told, so it is kept, and the gateway asked again.
+    A callback that made us ask may be ahead of what queries are told, so it is kept, and the gateway asked again while
+    the task can live.
     """
     inquiry, report = reply.inquiry, reply.report
     is_over = case.job.state in ENDED and not inquiry.attempt.is_open and not inquiry.candidate

@@ -102,13 +102,13 @@ class _Keeper:
 def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video.
 
-    For a job that a callback calls finished, and where a person has named the task of another order: ask first, then
-    copy at once.
+    For a job that a callback calls finished, and where a person has named the task of another order or a callback tells
+    of one: ask first, then copy at once.
     """
     lease_s = resources.settings.transfer_lease_s
     with resources.database.read() as db:
         case = cases.read_case(db, job_id)
-    if case.job.state in COPIES_AT_ONCE or case.is_named:
+    if case.job.state in COPIES_AT_ONCE or case.is_named or case.has_news_of_others:
         step = TRANSFER if case.job.state is State.ARCHIVING else RECONCILE
         with at_work(due_case(job_id, step, resources), resources, keep_for=State.ARCHIVING) as asked:
             reconciliation.ask(asked, resources, lease_s=lease_s)
