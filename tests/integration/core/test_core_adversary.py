@@ -26,7 +26,7 @@ from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.steps import answers, archiving, reconciliation
-from jobs.store import heartbeats, late_facts, tables
+from jobs.store import contests, heartbeats, late_facts, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from rushes.app import create_app
 from webhooks import delivery
@@ -232,16 +232,19 @@ def test_a_task_taken_back_during_the_copy_is_not_archived_in_silence(
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
     change(workshop, tables.attempts, job_id, adopted=True)
-    real = archiving._put
+    real, given_back = archiving._put, []
 
     def put(case: Any, *args: Any) -> Any:
+        bearer, task_id = case.attempts[1], str(case.attempts[1].task_id)
         with workshop.database.write() as db:  # the true owner's own POST answers now
-            late_facts._take_back(db, case.attempts[1], str(case.attempts[1].task_id), now=workshop.database.clock(db))
+            contests.give_back(db, bearer, task_id, "it is another order's", now=workshop.database.clock(db))
+        given_back.append(task_id)
         return real(case, *args)
 
     monkeypatch.setattr(archiving, "_put", put)
     RUN["jobs.transfer"](job_id, workshop.resources)
     job = workshop.case(job_id).job
+    assert given_back
     assert not (job.state is State.ARCHIVED and job.flagged is None), "another job's video, and nobody is told"
 
 
