@@ -60,7 +60,7 @@ def life_end(attempt: Attempt, settings: Settings, providers: Providers) -> date
     A task that was called finished, without a link that can be used, has its link's life left, and no more. One that
     is said to run has all of its life: that it takes long is no reason to give it up.
     """
-    end = lives_end(attempt, settings, providers)
+    end = _lives_end(attempt, settings, providers)
     return end if attempt.finished_at is None else min(end, link_end(attempt, settings, providers))
 
 
@@ -69,13 +69,13 @@ def heard_until(attempt: Attempt, settings: Settings, providers: Providers) -> d
 
     An order that was given up may have finished just then, and its link lives from there.
     """
-    end = lives_end(attempt, settings, providers)
+    end = _lives_end(attempt, settings, providers)
     if attempt.closed_at is None or attempt.outcome not in GIVEN_UP:
         return end
     return max(end, attempt.closed_at + _s(settings.life_s or providers[attempt.provider].link_life_s))
 
 
-def lives_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
+def _lives_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
     """The end of a task's whole life, and then its link's: whatever the gateway says meanwhile.
 
     Counted from the acceptance, or from the last moment at which the order may have been taken.

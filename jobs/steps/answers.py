@@ -98,7 +98,7 @@ def learn(
     # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
     silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
     behind = {r.inquiry.attempt.number for r in replies if _is_behind(r, case)} & unread
-    behind = {n for n in behind if now < schedule.lives_end(case.attempts[n], settings, providers)}
+    behind = {n for n in behind if now < schedule.heard_until(case.attempts[n], settings, providers)}
     waiting = {reply.inquiry.attempt.number for reply in silent} | behind
     changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
@@ -125,6 +125,8 @@ def learn(
         if report is not None:
             by = "callback" if number in unread else "poll"
             verdict = _verdict(attempt, reply, report, providers[attempt.provider], by, now)
+            if _stays_given_up(attempt, report, schedule.life_end(attempt, settings, providers), now):
+                verdict = {}
             if report.bad_cost is not None and "outcome" in verdict:
                 notes.append(Note("cost_not_kept", number, asdict(report.bad_cost)))
             said |= verdict
@@ -186,6 +188,14 @@ def _is_behind(reply: Reply, case: Case) -> bool:
     inquiry, report = reply.inquiry, reply.report
     is_over = case.job.state in ENDED and not inquiry.attempt.is_open and not inquiry.candidate
     return is_over and report is not None and report.state is ReportState.RUNNING
+
+
+def _stays_given_up(attempt: Attempt, report: Report, life_end: datetime, now: datetime) -> bool:
+    """Whether a task still runs though its life is over, and its order was given up for that.
+
+    Opened, it would be closed again at once, as if it had been given up just now, and be heard of for another life.
+    """
+    return attempt.outcome is AttemptOutcome.EXPIRED and report.state is ReportState.RUNNING and now >= life_end
 
 
 def _verdict(

@@ -190,13 +190,13 @@ def _lane_obstacle(**settings: Any) -> dict[str, Any]:
 
 
 def _life_that_slides() -> dict[str, Any]:
-    real = schedule.lives_end
+    real = schedule._lives_end
 
     def end(attempt: Any, settings: Any, providers: Any) -> Any:
         slid = attempt.last_unfinished_at and attempt.last_unfinished_at + timedelta(seconds=settings.life_s)
         return max(real(attempt, settings, providers), slid or attempt.created_at)
 
-    return {"jobs.machine.schedule.lives_end": end}
+    return {"jobs.machine.schedule._lives_end": end}
 
 
 def _risk_unasked() -> dict[str, Any]:

@@ -13,10 +13,10 @@ import requests
 import sqlalchemy as sa
 from api_orders import Bells
 from flask.testing import FlaskClient
-from jobs.settings.values import Settings
 from openapi_spec_validator import validate
 
 from jobs.intake import api_keys
+from jobs.settings import Settings
 from jobs.store import cases, heartbeats, tables
 from jobs.store.database import Database
 from rushes.app import create_app
