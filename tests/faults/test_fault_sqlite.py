@@ -103,12 +103,11 @@ def test_a_writer_killed_in_its_transaction_leaves_no_trace_and_no_lock(database
 
 
 def test_what_a_killed_writer_said_was_committed_is_there(database: Database) -> None:
-    writer = run(WRITER, database, "1000000")
-    assert writer.stdout is not None
-    said = [writer.stdout.readline() for _ in range(100)]
-    writer.kill()
-    said += writer.stdout  # not by `communicate`, which passes over what has been read ahead
-    writer.wait()
+    with run(WRITER, database, "1000000") as writer:
+        assert writer.stdout is not None
+        said = [writer.stdout.readline() for _ in range(100)]
+        writer.kill()
+        said += writer.stdout  # not by `communicate`, which passes over what has been read ahead
     heard = [int(line) for line in said if line.endswith("\n")]
     assert heard == list(range(1, len(heard) + 1))
     assert number(database) in (len(heard), len(heard) + 1)  # one may have been written and not yet said
