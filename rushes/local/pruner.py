@@ -60,10 +60,12 @@ def _prune(settings: Settings, stopping: threading.Event, on_pruned: OnPruned) -
 
 def _once(database: Database, settings: Settings, pause: Callable[[float], None], on_pruned: OnPruned) -> None:
     try:
-        done = Pruning(database, settings, pause=pause).run()
-        films = prune_aside(database, bucket(settings), settings)
-        if done or films:
-            on_pruned(done, films)
+        done, films = Pruning(database, settings, pause=pause).run(), 0
+        try:
+            films = prune_aside(database, bucket(settings), settings)
+        finally:  # the rows are gone, also where the bucket is away
+            if done or films:
+                on_pruned(done, films)
     except (DatabaseUnavailable, BucketUnavailable) as error:
         log.warning("not_pruned", reason=str(error))
     except _Stopped:
