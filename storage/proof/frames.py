@@ -25,6 +25,8 @@ MAX_PIXELS = 8192 * 4320
 # Without these a stream is read as leniently as players do. The format is forced, so a playlist that names
 # file:///etc/passwd is just a broken MP4; and media outside the file is not followed.
 OPEN_OPTIONS = {"enable_drefs": "0", "use_absolute_path": "0", "probesize": "5000000"}
+# A track's name need not be UTF-8. From 19 on PyAV takes any, and there is no such choice; older Pythons have 18.
+ODD_NAMES: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
 
 # As much as is decoded to reach a frame from the key frame before it. Where that is further, the frames between are
 # left out if the codec bears it, else the last one within reach stands for it.
@@ -88,9 +90,9 @@ class Reading:
 
 
 STRICT = Reading(explode=True)
-# An odd message beside the pictures spoils a packet under the strict reading. H.264 says of each frame whether it was
-# concealed; HEVC does not, so there all but pictures is taken away, and the strict reading goes on.
-LENIENT = {"h264": Reading(explode=False), "hevc": Reading(explode=True, bare=True)}
+# A codec's readings, of which one must do. An odd message beside the pictures spoils a packet under the strict one.
+# H.264 says of each frame whether it was concealed; HEVC does not, so there all but pictures is taken away first.
+READINGS = {"h264": (STRICT, Reading(explode=False)), "hevc": (Reading(explode=True, bare=True),)}
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,20 @@ class Film:
 
 def read_film(source: Source) -> Film:
     """The film, once it is known to play. Raises Refused, and whatever PyAV raises."""
-    codec, spoilt = _read(source, STRICT)
-    if isinstance(spoilt, Film):
-        return spoilt
-    if codec in LENIENT:
-        spoilt = _read(source, LENIENT[codec])[1]
-    if isinstance(spoilt, Film):
-        return spoilt
-    raise spoilt
+    with _opened(source) as container:
+        first, *others = READINGS.get(_pictures(container).codec_context.name, (STRICT,))
+    found = _read(source, first)
+    for reading in others:
+        if isinstance(found, Refused):
+            found = _read(source, reading)
+    if isinstance(found, Refused):
+        raise found
+    return found
 
 
 def _opened(source: Source) -> av.container.InputContainer:
-    return av.open(source.again(), "r", format="mp4", options=OPEN_OPTIONS, metadata_errors="replace")
+    opened: av.container.InputContainer = av.open(source.again(), "r", format="mp4", options=OPEN_OPTIONS, **ODD_NAMES)
+    return opened
 
 
 def _pictures(container: av.container.InputContainer) -> av.VideoStream:
@@ -133,8 +137,8 @@ def _pictures(container: av.container.InputContainer) -> av.VideoStream:
     return shown[0]
 
 
-def _read(source: Source, reading: Reading) -> tuple[str, Film | Refused]:
-    """One reading of the film: the codec's name, and what came of it."""
+def _read(source: Source, reading: Reading) -> Film | Refused:
+    """What comes of one reading. Raises Refused where no other could be better, and whatever PyAV raises."""
     with _opened(source) as container:
         stream = _pictures(container)
         codec = stream.codec_context
@@ -153,16 +157,14 @@ def _read(source: Source, reading: Reading) -> tuple[str, Film | Refused]:
                 for wanted in _places(source, stream, samples):
                     decoder.must_decode(wanted)
         except Refused as refused:
-            return codec.name, refused
+            return refused
         # The average of a fragmented film with sound counts the sound's padding: 23.8 instead of 24.
         rate = stream.guessed_rate or stream.average_rate
         duration_s = _held_at_the_end(container, stream, samples) if held is None else held
         if not rate or duration_s <= 0:
             raise Refused("it does not say how long it is")
         has_audio = bool(container.streams.audio)
-        return codec.name, Film(
-            first, duration_s, codec.width, codec.height, float(rate), codec.codec.canonical_name, has_audio
-        )
+        return Film(first, duration_s, codec.width, codec.height, float(rate), codec.codec.canonical_name, has_audio)
 
 
 def _samples(source: Source, container: av.container.InputContainer, stream: av.VideoStream) -> list[Sample]:
