@@ -91,9 +91,9 @@ def _resolved_twice() -> dict[str, Any]:
     """Judged by one look-up, connected by another."""
     real = connections._connect
 
-    def connect(connection: Any, *, allow_private: bool) -> socket.socket:
+    def connect(connection: Any, judge: connections.Judge) -> socket.socket:
         socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-        return real(connection, allow_private=True)
+        return real(connection, connections.anywhere)
 
     return {"storage.outbound.connections._connect": connect}
 
@@ -193,7 +193,7 @@ PROTECTIONS = [
     Protection(
         "P12",
         "every address behind a name is judged",
-        one("storage.outbound.connections.is_public", lambda address: True),
+        one("storage.outbound.connections.is_public", lambda address, translators: True),
         f"{REDIRECTS}::test_a_name_is_forbidden_when_any_of_its_addresses_is_not_public",
     ),
     Protection(
