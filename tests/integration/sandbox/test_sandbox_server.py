@@ -162,8 +162,10 @@ def test_a_slow_film_comes_at_the_rate_asked_for(sandbox: Caller) -> None:
     assert time.monotonic() - started >= 0.4
 
 
+@pytest.mark.prove
 def test_200_slow_submits_hold_up_nobody(own_sandbox: Caller) -> None:
-    own_sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 3, "times": 200})
+    """They are slow for longer than a busy machine needs to send them all."""
+    own_sandbox.control("faults", {"provider": "evolink", "fault": "slow_submit", "seconds": 15, "times": 200})
     with ThreadPoolExecutor(300) as pool:
         started = time.monotonic()
         slow = [pool.submit(own_sandbox.order) for _ in range(200)]
@@ -173,7 +175,7 @@ def test_200_slow_submits_hold_up_nobody(own_sandbox: Caller) -> None:
             each.result()
         assert not any(each.done() for each in slow)
         assert all(each.result().status_code == 200 for each in slow)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 30
     assert own_sandbox.control("submits")["evolink"]["accepted"] == 200
     until(lambda: all(task["state"] == "finished" for task in own_sandbox.tasks()))
     assert len(list(own_sandbox.folder.rglob("*.mp4"))) == 1
