@@ -70,7 +70,7 @@ def test_a_frozen_web_process_costs_callbacks_and_no_jobs(plant: Plant) -> None:
 def test_a_worker_that_slept_between_its_mark_and_its_post_sends_nothing(plant: Plant) -> None:
     trap = plant.to_database["worker"].trap(commit_of("UPDATE attempts SET sending_at"), after=True)
     job_id = plant.book.order("gravitex")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     caught_at = time.monotonic()
     plant.book.await_state(job_id, State.UNCONFIRMED)  # its lease ran out
     plant.await_(lambda: time.monotonic() - caught_at > SEND_WITHIN_S, "the moment after which nothing may leave")

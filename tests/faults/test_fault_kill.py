@@ -26,7 +26,7 @@ def pipeline() -> Iterator[Pipeline]:
 def test_a_worker_killed_before_anything_could_leave_has_the_order_sent_once_by_the_next(plant: Plant) -> None:
     trap = plant.to_database["worker"].trap(commit_of("UPDATE attempts SET sending_at"), after=False)
     job_id = plant.book.order("gravitex")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("worker")
     assert plant.book.state(job_id) is State.SUBMITTING
     assert plant.book.sold(job_id) == []
@@ -39,7 +39,7 @@ def test_a_worker_killed_before_anything_could_leave_has_the_order_sent_once_by_
 def test_a_worker_killed_once_bytes_may_have_left_has_nothing_sent_again(plant: Plant) -> None:
     trap = plant.to_database["worker"].trap(commit_of("UPDATE attempts SET sending_at"), after=True)
     job_id = plant.book.order("gravitex")  # which calls nobody back: only its window can end the job
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("worker")
     plant.start("worker")
     [case] = plant.book.await_ended(job_id)
@@ -84,7 +84,7 @@ def test_a_worker_killed_in_a_query_leaves_it_to_the_next(plant: Plant) -> None:
 def test_a_transfer_killed_before_its_put_leaves_no_object_and_the_next_copies_again(plant: Plant) -> None:
     trap = plant.to_bucket["transfer"].trap(request_of("PUT", ".mp4"), after=False)
     job_id = plant.book.order("aivideoapi")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("transfer")
     assert plant.book.case(job_id).job.archive_key not in plant.objects()
     plant.start("transfer")
@@ -95,7 +95,7 @@ def test_a_transfer_killed_before_its_put_leaves_no_object_and_the_next_copies_a
 def test_a_transfer_killed_after_its_put_leaves_an_object_that_the_next_adopts(plant: Plant) -> None:
     trap = plant.to_bucket["transfer"].trap(request_of("PUT", ".mp4"), after=True, counts=is_final)
     job_id = plant.book.order("aivideoapi")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("transfer")
     assert plant.book.state(job_id) is State.ARCHIVING
     assert plant.book.case(job_id).job.archive_key in plant.objects()
@@ -127,7 +127,7 @@ def test_a_web_process_killed_before_it_answers_gives_the_same_job_under_the_sam
     trap = plant.to_database["web"].trap(commit_of("INSERT INTO jobs", "INSERT INTO idempotency_keys"), after=True)
     order = plant.book.write("gravitex")
     sender = plant.book.in_background(order)
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("web")
     sender.join(30)
     assert order.answers == ["ConnectionError"]
@@ -140,7 +140,7 @@ def test_a_web_process_killed_before_it_answers_gives_the_same_job_under_the_sam
 def test_a_web_process_killed_with_a_callback_kept_and_nobody_told_loses_nothing(plant: Plant) -> None:
     trap = plant.to_database["web"].trap(commit_of("INSERT INTO inbox"), after=True)
     job_id = plant.book.order("aivideoapi")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     plant.kill("web")
     plant.book.await_archived(job_id)  # while there is no web process
     with plant.database.read() as db:

@@ -78,7 +78,7 @@ def test_a_put_whose_answer_was_lost_has_stored_the_video(plant: Plant) -> None:
 def test_a_strangers_object_that_appears_at_the_last_moment_is_not_overwritten(plant: Plant) -> None:
     trap = plant.to_bucket["transfer"].trap(request_of("PUT", ".mp4"), after=False)
     job_id = plant.book.order("evolink")
-    assert trap.caught.wait(20)
+    assert trap.caught.wait(60)
     key = plant.book.case(job_id).job.archive_key
     plant.bucket.put_small(key, b"a stranger's", "text/plain")
     plant.book.strangers.add(key)

@@ -118,7 +118,7 @@ def test_a_doorbell_that_died_with_its_worker_is_rung_again(plant: Plant) -> Non
     trap = plant.to_valkey["worker"].trap(command_of("BRPOP", "rushes.submit"), after=True, counts=doorbell)
     assert trap.matched.wait(20)  # the worker listens
     job_id = plant.book.order("evolink")
-    assert trap.caught.wait(20)  # Valkey has handed it out and forgotten it
+    assert trap.caught.wait(60)  # Valkey has handed it out and forgotten it
     plant.kill("worker")
     plant.start("worker")
     plant.book.await_archived(job_id)
