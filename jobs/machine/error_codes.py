@@ -126,7 +126,8 @@ FLAGS = {
     ),
     "troubled": Meaning("Its step failed on our side several times in a row.", "look at its events and the log"),
     "holder_died": Meaning(
-        "The process that worked on it died, three times in a row; the job is left alone for an hour.",
+        "The process that worked on it died, three times in a row; the job is left alone for an hour, or half of what "
+        "its link has left.",
         "look at the log for what ended the process, memory for one; a retry of the job takes it up at once",
     ),
     "raises": Meaning("Its row makes a step raise before it begins.", "a bug: look at the log, and report it"),

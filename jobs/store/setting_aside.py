@@ -21,6 +21,7 @@ from jobs.store.tables import jobs
 
 MOST_DEATHS = 3
 ASIDE = timedelta(hours=1)
+SHORTEST = timedelta(minutes=1)
 FORGOTTEN: dict[str, Any] = {"holder_deaths": 0, "set_aside_until": None}
 
 
@@ -30,9 +31,13 @@ def deaths(job: Job) -> int:
 
 
 def aside_until(job: Job, now: datetime) -> datetime | None:
-    """Until when a due job is to be left alone; None where it may be worked on. News does not cut that short."""
+    """Until when a due job is to be left alone; None where it may be worked on. News does not cut that short.
+
+    Of what its link has left, half is kept for further tries.
+    """
     if job.lease_holder is not None and deaths(job) >= MOST_DEATHS:
-        return now + ASIDE
+        half = (job.link_dies_at - now) / 2 if job.link_dies_at is not None else ASIDE
+        return now + max(SHORTEST, min(ASIDE, half))
     until = job.set_aside_until
     # A time further ahead was written before the clock was set back.
     return until if until is not None and now < until <= now + ASIDE else None

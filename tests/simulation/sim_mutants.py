@@ -448,6 +448,12 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.machine.schedule.is_of_unknown_age", lambda attempt, now: False),
         ("clock_jumps", "submit_unanswered", "callback_lost", "answer_lost"),
     ),
+    "a job is set aside after three deaths alone": Lack(
+        _one("jobs.store.setting_aside.MOST_DEATHS", 1), ("worker_dies", "worker_sleeps")
+    ),
+    "a job is set aside for an hour at most": Lack(
+        _one("jobs.store.setting_aside.ASIDE", timedelta(days=1)), (*DEATH, *TROUBLE, "callback_lost")
+    ),
     "a video is put after its poster and sidecar": Lack(_video_first, ("worker_dies", "bucket_refuses")),
 }
 

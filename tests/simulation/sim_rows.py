@@ -39,6 +39,12 @@ class JobRow(NamedTuple):
     start_by: str
     request: str
     waiting: str | None
+    set_aside_until: str | None
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is left alone because those who worked on it died."""
+        return self.set_aside_until is not None and self.alarm_at == self.set_aside_until
 
     def waits_for(self, provider: str) -> bool:
         """Whether it was not ordered, when last looked at, because of this gateway."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sim_aside import Aside
 from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
@@ -77,6 +78,7 @@ RULES = {
     "finished-is-paid": "a task that its gateway last called finished is not given up as one of which nobody knows",
     "named-answered": "a task that a person named is believed or refused in the end",
     "balances": "an audit finds nothing but strangers' objects, and what a backup forgot, at work and in the end",
+    "aside-for-deaths": "a job is set aside after three deaths of its holders in a row, and for an hour at most",
     "told": "every notice is delivered once the faults stop, in the end",
 }
 
@@ -136,6 +138,7 @@ class Rules:
         self.risks = Risks(world, self.rows, settings)
         self.lives = Lives(world)
         self.waits = Waits(world, self.rows, settings)
+        self.aside = Aside(self.check)
 
     @property
     def jobs(self) -> dict[str, JobRow]:
@@ -292,6 +295,7 @@ class Rules:
     def _job_changed(self, old: JobRow, job: JobRow, now: str) -> None:
         if old._replace(leased_until=job.leased_until) != job:
             self.check("version-raised", job.version > old.version, f"{old} became {job}")
+        is_aside = self.aside.changed(old, job, now)
         if old.state != job.state:
             self._path(job)
             if job.state == S.FAILED:
@@ -313,7 +317,7 @@ class Rules:
                 self.check("cancelled-is-free", not open_ones, f"{job.id} is cancelled beside {open_ones}")
         if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
             unread = self.rows.has_unread(job.id)
-            calm = unread and job.updated_at <= _later(now)
+            calm = unread and job.updated_at <= _later(now) and not is_aside
             waits = job.alarm_at is None or job.alarm_at > _later(now)
             self.check("news-kept", not (calm and waits), f"{job.id} has unread news, and is left until {job.alarm_at}")
         if old.lease_holder is not None and job.lease_holder != old.lease_holder and self.world.actor is not None:
@@ -442,7 +446,7 @@ class Rules:
             else "9"
         )
         self.check("alarmed", job.alarm_at <= latest, f"{job.id} sleeps until {job.alarm_at}, at {now}")
-        if self.rows.has_unread(job.id) and job.updated_at <= _later(now):
+        if self.rows.has_unread(job.id) and job.updated_at <= _later(now) and not job.is_aside:
             # At once, but for a pause after troubles of our own, and for a lease, whose holder will decide.
             wait_s = max(self.settings.retry_longest_s, 900) * 1.2
             self.check("news-kept", job.alarm_at <= _later(now, wait_s), f"{job.id} has unread news, at {now}: {job}")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from benches import Gateway, worker
 from rows import HOUR, MINUTE, Rows
 
@@ -18,6 +19,7 @@ from jobs.steps import archiving
 from jobs.steps.step import conclude
 from jobs.store.due import due_rows
 from jobs.store.step_table import TRANSFER
+from jobs.store.tables import jobs
 
 pytestmark = pytest.mark.both_databases
 
@@ -82,6 +84,14 @@ def test_a_job_whose_holder_has_died_three_times_is_left_alone_for_an_hour_and_s
     rows.now += MINUTE
     assert is_due(rows, job_id)
     assert [die(rows, job_id), die(rows, job_id)] == [True, False]  # one more death, and it is set aside again
+
+
+@pytest.mark.parametrize(("left", "aside"), [(HOUR, HOUR / 2), (MINUTE, MINUTE), (-MINUTE, MINUTE)])
+def test_a_link_about_to_die_is_left_half_of_its_time(rows: Rows, job_id: str, left: Any, aside: Any) -> None:
+    assert [die(rows, job_id) for _ in range(3)] == [True, True, True]
+    rows.write(lambda db: db.execute(sa.update(jobs).values(link_dies_at=rows.now + left)))
+    assert not die(rows, job_id)
+    assert rows.case(job_id).job.alarm_at == rows.now + aside
 
 
 def test_a_callback_does_not_cut_the_hour_short(rows: Rows, job_id: str) -> None:
