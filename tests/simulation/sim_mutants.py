@@ -411,6 +411,9 @@ PROTECTIONS: dict[str, Lack] = {
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")
     ),
+    "where no gateway can be reached it is the network": Lack(
+        _one("jobs.store.lanes._excuse_all", lambda *_: None), ("gateway_away",), fleet=True
+    ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(
         _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),

@@ -67,6 +67,8 @@ class Waits:
         for provider, account in keys:
             if not self._has_room((provider, account)):
                 self._unfit_at[provider] = self._world.now
+        if keys:
+            self._check_blame()
 
     def look(self) -> None:
         """At a look of the sweep: no job waits for longer than may be while a gateway of its route is fit."""
@@ -90,6 +92,18 @@ class Waits:
             if fit:
                 said = f"{job.id} is queued for {now - since:.0f} s, with {fit} well since {fit_since}"
                 raise Violated("not-stranded", said)
+
+    def _check_blame(self) -> None:
+        """Where every one of several gateways rests as out of reach, it is the network: that is what they say."""
+        clock = self._world.database_time().isoformat(timespec="microseconds")
+        for name in ("submit", "query"):
+            keys = [(provider, account.fingerprint) for provider, account in self.settings.accounts.items()]
+            resting = [
+                lane for key in keys if (lane := self._rows.lanes.get((key, name))) and (lane.until or "") > clock
+            ]
+            blamed = [lane.reason for lane in resting if lane.reason in ("unreachable", "no_network")]
+            if len(keys) > 1 and len(blamed) == len(keys) and "unreachable" in blamed:
+                raise Violated("nobody-blamed", f"no gateway can be reached for {name}, and some are blamed: {resting}")
 
     def _check_asked(self, now: float) -> None:
         """A gateway that was silent is asked again while jobs wait for it."""
