@@ -13,6 +13,7 @@ import pytest
 import yaml
 from compose_file import COMPOSE, ROOT
 
+from jobs.environment.callers import PORT_STEPS
 from jobs.environment.numbers import NUMBERS
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
@@ -66,6 +67,7 @@ def test_the_commands_are_those_of_the_procfile(env: dict[str, str]) -> None:
 def test_there_is_a_service_for_each_line_of_the_procfile() -> None:
     lines = compose_file.from_procfile(SERVICES["web"], ENV)
     assert set(OURS) - ASIDE == set(lines)
+    assert len(lines) == PORT_STEPS, "how far web's port may lie below that of another line"
 
 
 @pytest.mark.parametrize("name", sorted({*SECRETS, "RUSHES_DOMAIN", "AWS_ACCESS_KEY_ID"}))
