@@ -30,6 +30,7 @@ from storage.outbound import trust, ways
 GATEWAY = "api.evolink.ai"
 LINKS = PROVIDERS["evolink"].link_hosts
 MIRROR = "api-eu.evolink.ai"
+TWO = PROVIDERS["apiframe"].link_hosts
 OTHERS = ("easyrouter.io", *PROVIDERS["easyrouter"].link_hosts)
 KEY = {"RUSHES_S3_BUCKET": "videos", "RUSHES_EVOLINK_API_KEY": "sk-test"}
 
@@ -76,7 +77,7 @@ class Internet:
 
 def context_of(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(GATEWAY, *LINKS, MIRROR, *OTHERS).configure_cert(context)
+    authority.issue_cert(GATEWAY, *LINKS, MIRROR, *TWO, *OTHERS).configure_cert(context)
     return context
 
 
@@ -252,6 +253,23 @@ def test_the_doctor_goes_where_links_lead_as_a_download_does(
     assert (finding.check, finding.verdict) == ("evolink links", verdict)
     assert LINKS[0] in finding.found
     assert said in finding.found
+
+
+def test_the_doctor_goes_to_each_host_of_a_gateways_links(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(connection: Any, *_: object) -> socket.socket:
+        if connection.host not in internet.directly:
+            raise ConnectionRefusedError
+        return internet.connect(connection.host)
+
+    monkeypatch.setattr(socket, "getaddrinfo", leading_to("93.184.215.14"))
+    monkeypatch.setattr("storage.outbound.connections._open", connect)
+    settings = load({"RUSHES_S3_BUCKET": "videos", "RUSHES_APIFRAME_API_KEY": "sk-test"})
+    internet.open(TWO[0])
+    [finding] = links.look(settings.accounts["apiframe"], settings)
+    assert (finding.verdict, finding.found) == ("fail", f"{TWO[1]}: connection refused")
+    internet.open(*TWO)
+    [finding] = links.look(settings.accounts["apiframe"], settings)
+    assert (finding.verdict, finding.found) == ("ok", f"{TWO[0]} and {TWO[1]} answer")
 
 
 IN_A_NAMESPACE = ["unshare", "--net", sys.executable]
