@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import sqlalchemy as sa
+from urllib.parse import unquote, urlsplit
 
 from jobs.environment import callers, gateways, servers, variables
 from jobs.environment.callers import Network
@@ -95,10 +93,11 @@ class Settings:
     @property
     def secrets(self) -> set[str]:
         """Everything here that opens a door, for those who mask it."""
-        urls = [sa.make_url(self.database_url).password, urlsplit(self.redis_url).password]
+        # As they stand in the URL, and as they are: either may turn up in an error.
+        written = [urlsplit(url).password or "" for url in (self.database_url, self.redis_url)]
         accounts = [*self.accounts.values(), *self.previous_accounts.values()]
         return {
-            *filter(None, (*urls, self.s3_secret_key, self.s3_session_token)),
+            *filter(None, (*written, *map(unquote, written), self.s3_secret_key, self.s3_session_token)),
             *(key.decode() for key in self.callback_keys.values()),
             *self.notice_secrets,
             *(account.api_key for account in accounts),

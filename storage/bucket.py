@@ -8,19 +8,19 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
 
-from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
+from storage.errors import BucketRefuses, BucketUnavailable, NoStoreKeys, ObjectExists
 from storage.outbound import trust
 from storage.put_body import PutBody
 from storage.rules import FORBID_OVERWRITE, LOOK, MD5, PATH, SHA256, VIRTUAL, StoreRules
@@ -34,6 +34,7 @@ READ_BYTES = 256 << 10
 NOT_FOUND = 404
 DEFAULT_RULES = StoreRules()
 NO_SUCH_KEY = "NoSuchKey"
+RETRIES = {"mode": "standard", "max_attempts": 2}
 TAKEN = frozenset({304, 412})  # of a conditional PUT; the first is meant for GET, and some answer it all the same
 TAKEN_CODE = "FileAlreadyExists"  # with a 409, where a header of the vendor's own forbids overwriting
 
@@ -86,7 +87,14 @@ class Bucket:
 
     def __init__(self, config: BucketConfig, client: Any = None) -> None:
         self.config = config
-        self._client = client or connect(config)
+        if client is not None:
+            self._client = client
+        with suppress(BotoCoreError, OSError):  # raised by what is asked first: a role's keys may be there by then
+            _ = self._client  # now, since it takes a moment
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(self.config)
 
     def head(self, key: str) -> StoredVideo | None:
         """None only if the bucket is there and the object is not.
@@ -179,7 +187,7 @@ class Bucket:
         return {}
 
     def delete(self, key: str) -> None:
-        """Delete an object that is kept aside; nothing happens where there is none. Videos are never deleted."""
+        """Delete what is kept aside, or a trial's; nothing happens where nothing is. Videos are never deleted."""
         with self._told(f"DELETE {key}"):
             self._client.delete_object(Bucket=self.config.bucket, Key=key)
 
@@ -196,6 +204,11 @@ class Bucket:
         with self._told(f"GET {key}"):
             body = self._client.get_object(Bucket=self.config.bucket, Key=key)["Body"]
         return self._read(key, body)
+
+    def check_keys(self) -> None:
+        """Raise NoStoreKeys unless there is something to sign with. Asks whoever gives a role's keys, not the store."""
+        with self._told(f"keys to bucket {self.config.bucket}", NoStoreKeys):
+            self._client.generate_presigned_url("head_bucket", Params={"Bucket": self.config.bucket})
 
     def check(self) -> None:
         """Raise BucketUnavailable unless the bucket answers to us. One small request, or two to hear why not."""
@@ -245,11 +258,11 @@ class Bucket:
         return False
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _told(self, what: str, kind: type[BucketUnavailable] | None = None) -> Iterator[None]:
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
-            raise told(what, error, self.config.secrets) from error
+        except (ClientError, BotoCoreError, OSError) as error:  # the last of a file that names who we are
+            raise told(what, error, self.config.secrets, kind) from error
 
     def _read(self, key: str, body: Any) -> Iterator[bytes]:
         try:
@@ -260,17 +273,21 @@ class Bucket:
 
 
 def connect(config: BucketConfig) -> Any:
-    """A boto3 client. Opens no connection yet.
+    """A client of botocore. Opens no connection yet.
 
-    s3v4 is said aloud: for a foreign endpoint boto3 presigns with version 2, which leaves If-None-Match unsigned.
-    Checksums "when required": many stores do not know the newer ones that boto3 would add by itself.
-    A bundle of AWS's own configuration is trusted beside the others, where boto3 would put it in their place.
+    s3v4 is said aloud: for a foreign endpoint botocore presigns with version 2, which leaves If-None-Match unsigned.
+    Checksums "when required": many stores do not know the newer ones that botocore would add by itself.
+    A bundle of AWS's own configuration is trusted beside the others, where botocore would put it in their place. The
+    whole session trusts so, since it makes further clients by itself for the keys of a role.
     """
-    bundle = botocore.session.Session().get_config_variable("ca_bundle")
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    bundle = session.get_config_variable("ca_bundle")
+    session.set_config_variable("ca_bundle", trust.ca_file(*[bundle] if bundle else []))
+    session.set_default_client_config(Config(connect_timeout=5, read_timeout=10, retries=RETRIES))
     rules = config.rules
-    client = boto3.client(
+    client = session.create_client(
         "s3",
-        verify=trust.ca_file(*[bundle] if bundle else []),
         endpoint_url=config.endpoint_url,
         region_name=config.region or (DEFAULT_REGION if config.endpoint_url else None),
         aws_access_key_id=config.access_key,
@@ -280,10 +297,10 @@ def connect(config: BucketConfig) -> Any:
             signature_version="s3v4",
             s3={
                 "addressing_style": rules.addressing or (PATH if config.endpoint_url else VIRTUAL),
-                # Over TLS boto3 leaves the body out of a signature, unless it is told not to.
+                # Over TLS botocore leaves the body out of a signature, unless it is told not to.
                 **({} if rules.checksum == SHA256 else {"payload_signing_enabled": True}),
             },
-            retries={"mode": "standard", "max_attempts": 2},
+            retries=RETRIES,
             connect_timeout=2,
             read_timeout=30,
             max_pool_connections=32,
@@ -294,6 +311,12 @@ def connect(config: BucketConfig) -> Any:
     if rules.condition in FORBID_OVERWRITE:
         client.meta.events.register("before-call.s3.PutObject", partial(_forbid_overwrite, rules.condition))
     return client
+
+
+@cache
+def _loader(path: str | None) -> Loader:
+    """Botocore's description of S3, of which reading takes longer than all else here."""
+    return create_loader(path)
 
 
 def _forbid_overwrite(header: str, params: dict[str, Any], **_: Any) -> None:

@@ -54,6 +54,10 @@ class BucketRefuses(BucketUnavailable):
     """
 
 
+class NoStoreKeys(BucketRefuses):
+    """What the store's requests are signed with cannot be got: nothing is set, or who gives a role's keys does not."""
+
+
 class ObjectExists(StorageError):
     """A conditional put met an object at its key. It may be our own, put by a try whose answer was lost: HEAD tells."""
 

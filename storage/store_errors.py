@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -24,12 +25,17 @@ PASSING = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzConte
 UNABLE = (NoCredentialsError, PartialCredentialsError, ParamValidationError)  # nothing was sent, nor would be
 
 
-def told(what: str, error: ClientError | BotoCoreError, secrets: Collection[str]) -> BucketUnavailable:
-    """The error to raise, with none of `secrets` in its words."""
-    kind = BucketRefuses if _is_refusal(error) else BucketUnavailable
+def told(
+    what: str,
+    error: ClientError | BotoCoreError | OSError,
+    secrets: Collection[str],
+    kind: type[BucketUnavailable] | None = None,
+) -> BucketUnavailable:
+    """The error to raise, with none of `secrets` in its words. `kind`: another than the answer calls for."""
+    kind = kind or (BucketRefuses if _is_refusal(error) else BucketUnavailable)
     if not isinstance(error, ClientError):
         code = type(error).__name__
-        return kind(f"{what}: {code}", code=code)
+        return kind(f"{what}: {code}{_where(error)}", code=code)
     said = error.response.get("Error", {})
     code, text = str(said.get("Code") or ""), _clean(str(said.get("Message") or ""), secrets)
     status = status_of(error)
@@ -45,7 +51,15 @@ def status_of(error: BaseException | None) -> int | None:
     return status
 
 
-def _is_refusal(error: ClientError | BotoCoreError) -> bool:
+def _where(error: BotoCoreError | OSError) -> str:
+    """Which host or file an error is about: that may be another than the store, where a role's keys come from."""
+    if isinstance(error, OSError):
+        return f" ({error.filename})" if error.filename else ""
+    host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", ""))).hostname
+    return f" ({host})" if host else ""
+
+
+def _is_refusal(error: ClientError | BotoCoreError | OSError) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UNABLE)
     code: Any = error.response.get("Error", {}).get("Code")

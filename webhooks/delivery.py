@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -149,7 +148,7 @@ def _send(row: RowMapping, resources: Resources) -> int:
     except NoThread as e:
         raise NoticeUndelivered(str(e)) from e
     if not 200 <= status < 300:
-        raise NoticeRefused(status, retry_after_s({"date": format_datetime(now, usegmt=True), **told}))
+        raise NoticeRefused(status, retry_after_s(told, now))
     return status
 
 
@@ -206,7 +205,9 @@ def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Reso
 def _undelivered(lease: _LeasedNotice, error: WebhooksError, took_s: float, resources: Resources) -> None:
     tries = lease.row["tries"]
     status = error.status if isinstance(error, NoticeRefused) else None
-    log.warning("notice_undelivered", job=lease.row["job_id"], url=masked(lease.row["url"]), reason=str(error))
+    # Which address a name leads to is for the operator, and not for whoever chose the name.
+    why = error.__cause__ if isinstance(error.__cause__, LinkForbidden) else error
+    log.warning("notice_undelivered", job=lease.row["job_id"], url=masked(lease.row["url"]), reason=str(why))
     with resources.database.write() as db:
         now = resources.database.clock(db)
         alarm_at: datetime | None = None

@@ -5,24 +5,22 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from jobs.environment import server_urls
 from jobs.environment.reader import Reader
 from storage.outbound import receivers
+from storage.outbound.addresses import literal_address
 from storage.outbound.guard import PORTS
 from storage.outbound.receivers import Receivers
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WEB_PORT = 8080  # the Procfile's, where PORT is not set
-# name of a URL → its port where it names none; None: its scheme's
-STORE_PORTS = {
-    "RUSHES_DATABASE_URL": 5432,
-    "RUSHES_REDIS_URL": 6379,
-    "RUSHES_S3_ENDPOINT_URL": None,
-    "RUSHES_S3_PUBLIC_ENDPOINT_URL": None,
-    "RUSHES_PUBLIC_URL": None,
-}
+PORT_STEP, PORT_STEPS = 100, 6  # runners of Procfiles give each line the port of the one before and a hundred
+# Where stores listen, by the name of their URL: its port where it names none; None: its scheme's.
+STORE_PORTS = {"RUSHES_REDIS_URL": 6379, "RUSHES_S3_ENDPOINT_URL": None}
+PUBLIC = ("RUSHES_S3_PUBLIC_ENDPOINT_URL", "RUSHES_PUBLIC_URL")  # names at a proxy, which may serve others too
 
 
 def networks(read: Reader, name: str) -> tuple[Network, ...]:
@@ -69,16 +67,31 @@ def notice_receivers(read: Reader) -> Receivers:
         own = receivers.parse_own(read.text("RUSHES_NOTIFY_CLOSED") or "")
     except ValueError as e:
         read.fault(f"RUSHES_NOTIFY_CLOSED has {str(e)!r}; example: 8888,seaweedfs:8888,valkey")
-    port = read.environ.get("PORT", "").strip()
-    return Receivers(names, networks, (*own, (None, int(port) if port.isdecimal() else WEB_PORT), *_stores(read)))
+    public = list(_places(read, dict.fromkeys(PUBLIC)))
+    literal = [place for place in public if literal_address(place[0]) is not None]
+    shared = frozenset((host.lower().rstrip("."), port) for host, port in public)
+    closed = (*own, *_ports_of_web(read), *_places(read, STORE_PORTS), *literal)
+    database = server_urls.places_of_database(read.text("RUSHES_DATABASE_URL") or "")
+    return Receivers(names, networks, (*closed, *database), shared)
 
 
-def _stores(read: Reader) -> Iterator[tuple[str, int]]:
-    """Where database, broker, bucket and receiver listen, as far as their URLs say."""
-    for name, usual in STORE_PORTS.items():
-        value = read.text(name)
+def _ports_of_web(read: Reader) -> Iterator[tuple[None, int]]:
+    """Where web listens on this machine, as far as another process can tell.
+
+    `PORT` is web's, or that of the process itself, which runners derive from web's by its line's number; `rushes up`
+    tells all of its processes web's.
+    """
+    said = read.environ.get("PORT", "").strip()
+    port = int(said) if said.isdecimal() else WEB_PORT
+    steps = PORT_STEPS if said and "RUSHES_SUPERVISED" not in read.environ else 1
+    yield from ((None, at) for step in range(steps) if (at := port - step * PORT_STEP) > 0)
+
+
+def _places(read: Reader, names: Mapping[str, int | None]) -> Iterator[tuple[str, int]]:
+    """Where the servers of these URLs listen, as far as they say."""
+    for name, usual in names.items():
         try:
-            parts = urlsplit(value or "")
+            parts = urlsplit(read.text(name) or "")
             if parts.hostname:
                 yield parts.hostname, parts.port or usual or PORTS.get(parts.scheme, 0)
         except ValueError:  # told where it is read

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from jobs.environment import server_urls
 from jobs.environment.reader import Reader
+from storage.outbound import trust
 from storage.rules import ADDRESSING, CHECKSUMS, CONDITIONS, ENCRYPTIONS, IF_NONE_MATCH, SHA256, VIRTUAL, StoreRules
 
 
@@ -18,7 +19,7 @@ def database_url(read: Reader, data_dir: Path) -> str:
         return f"sqlite:///{data_dir.absolute()}/rushes.db"
     example = "postgresql+psycopg://rushes:password@127.0.0.1/rushes"
     try:
-        return server_urls.of_database(value)
+        return server_urls.of_database(value, trust.ca_file(), names_own=_names_authorities(read))
     except server_urls.BadUrl as e:
         read.fault(f"RUSHES_DATABASE_URL {e}; example: {example}")
         return value
@@ -27,7 +28,7 @@ def database_url(read: Reader, data_dir: Path) -> str:
 def redis_url(read: Reader) -> str:
     value = read.url("RUSHES_REDIS_URL", ("redis", "rediss"), "redis://:password@127.0.0.1:6379/0")
     try:
-        return server_urls.of_broker(value or "redis://127.0.0.1:6379/0")
+        return server_urls.of_broker(value or "redis://127.0.0.1:6379/0", trust.ca_file())
     except server_urls.BadUrl as e:
         read.fault(f"RUSHES_REDIS_URL {e}; example: rediss://:password@redis.example.com:6379/0?ssl_cert_reqs=required")
     except ValueError:
@@ -62,6 +63,12 @@ def store_rules(read: Reader) -> StoreRules:
         encryption,
         key,
     )
+
+
+def _names_authorities(read: Reader) -> bool:
+    """Whether libpq is told elsewhere whom to trust: by its own variable, or by the file that it looks for."""
+    home = Path(read.environ.get("HOME") or "/nonexistent")
+    return bool(read.environ.get("PGSSLROOTCERT")) or (home / ".postgresql" / "root.crt").exists()
 
 
 def _is_address(url: str) -> bool:

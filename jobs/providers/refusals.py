@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -91,10 +91,11 @@ def without_credit(http_status: int, headers: Mapping[str, str], body: Any) -> R
     return refusal(NO_CREDIT, said[0] if said else None, headers) if by_words or codes & CREDIT_CODES else None
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Retry-After in seconds (RFC 9110, 10.2.3).
 
-    A date is measured against the answer's own Date header: no clock is needed, and ours may differ from theirs.
+    A date is measured against the answer's own Date header: no clock is needed, and ours may differ from theirs. `now`
+    takes its place where that says nothing.
     """
     value = header(headers, "retry-after")
     if value is None:
@@ -102,7 +103,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     seconds = _SECONDS.fullmatch(value)
     if seconds:
         return float(seconds[1])
-    until, sent = _http_date(value), _http_date(header(headers, "date") or "")
+    until, sent = _http_date(value), _http_date(header(headers, "date") or "") or now
     return max(0.0, (until - sent).total_seconds()) if until and sent else None
 
 
@@ -116,4 +117,4 @@ def _http_date(value: str) -> datetime | None:
         moment = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment if moment.tzinfo is not None else None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)  # asctime's form, and -0000

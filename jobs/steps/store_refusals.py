@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from storage.errors import BucketUnavailable
+from storage.errors import BucketUnavailable, NoStoreKeys
 from storage.rules import FORBID_OVERWRITE, IF_NONE_MATCH, LOOK, MD5, PATH, SHA256, SIGNATURE, VIRTUAL, StoreRules
 
 REPLACES = "replaced"  # the code of a second video for the same key that took the first one's place
 REACH = (
     "RUSHES_S3_ENDPOINT_URL and RUSHES_S3_BUCKET say where it is, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY who asks"
+)
+REGION = "set AWS_REGION to the bucket's region, and RUSHES_S3_ENDPOINT_URL to that region's address"
+KEYS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let whoever gives the keys of the role or profile be reached;"
+    " where a firewall reads TLS, SSL_CERT_FILE names its authority"
 )
 PERMIT = (
     "let the key do s3:PutObject, s3:GetObject and s3:ListBucket in this bucket; where its policy demands"
@@ -24,6 +29,8 @@ CONDITION = (
 
 def remedy(error: BucketUnavailable, rules: StoreRules) -> str:
     """What to do, in one sentence without a full stop."""
+    if isinstance(error, NoStoreKeys):
+        return REGION if error.code == "NoRegionError" else KEYS
     _, _, answer = str(error).partition(": ")  # without the key, which may hold any word
     said = f"{error.status} {error.code} {answer}".lower()
     for words, then in _REMEDIES:
@@ -70,7 +77,7 @@ _REMEDIES: list[tuple[tuple[str, ...], Callable[[StoreRules], str]]] = [
     (("nosuchbucket",), _always(f"make the bucket, or name the one that there is: {REACH}")),
     (
         ("authorizationheadermalformed", "permanentredirect", "locationconstraint", "region"),
-        _always("set AWS_REGION to the bucket's region, and RUSHES_S3_ENDPOINT_URL to that region's address"),
+        _always(REGION),
     ),
     (("full", "quota", "insufficientstorage", "507"), _always("make room in the store: it has none left for us")),
 ]

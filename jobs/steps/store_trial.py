@@ -9,11 +9,10 @@ import secrets
 from contextlib import suppress
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
 from jobs.errors import StoreUnfit
 from jobs.steps import object_metadata, store_refusals
-from storage.bucket import Bucket, StoredVideo, connect
+from storage.bucket import Bucket, StoredVideo
 from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
 from storage.keys import VIDEO, poster_key, sidecar_key
 from storage.proof.probe import VideoFacts
@@ -48,6 +47,10 @@ class StoreTrial:
     def keys(self) -> tuple[str, str, str]:
         """Of the video, the poster and the sidecar."""
         return self.key, poster_key(self.key), sidecar_key(self.key)
+
+    def find_keys(self) -> None:
+        """What signs every request, be it a role's that somebody else gives."""
+        self._bucket.check_keys()
 
     def look(self) -> None:
         """As a transfer begins: HEAD of a key where nothing stands."""
@@ -92,27 +95,30 @@ class StoreTrial:
 
     def remove(self) -> str | None:
         """Take all three away. None if that is allowed, else the store's word: no installation needs to be."""
-        client, refused = connect(self._bucket.config), None
+        refused = None
         for key in self.keys:
             try:
-                client.delete_object(Bucket=self._bucket.config.bucket, Key=key)
-            except ClientError as error:
-                refused = str(error.response.get("Error", {}).get("Code") or "refused")
-            except BotoCoreError as error:
-                refused = type(error).__name__
+                self._bucket.delete(key)
+            except BucketUnavailable as error:
+                refused = error.code or "refused"
         return refused
 
 
 def require(bucket: Bucket, name: str) -> None:
-    """Raise StoreUnfit if the store refuses what a transfer does. One that does not answer may do so later.
+    """Raise StoreUnfit if the store refuses what a transfer does, or nothing is there to sign with. A store that does
+    not answer may do so later.
 
     What stands here is named by `name`, so that a store in which nothing may be deleted gathers no heap of it.
     """
     trial = StoreTrial(bucket, name)
     try:
-        trial.look()
-        with suppress(ObjectExists):
-            trial.put()
+        trial.find_keys()
+        try:
+            trial.look()
+            with suppress(ObjectExists):
+                trial.put()
+        finally:
+            trial.remove()
     except BucketRefuses as error:
         raise StoreUnfit(
             f"The store cannot take a video, so nothing is bought: {error}."
@@ -120,8 +126,6 @@ def require(bucket: Bucket, name: str) -> None:
         ) from error
     except BucketUnavailable as error:
         log.warning("store_not_tried", reason=str(error))
-    finally:
-        trial.remove()
 
 
 def _spooled(body: bytes) -> Spooled:

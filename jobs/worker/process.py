@@ -21,7 +21,7 @@ from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
 
 SWEEP = "sweep"  # the role of the process that sweeps
-WANTS_A_STORE = frozenset({"worker", "transfer"})  # the one spends money on videos, the other puts them
+PAYS_OR_FETCHES = frozenset({"worker", "transfer"})  # the one spends money on videos, the other fetches and puts them
 JOURNAL_LOOK_S = 1  # between two looks into a folder that is nearly always empty
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
@@ -43,12 +43,14 @@ _working: Working | None = None
 def start(settings: Settings, app: Celery, role: str) -> Working:
     """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
 
-    Raises NoWayOut, and StoreUnfit where a process that orders or copies finds a store that refuses videos.
+    A process that orders or copies raises NoWayOut where a proxy is its only way, StoreUnfit where the store refuses
+    videos.
     """
     global _working
-    require_direct(settings)
+    if role in PAYS_OR_FETCHES:
+        require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
-    if role in WANTS_A_STORE:
+    if role in PAYS_OR_FETCHES:
         store_trial.require(resources.bucket, f"start-{role}")
     dog = Watchdog(
         resources.database,

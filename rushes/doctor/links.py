@@ -9,7 +9,7 @@ import requests
 from jobs.errors import NoWayOut
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.way_out import place_of, places_of_links, require_direct
+from jobs.way_out import leads_to_itself, places_of_links, require_direct
 from rushes.doctor.examination import Check
 from rushes.doctor.findings import Findings, fail, ok, warn
 from storage.download import UNKNOWN_NAME, reason
@@ -31,31 +31,36 @@ def checks(settings: Settings) -> dict[str, Check]:
 
 def look(account: Account, settings: Settings) -> Findings:
     """One GET of each host's root. Whatever it answers, a download would get there."""
-    check, scheme = f"{account.provider} links", account.base_url.partition("://")[0]
+    check, is_own = f"{account.provider} links", leads_to_itself(account, settings)
+    scheme = account.base_url.partition("://")[0] if is_own else "https"
+    allow_private = settings.allow_private_addresses or is_own
+    reached: list[str] = []
     troubles: dict[str, str] = {}
-    with guarded_session(allow_private=settings.allow_private_addresses) as session:
-        for host, port in places_of_links(account):
-            url = f"{scheme}://{host}:{port}/" if ":" not in host else f"{scheme}://[{host}]:{port}/"
+    with guarded_session(allow_private=allow_private) as session:
+        for host, port in places_of_links(account, settings):
+            url = f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
             try:
-                check_url(url, allow_private=settings.allow_private_addresses)
+                check_url(url, allow_private=allow_private)
                 with session.get(url, timeout=TIMEOUT_S, allow_redirects=False, stream=True):
-                    yield ok(check, f"{host} answers")
-                    return
+                    reached.append(host)
             except LinkForbidden as error:
                 troubles[host] = str(error)
             except requests.RequestException as error:
-                if host == place_of(account)[0]:
-                    return  # a stand-in, of which the gateway's own finding tells
                 troubles[host] = reason(error)
+    if troubles and is_own:
+        return  # the gateway's own finding tells of it
+    unknown = {host for host, trouble in troubles.items() if trouble == UNKNOWN_NAME}
     said = "; ".join(f"{host}: {trouble}" for host, trouble in troubles.items())
-    if not troubles:
-        yield ok(check, "no host is known beforehand")
-    elif set(troubles.values()) == {UNKNOWN_NAME}:
+    if troubles.keys() - unknown:
+        yield fail(check, said, f"{OPEN}; docs/how-to/networks.md has firewalls that read TLS, and proxies")
+    elif reached:  # the gateway may have moved away from a host whose name is gone
+        yield ok(check, f"{' and '.join(reached)} {'answers' if len(reached) == 1 else 'answer'}")
+    elif unknown:
         yield warn(
             check, said, "does this machine's resolver know names of the internet? The gateway may have moved, too"
         )
     else:
-        yield fail(check, said, f"{OPEN}; docs/how-to/networks.md has firewalls that read TLS, and proxies")
+        yield ok(check, "no host is known beforehand")
 
 
 def proxy(settings: Settings) -> Findings:

@@ -69,6 +69,7 @@ def put_once(trial: StoreTrial) -> None:
 
 
 STAGES: list[tuple[str, Callable[[StoreTrial], object], Others]] = [
+    ("bucket", StoreTrial.find_keys, lambda _: ()),
     ("bucket", StoreTrial.look, otherwise_addressed),
     ("put", StoreTrial.put_small, otherwise_put),
     ("conditional put", put_once, otherwise_conditional),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_plus
 
 from jobs.environment import variables
 from jobs.providers.registry import PROVIDERS
@@ -32,6 +33,10 @@ _PASSED_ON = frozenset(
 # How a store of the environment's wants to be spoken to: one that is started here is spoken to in its own way.
 _STORE_RULES = tuple(f"RUSHES_S3_{name}" for name in ("ADDRESSING", "CHECKSUM", "CONDITION", "ENCRYPTION"))
 _LOOPBACK = "127.0.0.1,localhost,::1"
+# Certificates and keys that the URL of a database or broker names; the word `system` is no file.
+_FILES = re.compile(
+    r"([?&](?:ssl_ca_certs|ssl_certfile|ssl_keyfile|sslrootcert|sslcert|sslkey|sslcrl)=)(?!system(?:&|$))([^&#]+)"
+)
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:?].*)")
 
 
@@ -127,6 +132,8 @@ def _from_anywhere(name: str, value: str) -> str:
         return str(Path(value.strip()).absolute())
     if name == "RUSHES_DATABASE_URL" and (match := _SQLITE.fullmatch(value.strip())):
         return f"{match[1]}{Path(match[2]).absolute()}"
+    if name in ("RUSHES_DATABASE_URL", "RUSHES_REDIS_URL"):
+        return _FILES.sub(lambda found: f"{found[1]}{quote(str(Path(unquote_plus(found[2])).absolute()))}", value)
     return value
 
 

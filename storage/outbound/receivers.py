@@ -22,7 +22,7 @@ NEVER: tuple[Network, ...] = (
     *(ip_network("169.254.0.0/16"), ip_network("fe80::/10")),
     # metadata of Alibaba, Oracle, Azure, AWS and Google
     *(ip_network("100.100.100.200"), ip_network("192.0.0.192"), ip_network("168.63.129.16")),
-    *(ip_network("fd00:ec2::254"), ip_network("fd20:ce::254")),
+    *(ip_network("fd00:ec2::254"), ip_network("fd00:ec2::23"), ip_network("fd20:ce::254")),
 )
 _NAME = re.compile(r"(?P<name>(?=[^:]*[A-Za-z_])[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)\.?(?::(?P<port>.*))?")
 # An address or a network. One in v6 stands in brackets, unless no port follows or its length parts it from the port.
@@ -33,11 +33,15 @@ _BARE_V6 = re.compile(r"(?P<net>(?:[0-9A-Fa-f.]*:){2}[0-9A-Fa-f:.]*(?:/[0-9]+(?=
 
 @dataclass(frozen=True)
 class Receivers:
-    """What is listed, as `parse` reads it. `own`: our ports, with their host; without one they are this machine's."""
+    """What is listed, as `parse` reads it. `own`: our ports, with their host; without one they are this machine's.
+
+    `shared`: names of ours at a proxy that may serve others at the same address, so that the name alone is closed.
+    """
 
     names: frozenset[tuple[str, int]] = frozenset()
     networks: tuple[tuple[Network, int], ...] = ()
     own: tuple[tuple[str | None, int | None], ...] = ()  # no port: all of that host's
+    shared: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def is_any(self) -> bool:
@@ -70,6 +74,8 @@ class Receivers:
         return any(each == port and address in network for network, each in self.networks)
 
     def _is_own(self, host: str, port: int, addresses: Iterable[Address]) -> bool:
+        if (_plain(host), port) in self.shared:
+            return True
         for own, own_port in self.own:
             if own_port not in (None, port):
                 continue

@@ -7,16 +7,17 @@ and us could not be told from one that was never made.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import queue
 import socket
+import ssl
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
+import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 
 from storage.outbound.trust import tls_context
@@ -24,7 +25,7 @@ from storage.outbound.trust import tls_context
 TIMEOUT_S = 5.0
 VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
-Place = tuple[str, int]  # a host and its port
+Place = tuple[str, int]  # a host and its port, where TLS is spoken
 
 
 def named_proxy(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -33,20 +34,23 @@ def named_proxy(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def by_proxy_alone(places: Iterable[Place], *, timeout_s: float = TIMEOUT_S) -> list[Place]:
-    """The places that the proxy reaches, if this machine reaches none of them directly; else none.
+    """The places that the proxy reaches and this machine does not, in the order in which they came.
 
     One that is away, or a network that is down, is out of the proxy's reach too, and is no reason for anything.
-    Takes up to twice `timeout_s`.
+    Takes up to twice `timeout_s`, however many they are.
     """
     wanted = list(dict.fromkeys(places))
-    if next(_reached(wanted, _is_reached, timeout_s), None) is not None:
-        return []
-    return sorted(_reached(wanted, _proxy_reaches, timeout_s))
+    direct = set(_reached(wanted, _is_reached, timeout_s))
+    left = [place for place in wanted if place not in direct]
+    by_proxy = set(_reached(left, _proxy_reaches, timeout_s))
+    return [place for place in left if place in by_proxy]
 
 
 def _is_reached(place: Place, timeout_s: float) -> bool:
-    with socket.create_connection(place, timeout_s):
-        return True
+    """A connection alone proves nothing: many firewalls take every one, and cut it once it names its host."""
+    with socket.create_connection(place, timeout_s) as opened:
+        tls_context().wrap_socket(opened, server_hostname=place[0]).close()
+    return True
 
 
 def _proxy_reaches(place: Place, timeout_s: float) -> bool:
@@ -57,15 +61,21 @@ def _proxy_reaches(place: Place, timeout_s: float) -> bool:
         return False
     proxy = urlsplit(named if "://" in named else f"http://{named}")
     if proxy.scheme not in ("http", "https"):  # SOCKS, which we do not speak: it answers, so it is the way out
-        return _is_reached((proxy.hostname or "", proxy.port or 1080), timeout_s)
-    at = (proxy.hostname or "", proxy.port or (443 if proxy.scheme == "https" else 80))
-    connection = http.client.HTTPConnection(*at, timeout=timeout_s)
-    if proxy.scheme == "https":
-        connection = http.client.HTTPSConnection(*at, timeout=timeout_s, context=tls_context())
+        with socket.create_connection((proxy.hostname or "", proxy.port or 1080), timeout_s):
+            return True
     login = b64encode(f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()).decode()
-    connection.set_tunnel(host, port, {"Proxy-Authorization": f"Basic {login}"} if proxy.username else {})
-    with contextlib.closing(connection):
-        connection.connect()
+    through = urllib3.ProxyManager(
+        proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl(),
+        proxy_headers={"Proxy-Authorization": f"Basic {login}"} if proxy.username else {},
+        ssl_context=tls_context(),
+        proxy_ssl_context=tls_context(),
+    )
+    try:
+        with through:
+            through.request("HEAD", url, timeout=timeout_s, retries=False, redirect=False)
+    except urllib3.exceptions.SSLError as error:
+        # A proxy that reads along may sign by an authority of its own: that nobody trusts it, makes it no less the way.
+        return isinstance(error.args[0], ssl.SSLCertVerificationError)
     return True
 
 
@@ -75,7 +85,7 @@ def _reached(places: Sequence[Place], ask: Callable[[Place, float], bool], timeo
 
     def run(place: Place) -> None:
         reached = False
-        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+        with contextlib.suppress(OSError, ValueError, urllib3.exceptions.HTTPError):
             reached = ask(place, timeout_s)
         told.put((place, reached))
 

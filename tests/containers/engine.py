@@ -26,7 +26,7 @@ STAND_INS = {
     "postgres:18": ("postgres", ()),
     "valkey/valkey:9": ("valkey", ()),
     "chrislusf/seaweedfs:4.48": ("seaweedfs", ("weed",)),
-    "caddy:2": ("caddy", ("caddy",)),
+    "caddy:2.11": ("caddy", ("caddy",)),
 }
 GATEWAYS = "rushes-gateways"
 

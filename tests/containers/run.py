@@ -1,7 +1,8 @@
 """`make containers`: docker-compose.yml under an engine, with stand-ins for the gateways; all goes again at the end.
 
 Jobs are archived, by callbacks through the proxy; nobody without a key gets anything at any port of the stores; the
-doctor passes; a dump is there; every process is killed and comes back; what was under way is archived.
+doctor passes; a dump is there, and what was old is pruned; nothing had to be started again; every process is killed
+and comes back; what was under way is archived.
 """
 
 from __future__ import annotations
@@ -123,6 +124,12 @@ class Trial:
         finally:
             run("docker", "rm", "--force", name)
 
+    def has_restarted(self) -> list[str]:
+        """The containers that the engine had to start again, which their health need not show."""
+        each = self.compose("ps", "--quiet").split()
+        told = run("docker", "inspect", "--format", "{{.RestartCount}} {{.Name}}", *each)
+        return [line for line in told.splitlines() if not line.startswith("0 ")]
+
     def kill_all(self) -> float:
         """SIGKILL for the main process of each; seconds until all is ready again."""
         for service in KILLED:
@@ -202,6 +209,8 @@ def main() -> None:
         trial.doctor()
         trial.knock()
         assert ".dump" in trial.inside("backup", "ls", "/var/lib/postgresql").stdout
+        assert "deleted" in trial.compose("logs", "prune")
+        assert trial.has_restarted() == []
         trial.submit("It was under way when everybody was killed", "evolink")
         print(f"all killed, and ready again after {trial.kill_all():.0f} s", flush=True)
         trial.await_archived(count + 1)

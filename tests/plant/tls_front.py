@@ -1,4 +1,4 @@
-"""TLS before a server of the tests that speaks none, as a vendor puts it before a Valkey. Runs as a process.
+"""TLS before a server of the tests that speaks none, as a vendor puts it before Valkey or PostgreSQL. A process.
 
 python tls_front.py LISTEN SERVER CERTIFICATE
 """
@@ -45,6 +45,7 @@ def tls_front(supervisor: Supervisor, port: int, authority: trustme.CA, folder: 
 async def _serve(listen: int, port: int, certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    context.set_alpn_protocols(["postgresql"])  # which its clients insist on where TLS comes first; others ask for none
 
     async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_connection("127.0.0.1", port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from odd_store import ACCESS_KEY, BUCKET, OddStore, Ways
 from served import Served, serve_app
 from workshop import Workshop
 
+from jobs.providers.registry import PROVIDERS
 from jobs.steps.store_trial import FOLDER
 from jobs.store.database import Database
 from jobs.store.tables import inbox
@@ -212,11 +214,16 @@ def test_a_gateway_that_refuses_the_key_is_told(doctor: Doctor) -> None:
     assert (failed(told), "RUSHES_EVOLINK_API_KEY" in told["evolink"]["then"]) == (["evolink"], True)
 
 
-def test_links_that_may_not_be_followed_are_told_before_a_video_is_paid_for(doctor: Doctor) -> None:
-    """As the stand-ins lie on this machine."""
+def test_links_that_may_not_be_followed_are_told_before_a_video_is_paid_for(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = {name: replace(provider, link_hosts=("127.0.0.1",)) for name, provider in PROVIDERS.items()}
+    monkeypatch.setattr("jobs.way_out.PROVIDERS", inside)
     told = doctor(failing=True, RUSHES_ALLOW_PRIVATE_ADDRESSES="0", RUSHES_PUBLIC_URL="")
     assert "evolink links" in failed(told)
-    assert "is not https" in told["evolink links"]["found"]
+    assert "127.0.0.1 is not a public address" in told["evolink links"]["found"]
+    told = doctor(failing=False, RUSHES_STAND_INS=",".join(PROVIDERS))
+    assert told["evolink links"]["verdict"] == "ok"
 
 
 def test_a_gateway_that_is_away_is_told(doctor: Doctor) -> None:

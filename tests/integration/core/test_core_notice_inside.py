@@ -145,6 +145,10 @@ def test_the_ports_of_this_installation_stay_closed_whatever_is_listed(
     everything = f"pipeline:{port},store:{port},0.0.0.0/0:{port},[::/0]:{port},localhost:{port}"
     for own in (
         {"PORT": str(port)},
+        {"PORT": str(port + 300)},  # as runners number the lines of a Procfile: that of notify, where web has the first
+        {"RUSHES_S3_PUBLIC_ENDPOINT_URL": f"http://127.0.0.1:{port}"},
+        {"RUSHES_DATABASE_URL": f"postgresql://u:p@/rushes?host=/run/db,store&port={port}"},
+        {"RUSHES_DATABASE_URL": f"postgresql://u:p@/rushes?host=nowhere.invalid:1&host=store:{port}"},
         {"RUSHES_REDIS_URL": f"redis://:secret@127.0.0.1:{port}/0"},
         {"RUSHES_DATABASE_URL": f"postgresql://u:p@store:{port}/rushes"},
         {"RUSHES_S3_ENDPOINT_URL": f"http://store:{port}"},
@@ -157,6 +161,19 @@ def test_the_ports_of_this_installation_stay_closed_whatever_is_listed(
                 send(f"http://{host}:{port}/hook", resources)
     assert receiver.hosts == []
     send(f"http://pipeline:{port}/hook", installed(everything))
+    assert len(receiver.hosts) == 1
+
+
+def test_a_receiver_behind_the_same_ingress_as_ourselves_is_open(
+    installed: Any, receiver: Receiver, names: dict[str, list[str]]
+) -> None:
+    port = receiver.port
+    names |= {"hooks": ["127.0.0.1"], "films": ["127.0.0.1"]}
+    resources = installed(f"hooks:{port},films:{port}", RUSHES_S3_PUBLIC_ENDPOINT_URL=f"http://films:{port}")
+    send(f"http://hooks:{port}/hook", resources)
+    for host in ("films", "FILMS."):
+        with pytest.raises(NoticeUndelivered, match="LinkForbidden"):
+            send(f"http://{host}:{port}/hook", resources)
     assert len(receiver.hosts) == 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from served import Served
 from standardwebhooks import Webhook, WebhookVerificationError
 from workshop import Ahead, Workshop
@@ -223,6 +224,17 @@ def workshop_with_a_notice(make_workshop: Any, pipeline: Pipeline) -> Workshop:
     job_id = workshop.create(provider="gravitex", notify_url=pipeline.url)
     changes.cancel(job_id, workshop.core, api_key_id="test")
     return workshop
+
+
+def test_why_a_receiver_is_closed_is_told_to_the_operator_alone(workshop_with_a_notice: Workshop) -> None:
+    workshop = workshop_with_a_notice
+    with workshop.database.write() as db:
+        db.execute(sa.update(tables.notices).values(url="http://me@127.0.0.1:1/hook"))
+    with structlog.testing.capture_logs() as logged:
+        delivery.notify(row_of(workshop)["job_id"], workshop.resources)
+    [line] = [each for each in logged if each["event"] == "notice_undelivered"]
+    assert "holds a user name" in line["reason"]
+    assert row_of(workshop)["last_error"] == "LinkForbidden"
 
 
 def test_a_receiver_that_is_away_gets_its_notice_later(notifying: Workshop, pipeline: Pipeline, sandbox: Any) -> None:

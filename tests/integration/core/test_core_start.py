@@ -12,7 +12,14 @@ import pytest
 from odd_store import ACCESS_KEY, BUCKET, OddStore, Ways
 from workshop import Workshop
 
+from jobs.errors import StoreUnfit
+from jobs.steps import store_trial
+from storage.bucket import Bucket, BucketConfig
+
 ROOT = Path(__file__).parents[3]
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+OTHER_KEYS = ("AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+ROLE = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/rushes", "AWS_WEB_IDENTITY_TOKEN_FILE": __file__}
 MakeStore = Callable[[Ways], OddStore]
 
 
@@ -58,3 +65,32 @@ def test_a_store_that_refuses_videos_is_refused_with_what_mends_it(
     assert "403 SecondLevelDomainForbidden (Please use virtual hosted style to access.)" in said
     assert "RUSHES_S3_ADDRESSING=virtual" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "then"),
+    [
+        ({}, "NoCredentialsError", "AWS_ACCESS_KEY_ID"),
+        ({"AWS_PROFILE": "nobody"}, "ProfileNotFound", "AWS_ACCESS_KEY_ID"),
+        ({**ROLE, "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1"}, r"ConnectionError \(127.0.0.1\)", "SSL_CERT_FILE"),
+        ({**ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "/absent"}, r"FileNotFoundError \(/absent\)", "AWS_ACCESS_KEY_ID"),
+        pytest.param(  # boto3 asks it again for six seconds
+            {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1"},
+            "CredentialRetrievalError",
+            "AWS_ACCESS_KEY_ID",
+            marks=pytest.mark.prove,
+        ),
+    ],
+)
+def test_a_store_whose_keys_cannot_be_got_is_no_store(
+    monkeypatch: pytest.MonkeyPatch, make_odd_store: MakeStore, told: dict[str, str], said: str, then: str
+) -> None:
+    for name in (*KEYS, *OTHER_KEYS):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1", **told}.items():
+        monkeypatch.setenv(name, value)
+    store = make_odd_store(Ways())
+    archive = Bucket(BucketConfig(BUCKET, "", store.url, "eu-west-1", access_key=None, secret_key=None))
+    with pytest.raises(StoreUnfit, match=rf"{said}\. What to do: .*{then}"):
+        store_trial.require(archive, "start")
+    assert store.connections == []

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from compose_file import COMPOSE, ROOT
 
+from jobs.environment.callers import PORT_STEPS
 from jobs.environment.numbers import NUMBERS
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
@@ -23,6 +24,7 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 STORES = ("postgres", "valkey", "seaweedfs")
 NO_HEALTH = {"migrate": "it ends by itself", "prune": "it works once a day"}
 ASIDE = {"migrate", "prune"}  # ours, and no lines of the Procfile
+ORDERS_OR_ASKS = ("web", "worker", "transfer", "sweep")  # what needs the keys of gateways
 # What .env must hold: without each of these something would be open, or signed with nothing.
 SECRETS = {"POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD", "VALKEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"}
 SECRETS |= {"SEAWEEDFS_CERTIFICATE", "RUSHES_CALLBACK_KEYS"}
@@ -65,6 +67,7 @@ def test_the_commands_are_those_of_the_procfile(env: dict[str, str]) -> None:
 def test_there_is_a_service_for_each_line_of_the_procfile() -> None:
     lines = compose_file.from_procfile(SERVICES["web"], ENV)
     assert set(OURS) - ASIDE == set(lines)
+    assert len(lines) == PORT_STEPS, "how far web's port may lie below that of another line"
 
 
 @pytest.mark.parametrize("name", sorted({*SECRETS, "RUSHES_DOMAIN", "AWS_ACCESS_KEY_ID"}))
@@ -141,13 +144,22 @@ def test_no_secret_stands_in_a_command_line(service: tuple[str, dict[str, Any]])
     assert compose_file.SECRET not in str(given.get("command")) + str(given.get("healthcheck"))
 
 
-def test_what_talks_to_no_gateway_and_no_bucket_is_not_told_their_keys() -> None:
-    env = compose_file.filled_in(**{f"RUSHES_{name.upper()}_API_KEY": f"sk-{name}" for name in PROVIDERS})
-    for name, given in compose_file.services(env).items():
-        if name in OURS:
-            settings = load(compose_file.environment(given, env))
-            holds = {*settings.accounts, *filter(None, (settings.s3_access_key, settings.s3_secret_key))}
-            assert bool(holds) is (name not in ("migrate", "notify", "beat", "prune")), name
+@pytest.mark.parametrize("end", ["", "_FILE"])
+def test_what_talks_to_no_gateway_or_no_bucket_is_not_told_its_keys(tmp_path: Path, end: str) -> None:
+    """Neither as they are nor by files, whose names alone would keep a process from starting where they are absent."""
+    (tmp_path / "key").write_text("a-key-of-sixteen")
+    keys = {f"RUSHES_{name.upper()}_API_KEY{which}" for name in PROVIDERS for which in ("", "_PREVIOUS")}
+    bucket = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    told = {f"{name}{end}": str(tmp_path / "key") if end else "a-key-of-sixteen" for name in keys | bucket}
+    env = {name: value for name, value in ENV.items() if name not in bucket} | told
+    for name, service in OURS.items():
+        settings = load(compose_file.environment(service, env))
+        opens = {settings.s3_access_key, settings.s3_secret_key, settings.s3_session_token} - {None}
+        assert bool(settings.accounts or settings.previous_accounts) is (name in ORDERS_OR_ASKS), name
+        assert bool(opens) is (name in (*ORDERS_OR_ASKS, "prune")), name
+        assert set(service["networks"]) - {"stores"} or not opens or name == "sweep", (
+            f"{name} reaches no bucket elsewhere"
+        )
 
 
 def test_valkey_keeps_what_it_is_given() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,12 +15,16 @@ import compose_file
 import pytest
 import requests
 
+from jobs.buckets import bucket
+from jobs.settings import load
 from rushes.local.ports import free_ports, port_is_free
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor
 from rushes.local.valkey import Valkey
+from storage.bucket import ASIDE_TYPE
+from storage.keys import unproven_key
 
 PROCESSES = ("web", "worker", "transfer", "notify", "sweep", "beat")
 GRACE_S = 30
@@ -77,6 +82,20 @@ class Host:
         )
         return done.returncode == 0
 
+    def prunes_what_is_kept_aside(self) -> bool:
+        """Whether the service's own loop, with a sleep that ends it, deletes an old film of the bucket."""
+        env = self.environment("prune") | {"RUSHES_KEEP_ASIDE_D": "1e-9"}
+        folder = self.folder / "prune"
+        (folder / "sleep").write_text("#!/bin/sh\nkill -TERM $PPID\n")
+        (folder / "sleep").chmod(0o755)
+        film = unproven_key("", "0" * 64)
+        archive = bucket(load(self.environment("transfer")))
+        archive.put_small(film, b"no film", ASIDE_TYPE)
+        command = compose_file.command(SERVICES["prune"])
+        env["PATH"] = f"{folder}:{env['PATH']}"
+        done = subprocess.run(command, env=env, cwd=folder, timeout=60, check=False)
+        return done.returncode == -signal.SIGTERM and archive.head(film) is None
+
     def left_over(self) -> list[str]:
         """The command lines of processes, children's children too, that carry this folder in their environment."""
         mark, found = f"RUSHES_DATA_DIR={self.folder}/".encode(), []
@@ -131,6 +150,7 @@ def test_the_processes_of_the_compose_file_become_ready_and_leave_nothing_behind
         return host.is_healthy("web")
 
     host.supervisor.finish(host.process("migrate"))
+    assert host.prunes_what_is_kept_aside()
     host.supervisor.start(host.process("web", lives))
     assert not host.is_healthy("beat"), "nobody has heard of it yet"
     for name in PROCESSES[1:]:

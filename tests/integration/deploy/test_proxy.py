@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-from flask import Flask
+from flask import Flask, request
 from served import serve_app
 
 from rushes.local.ports import free_ports
@@ -27,19 +27,19 @@ class Proxy:
     https: str
     authority: Path
 
-    def post(self, url: str, host: str | None = None) -> requests.Response:
+    def post(self, url: str, host: str | None = None, body: bytes | Iterable[bytes] = b"{}") -> requests.Response:
         headers = {"Host": host} if host else {}
         with requests.Session() as session:
             session.trust_env = False
             return session.post(
-                url + PATH, json={}, headers=headers, verify=str(self.authority), allow_redirects=False, timeout=10
+                url + PATH, data=body, headers=headers, verify=str(self.authority), allow_redirects=False, timeout=10
             )
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     app = Flask("receiver")
-    app.add_url_rule("/<path:path>", view_func=lambda path: ("", 200), methods=["POST"])
+    app.add_url_rule("/<path:path>", view_func=lambda path: request.get_data(), methods=["POST"])
     receiver = serve_app(app)
     folder = tmp_path_factory.mktemp("proxy")
     http, https, health = free_ports(3)
@@ -86,3 +86,10 @@ def test_our_name_is_served_and_led_to_tls(proxy: Proxy) -> None:
     assert proxy.post(proxy.https).status_code == 200
     led = proxy.post(proxy.http)
     assert (led.status_code, led.headers["Location"]) == (308, f"https://localhost{PATH}")
+
+
+def test_a_body_that_a_tunnel_sends_in_chunks_arrives_whole_up_to_the_limit(proxy: Proxy) -> None:
+    parts = [b'{"id": "t-1", ', b" " * 65_000, b'"status": "processing"}']
+    arrived = proxy.post(proxy.https, body=iter(parts))
+    assert (arrived.status_code, arrived.content) == (200, b"".join(parts))
+    assert proxy.post(proxy.https, body=iter([*parts, b" " * 1000])).status_code == 413

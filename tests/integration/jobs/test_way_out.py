@@ -2,106 +2,189 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from served import Served
 
+from jobs.broker import working_app
 from jobs.errors import NoWayOut
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load
 from jobs.way_out import require_direct
+from jobs.worker import process
 from rushes.doctor import links
-from storage.outbound import ways
+from storage.outbound import trust, ways
 
 GATEWAY = "api.evolink.ai"
 LINKS = PROVIDERS["evolink"].link_hosts
+MIRROR = "api-eu.evolink.ai"
+TWO = PROVIDERS["apiframe"].link_hosts
+OTHERS = ("easyrouter.io", *PROVIDERS["easyrouter"].link_hosts)
 KEY = {"RUSHES_S3_BUCKET": "videos", "RUSHES_EVOLINK_API_KEY": "sk-test"}
 
 
-class Proxy:
-    """Connects to the hosts that it knows, as CONNECT asks for it, and refuses all others."""
+class Internet:
+    """Hosts that speak TLS, on this machine: reached directly, or by a proxy's CONNECT, or not at all."""
 
-    def __init__(self) -> None:
-        self.knows: set[str] = {GATEWAY, *LINKS}
-        self.asked: list[tuple[str, str | None]] = []
+    def __init__(self, authority: trustme.CA) -> None:
+        self.trusted, self.strange = (context_of(each) for each in (authority, trustme.CA()))
+        # By host, whose certificate is shown; None: the connection is taken, and cut once TLS names the host.
+        self.directly: dict[str, ssl.SSLContext | None] = {}
+        self.by_proxy: dict[str, ssl.SSLContext | None] = dict.fromkeys((GATEWAY, *LINKS), self.trusted)
+        self.asked: set[tuple[str, str | None]] = set()
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Proxy(BaseHTTPRequestHandler):
             def do_CONNECT(self) -> None:
                 host = self.path.rpartition(":")[0]
-                outer.asked.append((host, self.headers["Proxy-Authorization"]))
-                self.send_response(200 if host in outer.knows else 502)
+                outer.asked.add((host, self.headers["Proxy-Authorization"]))
+                self.send_response(200 if host in outer.by_proxy else 502)
                 self.end_headers()
+                if host in outer.by_proxy:
+                    answer(self.connection, outer.by_proxy[host])
+                self.close_connection = True
 
             def log_message(self, *_: object) -> None: ...
 
-        served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        self.port, self.close = int(served.url.rpartition(":")[2]), served.close
+        self._served = Served(ThreadingHTTPServer(("127.0.0.1", 0), Proxy))
+        self.port, self.close = int(self._served.url.rpartition(":")[2]), self._served.close
+
+    def open(self, *hosts: str) -> None:
+        """Let this machine reach them."""
+        self.directly.update(dict.fromkeys(hosts, self.trusted))
+
+    def connect(self, host: str) -> socket.socket:
+        """One end of a connection to a host. Raises as the resolver does where nothing is reached directly."""
+        if host not in self.directly:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        ours, theirs = socket.socketpair()
+        ours.settimeout(5)
+        threading.Thread(target=answer, args=(theirs, self.directly[host]), daemon=True).start()
+        return ours
 
 
-@pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    one = Proxy()
+def context_of(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(GATEWAY, *LINKS, MIRROR, *TWO, *OTHERS).configure_cert(context)
+    return context
+
+
+def answer(connection: socket.socket, context: ssl.SSLContext | None) -> None:
+    with connection, contextlib.suppress(OSError):
+        if context is None:
+            connection.recv(65536)
+            return
+        with context.wrap_socket(connection, server_side=True) as inner:
+            if inner.recv(4096):
+                inner.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.fixture(autouse=True)
+def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Internet]:
+    """At first nothing is reached directly, and no proxy is named."""
+    for name in (*ways.VARIABLES, "NO_PROXY", "no_proxy", *trust.VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    real, one = socket.create_connection, Internet(authority)
+
+    def connect(place: Any, *args: Any, **more: Any) -> socket.socket:
+        return real(place, *args, **more) if place[0] == "127.0.0.1" else one.connect(place[0])
+
+    monkeypatch.setattr(socket, "create_connection", connect)
     yield one
     one.close()
 
 
-@pytest.fixture(autouse=True)
-def directly(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The hosts of the internet that are reached without a proxy; at first none, and no proxy is named."""
-    for name in (*ways.VARIABLES, "NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    open_: set[str] = set()
-    real = socket.create_connection
-
-    def connect(place: Any, *args: Any, **more: Any) -> socket.socket:
-        if place[0] == "127.0.0.1":
-            return real(place, *args, **more)
-        if place[0] in open_:
-            return socket.socket()
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "create_connection", connect)
-    return open_
+@pytest.fixture
+def proxy(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> Internet:
+    """The same, where the environment names the proxy."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{internet.port}")
+    return internet
 
 
 @pytest.mark.parametrize("variable", ways.VARIABLES)
 @pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "127.0.0.1:{}", "http://me:p%40ss@127.0.0.1:{}/"])
 def test_a_proxy_that_is_the_only_way_is_refused_by_the_variable_that_names_it(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, variable: str, form: str
+    internet: Internet, monkeypatch: pytest.MonkeyPatch, variable: str, form: str
 ) -> None:
-    monkeypatch.setenv(variable, form.format(proxy.port))
+    monkeypatch.setenv(variable, form.format(internet.port))
     with pytest.raises(NoWayOut, match=rf"{GATEWAY}.* by the proxy of {variable} alone"):
         require_direct(load(KEY))
-    assert proxy.asked == [(GATEWAY, "Basic bWU6cEBzcw==" if "me:" in form else None)]
+    login = "Basic bWU6cEBzcw==" if "me:" in form else None
+    assert internet.asked == {(GATEWAY, login), *((host, login) for host in LINKS)}
     [finding] = links.proxy(load(KEY))
     assert finding.verdict == "fail"
 
 
-def test_a_gateway_that_is_open_is_not_enough_where_its_links_are_not(
-    proxy: Proxy, directly: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-    directly.add(GATEWAY)
+def test_a_gateway_that_is_open_is_not_enough_where_its_links_are_not(proxy: Internet) -> None:
+    proxy.open(GATEWAY)
     with pytest.raises(NoWayOut, match=rf"links \({LINKS[0]}\)"):
         require_direct(load(KEY))
-    directly.update(LINKS)
+    proxy.open(*LINKS)
     require_direct(load(KEY))
     [finding] = links.proxy(load(KEY))
     assert finding.verdict == "ok"
 
 
-def test_a_network_that_is_down_is_no_reason_to_refuse_the_start(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-    proxy.knows.clear()
+def test_links_of_one_gateway_that_are_reached_say_nothing_of_anothers(proxy: Internet) -> None:
+    """Any job may go to either."""
+    proxy.by_proxy.update(dict.fromkeys(OTHERS, proxy.trusted))
+    proxy.open(GATEWAY, *LINKS, OTHERS[0])
+    both = {**KEY, "RUSHES_EASYROUTER_API_KEY": "sk-test"}
+    with pytest.raises(NoWayOut, match=rf"links \({OTHERS[-1]}\)"):
+        require_direct(load(both))
+    proxy.open(*OTHERS)
+    require_direct(load(both))
+
+
+def test_a_base_url_of_ones_own_says_nothing_of_where_links_lead(
+    proxy: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrored = {**KEY, "RUSHES_EVOLINK_BASE_URL": f"https://{MIRROR}"}
+    proxy.open(GATEWAY, MIRROR)
+    with pytest.raises(NoWayOut, match=rf"links \({LINKS[0]}\)"):
+        require_direct(load(mirrored))
+    monkeypatch.setattr(socket, "getaddrinfo", leading_to(None))
+    [finding] = links.look(load(mirrored).accounts["evolink"], load(mirrored))
+    assert (finding.verdict, LINKS[0] in finding.found) == ("warn", True)
+
+
+@pytest.mark.parametrize("shown", ["nothing", "strange"])
+def test_a_connection_that_ends_at_the_handshake_is_no_way(proxy: Internet, shown: str) -> None:
+    """As by firewalls that decide by the name in it, by sidecars that take every connection, and by those that read."""
+    proxy.open(GATEWAY)
+    proxy.directly.update(dict.fromkeys(LINKS, proxy.strange if shown == "strange" else None))
+    with pytest.raises(NoWayOut, match=rf"links \({LINKS[0]}\)"):
+        require_direct(load(KEY))
+    proxy.by_proxy = dict.fromkeys(LINKS)  # the proxy cuts it too: there is no way at all, be it for a while
+    require_direct(load(KEY))
+
+
+def test_a_proxy_that_reads_along_is_the_only_way_too(proxy: Internet) -> None:
+    proxy.by_proxy = dict.fromkeys(LINKS, proxy.strange)
+    proxy.open(GATEWAY)
+    with pytest.raises(NoWayOut, match=rf"links \({LINKS[0]}\)"):
+        require_direct(load(KEY))
+
+
+def test_a_network_that_is_down_is_no_reason_to_refuse_the_start(
+    proxy: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.by_proxy.clear()
     require_direct(load(KEY))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     require_direct(load(KEY))
@@ -112,10 +195,30 @@ def test_nothing_is_asked_where_no_proxy_is_named(monkeypatch: pytest.MonkeyPatc
     require_direct(load(KEY))
 
 
-def test_a_stand_in_on_this_machine_needs_no_way_out(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
-    require_direct(load({**KEY, "RUSHES_EVOLINK_BASE_URL": f"http://127.0.0.1:{proxy.port}/evolink"}))
-    assert proxy.asked == []
+def test_a_stand_in_needs_no_way_out(proxy: Internet) -> None:
+    elsewhere = {**KEY, "RUSHES_EVOLINK_BASE_URL": f"http://127.0.0.1:{proxy.port}/evolink"}
+    for why in ({"RUSHES_STAND_INS": "evolink"}, {"RUSHES_ALLOW_PRIVATE_ADDRESSES": "1"}):
+        require_direct(load({**elsewhere, **why}))
+    assert proxy.asked == set()
+
+
+class Started(Exception):
+    """It went on to build its parts."""
+
+
+@pytest.mark.parametrize(
+    ("role", "ends"), [("worker", NoWayOut), ("transfer", NoWayOut), ("notify", Started), ("sweep", Started)]
+)
+def test_who_neither_orders_nor_fetches_starts_without_a_way_out(
+    proxy: Internet, monkeypatch: pytest.MonkeyPatch, role: str, ends: type[Exception]
+) -> None:
+    def build(*_: object) -> None:
+        raise Started
+
+    monkeypatch.setattr("jobs.worker.process.worker_resources", build)
+    settings = load(KEY)
+    with pytest.raises(ends):
+        process.start(settings, working_app(settings), role)
 
 
 def leading_to(address: str | None) -> Any:
@@ -152,14 +255,34 @@ def test_the_doctor_goes_where_links_lead_as_a_download_does(
     assert said in finding.found
 
 
+def test_the_doctor_goes_to_each_host_of_a_gateways_links(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(connection: Any, *_: object) -> socket.socket:
+        if connection.host not in internet.directly:
+            raise ConnectionRefusedError
+        return internet.connect(connection.host)
+
+    monkeypatch.setattr(socket, "getaddrinfo", leading_to("93.184.215.14"))
+    monkeypatch.setattr("storage.outbound.connections._open", connect)
+    settings = load({"RUSHES_S3_BUCKET": "videos", "RUSHES_APIFRAME_API_KEY": "sk-test"})
+    internet.open(TWO[0])
+    [finding] = links.look(settings.accounts["apiframe"], settings)
+    assert (finding.verdict, finding.found) == ("fail", f"{TWO[1]}: connection refused")
+    internet.open(*TWO)
+    [finding] = links.look(settings.accounts["apiframe"], settings)
+    assert (finding.verdict, finding.found) == ("ok", f"{TWO[0]} and {TWO[1]} answer")
+
+
 IN_A_NAMESPACE = ["unshare", "--net", sys.executable]
 RUN = """
-import http.server, os, subprocess, sys, threading
+import http.server, os, ssl, subprocess, sys, threading, trustme
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+trustme.CA().issue_cert("anybody").configure_cert(context)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_CONNECT(self):
         self.send_response(200)
         self.end_headers()
+        context.wrap_socket(self.connection, server_side=True)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{server.server_port}"
@@ -177,7 +300,7 @@ def may_part_networks() -> bool:
 @pytest.mark.prove
 @pytest.mark.skipif(not may_part_networks(), reason="a network of its own needs root, unshare and ip")
 def test_rushes_up_ends_with_a_sentence_in_a_network_that_only_a_proxy_leaves(tmp_path: Path) -> None:
-    """A real network without any way out but the proxy: loopback alone, and a proxy that says yes to everything."""
+    """A real network without any way out but the proxy: loopback alone, and a proxy that answers for everybody."""
     rushes = Path(sys.executable).parent / "rushes"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RUSHES_", "AWS_"))}
     done = subprocess.run(

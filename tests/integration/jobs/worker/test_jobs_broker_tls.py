@@ -105,6 +105,17 @@ def test_an_address_as_a_vendor_prints_it_serves_all_who_ask(
     assert ready(settings, monkeypatch)
 
 
+def test_an_authority_counts_by_whatever_variable_and_takes_no_others_place(
+    address: str, authority: tuple[trustme.CA, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL alone would read the first of the two, in place of all others."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "firewall.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "firewall.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority[1]))
+    settings = load({"RUSHES_S3_BUCKET": "x" * 3, "RUSHES_REDIS_URL": address})
+    assert {name for name, face in FACES.items() if not face(settings)} == set()
+
+
 def test_a_certificate_that_nothing_vouches_for_is_taken_by_nobody(address: str) -> None:
     settings = load({"RUSHES_S3_BUCKET": "x" * 3, "RUSHES_REDIS_URL": address})
     for face in FACES.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,15 @@ from storage.outbound import trust
 from storage.outbound.guard import guarded_session
 
 Serve = Callable[..., Server]
+KEYS = b"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>b</SecretAccessKey>
+<SessionToken>c</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""  # as AWS's page of that action has it
 
 
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in trust.VARIABLES:
+    for name in (*trust.VARIABLES, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
 
@@ -42,7 +47,12 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def server(serve: Serve, authority: trustme.CA) -> Server:
     """Plays gateway, film host, receiver of notices and store, behind a firewall that signs for all of them."""
-    return serve(answering(films.film()), tls=signed_by(authority))
+    film, keys = answering(films.film()), answering(KEYS, Content_Type="text/xml")
+
+    def talk(server: Server, connection: socket.socket, target: str) -> None:
+        (keys if target == "/" else film)(server, connection, target)
+
+    return serve(talk, tls=signed_by(authority))
 
 
 def signed_by(authority: trustme.CA) -> ssl.SSLContext:
@@ -76,12 +86,22 @@ def stored(url: str, folder: Path) -> None:
     Bucket(config).check()
 
 
+def stored_in_a_role(url: str, folder: Path) -> None:
+    """Its keys come from a service of the cloud's, which the firewall reads as well."""
+    (folder / "token").write_text("token")
+    with pytest.MonkeyPatch.context() as told:
+        told.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/rushes")
+        told.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(folder / "token"))
+        told.setenv("AWS_ENDPOINT_URL_STS", url)
+        Bucket(BucketConfig("videos", "", url, None, access_key=None, secret_key=None)).check()
+
+
 def asked_by_the_doctor(url: str, folder: Path) -> None:
     with trust.session() as session:
         assert session.get(f"{url}/presigned").status_code == 200
 
 
-WAYS = [asked_by_the_gateways_client, downloaded, told_by_a_notice, stored, asked_by_the_doctor]
+WAYS = [asked_by_the_gateways_client, downloaded, told_by_a_notice, stored, stored_in_a_role, asked_by_the_doctor]
 
 
 def a_file(folder: Path) -> dict[str, str]:

@@ -189,6 +189,8 @@ def test_every_sample_of_a_refusal_is_read_by_the_status_in_its_name(provider: P
         ({"Retry-After": "86400"}, 900),
         ({"Retry-After": "9" * 400}, 900),
         ({"Retry-After": "Fri, 21 Nov 2026 10:00:30 GMT", "Date": "Fri, 21 Nov 2026 10:00:00 GMT"}, 30),
+        ({"Retry-After": "Sat Nov 21 10:00:30 2026", "Date": "Sat, 21 Nov 2026 10:00:00 -0000"}, 30),
+        ({"Retry-After": "Saturday, 21-Nov-26 10:00:30 GMT", "Date": "Sat Nov 21 10:00:00 2026"}, 30),
         ({"Retry-After": "Fri, 21 Nov 2026 09:00:00 GMT", "Date": "Fri, 21 Nov 2026 10:00:00 GMT"}, 1),
     ],
 )

@@ -136,6 +136,15 @@ def test_a_path_means_the_same_to_what_is_started_in_another_folder() -> None:
     assert planned.service["AWS_SECRET_ACCESS_KEY_FILE"] == "/etc/key"
     assert planned.service["SSL_CERT_FILE"] == f"{here}/ca.pem"
     assert planned.service["RUSHES_DATABASE_URL"] == f"sqlite:///{here}/a.db"
+    urls = {
+        "RUSHES_DATABASE_URL": "postgres://u:p@h/d?sslmode=verify-full&sslrootcert={}ca.pem",
+        "RUSHES_REDIS_URL": "rediss://h/0?ssl_ca_certs={0}ca.pem&ssl_keyfile={0}my%20key.pem",
+    }
+    planned = made({name: url.format("") for name, url in urls.items()})
+    for name, url in urls.items():
+        assert planned.service[name] == url.format(f"{here}/")
+    told = "postgres://u:p@h/d?sslrootcert=system&sslkey=/etc/key"
+    assert made({"RUSHES_DATABASE_URL": told}).service["RUSHES_DATABASE_URL"] == told
 
 
 def test_a_proxy_is_not_asked_for_this_machine() -> None:

@@ -90,6 +90,7 @@ def test_what_is_listed_may_be_named(url: str) -> None:
             "https://localhost:1/",
         ),
         *("http://public.example/", "https://[64:ff9b::a9fe:a9fe]/", "http://[fd00:ec2::254]:8443/"),
+        "http://[fd00:ec2::23]:8443/",
         *("http://127.0.0.1:9000@pipeline:8000/", "https://10.1.2.3.:8443x/", "http://pipeline:8000\\@a/"),
     ],
 )
