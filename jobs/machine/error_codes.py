@@ -36,6 +36,9 @@ ERRORS = {
     ),
     "bad_video": Meaning("What the link held was no video that plays, until the link died.", "it is paid twice"),
     "bucket_unavailable": Meaning("The bucket could not be written to until the link died.", "it is paid twice"),
+    "disk_full": Meaning(
+        "The disk of the transfer process had no room for the video until its link died.", "it is paid twice"
+    ),
     "key_conflict": Meaning(
         "A stranger's object stands at the job's key; nothing was overwritten.", "no, while it is there"
     ),
@@ -108,7 +111,12 @@ FLAGS = {
     "bucket_refuses": Meaning(
         "The store refuses the video: our key may not put it, a policy or a quota stands against it, or it wants other"
         " settings. The copy is tried until the link dies.",
-        "run `rushes doctor`, which names what mends it; the job's events have the store's words",
+        "run `rushes doctor`, which names what mends it; so do the job's events, beside the store's words",
+    ),
+    "disk_full": Meaning(
+        "The disk below the data folder of the transfer process has no room for the video. The copy is tried until the"
+        " link dies.",
+        "make room there, or let `RUSHES_DATA_DIR` name a larger disk; `rushes doctor` run there says how much is free",
     ),
     "unproven_film": Meaning(
         "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from celery import Celery
 
+from jobs.errors import StoreUnfit
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
 from jobs.steps import late_answers, store_trial
@@ -40,16 +42,17 @@ class Working:
 _working: Working | None = None
 
 
-def start(settings: Settings, app: Celery, role: str) -> Working:
+def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreUnfit], None]) -> Working:
     """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
 
-    Raises NoWayOut, and StoreUnfit where a process that orders or copies finds a store that refuses videos.
+    Raises NoWayOut, and StoreUnfit where a process that orders or copies finds a store that refuses videos. `unfit` is
+    told where such a store answers later.
     """
     global _working
     require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
     if role in WANTS_A_STORE:
-        store_trial.require(resources.bucket, f"start-{role}")
+        _try_store(resources, f"start-{role}", unfit)
     dog = Watchdog(
         resources.database,
         resources.process,
@@ -85,6 +88,12 @@ def close() -> None:
         _working.resources.prober.close()
         _working.resources.client.close()
         _working.resources.database.close()
+
+
+def _try_store(resources: Resources, name: str, unfit: Callable[[StoreUnfit], None]) -> None:
+    if not store_trial.require(resources.bucket, name):
+        waiting = (resources.bucket, name, resources.stopping, unfit)
+        threading.Thread(target=store_trial.await_answer, args=waiting, name="await-store", daemon=True).start()
 
 
 def _mind_journal(resources: Resources) -> None:
