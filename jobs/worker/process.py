@@ -21,9 +21,11 @@ from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
+from storage.spool import has_room
 
 SWEEP = "sweep"  # the role of the process that sweeps
-WANTS_A_STORE = frozenset({"worker", "transfer"})  # the one spends money on videos, the other puts them
+TRANSFER = "transfer"  # and of the one that keeps films on its disk while it copies them
+WANTS_A_STORE = frozenset({"worker", TRANSFER})  # the one spends money on videos, the other puts them
 JOURNAL_LOOK_S = 1  # between two looks into a folder that is nearly always empty
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
@@ -63,6 +65,8 @@ def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreU
     _working = Working(resources, Sweeper(resources), dog)
     dog.start()
     threading.Thread(target=_mind_journal, args=(resources,), name="mind-journal", daemon=True).start()
+    if role == TRANSFER:
+        threading.Thread(target=_mind_spool, args=(resources,), name="mind-spool", daemon=True).start()
     if role == SWEEP:
         threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
     return _working
@@ -104,6 +108,21 @@ def _mind_journal(resources: Resources) -> None:
         except Exception:  # this thread outlives whatever an entry may hold
             log.exception("journal_not_brought")
         if resources.stopping.wait(JOURNAL_LOOK_S):
+            return
+
+
+def _mind_spool(resources: Resources) -> None:
+    """Say for as long as no film has room on this process's disk, to who answers for the readiness of all."""
+    name = heartbeats.process_name("spool")
+    while True:
+        try:
+            if not has_room(resources.spool_dir):
+                heartbeats.beat(resources.database, name, heartbeats.SPOOL_FULL)
+        except DatabaseUnavailable as e:
+            log.warning("database_unavailable", reason=str(e))
+        except Exception:  # this thread outlives whatever a disk may say
+            log.exception("spool_not_looked_at")
+        if resources.stopping.wait(resources.settings.sweep_interval_s):
             return
 
 
