@@ -50,7 +50,7 @@ class Ways:
     away: bool = False  # connections are closed without an answer
     most_bytes: int = 0  # of a body, by a proxy before it; 0: as many as come
     only_conditional: bool = False  # a policy denies PUTs without a condition
-    refuses_puts: Refusal | None = None
+    refuses_puts: Refusal | None = None  # unless the store's own key is asked for, in place of the bucket's KMS key
     refuses_links: Refusal | None = None
     invents: bool = False  # every HEAD finds an object
     lost_answers: int = 0  # of conditional PUTs that are carried out
@@ -248,7 +248,7 @@ class _Answering(BaseHTTPRequestHandler):
         for name, value in ways.needed_headers.items():
             if asked.get(name) != value:
                 raise _Refused(403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")
-        if ways.refuses_puts:
+        if ways.refuses_puts and asked.get("x-amz-server-side-encryption") != "AES256":
             raise _Refused(*ways.refuses_puts)
         if ways.only_conditional and ways.condition not in asked:
             raise _Refused(403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")

@@ -20,6 +20,8 @@ from workshop import RUN, Ahead, Workshop
 
 from jobs.machine.states import State
 from jobs.reports.refused_films import refused_films
+from jobs.store import heartbeats
+from jobs.worker import process
 from storage import spool as spools
 
 
@@ -129,3 +131,17 @@ def test_a_disk_that_has_room_again_takes_the_video(workshop: Workshop, monkeypa
         try_once(workshop, job_id)
     make_due(workshop, job_id)
     assert workshop.until(job_id, State.ARCHIVED).job.flagged is None
+
+
+def test_a_transfer_without_room_says_so_to_who_answers_for_readiness(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> bool:
+        workshop.resources.stopping.set()  # after one look
+        process._mind_spool(workshop.resources)
+        with workshop.database.read() as db:
+            return heartbeats.SPOOL_FULL in heartbeats.last_seen_s(db, workshop.database)
+
+    assert not told()
+    no_room(monkeypatch, workshop)
+    assert told()
