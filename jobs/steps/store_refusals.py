@@ -139,6 +139,6 @@ _REMEDIES = [
         r"quota(?![\w-])|(?:disk|storage|drive|volume|bucket|backend) (?:is )?full(?![\w-])|no space"
         "|[a-z]+ cap exceeded|insufficient (?:storage|space)|minimum free drive",
         (507,),
-        _always("make room in the store: it has none left for us"),
+        _always("make room in the store, or raise its quota: it takes no more from us"),
     ),
 ]
