@@ -20,6 +20,7 @@ _FLAGS = {
     (State.GENERATING, "link_forbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
     **{(State.ARCHIVING, f"{doing}:BucketRefuses"): "bucket_refuses" for doing in ("transfer", "not_kept", ACCEPTED)},
+    (State.ARCHIVING, "not_kept:Refused"): "film_not_kept",
     **{(State.ARCHIVING, f"{doing}:SpoolFull"): "disk_full" for doing in ("transfer", ACCEPTED)},
     (State.ARCHIVING, "transfer:LinkDenied"): "link_denied",
     (State.FAILED, "no_link"): "no_link",

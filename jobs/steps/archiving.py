@@ -345,10 +345,11 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
 
 
 def _word(attempt: Attempt, error: Exception) -> str:
-    """The order's last word after a try that failed. What keeps a refused film from being kept outranks its fault."""
-    refusal = error.refusal if isinstance(error, Refused) else None
-    doing = ACCEPTED if attempt.accepted_film else NOT_KEPT if refusal else "transfer"
-    return f"{doing}:{type(refusal or error).__name__}"
+    """The order's last word after a try that failed. That nothing of a refused film is kept outranks its fault."""
+    refused = error if isinstance(error, Refused) else None
+    is_lost = refused and (refused.refusal or (refused.lacks_room and not attempt.unproven_films))
+    doing = ACCEPTED if attempt.accepted_film else NOT_KEPT if is_lost else "transfer"
+    return f"{doing}:{type((refused and refused.refusal) or error).__name__}"
 
 
 def _hint(case: Case, changes: AttemptChanges) -> str:

@@ -29,13 +29,15 @@ log = structlog.get_logger()
 
 
 class Refused(BadVideo):
-    """The proof refused a film. It is kept aside now; else `why_not` says why, and `refusal` if the store said no."""
+    """The proof refused a film. It is kept aside now; else `why_not` says why: there is no room, or a store's word."""
 
     def __init__(
-        self, reason: str, spooled: Spooled, why_not: str | None, refusal: BucketRefuses | None = None
+        self, reason: str, spooled: Spooled, why_not: str | None, of_store: BucketUnavailable | None = None
     ) -> None:
         super().__init__(reason)
-        self.sha256, self.bytes, self.why_not, self.refusal = spooled.sha256, spooled.bytes, why_not, refusal
+        self.sha256, self.bytes, self.why_not = spooled.sha256, spooled.bytes, why_not
+        self.refusal = of_store if isinstance(of_store, BucketRefuses) else None
+        self.lacks_room = why_not is not None and of_store is None
 
 
 def contested(attempt: Attempt, resources: Resources) -> str:
@@ -63,15 +65,16 @@ def refuse(
     """Keep what the proof has just refused, once per content and while there is room; what to raise of it."""
     attempt = case.current
     assert attempt is not None
-    refusal = None
+    of_store = None
     try:
         why_not = _keep(attempt, spooled, resources, keep_going)
     except BucketUnavailable as e:
-        why_not, refusal = str(e), e if isinstance(e, BucketRefuses) else None
+        why_not, of_store = str(e), e
+    refused = Refused(str(error)[:1000], spooled, why_not, of_store)
     if why_not is not None:
-        tell = log.error if refusal else log.warning
+        tell = log.error if refused.refusal or refused.lacks_room else log.warning
         tell("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)
-    return Refused(str(error)[:1000], spooled, why_not, refusal)
+    return refused
 
 
 def _keep(attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]) -> str | None:

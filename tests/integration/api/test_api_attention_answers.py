@@ -27,6 +27,7 @@ ABSURD = {"reported_usd": 99.0, "estimated_usd": 0.5}
 LOOKED_AT = {
     "bucket_refuses",
     "disk_full",
+    "film_not_kept",
     "foreign_task",
     "gateway_drifts",
     "other_length",

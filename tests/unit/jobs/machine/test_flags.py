@@ -34,6 +34,7 @@ def generating(**columns: Any) -> Case:
         (State.ARCHIVING, "transfer:LinkForbidden", "link_forbidden"),
         (State.ARCHIVING, "transfer:LinkDenied", "link_denied"),
         *((State.ARCHIVING, f"{doing}:BucketRefuses", "bucket_refuses") for doing in DOING),
+        (State.ARCHIVING, "not_kept:Refused", "film_not_kept"),
         *((State.ARCHIVING, f"{doing}:SpoolFull", "disk_full") for doing in ("transfer", "accepted")),
     ],
 )
