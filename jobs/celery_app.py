@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 import threading
 from typing import Any
 
 from celery import signals
+from celery.worker import state
 
 from jobs import logs
 from jobs.broker import working_app
@@ -16,6 +18,8 @@ from jobs.settings import load
 from jobs.store import heartbeats
 from jobs.store.database import Database
 from jobs.worker import process
+
+FAILED_START = 1  # the exit status
 
 try:
     settings = load()
@@ -34,11 +38,19 @@ def set_up_logging(**_: Any) -> None:
 @signals.celeryd_after_setup.connect(weak=False)
 def start_parts(sender: str, **_: Any) -> None:
     try:
-        process.start(settings, app, role=sender.partition("@")[0])
+        process.start(settings, app, role=sender.partition("@")[0], unfit=end)
     except StoreUnfit as e:
         raise SystemExit(str(e)) from e
     except NoWayOut as e:
         raise SystemExit(f"This worker does not start: {e}") from e
+
+
+def end(why: StoreUnfit) -> None:
+    """End as a start that fails, once the steps that run have ended: of an order under way no answer is lost."""
+    sys.stderr.write(f"{why}\n")
+    sys.stderr.flush()
+    process.stop()
+    state.should_stop = FAILED_START
 
 
 @signals.worker_shutting_down.connect(weak=False)

@@ -86,6 +86,11 @@ class Settings:
     keep_aside_d: float
 
     @property
+    def spool_dir(self) -> Path:
+        """Where transfers keep films while they copy them."""
+        return self.data_dir / "spool"
+
+    @property
     def daily_usd(self) -> dict[str, float]:
         """The daily budgets that there are, by provider."""
         return {name: terms.daily_usd for name, terms in self.terms.items() if terms.daily_usd is not None}

@@ -1,8 +1,9 @@
 """Text of strangers as a terminal may show it: gateways, clients' metadata and file names hold whatever they like.
 
 Control characters (C0, C1, DEL) move the cursor, color, or write into the clipboard; bidirectional controls and
-invisible ones make a line read as another. They are shown as escapes. Line feeds and tabs stay, and so do the joiners
-of emoji and scripts.
+invisible ones make a line read as another, and blank ones that are no space hide where it ends. They are shown as
+escapes. Line feeds and tabs stay, and so do the joiners of emoji and scripts, and a variation selector after what it
+selects a form of.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import json
 import re
 from typing import Any
 
+_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    f"(?<![^\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f{_SELECTORS}])[{_SELECTORS}]|"  # digits, # and * have forms as emoji
+    "[\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0"
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _BREAKS = {ord("\n"): "\\n", ord("\t"): "\\t"}

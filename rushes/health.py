@@ -17,10 +17,12 @@ from jobs.store import heartbeats
 from jobs.store.database import Database, DatabaseUnavailable
 from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
+from storage.spool import has_room
 
 ROLES = ("worker", "transfer", "notify", "sweep", "beat")
 MISSED = 3  # heartbeats, until a process counts as gone
 GRACE_S = 5
+DISK_FULL = "disk full"
 
 log = structlog.get_logger()
 
@@ -54,7 +56,7 @@ def blueprint(health: Health) -> Blueprint:
 
 
 def _database(health: Health) -> dict[str, str]:
-    """The database, and the processes that it has heard of lately."""
+    """The database, the processes that it has heard of lately, and the disk on which they keep films."""
     try:
         with health.database.read() as db:
             seen = heartbeats.last_seen_s(db, health.database)
@@ -62,7 +64,10 @@ def _database(health: Health) -> dict[str, str]:
         log.warning("database_unavailable", reason=str(e))
         return {"database": "unavailable"}
     limit_s = MISSED * health.settings.sweep_interval_s + GRACE_S
-    said: dict[str, str] = {"database": "disk full" if health.database.disk_is_full else "ok"}
+    said: dict[str, str] = {"database": DISK_FULL if health.database.look_at_disk() else "ok"}
+    # A transfer elsewhere says so in the database; where one works here its folder is looked at.
+    is_spool_full = seen.get(heartbeats.SPOOL_FULL, limit_s) < limit_s or not has_room(health.settings.spool_dir)
+    said["spool"] = DISK_FULL if is_spool_full else "ok"
     for role in ROLES:
         if role not in seen:
             said[role] = "never seen"

@@ -5,7 +5,9 @@ No message of these, and nothing chained to them, bears a link's query: it is th
 
 
 class StorageError(Exception):
-    """Base of this room. Raised bare only when our own machinery fails (the probe helper does not start): try later."""
+    """Base of this room. Raised bare only when our own machinery fails (the probe helper does not start, the disk
+    of the spool fails): try later.
+    """
 
 
 class LinkDead(StorageError):

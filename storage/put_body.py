@@ -10,7 +10,10 @@ READ_BYTES = 256 << 10
 
 
 class PutBody:
-    """Calls `keep_going` up to four times a second while it is read; what that raises is kept in `stopped`."""
+    """Calls `keep_going` up to four times a second while it is read; what that raises is kept in `stopped`.
+
+    From then on it gives no byte: botocore takes what comes out of here for an error of the network, and sends again.
+    """
 
     def __init__(self, file: BinaryIO, keep_going: Callable[[], None] | None) -> None:
         file.seek(0)
@@ -28,6 +31,8 @@ class PutBody:
         return digest.digest()
 
     def read(self, count: int = -1) -> bytes:
+        if self.stopped is not None:
+            raise self.stopped
         now = time.monotonic()
         if self._keep_going and now - self._called_at >= KEEP_GOING_S:
             self._called_at = now

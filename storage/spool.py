@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from storage.errors import SpoolFull
+from storage.errors import SpoolFull, StorageError
 
 # The data folder may hold the database as well; a spool that took its last block would stop everything.
 MARGIN_BYTES = 64 << 20
@@ -36,17 +36,23 @@ class Spooled:
 
 
 class Spool:
-    """A spool file being written. Raises SpoolFull when the disk has no room, now or for the `expected` bytes."""
+    """A spool file being written.
+
+    Raises SpoolFull when the disk has no room, now or for the `expected` bytes, and StorageError for its other faults.
+    """
 
     def __init__(self, folder: Path, *, expected: int = 0) -> None:
         self.bytes = 0
         self._folder = folder
         self._hash = hashlib.sha256()
         self._looked_at = 0
-        self._require_room(expected)
-        # O_TMPFILE where the file system has it, else named and unlinked at once. Unbuffered, so that a full disk shows
-        # in write() and never in close().
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        try:
+            self._require_room(expected)
+            # O_TMPFILE where the file system has it, else named and unlinked at once. Unbuffered, so that a full disk
+            # shows in write() and never in close().
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise _trouble(f"{folder} takes no file", error) from error
 
     def write(self, data: bytes) -> None:
         if self.bytes - self._looked_at >= LOOK_AGAIN_BYTES:
@@ -58,9 +64,7 @@ class Spool:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise SpoolFull(f"the disk took {self.bytes} bytes and no more: {error.strerror}") from error
-            raise
+            raise _trouble(f"the disk took {self.bytes} bytes and no more", error) from error
         self.bytes += len(data)
 
     def finish(self) -> Spooled:
@@ -71,7 +75,34 @@ class Spool:
         self._file.close()
 
     def _require_room(self, expected: int) -> None:
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
+        free = _free_bytes(self._folder)
         if free < expected + MARGIN_BYTES:
             raise SpoolFull(f"{self._folder} has {free} bytes free; {expected + MARGIN_BYTES} are needed")
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a spool in this folder would take a first byte. True where that cannot be told."""
+    try:
+        return _free_bytes(folder) >= MARGIN_BYTES and _takes_a_file(folder)
+    except OSError:
+        return True
+
+
+def _takes_a_file(folder: Path) -> bool:
+    """What a quota refuses shows in no number."""
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"\0")
+    except OSError as error:
+        return error.errno not in NO_ROOM
+    return True
+
+
+def _free_bytes(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _trouble(said: str, error: OSError) -> StorageError:
+    kind = SpoolFull if error.errno in NO_ROOM else StorageError
+    return kind(f"{said}: {error.strerror}")

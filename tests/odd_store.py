@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -19,6 +19,12 @@ ACCESS_KEY, BUCKET = "odd", "videos"
 HOST = "s3.odd.test"  # by host name its buckets are names below this one, which tests lead to the loopback interface
 KMS = {"x-amz-server-side-encryption": "aws:kms"}
 NOT_IMPLEMENTED = "A header you provided implies functionality that is not implemented"
+
+
+class Refusal(NamedTuple):
+    status: int
+    code: str
+    text: str
 
 
 @dataclass
@@ -41,6 +47,12 @@ class Ways:
     denied_outside: str = ""  # keys that do not begin so are denied
     slow_downs: int = 0  # PUTs
     conflicts: int = 0  # conditional PUTs
+    away: bool = False  # connections are closed without an answer
+    most_bytes: int = 0  # of a body, by a proxy before it; 0: as many as come
+    only_conditional: bool = False  # a policy denies PUTs without a condition
+    refuses_puts: Refusal | None = None  # unless the store's own key is asked for, in place of the bucket's KMS key
+    refuses_links: Refusal | None = None
+    invents: bool = False  # every HEAD finds an object
     lost_answers: int = 0  # of conditional PUTs that are carried out
 
 
@@ -147,7 +159,18 @@ class _Answering(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status != 304:
             self.wfile.write(body)
 
+    def handle_expect_100(self) -> bool:
+        """As nginx judges a body by the length that is announced."""
+        if 0 < self.ways.most_bytes < int(self.headers.get("content-length") or 0):
+            self.close_connection = True
+            self.answer(413, b"<html><h1>413 Request Entity Too Large</h1><hr>nginx</html>", Content_Type="text/html")
+            return False
+        return super().handle_expect_100()
+
     def serve(self) -> None:
+        if self.ways.away:
+            self.close_connection = True
+            return
         self.asked = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(self.asked.get("content-length") or 0))
         if self.ways.alters:
@@ -182,6 +205,8 @@ class _Answering(BaseHTTPRequestHandler):
         for name in ways.refused_headers:
             if name in asked:
                 raise _Refused(400, "InvalidArgument", f"Unsupported header '{name}' received for this API call.")
+        if ways.refuses_links and "X-Amz-Signature" in query:
+            raise _Refused(*ways.refuses_links)
         if self.command in ways.denied or (key and not key.startswith(ways.denied_outside)):
             raise _Refused(403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")
         if self.command == "PUT":
@@ -191,6 +216,8 @@ class _Answering(BaseHTTPRequestHandler):
             self.answer(204)
         elif not key:
             self.of_bucket(query)
+        elif ways.invents and self.command == "HEAD":
+            self.answer(200)
         elif key in self.store.objects:
             held = self.store.objects[key]
             self.answer(200, held.body, **held.headers)
@@ -207,7 +234,10 @@ class _Answering(BaseHTTPRequestHandler):
             return
         prefix = query.get("prefix", [""])[0]
         found = [(key, held) for key, held in sorted(self.store.objects.items()) if key.startswith(prefix)]
-        rows = (f"<Contents><Key>{escape(k)}</Key><Size>{len(held.body)}</Size></Contents>" for k, held in found)
+        written = "<LastModified>2026-11-29T00:00:00.000Z</LastModified>"
+        rows = (
+            f"<Contents><Key>{escape(k)}</Key>{written}<Size>{len(held.body)}</Size></Contents>" for k, held in found
+        )
         xml = (
             f"<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{''.join(rows)}</ListBucketResult>"
         )
@@ -218,6 +248,10 @@ class _Answering(BaseHTTPRequestHandler):
         for name, value in ways.needed_headers.items():
             if asked.get(name) != value:
                 raise _Refused(403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")
+        if ways.refuses_puts and asked.get("x-amz-server-side-encryption") != "AES256":
+            raise _Refused(*ways.refuses_puts)
+        if ways.only_conditional and ways.condition not in asked:
+            raise _Refused(403, "AccessDenied", "not authorized, with an explicit deny in a resource-based policy")
         if ways.full:
             raise _Refused(507, "XMinioStorageFull", "Storage backend has reached its minimum free drive threshold.")
         if ways.slow_downs:

@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
                 db.exec_driver_sql("SELECT 1")
         except DatabaseUnavailable:
             return jsonify(status="unavailable", parts={"database": "unavailable"}), 503
-        if database.disk_is_full:
+        if database.look_at_disk():
             return jsonify(status="unavailable", parts={"database": "disk full"}), 503
         return jsonify(status="ok", parts={"database": "ok"})
 

@@ -36,6 +36,9 @@ ERRORS = {
     ),
     "bad_video": Meaning("What the link held was no video that plays, until the link died.", "it is paid twice"),
     "bucket_unavailable": Meaning("The bucket could not be written to until the link died.", "it is paid twice"),
+    "disk_full": Meaning(
+        "The disk of the transfer process had no room for the video until its link died.", "it is paid twice"
+    ),
     "key_conflict": Meaning(
         "A stranger's object stands at the job's key; nothing was overwritten.", "no, while it is there"
     ),
@@ -108,11 +111,20 @@ FLAGS = {
     "bucket_refuses": Meaning(
         "The store refuses the video: our key may not put it, a policy or a quota stands against it, or it wants other"
         " settings. The copy is tried until the link dies.",
-        "run `rushes doctor`, which names what mends it; the job's events have the store's words",
+        "run `rushes doctor`, which names what mends it; so do the job's events, beside the store's words",
+    ),
+    "disk_full": Meaning(
+        "The disk below the data folder of the transfer process has no room for the video. The copy is tried until the"
+        " link dies.",
+        "make room there, or let `RUSHES_DATA_DIR` name a larger disk; `rushes doctor` run there says how much is free",
     ),
     "unproven_film": Meaning(
         "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",
         "look at what is kept; if you want it as it is, accept it",
+    ),
+    "film_not_kept": Meaning(
+        "The proof refused the film, and among what is kept aside is no room for it: it is lost when its link dies.",
+        "raise `RUSHES_MAX_UNPROVEN_BYTES`, or accept or delete what is kept; the next try keeps it then",
     ),
     "link_denied": Meaning(
         "The link answers 401 or 403, and so does a fresh one: it wants the gateway's key, or the video is gone.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from jobs.machine import schedule
-from jobs.machine.rows import FREE, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import ACCEPTED, FREE, Attempt, AttemptOutcome, Case
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import ReportState
 from jobs.settings import Settings
@@ -19,11 +19,14 @@ _FLAGS = {
     (State.GENERATING, "finished_without_link"): "no_link",
     (State.GENERATING, "link_forbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
-    (State.ARCHIVING, "transfer:BucketRefuses"): "bucket_refuses",
+    **{(State.ARCHIVING, f"{doing}:BucketRefuses"): "bucket_refuses" for doing in ("transfer", "not_kept", ACCEPTED)},
+    (State.ARCHIVING, "not_kept:Refused"): "film_not_kept",
+    **{(State.ARCHIVING, f"{doing}:SpoolFull"): "disk_full" for doing in ("transfer", ACCEPTED)},
     (State.ARCHIVING, "transfer:LinkDenied"): "link_denied",
     (State.FAILED, "no_link"): "no_link",
     (State.FAILED, "link_forbidden"): "link_forbidden",
 }
+PRESSING = frozenset({"bucket_refuses", "disk_full"})  # whatever else is so: nothing is kept of a paid film meanwhile
 OF_TASKS = frozenset(_FLAGS.values()) | {"unknown_word", "overdue_day"}
 SHOWN = OF_TASKS | {
     "troubled",
@@ -41,9 +44,10 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
         return flagged
     # It stays until a move takes it back, of which a job that has ended has none.
     was_troubled = flagged == "troubled" and (job.state not in ENDED or job.troubles)
-    if _is_contested(case):
+    of_task = _of_task(case, now, settings)
+    if _is_contested(case) and of_task not in PRESSING:
         flagged = "contested_task"
-    elif (of_task := _of_task(case, now, settings)) is not None:
+    elif of_task is not None:
         flagged = of_task
     elif acceptable(case) is not None:
         flagged = "unproven_film"

@@ -24,8 +24,8 @@ from jobs.machine.rows import (
 )
 from jobs.machine.states import State
 from jobs.request.generation import Film
-from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling
-from jobs.steps.aside import Refused
+from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling, store_refusals
+from jobs.steps.aside import NOT_KEPT, Refused
 from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
@@ -44,6 +44,7 @@ from storage.errors import (
     LinkDead,
     LinkForbidden,
     ObjectExists,
+    SpoolFull,
     StorageError,
 )
 from storage.keys import sidecar_key
@@ -60,6 +61,7 @@ END_CODES: dict[type[StorageError], str] = {
     BucketUnavailable: "bucket_unavailable",
     BucketRefuses: "bucket_unavailable",
     NoLink: "no_link",
+    SpoolFull: "disk_full",
 }
 # With these the link's host, or the gateway, has said all that it has to say. After any other trouble of a link whose
 # life is over it is tried for an hour.
@@ -323,11 +325,12 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
     attempt = case.current
     assert attempt is not None
     said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
-    word = f"{ACCEPTED if attempt.accepted_film else 'transfer'}:{type(error).__name__}"
+    said |= store_refusals.mends(error, resources.bucket.config.rules)
+    word = _word(attempt, error)
     notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    kept, noted = aside.learnt(attempt, error, resources, now)
+    kept, noted = aside.learnt(attempt, error, word, resources, now)
     end = schedule.link_end(attempt, resources.settings, resources.providers)
     since = None if isinstance(error, ANSWERS) else schedule.unanswered_since(attempt, end, now)
     changes: AttemptChanges = {"last_word": word, "unanswered_since": since, **kept}
@@ -339,6 +342,14 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
             "error_message": f"{str(error)[:1000]}{_hint(case, changes)}",
         }
     return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
+
+
+def _word(attempt: Attempt, error: Exception) -> str:
+    """The order's last word after a try that failed. That nothing of a refused film is kept outranks its fault."""
+    refused = error if isinstance(error, Refused) else None
+    is_lost = refused and (refused.refusal or (refused.lacks_room and not attempt.unproven_films))
+    doing = ACCEPTED if attempt.accepted_film else NOT_KEPT if is_lost else "transfer"
+    return f"{doing}:{type((refused and refused.refusal) or error).__name__}"
 
 
 def _hint(case: Case, changes: AttemptChanges) -> str:

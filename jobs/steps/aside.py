@@ -15,25 +15,29 @@ import structlog
 
 from jobs.machine.outcome import Note
 from jobs.machine.rows import KEPT_ASIDE, Attempt, AttemptChanges, Case, UnprovenFilm
+from jobs.steps import store_refusals
 from jobs.steps.resources import Resources
 from storage.bucket import ASIDE_TYPE
-from storage.errors import BadVideo, BucketUnavailable, ObjectExists
+from storage.errors import BadVideo, BucketRefuses, BucketUnavailable, ObjectExists
 from storage.keys import UNPROVEN, aside_key, unproven_key
 from storage.spool import Spooled
 
 NOT_KEPT = "not_kept"
-WORD = "transfer:Refused"  # the last word of an order whose film was refused
 MOST_OF_AN_ORDER = 3  # contents: a link that serves other bytes at each try must not fill the bucket
 
 log = structlog.get_logger()
 
 
 class Refused(BadVideo):
-    """The proof refused a film. It is kept aside now; else `why_not` says why."""
+    """The proof refused a film. It is kept aside now; else `why_not` says why: there is no room, or a store's word."""
 
-    def __init__(self, reason: str, spooled: Spooled, why_not: str | None) -> None:
+    def __init__(
+        self, reason: str, spooled: Spooled, why_not: str | None, of_store: BucketUnavailable | None = None
+    ) -> None:
         super().__init__(reason)
         self.sha256, self.bytes, self.why_not = spooled.sha256, spooled.bytes, why_not
+        self.refusal = of_store if isinstance(of_store, BucketRefuses) else None
+        self.lacks_room = why_not is not None and of_store is None
 
 
 def contested(attempt: Attempt, resources: Resources) -> str:
@@ -61,13 +65,16 @@ def refuse(
     """Keep what the proof has just refused, once per content and while there is room; what to raise of it."""
     attempt = case.current
     assert attempt is not None
+    of_store = None
     try:
         why_not = _keep(attempt, spooled, resources, keep_going)
     except BucketUnavailable as e:
-        why_not = str(e)
+        why_not, of_store = str(e), e
+    refused = Refused(str(error)[:1000], spooled, why_not, of_store)
     if why_not is not None:
-        log.warning("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)
-    return Refused(str(error)[:1000], spooled, why_not)
+        tell = log.error if refused.refusal or refused.lacks_room else log.warning
+        tell("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)
+    return refused
 
 
 def _keep(attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]) -> str | None:
@@ -86,14 +93,16 @@ def _keep(attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: 
 
 
 def learnt(
-    attempt: Attempt, error: Exception, resources: Resources, now: datetime
+    attempt: Attempt, error: Exception, word: str, resources: Resources, now: datetime
 ) -> tuple[AttemptChanges, tuple[Note, ...]]:
-    """What is written of a film that was refused; nothing of any other trouble."""
+    """What is written of a film that was refused; nothing of any other trouble. `word`: the order's last one, now."""
     if not isinstance(error, Refused):
         return {}, ()
     if error.why_not is not None:
-        is_known = attempt.last_word == WORD
-        return {}, () if is_known else (Note(NOT_KEPT, attempt.number, {"reason": error.why_not}),)
+        if attempt.last_word == word:
+            return {}, ()
+        why = {"reason": error.why_not, **store_refusals.mends(error.refusal, resources.bucket.config.rules)}
+        return {}, (Note(NOT_KEPT, attempt.number, why),)
     film = UnprovenFilm(attempt.task_id or "", error.sha256, error.bytes, str(error), now)
     if any(each.sha256 == film.sha256 for each in attempt.unproven_films):
         return {}, ()

@@ -53,6 +53,8 @@ def fetch_aside(key: str, resources: Resources, keep_going: Callable[[], None]) 
     try:
         return _spool(link, resources, keep_going, is_inside=True)
     except LinkDead as e:
+        for _ in resources.bucket.open(key):  # asked by our key the store says why, in its own words
+            break
         raise BucketUnavailable(f"GET {key}: {e.status}") from e
 
 

@@ -6,12 +6,17 @@ import hashlib
 import io
 import json
 import secrets
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 
 from jobs.errors import StoreUnfit
-from jobs.steps import object_metadata, store_refusals
+from jobs.steps import aside_trial, object_metadata, store_refusals
+from jobs.steps.aside_trial import AsideTrial
+from jobs.steps.object_metadata import BadMetadata
+from jobs.steps.store_refusals import ALTERS
 from storage.bucket import Bucket, StoredVideo
 from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
 from storage.keys import VIDEO, poster_key, sidecar_key
@@ -20,6 +25,9 @@ from storage.publication import POSTER_TYPE, publish
 from storage.spool import Spooled
 
 FOLDER = "videos/.rushes-doctor"  # beside the videos, so that a permission for their folder alone holds here too
+VIDEO_BYTES = 2 << 20  # above the limits of body that proxies before a store have by default: nginx's is 1 MiB
+SECOND_BYTES = 1024
+LONGEST_PAUSE_S = 30  # between two tries of a store that does not answer
 TASK_ID = "scratch 任务 =?=100%"  # ids are foreign: nothing of one may be lost in a header
 
 log = structlog.get_logger()
@@ -32,7 +40,7 @@ class StoreTrial:
         self._bucket = bucket
         self._folder = f"{bucket.config.prefix}{FOLDER}/"
         self.key = f"{self._folder}{name}{VIDEO}"
-        self.video = secrets.token_bytes(1024)
+        self.video = secrets.token_bytes(VIDEO_BYTES)
         self.poster = b"\xff\xd8\xff scratch poster"
         self.metadata = object_metadata.of_video(
             "job_scratch",
@@ -53,9 +61,11 @@ class StoreTrial:
         self._bucket.check_keys()
 
     def look(self) -> None:
-        """As a transfer begins: HEAD of a key where nothing stands."""
+        """As a transfer begins: HEAD of a key where nothing stands. Raises BucketRefuses if something is said to."""
         self._bucket.check()
-        self._bucket.head(f"{self._folder}{secrets.token_hex(8)}{VIDEO}")
+        key = f"{self._folder}{secrets.token_hex(8)}{VIDEO}"
+        if self._bucket.head(key) is not None:
+            raise BucketRefuses(f"HEAD {key}: an object is told of where none was put", code=ALTERS)
 
     def put_small(self) -> None:
         """The PUT of a poster alone."""
@@ -76,7 +86,7 @@ class StoreTrial:
 
     def keeps_the_first(self) -> bool:
         """Whether a second video for the same key is refused. It replaces the first where it is not."""
-        second = secrets.token_bytes(1024)
+        second = secrets.token_bytes(SECOND_BYTES)
         try:
             with _spooled(second) as spooled:
                 self._bucket.put_video(self.key, spooled, self.metadata)
@@ -88,6 +98,13 @@ class StoreTrial:
     def stored(self) -> StoredVideo | None:
         """HEAD of the video."""
         return self._bucket.head(self.key)
+
+    def altered(self, stored: StoredVideo) -> str | None:
+        """What the store has altered of our video; None: nothing, by what HEAD shows."""
+        if stored.bytes != len(self.video):
+            return f"{len(self.video)} bytes were put, and {stored.bytes} are told of"
+        lost = ", ".join(sorted(dict(self.metadata.items() - stored.metadata.items())))
+        return f"what a video says of itself does not come back as it was put: {lost}" if lost else None
 
     def read(self) -> bytes:
         """The video's bytes."""
@@ -104,21 +121,18 @@ class StoreTrial:
         return refused
 
 
-def require(bucket: Bucket, name: str) -> None:
-    """Raise StoreUnfit if the store refuses what a transfer does, or nothing is there to sign with. A store that does
-    not answer may do so later.
+def require(bucket: Bucket, name: str) -> bool:
+    """Raise StoreUnfit if the store refuses what a transfer does, or nothing is there to sign with.
+
+    False: it does not answer, and may do so later.
 
     What stands here is named by `name`, so that a store in which nothing may be deleted gathers no heap of it.
     """
     trial = StoreTrial(bucket, name)
     try:
         trial.find_keys()
-        try:
-            trial.look()
-            with suppress(ObjectExists):
-                trial.put()
-        finally:
-            trial.remove()
+        trial.look()
+        _put_and_read(trial)
     except BucketRefuses as error:
         raise StoreUnfit(
             f"The store cannot take a video, so nothing is bought: {error}."
@@ -126,6 +140,62 @@ def require(bucket: Bucket, name: str) -> None:
         ) from error
     except BucketUnavailable as error:
         log.warning("store_not_tried", reason=str(error))
+        return False
+    _try_aside(bucket, name)
+    return True
+
+
+def await_answer(bucket: Bucket, name: str, stopping: threading.Event, unfit: Callable[[StoreUnfit], None]) -> None:
+    """Try a store that did not answer at the start until it does; `unfit` is told once if it refuses then.
+
+    Returns early when this process stops.
+    """
+    pause_s = 1.0
+    while not stopping.wait(pause_s):
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        try:
+            if require(bucket, name):
+                log.info("store_tried")
+                return
+        except StoreUnfit as error:
+            unfit(error)
+            return
+        except Exception:  # this thread outlives whatever a trial may meet
+            log.exception("store_not_tried")
+
+
+def _put_and_read(trial: StoreTrial) -> None:
+    """Put, and see that it stands there as it was put; nothing of it stays."""
+    try:
+        with suppress(ObjectExists):  # of an earlier trial, or of another process that starts just now
+            trial.put()
+        stored = trial.stored()  # None: such a process took it away
+    finally:
+        trial.remove()
+    if stored is None:
+        return
+    try:
+        object_metadata.read(stored)
+        object_metadata.video_columns(stored)
+    except BadMetadata as error:
+        raise BucketRefuses(f"HEAD {trial.key}: what a video says of itself is lost: {error}", code=ALTERS) from error
+    if stored.metadata.get("rushes-sha256") == trial.metadata["rushes-sha256"] and (told := trial.altered(stored)):
+        raise BucketRefuses(f"HEAD {trial.key}: {told}", code=ALTERS)
+
+
+def _try_aside(bucket: Bucket, name: str) -> None:
+    """Say in the log if no film can be kept aside. Videos can be archived all the same, so it is no end."""
+    trial = AsideTrial(bucket, name)
+    try:
+        trial.put()
+    except BucketRefuses as error:
+        then = aside_trial.remedy(error, trial, bucket.config.rules)
+        log.error("store_keeps_nothing_aside", reason=str(error), then=then)
+    except BucketUnavailable as error:
+        log.warning("store_not_tried", reason=str(error))
+    finally:
+        with suppress(BucketUnavailable):  # a key that may delete nothing is a good one
+            trial.remove()
 
 
 def _spooled(body: bytes) -> Spooled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +26,14 @@ from sqlalchemy.exc import (
 
 from jobs.errors import JobsError
 from jobs.store import postgres
-from jobs.store.disk import has_room
+from jobs.store.disk import NO_ROOM, has_room
 from jobs.store.write_lock import StillLocked, WriteLock
 
-FULL_FOR_S = 30  # that a PostgreSQL's full disk is told of; nobody can look whether it has room by now
+FULL_FOR_S = 30  # that a PostgreSQL's full disk is told of
+LOOK_AGAIN_S = 10  # after a look whether it has
 POSTGRES_DISK_FULL = "53100"
+POSTGRES_TROUBLE = {"58030", "XX000"}  # of input and output, and without a name: the text tells
+NO_ROOM_WORDS = tuple(os.strerror(code) for code in NO_ROOM)
 # SQLite's own words for it. Others of I/O come with a full disk as well as with a broken one, so that is looked at.
 SQLITE_FULL = {sqlite3.SQLITE_FULL, 4874}  # the second: SQLITE_IOERR_SHMSIZE, the write-ahead log's index
 SQLITE_TROUBLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -68,7 +72,7 @@ class Database:
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else postgres.engine_of(self.url, threads)
         in_memory = not self.is_sqlite or self.url.database in (None, "", ":memory:")
         self._folder = None if in_memory else Path(str(self.url.database)).absolute().parent
-        self._full_until = -math.inf
+        self._full_until = self._looked_at = -math.inf
         self._reads = self.engine.execution_options(only="reads")
 
     @property
@@ -81,6 +85,14 @@ class Database:
         if self.is_sqlite:
             return self._folder is not None and not has_room(self._folder)
         return time.monotonic() < self._full_until
+
+    def look_at_disk(self) -> bool:
+        """`disk_is_full`, for one who writes nothing: PostgreSQL is made to write a file, every ten seconds at most."""
+        if not self.is_sqlite and time.monotonic() - self._looked_at >= LOOK_AGAIN_S:
+            self._looked_at = time.monotonic()
+            with contextlib.suppress(DatabaseUnavailable), self.write() as db:  # that it is away shows elsewhere
+                postgres.write_file(db)
+        return self.disk_is_full
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -154,7 +166,9 @@ class Database:
     def _tells_full_disk(self, error: Exception) -> bool:
         cause = getattr(error, "orig", None)
         if not self.is_sqlite:
-            return getattr(cause, "sqlstate", None) == POSTGRES_DISK_FULL
+            state, said = getattr(cause, "sqlstate", None), str(cause)
+            in_words = state in POSTGRES_TROUBLE and any(words in said for words in NO_ROOM_WORDS)
+            return state == POSTGRES_DISK_FULL or in_words
         code = getattr(cause, "sqlite_errorcode", None)
         if code in SQLITE_FULL:
             return True

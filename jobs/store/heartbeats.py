@@ -13,6 +13,7 @@ from jobs.store.database import Database, upsert
 from jobs.store.tables import heartbeats
 
 SWEPT = "swept"  # name and role of the beat that says when a sweep last looked
+SPOOL_FULL = "spool_full"  # role of the beat of a transfer whose disk has no room for a film
 
 
 def process_name(role: str) -> str:
@@ -21,7 +22,7 @@ def process_name(role: str) -> str:
 
 
 def beat(database: Database, name: str, role: str) -> None:
-    """Say that somebody is alive: a process by its own name, the sweep by its role's."""
+    """Say that somebody is alive: a process by its own name, the sweep by its role's. Or that a spool is full."""
     with database.write() as db:
         row = {"name": name, "role": role, "seen_at": database.clock(db)}
         db.execute(upsert(db, heartbeats).values(**row).on_conflict_do_update(index_elements=["name"], set_=row))

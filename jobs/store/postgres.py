@@ -56,6 +56,14 @@ def engine_of(url: sa.URL, threads: int) -> Engine:
     return engine
 
 
+def write_file(db: Connection) -> None:
+    """Have the server write half a megabyte to a temporary file, which a full disk refuses. It is gone at once.
+
+    Rows would do as well as long as no page has room for them; there is no telling when that is.
+    """
+    db.exec_driver_sql("SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)")
+
+
 def is_pooled(db: Connection) -> bool:
     """Whether a pooler stands between this connection and the server."""
     pooled: bool = db.connection.info[_POOLED]

@@ -22,8 +22,7 @@ BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep
 
 def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources:
     """Everything that a working process hands to its steps."""
-    spool_dir = settings.data_dir / "spool"
-    spool_dir.mkdir(parents=True, exist_ok=True)
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
     return Resources(
         settings=settings,
         providers=on_terms(settings.terms),
@@ -37,5 +36,5 @@ def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources
         journal=Journal(settings.data_dir / "journal"),
         prober=Prober(),
         process=process_name(role),
-        spool_dir=spool_dir,
+        spool_dir=settings.spool_dir,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from celery import Celery
 
+from jobs.errors import StoreUnfit
 from jobs.ringer import CeleryRinger
 from jobs.settings import Settings
 from jobs.steps import late_answers, store_trial
@@ -19,9 +21,11 @@ from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
+from storage.spool import has_room
 
 SWEEP = "sweep"  # the role of the process that sweeps
-PAYS_OR_FETCHES = frozenset({"worker", "transfer"})  # the one spends money on videos, the other fetches and puts them
+TRANSFER = "transfer"  # and of the one that keeps films on its disk while it copies them
+PAYS_OR_FETCHES = frozenset({"worker", TRANSFER})  # the one spends money on videos, the other fetches and puts them
 JOURNAL_LOOK_S = 1  # between two looks into a folder that is nearly always empty
 SWEEP_MISSING = 3  # intervals without a sweep, until the sweep process looks by itself
 
@@ -40,18 +44,18 @@ class Working:
 _working: Working | None = None
 
 
-def start(settings: Settings, app: Celery, role: str) -> Working:
+def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreUnfit], None]) -> Working:
     """Build this process's parts and start its watchdog; the sweep process also minds a missing beat.
 
     A process that orders or copies raises NoWayOut where a proxy is its only way, StoreUnfit where the store refuses
-    videos.
+    videos. `unfit` is told where such a store answers later.
     """
     global _working
     if role in PAYS_OR_FETCHES:
         require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
     if role in PAYS_OR_FETCHES:
-        store_trial.require(resources.bucket, f"start-{role}")
+        _try_store(resources, f"start-{role}", unfit)
     dog = Watchdog(
         resources.database,
         resources.process,
@@ -62,6 +66,8 @@ def start(settings: Settings, app: Celery, role: str) -> Working:
     _working = Working(resources, Sweeper(resources), dog)
     dog.start()
     threading.Thread(target=_mind_journal, args=(resources,), name="mind-journal", daemon=True).start()
+    if role == TRANSFER:
+        threading.Thread(target=_mind_spool, args=(resources,), name="mind-spool", daemon=True).start()
     if role == SWEEP:
         threading.Thread(target=_mind_beat, args=(_working,), name="mind-beat", daemon=True).start()
     return _working
@@ -89,6 +95,12 @@ def close() -> None:
         _working.resources.database.close()
 
 
+def _try_store(resources: Resources, name: str, unfit: Callable[[StoreUnfit], None]) -> None:
+    if not store_trial.require(resources.bucket, name):
+        waiting = (resources.bucket, name, resources.stopping, unfit)
+        threading.Thread(target=store_trial.await_answer, args=waiting, name="await-store", daemon=True).start()
+
+
 def _mind_journal(resources: Resources) -> None:
     """Bring answers that the database could not take, as soon as it can, whoever of this folder left them."""
     while True:
@@ -97,6 +109,21 @@ def _mind_journal(resources: Resources) -> None:
         except Exception:  # this thread outlives whatever an entry may hold
             log.exception("journal_not_brought")
         if resources.stopping.wait(JOURNAL_LOOK_S):
+            return
+
+
+def _mind_spool(resources: Resources) -> None:
+    """Say for as long as no film has room on this process's disk, to who answers for the readiness of all."""
+    name = heartbeats.process_name("spool")
+    while True:
+        try:
+            if not has_room(resources.spool_dir):
+                heartbeats.beat(resources.database, name, heartbeats.SPOOL_FULL)
+        except DatabaseUnavailable as e:
+            log.warning("database_unavailable", reason=str(e))
+        except Exception:  # this thread outlives whatever a disk may say
+            log.exception("spool_not_looked_at")
+        if resources.stopping.wait(resources.settings.sweep_interval_s):
             return
 
 

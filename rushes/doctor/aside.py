@@ -1,25 +1,23 @@
-"""The folders beside the archive: what a transfer and what prune do there with a film that the proof refused."""
+"""The folders beside the archive: what a transfer and what prune do there with a film."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import secrets
 
 from jobs.buckets import bucket
 from jobs.settings import Settings
+from jobs.steps import aside_trial
+from jobs.steps.aside_trial import AsideTrial
 from jobs.steps.store_trial import StoreTrial
-from rushes.doctor.findings import Findings, ok, warn
-from storage.bucket import ASIDE_TYPE, Bucket
+from rushes.doctor.findings import Findings, fail, ok, warn
+from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
-from storage.keys import CONTESTED, UNPROVEN, unproven_key
-from storage.spool import Spooled
 
 CHECK = "kept aside"
 
 
 def look(settings: Settings) -> Findings:
-    """Put a scratch object where refused films are kept, list, and delete it.
+    """Put scratch objects where films are kept aside, list, and delete them.
 
     Nothing where the bucket is away, or takes no video either: that is told of the bucket itself.
     """
@@ -28,28 +26,22 @@ def look(settings: Settings) -> Findings:
         store.check()
     except BucketUnavailable:
         return
-    body, folder = secrets.token_bytes(64), f"{store.config.prefix}{UNPROVEN}"
-    sha256 = hashlib.sha256(body).hexdigest()
-    key = unproven_key(store.config.prefix, sha256)
+    trial = AsideTrial(store, secrets.token_hex(8))
+    folders = " and ".join(trial.folders)
     try:
-        store.head(key)
-        sum(each.bytes for each in store.listing(folder))
-        with Spooled(io.BytesIO(body), len(body), sha256) as spooled:
-            store.put_video(key, spooled, {"rushes-sha256": sha256}, content_type=ASIDE_TYPE)
+        trial.put()
     except BucketUnavailable as error:
-        if not _takes_a_video(store):
-            return
-        then = f"let the key do s3:PutObject, s3:GetObject and s3:ListBucket below {folder}, as below videos/"
-        yield warn(CHECK, f"a film that the proof refuses could not be kept ({error})", then)
+        if _takes_a_video(store):
+            then = aside_trial.remedy(error, trial, store.config.rules)
+            yield fail(CHECK, f"a film that the proof refuses could not be kept, and would be lost ({error})", then)
         return
     try:
-        store.delete(key)
+        trial.remove()
     except BucketUnavailable as error:
-        folders = f"{store.config.prefix}{CONTESTED} and {folder}"
         then = f"let the key do s3:DeleteObject below {folders}, or give the bucket lifecycle rules for them"
         yield warn(CHECK, f"`rushes db prune` cannot delete what is kept aside ({error})", then)
     else:
-        yield ok(CHECK, f"{folder} takes an object, and lets it go again")
+        yield ok(CHECK, f"{folders} take an object, and let it go again")
 
 
 def _takes_a_video(store: Bucket) -> bool:

@@ -29,7 +29,7 @@ def look(settings: Settings) -> Findings:
         yield fail("database", f"{kind}: {str(error).partition(':')[0]}", "run `rushes db upgrade`")
     else:
         yield ok("database", f"{kind}{way}, at this version")
-        if database.disk_is_full:
+        if database.look_at_disk():
             yield fail("database disk", "full: no job and no callback can be kept", "make room on it")
         if skew_s > SKEW_S:
             then = "let both machines keep time by NTP; the service goes by the database's clock"

@@ -7,6 +7,7 @@ import tempfile
 
 from jobs.settings import Settings
 from rushes.doctor.findings import Findings, fail, ok, warn
+from storage.spool import MARGIN_BYTES
 
 MARGIN = 1.1  # what the file system takes for itself
 
@@ -45,6 +46,10 @@ def folder(settings: Settings) -> Findings:
         yield fail("data folder", f"{path} cannot be written to ({error.strerror})", then)
         return
     said = f"{path} has {free / 1e9:.1f} GB free"
+    if free < MARGIN_BYTES:
+        then = "free some room where the transfer process keeps its folder: it copies nothing with so little left"
+        yield fail("data folder", said, then)
+        return
     wanted = settings.max_video_bytes * MARGIN
     if free < wanted:
         most = f"{settings.max_video_bytes / 1e9:.1f} GB (RUSHES_MAX_VIDEO_BYTES)"

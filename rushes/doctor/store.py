@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from jobs.buckets import bucket, bucket_for_links
 from jobs.settings import Settings
-from jobs.steps.store_refusals import REACH, REPLACES, remedy
+from jobs.steps.store_refusals import BETWEEN, REACH, REPLACES, remedy
 from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 from rushes.doctor.store_mending import Mending, Others, otherwise_addressed, otherwise_conditional, otherwise_put
@@ -23,9 +23,13 @@ from storage.keys import poster_key
 from storage.outbound import trust
 from storage.outbound.addresses import literal_address
 from storage.rules import LOOK
+from storage.store_errors import told_of_link
 
 TIMEOUT_S = (3, 5)
 LINK_LIFE_S = 60
+MOST_READ = 4096  # characters of a refusal
+OF_THE_LINK = ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed")
+FROZEN = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # whose objects are read after hours, when somebody has asked for them
 WITHOUT_RULES = "NoSuchLifecycleConfiguration"
 
 
@@ -84,13 +88,13 @@ def _condition(condition: str) -> Finding:
 
 
 def _read_back(trial: StoreTrial) -> Iterator[Finding]:
-    then = "look at what stands between here and the store"
     stored = trial.stored()
-    if stored is None or stored.bytes != len(trial.video) or trial.read() != trial.video:
-        yield fail("get", "what was put is not what comes back", then)
-    elif not trial.metadata.items() <= stored.metadata.items():
-        lost = ", ".join(sorted(dict(trial.metadata.items() - stored.metadata.items())))
-        yield fail("get", f"what a video says of itself does not come back as it was put: {lost}", then)
+    if stored is None:
+        yield fail("get", "what was put cannot be found", BETWEEN)
+    elif told := trial.altered(stored):
+        yield fail("get", told, BETWEEN)
+    elif trial.read() != trial.video:
+        yield fail("get", "what was put is not what comes back", BETWEEN)
     else:
         yield ok("get", "the same bytes come back, and what they say of themselves")
 
@@ -121,10 +125,20 @@ def _links(config: BucketConfig, trial: StoreTrial, *, may_be_beyond: bool) -> F
                 return warn("presigned link", said, then)
             return fail("presigned link", f"{where} cannot be reached ({type(error).__name__})", then)
         if not answer.ok:
-            return fail("presigned link", f"it answers {answer.status_code}", f"{then}; clocks must agree, too")
+            return _refused_link(key, answer, config, then)
         if answer.content != body:
             return fail("presigned link", "it leads to other bytes", then)
     return ok("presigned link", "those to video and poster lead to them")
+
+
+def _refused_link(key: str, answer: requests.Response, config: BucketConfig, then: str) -> Finding:
+    """By the store's own words where it is the store that answers. The key itself is good: it has put and read."""
+    refusal = told_of_link(f"link to {key}", answer.status_code, answer.text[:MOST_READ], config.secrets)
+    if refusal.code and not refusal.code.startswith(OF_THE_LINK):
+        then = remedy(refusal, config.rules)
+    else:
+        then = f"{then}, and must come there with host, path and query as they are; clocks must agree, too"
+    return fail("presigned link", f"it answers otherwise than with the video: {refusal}", then)
 
 
 def _remove(mending: Mending) -> Iterator[Finding]:
@@ -156,6 +170,10 @@ def _lifecycle(client: Any, settings: Settings) -> Finding:
         return fail("lifecycle", _code(error), REACH)
     if not rules:
         return ok("lifecycle", "no rules")
+    if found := [name for name, rule in _about(rules, _videos(settings)) if _freezes(rule)]:
+        then = "leave our folder out of them: until somebody has such an object restored, its links answer 403"
+        said = f"rules move what stands under {_videos(settings)} to where it cannot be read: {', '.join(found)}"
+        return warn("lifecycle", said, then)
     if found := expiring(rules, _videos(settings)):
         then = "leave our folder out of them, unless videos are to go after a while"
         return warn("lifecycle", f"rules delete what stands under {_videos(settings)}: {', '.join(found)}", then)
@@ -167,12 +185,23 @@ def expiring(rules: Sequence[Mapping[str, Any]], folder: str) -> list[str]:
 
     Rules about earlier versions and unfinished uploads are none of them: we neither replace nor upload in parts.
     """
-    named = enumerate(rules, 1)
-    return [
-        str(rule.get("ID") or f"rule {number}")
-        for number, rule in named
-        if rule.get("Status") == "Enabled" and _deletes(rule) and _meet(_prefix(rule), folder)
-    ]
+    return [name for name, rule in _about(rules, folder) if _deletes(rule)]
+
+
+def _about(rules: Sequence[Mapping[str, Any]], folder: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rules in force, by name, that may meet objects of ours in this folder. Ours bear no tags."""
+    for number, rule in enumerate(rules, 1):
+        if rule.get("Status") == "Enabled" and _meet(_prefix(rule), folder) and not _is_for_tags(rule):
+            yield str(rule.get("ID") or f"rule {number}"), rule
+
+
+def _is_for_tags(rule: Mapping[str, Any]) -> bool:
+    chosen = rule.get("Filter", {})
+    return bool(chosen.get("Tag") or chosen.get("And", {}).get("Tags"))
+
+
+def _freezes(rule: Mapping[str, Any]) -> bool:
+    return any(each.get("StorageClass") in FROZEN for each in rule.get("Transitions", ()))
 
 
 def _deletes(rule: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from jobs.steps.store_refusals import remedy
+from jobs.steps.store_refusals import is_about_kms, remedy
 from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Finding, fail
 from storage.bucket import Bucket, BucketConfig
@@ -45,7 +45,7 @@ class Mending:
             return None
         except BucketUnavailable as error:
             refusal = error
-        if isinstance(refusal, BucketRefuses) or rules.addressing == VIRTUAL:
+        if not is_about_kms(refusal) and (isinstance(refusal, BucketRefuses) or rules.addressing == VIRTUAL):
             for other in others(rules):
                 self.config = replace(self.config, rules=other)
                 self.trial = self._new_trial()
@@ -93,6 +93,11 @@ def _changes(rules: StoreRules, other: StoreRules) -> str:
     """What to set for the other rules."""
     changed = _changed(rules, other).items()
     said = " and ".join(f"unset {name}" if value is None else f"set {name}={value}" for name, value in changed)
+    if rules.encryption is not None and other.encryption != rules.encryption:
+        return (
+            f"{said} (tried just now, and taken), if who decided on RUSHES_S3_ENCRYPTION agrees:"
+            " films are encrypted otherwise then"
+        )
     if other.condition != LOOK:
         return f"{said} (tried just now, and taken)"
     return (

@@ -138,8 +138,9 @@ def _from_anywhere(name: str, value: str) -> str:
 
 
 def real_providers(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The gateways that the environment holds a key for."""
-    return tuple(name for name in PROVIDERS if _is_set(environ, f"RUSHES_{name.upper()}_API_KEY"))
+    """The gateways that the environment holds a key for. One for open orders alone is of a real gateway, too."""
+    keys = ("API_KEY", "API_KEY_PREVIOUS")
+    return tuple(n for n in PROVIDERS if _is_set(environ, *(f"RUSHES_{n.upper()}_{key}" for key in keys)))
 
 
 def _is_set(environ: Mapping[str, str], *names: str) -> bool:

@@ -16,7 +16,7 @@ from rushes.cli.service.api import connect
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 from rushes.cli.terminal.output import Colored
-from rushes.doctor import aside, callbacks, database, installation, links, providers, service, store, valkey
+from rushes.doctor import aside, callbacks, database, films, installation, links, providers, service, store, valkey
 from rushes.doctor.examination import Check, examine
 from rushes.doctor.findings import Finding, Verdict, fail
 
@@ -63,6 +63,7 @@ def _checks(settings: Settings) -> dict[str, Check]:
         "valkey": partial(valkey.look, settings),
         "bucket": partial(store.look, settings),
         aside.CHECK: partial(aside.look, settings),
+        films.CHECK: partial(films.look, settings),
         **providers.checks(settings),
         **links.checks(settings),
         "callbacks": partial(callbacks.look, settings),

@@ -17,7 +17,7 @@ from jobs.reports import happenings
 from jobs.reports.happenings import Happening
 from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
-from jobs.visible import visible
+from jobs.visible import visible_cell
 from rushes.local.output import OnLine
 
 LOOK_EVERY_S = 1.0
@@ -39,15 +39,28 @@ COLORS = {"archived": "green", "failed": "red", "unconfirmed": "yellow"}
 
 
 class PersonsLog:
-    """Hands on what somebody should see of the processes' lines, in words; all of them go into the file."""
+    """Hands on what somebody should see of the processes' lines, in words; all of them go into the file.
+
+    A file that cannot be written, as on a full disk, is told once, and keeps nothing from being shown.
+    """
 
     def __init__(self, file: OnLine, shown: OnLine) -> None:
         self._file, self._shown = file, shown
+        self._fault: str | None = None  # of the file, that was told
 
     def __call__(self, name: str, line: str) -> None:
-        self._file(name, f"{name:<9} | {line}")
+        self._keep(name, f"{name:<9} | {line}")
         if (words := in_words(line)) is not None:
             self._shown(name, words)
+
+    def _keep(self, name: str, line: str) -> None:
+        try:
+            self._file(name, line)
+            self._fault = None
+        except OSError as error:
+            if self._fault is None:
+                self._fault = str(error.strerror or error)
+                self._shown("rushes", f"warning: the log file cannot be written: {self._fault}")
 
 
 def in_words(line: str) -> str | None:
@@ -57,17 +70,17 @@ def in_words(line: str) -> str | None:
     except ValueError:
         told = None
     if not isinstance(told, dict) or "event" not in told:
-        return visible(line) if TROUBLE.fullmatch(line) else None
+        return visible_cell(line) if TROUBLE.fullmatch(line) else None
     if told.get("level") not in WRONG:
         return None
     more = " ".join(f"{name}={value}" for name, value in told.items() if name not in NOT_TOLD)
-    return visible(f"{told['level']}: {told['event']} {more}".strip())
+    return visible_cell(f"{told['level']}: {told['event']} {more}".strip())
 
 
 def sentence(happening: Happening) -> str:
     """What has happened to a job."""
     words = SAID.get(happening.state, happening.state)
-    return visible(f"{happening.job_id} {words.format(**happening._asdict())}")
+    return visible_cell(f"{happening.job_id} {words.format(**happening._asdict())}")
 
 
 @contextmanager

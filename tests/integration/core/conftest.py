@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trustme
 from click.testing import CliRunner, Result
+from odd_store import ACCESS_KEY, BUCKET, OddStore
 from served import Served, serve_app
 from workshop import Workshop, serve_receiver
 
@@ -14,8 +15,9 @@ from jobs.intake import api_keys
 from jobs.store.database import Database
 from rushes.app import create_app
 from rushes.cli import main
-from storage.bucket import Bucket
+from storage.bucket import Bucket, BucketConfig
 from storage.proof.probe import Prober
+from storage.rules import StoreRules
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,24 @@ def make_workshop(
 @pytest.fixture
 def workshop(make_workshop: Callable[..., Workshop]) -> Workshop:
     return make_workshop()
+
+
+@pytest.fixture
+def on(
+    database: Database, prober: Prober, ca_file: str, sandbox: Any, tmp_path: Path
+) -> Iterator[Callable[..., Workshop]]:
+    """A workshop whose archive is such a store, spoken to by these rules."""
+    made: list[Workshop] = []
+
+    def make(store: OddStore, **rules: Any) -> Workshop:
+        url = store.named_url if rules.get("addressing") == "virtual" else store.url
+        config = BucketConfig(BUCKET, "", url, None, ACCESS_KEY, "secret", rules=StoreRules(**rules))
+        made.append(Workshop(database, Bucket(config), prober, ca_file, sandbox.url, tmp_path))
+        return made[-1]
+
+    yield make
+    for workshop in made:
+        workshop.close()
 
 
 @pytest.fixture

@@ -258,6 +258,7 @@ def test_together_they_are_bounded(make_odd: Callable[..., Odd]) -> None:
     assert aside(odd.workshop) == []
     (said,) = [said for said, _ in lines(odd.workshop, odd.job_id, "not_kept")]
     assert "RUSHES_MAX_UNPROVEN_BYTES" in said["reason"]
+    assert odd.case.job.flagged == "film_not_kept"
     with pytest.raises(NothingKept):
         odd.accept()
     odd.serve(odd.film)

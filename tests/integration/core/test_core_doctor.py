@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,12 @@ import sqlalchemy as sa
 from canaries import canary
 from click.testing import CliRunner
 from flask import Flask, Response, jsonify, redirect, request
-from odd_store import ACCESS_KEY, BUCKET, OddStore, Ways
+from odd_store import ACCESS_KEY, BUCKET, OddStore, Refusal, Ways
 from served import Served, serve_app
-from workshop import Workshop
+from test_core_troubles import make_due
+from workshop import RUN, Workshop
 
+from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.steps.store_trial import FOLDER
 from jobs.store.database import Database
@@ -25,7 +28,8 @@ from rushes.cli import main
 from rushes.doctor import store
 from rushes.local.valkey import Valkey
 from storage.bucket import Bucket
-from storage.errors import BucketUnavailable
+from storage.errors import BucketRefuses
+from storage.spool import MARGIN_BYTES
 
 KEY = canary()
 SECRET = "whsec_" + "A" * 32
@@ -175,22 +179,22 @@ def test_a_key_that_the_store_refuses_is_told(doctor: Doctor) -> None:
     assert failed(doctor(failing=True, AWS_SECRET_ACCESS_KEY=canary())) == ["bucket"]
 
 
-@pytest.mark.parametrize("denied", ["put_video", "delete"])
-def test_a_key_that_may_keep_nothing_aside_or_not_delete_it_is_a_warning(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, denied: str
+@pytest.mark.parametrize(("denied", "folder"), [("put_video", "contested/"), ("delete", "unproven/")])
+def test_a_key_that_may_keep_nothing_aside_is_told_and_one_that_may_not_delete_it_warned_of(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, denied: str, folder: str
 ) -> None:
     real = getattr(Bucket, denied)
 
     def deny(bucket: Bucket, key: str, *more: Any, **named: Any) -> Any:
-        if "unproven/" in key:
+        if folder in key:
             if denied == "delete":
                 real(bucket, key)
-            raise BucketUnavailable(f"{key}: 403 AccessDenied")
+            raise BucketRefuses(f"{key}: 403 AccessDenied", status=403, code="AccessDenied")
         return real(bucket, key, *more, **named)
 
     monkeypatch.setattr(Bucket, denied, deny)
-    told = doctor(failing=False)
-    assert "kept aside" in warned(told)
+    told = doctor(failing=denied == "put_video")
+    assert "kept aside" in (failed if denied == "put_video" else warned)(told)
     assert {"put_video": "s3:PutObject", "delete": "s3:DeleteObject"}[denied] in told["kept aside"]["then"]
 
 
@@ -304,6 +308,16 @@ def test_a_process_that_is_missing_is_told(doctor: Doctor, serve: Callable[[Flas
 B2 = ("x-amz-checksum-sha256", "x-amz-checksum-mode")
 AES256, KMS = ({"x-amz-server-side-encryption": kind} for kind in ("AES256", "aws:kms"))
 DENIED = "403 AccessDenied (not authorized, with an explicit deny"
+NO_KMS = Refusal(403, "AccessDenied", "User: arn:aws:iam::1:user/r is not authorized to perform: kms:GenerateDataKey")
+OTHER_REGION = Refusal(
+    400,
+    "AuthorizationQueryParametersError",
+    "Error parsing the X-Amz-Credential parameter; the region 'us-east-1' is wrong; expecting 'eu-central-1'",
+)
+FREEZES = (
+    "<LifecycleConfiguration><Rule><ID>cold</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>"
+    "<Transition><Days>30</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition></Rule></LifecycleConfiguration>"
+)
 ODD: dict[str, tuple[Ways, dict[str, str], dict[str, tuple[str, str]]]] = {
     "as AWS": (Ways(), {}, {}),
     "empty lifecycle": (Ways(rules="<LifecycleConfiguration/>"), {}, {}),
@@ -352,9 +366,39 @@ ODD: dict[str, tuple[Ways, dict[str, str], dict[str, tuple[str, str]]]] = {
     "nothing": (Ways(denied=("HEAD", "GET")), {}, {"bucket": (DENIED, "s3:ListBucket")}),
     "full": (Ways(full=True), {}, {"put": ("507 XMinioStorageFull (Storage backend", "make room")}),
     "another folder's key": (Ways(denied_outside="elsewhere/"), {}, {"bucket": (DENIED, "s3:PutObject")}),
-    "the videos' key": (Ways(denied_outside="videos/"), {}, {}),
+    "the videos' key": (
+        Ways(denied_outside="videos/"),
+        {},
+        {"kept aside": (DENIED, "s3:PutObject and s3:GetObject below unproven/ and contested/")},
+    ),
+    "a proxy's limit": (
+        Ways(most_bytes=1 << 20),
+        {},
+        {"conditional put": ("413 (Request Entity Too Large)", "client_max_body_size")},
+    ),
+    "a KMS key": (Ways(refuses_puts=NO_KMS), {}, {"put": ("perform: kms:GenerateDataKey", "GenerateDataKey and kms:")}),
+    "conditional PUTs alone": (Ways(only_conditional=True), {}, {}),
+    "links of another region": (
+        Ways(refuses_links=OTHER_REGION),
+        {},
+        {"presigned link": ("400 AuthorizationQueryParametersError (Error parsing", "set AWS_REGION")},
+    ),
+    "links that may not read": (
+        Ways(refuses_links=Refusal(403, "AccessDenied", "not authorized to perform: kms:Decrypt on this resource")),
+        {},
+        {"presigned link": ("kms:Decrypt on this", "let the key do kms:GenerateDataKey and kms:Decrypt")},
+    ),
+    "links that are altered": (
+        Ways(refuses_links=Refusal(403, "SignatureDoesNotMatch", "The request signature we calculated does not match")),
+        {},
+        {"presigned link": ("403 SignatureDoesNotMatch", "with host, path and query as they are; clocks")},
+    ),
+    "what freezes": (Ways(rules=FREEZES), {}, {}),
 }
-SAMPLE = {"empty lifecycle", "no paths", "no SHA-256, no condition", "encryption", "ignored condition", "no PUT"}
+SAMPLE = {
+    *("empty lifecycle", "no paths", "no SHA-256, no condition", "encryption", "ignored condition", "no PUT"),
+    *("a KMS key", "links of another region"),
+}
 
 
 @pytest.mark.parametrize(
@@ -376,12 +420,40 @@ def test_a_stores_refusal_is_told_with_its_words_and_the_setting_that_mends_it(
     for name, (said, then) in found.items():
         assert said in told[name]["found"]
         assert then in told[name]["then"]
-    is_shut_aside = "DELETE" in ways.denied or ways.denied_outside == "videos/"  # what a transfer and prune do there
-    assert warned(told) == ["addresses", *(["kept aside"] if is_shut_aside else [])]
+    looked = {"kept aside": "DELETE" in ways.denied, "lifecycle": ways.rules == FREEZES}
+    assert sorted(warned(told)) == ["addresses", *(name for name, is_ill in looked.items() if is_ill)]
+    if ways.refuses_puts:
+        assert "RUSHES_S3_ENCRYPTION=" not in told["put"]["then"]  # which would step around the KMS key
     if "DELETE" in ways.denied:
         assert "left for you to delete" in told["delete"]["found"]
     elif "PUT" not in ways.denied:
         assert store.objects == {}
+
+
+def test_what_the_store_has_said_to_a_transfer_is_told_though_a_scratch_object_passes(
+    doctor: Doctor, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = workshop.create(provider="evolink")
+    workshop.until(job_id, State.ARCHIVING)
+
+    def refuse(bucket: Bucket, key: str, *_: Any, **__: Any) -> None:
+        raise BucketRefuses(f"PUT {key}: 413 (Request Entity Too Large)", status=413, code="413")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put_video", refuse)
+        make_due(workshop, job_id)
+        RUN["jobs.transfer"](job_id, workshop.resources)
+    told = doctor(failing=True)
+    assert failed(told) == ["films"]
+    assert f"{job_id} cannot be archived: PUT " in told["films"]["found"]
+    assert "client_max_body_size" in told["films"]["then"]
+
+
+@pytest.mark.prove
+def test_a_folder_with_too_little_room_for_any_video_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=MARGIN_BYTES - 1))
+    assert failed(doctor(failing=True)) == ["data folder"]
 
 
 @pytest.mark.prove

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from odd_store import ACCESS_KEY, BUCKET, STORES, OddStore, Ways
+from odd_store import STORES, OddStore, Ways
 from workshop import Ahead, Workshop
 
 from jobs.machine.states import State
@@ -18,32 +16,12 @@ from jobs.reports import attention
 from jobs.reports.attention import Looking
 from jobs.steps import object_metadata
 from jobs.store import history
-from jobs.store.database import Database
 from jobs.store.tables import attempts
-from storage.bucket import Bucket, BucketConfig
 from storage.keys import poster_key, sidecar_key
-from storage.proof.probe import Prober
-from storage.rules import StoreRules
 
 SAMPLE = {"Cloudflare R2", "Backblaze B2", "Aliyun OSS"}  # the others are AWS S3's ways, or one of theirs
 MakeStore = Callable[[Ways], OddStore]
-On = Callable[..., Workshop]
-
-
-@pytest.fixture
-def on(database: Database, prober: Prober, ca_file: str, sandbox: Any, tmp_path: Path) -> Iterator[On]:
-    """A workshop whose archive is such a store, spoken to by these rules."""
-    made: list[Workshop] = []
-
-    def make(store: OddStore, **rules: Any) -> Workshop:
-        url = store.named_url if rules.get("addressing") == "virtual" else store.url
-        config = BucketConfig(BUCKET, "", url, None, ACCESS_KEY, "secret", rules=StoreRules(**rules))
-        made.append(Workshop(database, Bucket(config), prober, ca_file, sandbox.url, tmp_path))
-        return made[-1]
-
-    yield make
-    for workshop in made:
-        workshop.close()
+On = Callable[..., Workshop]  # the fixture
 
 
 def needs_a_person(workshop: Workshop) -> list[str]:

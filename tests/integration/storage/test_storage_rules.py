@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from odd_store import ACCESS_KEY, BUCKET, OddStore, Ways
+from botocore.exceptions import EndpointConnectionError
+from odd_store import ACCESS_KEY, BUCKET, OddStore, Refusal, Ways
 
+from storage import put_body
 from storage.bucket import Bucket, BucketConfig
-from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
+from storage.errors import BucketRefuses, BucketUnavailable, Cancelled, ObjectExists
 from storage.rules import StoreRules
 from storage.spool import Spooled
 
@@ -93,8 +95,9 @@ def test_a_store_that_replaces_objects_all_the_same_is_looked_at_first(make_odd_
         (Ways(condition="none"), "501 NotImplemented (A header you provided"),
         (Ways(denied=("PUT",)), "403 AccessDenied (not authorized"),
         (Ways(full=True), "507 XMinioStorageFull (Storage backend"),
+        (Ways(most_bytes=1), "413 (Request Entity Too Large)"),
     ],
-    ids=["path style", "checksum", "encryption", "condition", "denied", "full"],
+    ids=["path style", "checksum", "encryption", "condition", "denied", "full", "a proxy's limit"],
 )
 def test_a_refusal_is_one_and_is_told_in_the_stores_own_words(make_odd_store: MakeStore, ways: Ways, said: str) -> None:
     with pytest.raises(BucketRefuses) as caught:
@@ -109,7 +112,15 @@ def test_a_refusal_of_a_head_is_told_in_words_too(make_odd_store: MakeStore) -> 
             ask()
 
 
-@pytest.mark.parametrize("ways", [Ways(slow_downs=9), Ways(conflicts=9)], ids=["slow down", "conflict"])
+@pytest.mark.parametrize(
+    "ways",
+    [
+        Ways(slow_downs=9),
+        Ways(conflicts=9),
+        Ways(refuses_puts=Refusal(307, "TemporaryRedirect", "Please re-send this request to the specified endpoint.")),
+    ],
+    ids=["slow down", "conflict", "a new bucket"],
+)
 def test_what_passes_by_itself_is_no_refusal(make_odd_store: MakeStore, ways: Ways) -> None:
     with pytest.raises(BucketUnavailable) as caught:
         put_all(bucket_of(make_odd_store(ways)))
@@ -123,3 +134,49 @@ def test_a_put_whose_answer_is_lost_leaves_one_object(make_odd_store: MakeStore)
         put_all(bucket_of(store))
     assert store.objects[KEY].body == b"film"
     assert [key for key, _ in store.puts].count(KEY) == 1
+
+
+def test_where_a_policy_takes_no_put_without_a_condition_all_three_have_one(make_odd_store: MakeStore) -> None:
+    store = make_odd_store(Ways(only_conditional=True))
+    bucket = bucket_of(store)
+    put_all(bucket)
+    with pytest.raises(ObjectExists):
+        put_all(bucket, b"another")  # what stands beside the video stays, too
+    assert [len(held.body) for held in store.objects.values()] == [6, 2, 4]
+
+
+def test_a_put_that_was_told_to_stop_is_not_sent_again(
+    make_odd_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(put_body, "KEEP_GOING_S", 0)
+    store, body = make_odd_store(Ways()), b"film" * 300_000
+    spooled = Spooled(io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest())
+    read: list[int] = []
+
+    def keep_going() -> None:
+        read.append(spooled.file.tell())
+        if read[-1] < max(read):  # it was read for the signature, and is being sent
+            monkeypatch.setattr(put_body, "KEEP_GOING_S", 60)  # for as long as it takes it is not asked again
+            raise Cancelled("the lease was lost")
+
+    with pytest.raises(Cancelled):
+        bucket_of(store).put_video(KEY, spooled, {}, keep_going)
+    assert store.objects == {}
+
+
+@pytest.mark.parametrize("rules", [{}, {"addressing": "virtual"}])
+def test_at_aws_a_bucket_whose_name_has_dots_is_asked_by_path(rules: dict[str, str]) -> None:
+    """By host name its certificate would not be good: the authority's wildcard stands for one label."""
+    config = BucketConfig("films.example.com", "", None, "eu-central-1", ACCESS_KEY, SECRET, rules=StoreRules(**rules))
+    bucket = Bucket(config)
+    assert bucket.link(KEY, expires_s=60).startswith(f"https://s3.eu-central-1.amazonaws.com/films.example.com/{KEY}?")
+    asked: list[str] = []
+
+    def meet(request: Any, **_: Any) -> None:
+        asked.append(request.url)
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    bucket._client.meta.events.register("before-send.s3", meet)
+    with pytest.raises(BucketUnavailable):
+        bucket.put_small(KEY, b"", "image/jpeg")
+    assert asked[0] == f"https://s3.eu-central-1.amazonaws.com/films.example.com/{KEY}"

@@ -8,6 +8,7 @@ from jobs.visible import visible, visible_cell, visible_json
 
 ACTING = ["\x00", "\x07", "\b", "\r", "\x1b", "\x7f", "\x85", "\x9b", "\u202e", "\u2066", "\u200f", "\u061c", "\u200b"]
 ACTING += ["\u2028", "\ufeff", "\U000e0041"]
+ACTING += ["\xad", "\u034f", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", "\ufe00", "\ufe0f", "\U000e0100"]
 
 
 @pytest.mark.parametrize("char", ACTING, ids=ascii)
@@ -27,10 +28,17 @@ def test_half_of_a_surrogate_pair_can_be_printed() -> None:
     visible_json("\ud800").encode()
 
 
-@pytest.mark.parametrize("text", ["naïve café", "一只狐狸", "👩‍🚀", "שלום", "a\tb\nc", "می‌خواهم", "\\x1b"])
+@pytest.mark.parametrize(
+    "text",
+    ["naïve café", "一只狐狸", "👩‍🚀", "שלום", "a\tb\nc", "می‌خواهم", "\\x1b", "❤\ufe0f 1\ufe0f\u20e3 葛\U000e0100"],
+)
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert visible(text) == text
     assert json.loads(visible_json(text)) == text
+
+
+def test_a_row_of_selectors_hides_nothing() -> None:
+    assert visible("❤\ufe0f\ufe0f") == "❤\ufe0f\\ufe0f"
 
 
 def test_a_cell_is_one_line() -> None:

@@ -45,6 +45,14 @@ def test_a_failed_precondition_means_that_an_object_is_there() -> None:
         put(answer(412, "PreconditionFailed"))
 
 
+def test_a_store_s_code_is_one_short_line_as_its_text_is() -> None:
+    with pytest.raises(BucketUnavailable) as caught:
+        put(answer(403, f"Bad\x9b31m\ncode{'x' * 500}"))
+    assert str(caught.value).startswith("PUT a.mp4: 403 Bad 31m code")
+    assert str(caught.value).isprintable()
+    assert len(caught.value.code) < 110
+
+
 TROUBLE = [
     answer(409, "ConditionalRequestConflict"),
     answer(400, "BadDigest"),

@@ -14,6 +14,7 @@ from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 
 A = AttemptOutcome
+DOING = ("transfer", "accepted", "not_kept")
 
 
 def decided(subject: Case, said: AttemptChanges | None = None, **of_facts: Any) -> Outcome:
@@ -32,12 +33,22 @@ def generating(**columns: Any) -> Case:
         (State.GENERATING, "unknown:dreaming", "unknown_word"),
         (State.ARCHIVING, "transfer:LinkForbidden", "link_forbidden"),
         (State.ARCHIVING, "transfer:LinkDenied", "link_denied"),
+        *((State.ARCHIVING, f"{doing}:BucketRefuses", "bucket_refuses") for doing in DOING),
+        (State.ARCHIVING, "not_kept:Refused", "film_not_kept"),
+        *((State.ARCHIVING, f"{doing}:SpoolFull", "disk_full") for doing in ("transfer", "accepted")),
     ],
 )
 def test_a_word_flags_its_job(state: State, word: str, flag: str) -> None:
     one = (accepted if state is State.GENERATING else finished)(last_word=word)
     assert decided(case(job(state), one)).job["flagged"] == flag
     assert flag in FLAGS
+
+
+@pytest.mark.parametrize("word", ["transfer:BucketRefuses", "transfer:SpoolFull"])
+def test_what_keeps_a_contested_film_from_being_kept_is_told_before_whose_it_is(word: str) -> None:
+    claimed = case(job(State.ARCHIVING), finished(last_word=word, contested=True))
+    assert decided(claimed).job["flagged"] in {"bucket_refuses", "disk_full"}
+    assert decided(claimed, {"last_word": "kept_aside"}).job["flagged"] == "contested_task"
 
 
 def test_a_day_past_the_time_that_it_was_expected_flags_it() -> None:

@@ -40,6 +40,8 @@ def test_a_rule_that_may_delete_videos_is_named(found: dict[str, Any]) -> None:
         rule(Status="Disabled"),
         rule(Filter={"Prefix": "other/"}),
         rule(Filter={"And": {"Prefix": "other/"}}),
+        rule(Filter={"Tag": {"Key": "tidy", "Value": "1"}}),  # ours bear none
+        rule(Filter={"And": {"Prefix": "", "Tags": [{"Key": "tidy", "Value": "1"}]}}),
         rule(Expiration={"ExpiredObjectDeleteMarker": True}),
         {"Status": "Enabled", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
         {"Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}},

@@ -61,6 +61,15 @@ def test_a_key_in_a_file_makes_a_gateway_real(tmp_path: Path) -> None:
     assert made({"RUSHES_EVOLINK_API_KEY_FILE": str(tmp_path / "key")}).real == ("evolink",)
 
 
+def test_a_gateway_with_a_previous_key_alone_is_real_and_its_links_lead_nowhere_inside() -> None:
+    planned = made({"RUSHES_EVOLINK_API_KEY_PREVIOUS": "real"})
+    settings = load(planned.service)
+    assert (planned.real, "evolink" in planned.simulated) == (("evolink",), False)
+    assert settings.previous_accounts["evolink"].base_url == PROVIDERS["evolink"].base_url
+    assert not settings.previous_accounts["evolink"].is_stand_in
+    assert not settings.allow_private_addresses
+
+
 def test_without_the_sandbox_only_real_gateways_are_there() -> None:
     planned = made({"RUSHES_EVOLINK_API_KEY": "real"}, Flags())
     assert planned.simulated == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ def line(level: str, event: str, **more: str) -> str:
         (line("warning", "bucket_unavailable", reason="timed out"), "warning: bucket_unavailable reason=timed out"),
         (line("error", "step_raised", job="job_1", exception="Traceback"), "error: step_raised job=job_1"),
         (line("warning", "said", reason="\x1b[2Jgone"), "warning: said reason=\\x1b[2Jgone"),
+        (line("error", "said", reason="no\nrushes | all is well"), "error: said reason=no\\nrushes | all is well"),
         ("[INFO] Started worker-1", None),
         ("[ERROR] no port", "[ERROR] no port"),
         ("", None),
@@ -46,6 +48,22 @@ def test_every_line_goes_into_the_file_and_what_is_wrong_to_the_person(tmp_path:
     assert shown == [("worker", "warning: warning")]
     assert [words.split()[1] for words in path.read_text().splitlines()] == ["worker", "worker"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_full_disk_keeps_no_warning_from_the_person_and_is_told_once() -> None:
+    shown: list[tuple[str, str]] = []
+    disk = [True, True, False, True]
+
+    def full(name: str, words: str) -> None:
+        if disk.pop():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = PersonsLog(full, lambda name, words: shown.append((name, words)))
+    for number in range(4):
+        log("worker", line("warning", f"said_{number}"))
+    told = ("rushes", "warning: the log file cannot be written: No space left on device")
+    said = [("worker", f"warning: said_{number}") for number in range(4)]
+    assert shown == [told, said[0], said[1], told, *said[2:]]
 
 
 def test_a_log_file_is_bounded(tmp_path: Path) -> None:
