@@ -29,6 +29,15 @@ ENCODED: dict[str, Callable[[str], bytes]] = {
     "gzip twice": lambda text: gzip.compress(gzip.compress(text.encode())),
     "zlib": lambda text: zlib.compress(text.encode()),
     "deflate": lambda text: zlib.compress(text.encode(), wbits=-15),
+    "a mark of each file": lambda text: b"\xef\xbb\xbf" * 2 + text.encode(),
+    "a mark behind a line's end": lambda text: b"\n\xef\xbb\xbf \xef\xbb\xbf" + text.encode(),
+    "utf-16, two marks": lambda text: b"\xff\xfe" + text.encode("utf-16"),
+    "a mark in gzip": lambda text: gzip.compress(b"\r\n" + text.encode("utf-8-sig")),
+    "nuls behind": lambda text: text.encode() + bytes(7),
+    "a text of json": lambda text: json.dumps(text).encode(),
+    "an edge's mark": lambda text: text.encode() + b"\n<!-- served by edge -->\n",
+    "a front's word": lambda text: text.encode() + b"1",
+    "gb 18030, and an edge's mark": lambda text: text.encode("gb18030") + b"\n<!-- edge -->",
 }
 
 
@@ -39,12 +48,45 @@ def test_an_answer_is_read_in_whatever_encoding_it_comes(encoded: Callable[[str]
 
 @pytest.mark.parametrize(
     "body",
-    [gzip.compress(bytes(50 << 20)), gzip.compress(TEXT.encode())[:-9], b"\x1f\x8b", b"<html>", b""],
-    ids=["a bomb", "cut off", "a head alone", "a page", "nothing"],
+    [
+        gzip.compress(bytes(50 << 20)),
+        gzip.compress(TEXT.encode())[:-9],
+        b"\x1f\x8b",
+        b"<html>",
+        b"",
+        b'<script>{"id": "t-1"}</script>',
+        b'{"id": "t-1"}{"error": {"message": "no credit"}}',
+        b'{"error": {"message": "no credit"}}\n{"id": "t-1"}',
+        b'{"error": "x"}<pre>{"id": "t-1"}</pre>',
+        b'{"id": "t-1"',
+        b'"{\\"id\\": "',
+    ],
+    ids=[
+        *("a bomb", "cut off", "a head alone", "a page", "nothing", "json in a page", "an error behind"),
+        *("an order behind", "an order in a page behind", "cut in the object", "a cut text of json"),
+    ],
 )
 def test_what_cannot_be_unpacked_or_read_is_no_answer(body: bytes) -> None:
     with pytest.raises(BadReport):
         json_body(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"prompt":"\N{REPLACEMENT CHARACTER}中","url":"https://h/影片.mp4"}'.encode(),
+        b'{"prompt":"' + "中".encode()[:2] + '中","url":"https://h/影片.mp4"}'.encode(),
+        b'{"prompt":"' + "影".encode()[:2] + '","url":"https://h/影片.mp4"}'.encode(),
+        b'{"prompt":"caf\xe9s","url":"https://h/' + '影片.mp4"}'.encode(),
+    ],
+    ids=["already replaced", "cut in two", "cut in two, two words left", "one byte of latin-1"],
+)
+def test_one_odd_character_does_not_change_the_link_beside_it(body: bytes) -> None:
+    assert json_body(body)["url"] == "https://h/影片.mp4"
+
+
+def test_latin_1_is_not_taken_for_chinese() -> None:
+    assert json_body('{"url":"https://h/cafés-à.mp4"}'.encode("latin-1"))["url"] == "https://h/caf�s-�.mp4"
 
 
 USED_UP: list[Any] = [

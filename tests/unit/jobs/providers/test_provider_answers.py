@@ -31,7 +31,7 @@ def test_the_history_gets_the_answer_cut_and_without_keys_and_signatures() -> No
     assert KEY not in kept
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"<html>", b'{"a":1}x', b"\xff\xfe{\0"])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"<html>", b'{"a":1}x[', b"[1]x", b"\xff\xfe{\0"])
 def test_what_is_not_json_is_a_bad_report(body: bytes) -> None:
     with pytest.raises(BadReport):
         json_body(body)
