@@ -23,7 +23,7 @@ from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
 NO_WORD = f"{UNKNOWN}no text"  # where a status is missing, empty, or no text
-OTHER_SHAPE = f"{UNKNOWN}another shape"  # where JSON is neither a report nor an error in the gateway's own shape
+OTHER_SHAPE = f"{UNKNOWN}another shape"  # where a success is JSON and no report
 # What is counted as a drift of a gateway's shape, by the word that history has for it.
 SHAPES = {
     NO_WORD: "(no status)",
@@ -284,13 +284,14 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
         is_final = answer.status < 500 and answer.status not in KEY_TROUBLES
         final = is_final and is_own(provider, answer.status, answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
-    body = None
+    word = "unreadable"
     try:
         body = json_body(answer.body)
+        # No page documents a success that is no task's: a person sees it at first sight, and it is no answer all the
+        # same. That it may have the shape of an error says nothing: EasyRouter's successes have that too.
+        word = OTHER_SHAPE
         report = provider.read_report(body)
     except BadReport as e:
-        # No page documents a task without a status: a person sees it at first sight, and it is no answer all the same.
-        word = OTHER_SHAPE if body is not None and not provider.is_error(body) else "unreadable"
         word = NO_WORD if isinstance(e, NoStatus) else word
         return Reply(inquiry, None, word, {"reason": str(e)[:500], **raw}, final=False)
     if report.task_id is not None and report.task_id != inquiry.task_id:
