@@ -33,6 +33,7 @@ _PERCENT = re.compile(r"\s*(\d{1,3})(?:\.\d{1,9})?\s*%?\s*", re.ASCII)
 # What may stand around a link and is no part of it: blanks, line ends, controls, marks without a width.
 _AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
 _BLANK = re.compile(r"[^\S\x00-\x1f\x85\u2028\u2029]")  # not what ends a line or controls a terminal
+_WHOLE = re.compile(r"(-?\d{1,15})\.0+", re.ASCII)
 _MAY_BE_JSON = re.compile(r"[{\[]")
 _USER = re.compile(r"//[^/?#]*@")
 _TAIL = re.compile(r"[?#].*", re.DOTALL)
@@ -230,7 +231,13 @@ def _int(digits: str) -> int | float:
     return int(digits) if len(digits) <= gate.LONGEST_NAME else float(digits)
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_int=_int)
+def _float(said: str) -> int | float:
+    """A whole number may be an id. One with an exponent, or of more digits than a float has, may have been rounded."""
+    whole = _WHOLE.fullmatch(said)
+    return int(whole[1]) if whole else float(said)
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_int, parse_float=_float)
 
 
 def _given(candidate: Any) -> str | None:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from altered import AlteredSandbox
 from proving import prove
+from test_core_callbacks import callback_url
 from test_core_gate import altered, make_altered  # noqa: F401 - fixtures
-from workshop import Workshop
+from workshop import RUN, Workshop
 
 from jobs.machine.states import State
 from jobs.reports import attention
@@ -108,6 +110,37 @@ def test_a_drift_is_counted_and_told_at_the_first_job(
     altered.rewrite = lambda body: body
     workshop.until(job_id, State.ARCHIVED)
     assert told(workshop) == [("gateway_drifts", provider)], "it is told for a day"
+
+
+ANOTHER_SHAPE = '{"id": "event-1", "event": "task.completed", "data": {"id": "%s", "state": "done"}}'
+
+
+def test_a_callback_of_another_shape_is_counted_once_and_the_order_that_it_names_comes_home(
+    workshop: Workshop, receiver: Any, sandbox: Any
+) -> None:
+    """It may be all that will ever be heard of an order whose answer was lost."""
+    sandbox.fault("evolink", "lose_answer", how="reset")
+    sandbox.fault("evolink", "lose_callback")
+    job_id = workshop.create(provider="evolink")
+    RUN["jobs.submit"](job_id, workshop.resources)
+    assert workshop.state(job_id) is State.UNCONFIRMED
+    [task] = sandbox.tasks("evolink")
+    for _ in range(2):  # EvoLink tries again
+        body = (ANOTHER_SHAPE % task["task_id"]).encode()
+        assert requests.post(callback_url(workshop, job_id, "evolink"), data=body, timeout=5).status_code == 400
+    assert requests.post(callback_url(workshop, job_id, "evolink"), data=b"[]", timeout=5).status_code == 400
+    assert seen(workshop) == {"(a callback of another shape)": 1}
+    assert ("gateway_drifts", "evolink") in told(workshop)
+    assert workshop.history(job_id).count("unknown_shape") == 1
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert case.attempts[1].adopted
+
+
+def test_a_forged_callback_counts_as_no_drift(workshop: Workshop, receiver: Any, sandbox: Any) -> None:
+    job_id = workshop.create(provider="evolink")
+    forged = callback_url(workshop, job_id, "evolink")[:-4] + "AAAA"
+    assert requests.post(forged, data=b"[]", timeout=5).status_code == 404
+    assert seen(workshop) == {}
 
 
 def test_an_accepted_order_without_an_id_is_counted_and_told(

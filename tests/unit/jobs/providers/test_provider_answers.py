@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadReport
-from jobs.providers.answers import cost_fields
+from jobs.providers.answers import cost_fields, task_id
 from jobs.providers.client import Account, Answered, answer_for_history, json_body
 
 KEY = "sk-very-secret-0123456789"
@@ -66,3 +66,20 @@ def test_a_cost_is_kept_as_far_as_numbers_reach_and_none_is_none() -> None:
     assert cost_fields(json_body(b"9" * 100))["cost"] == float("9" * 100)
     assert cost_fields(0) == {"cost": 0.0, "bad_cost": None}
     assert cost_fields(None) == {"cost": None, "bad_cost": None}
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("1757169743", "1757169743"),
+        ("1757169743.0", "1757169743"),
+        ("7.00", "7"),
+        ("123456789012345678901234", "123456789012345678901234"),
+        ("1.75717e+09", None),
+        ("1.7571697430001e+18", None),
+        ("1234567890123456.0", None),
+        ("7.5", None),
+    ],
+)
+def test_an_id_may_be_a_whole_number_that_was_not_rounded(written: str, known: str | None) -> None:
+    assert task_id(json_body(f'{{"id": {written}}}'.encode())["id"]) == known
