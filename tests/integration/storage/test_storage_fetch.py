@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import films
 import pytest
@@ -62,6 +63,13 @@ def test_the_request_asks_for_the_bytes_as_they_are_on_a_connection_of_its_own(f
         assert "Accept-Encoding: identity" in request
         assert "Connection: close" in request
         assert "Cookie" not in request
+
+
+def test_a_link_with_a_prompt_for_a_name_is_followed(fetch: Fetcher, serve: Serve) -> None:
+    server = serve(answering(films.film()))
+    name = "一只狐狸" * 2000
+    fetch(server.url(f"/film.mp4?response-content-disposition=filename%3D{name}")).close()
+    assert f"/film.mp4?response-content-disposition=filename%3D{quote(name)} HTTP" in server.requests[0]
 
 
 # What is refused for its bytes
