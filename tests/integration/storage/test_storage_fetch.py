@@ -65,6 +65,12 @@ def test_the_request_asks_for_the_bytes_as_they_are_on_a_connection_of_its_own(f
         assert "Cookie" not in request
 
 
+def test_what_a_server_says_in_between_is_passed_over(fetch: Fetcher, serve: Serve) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    whole = head(Content_Length=len(films.film())) + films.film()
+    fetch(serve(sending(hints * 2 + whole)).url()).close()
+
+
 def test_a_link_with_a_prompt_for_a_name_is_followed(fetch: Fetcher, serve: Serve) -> None:
     server = serve(answering(films.film()))
     name = "一只狐狸" * 2000
