@@ -33,6 +33,7 @@ SHAPES = {
     "another_task": "(an answer about another task)",
 }
 NO_ID = "(an accepted order without a task's id)"
+NO_REFUSAL = "(a refusal of another shape)"
 KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
 
 # Why a task that is called finished has no link, by the word that history has for it; and what a job ends as that
@@ -325,14 +326,20 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
         lost = _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
-        if answer.status >= 300 or body is None:
+        odd = None if body is None else NO_ID if answer.status < 300 else _odd_refusal(provider, answer.status, body)
+        if odd is None:
             return lost
-        strange = Note(unknown_words.SHAPE_EVENT, number, {"provider": provider.name, "word": NO_ID})
+        strange = Note(unknown_words.SHAPE_EVENT, number, {"provider": provider.name, "word": odd})
         return replace(lost, notes=(*lost.notes, strange))
     failure = refusal.failure
     refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)
     return Facts({number: refused}, notes=(Note("refused", number, said),), cooldown=cooldown)
+
+
+def _odd_refusal(provider: Provider, http_status: int, body: Any) -> str | None:
+    """What is counted of a refusal in JSON that has not even the shape of the gateway's errors; None where it has."""
+    return NO_REFUSAL if 400 <= http_status < 500 and not provider.is_error(body) else None
 
 
 def error_columns(failure: Failure) -> AttemptChanges:

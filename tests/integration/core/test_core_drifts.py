@@ -154,6 +154,20 @@ def test_an_accepted_order_without_an_id_is_counted_and_told(
     assert {reason for reason, _ in told(workshop)} == {"gateway_drifts", "unconfirmed"}
 
 
+def test_a_refusal_of_another_shape_is_lost_and_counted_and_told(
+    make_altered: Callable[..., Workshop],  # noqa: F811
+    altered: AlteredSandbox,  # noqa: F811
+) -> None:
+    workshop = make_altered()
+    for refusal in ((403, b'{"errors": [{"title": "Forbidden"}]}'), (403, b"<html>Forbidden</html>")):
+        altered.refusal = refusal
+        job_id = workshop.create(provider="evolink")
+        RUN["jobs.submit"](job_id, workshop.resources)
+        assert workshop.state(job_id) is State.UNCONFIRMED
+    assert seen(workshop) == {"(a refusal of another shape)": 1}, "a page says nothing of the gateway"
+    assert ("gateway_drifts", "evolink") in told(workshop)
+
+
 @pytest.mark.parametrize(
     ("provider", "change"),
     [
