@@ -19,7 +19,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 from jobs import gate
 from jobs.errors import BadReport, NoStatus
 from jobs.providers.base import Acceptance, Provider, ReportState, Unusable
-from jobs.providers.encodings import text_of
+from jobs.providers.encodings import AROUND, text_of
 
 LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
@@ -30,8 +30,6 @@ LINK_NAMES = ("url", "video_url", "videoUrl")  # of an object that stands where 
 _QUERY = re.compile(r"(https?:[^\s\"'<>?#]*)\?[^\s\"'<>]*", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|afk_)[\w-]{6,}")  # a gateway that refuses a key likes to print it
 _PERCENT = re.compile(r"\s*(\d{1,3})(?:\.\d{1,9})?\s*%?\s*", re.ASCII)
-# What may stand around a link and is no part of it: blanks, line ends, controls, marks without a width.
-_AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
 _BLANK = re.compile(r"[^\S\x00-\x1f\x85\u2028\u2029]")  # not what ends a line or controls a terminal
 _WHOLE = re.compile(r"(-?\d{1,15})\.0+", re.ASCII)
 _MAY_BE_JSON = re.compile(r"[{\[]")
@@ -246,11 +244,11 @@ def _given(candidate: Any) -> str | None:
         candidate = next(iter(candidate), None)
     if isinstance(candidate, Mapping):
         candidate = next((candidate[name] for name in LINK_NAMES if candidate.get(name)), None)
-    return candidate if isinstance(candidate, str) and candidate.strip(_AROUND) else None
+    return candidate if isinstance(candidate, str) and candidate.strip(AROUND) else None
 
 
 def _link(given: str) -> str:
-    return _BLANK.sub(lambda blank: quote(blank[0]), given.strip(_AROUND)[: LONGEST_LINK + 1])
+    return _BLANK.sub(lambda blank: quote(blank[0]), given.strip(AROUND)[: LONGEST_LINK + 1])
 
 
 def _why_not(link: str) -> str | None:

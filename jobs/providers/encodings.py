@@ -22,10 +22,9 @@ _MARKED = (
 )
 _BEGINNINGS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0")  # of text
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
-_PAIR = re.compile(
-    rb"[\x81-\xfe]{2}"
-)  # how nearly all Chinese characters are written in GB 18030, and none of Latin-1 alone
-_AROUND = "\ufeff\0 \t\r\n"  # marks that each included file of a front brings along, what a buffer was filled up with
+_PAIR = re.compile(rb"[\x81-\xfe]{2}")  # most Chinese characters in GB 18030, and seldom anything in Latin-1
+# What may stand around an answer, or a link, and is no part of it: blanks, line ends, controls, marks without a width.
+AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
 
 
 def unpacked(body: bytes) -> bytes:
@@ -57,7 +56,7 @@ def text_of(body: bytes) -> str:
     encoding = next((name for mark, name in _MARKED if body.startswith(mark)), None)
     encoding = encoding or json.detect_encoding(body[:64])
     if not encoding.startswith("utf-8"):
-        return body.decode(encoding, "replace").strip(_AROUND)
+        return body.decode(encoding, "replace").strip(AROUND)
     try:
         said = body.decode()
     except UnicodeDecodeError:
@@ -65,7 +64,7 @@ def text_of(body: bytes) -> str:
         replaced = said.count(_REPLACED)
         explained = sum(char > "\x7f" for char in said) - replaced
         said = (_chinese(body) if replaced > explained else None) or said
-    return said.strip(_AROUND)
+    return said.strip(AROUND)
 
 
 def _chinese(body: bytes) -> str | None:
@@ -74,7 +73,7 @@ def _chinese(body: bytes) -> str | None:
         return None
     try:
         said = body.decode("gb18030")
-        json.JSONDecoder(strict=False, parse_int=float).raw_decode(said.strip(_AROUND))
+        json.JSONDecoder(strict=False, parse_int=float).raw_decode(said.strip(AROUND))
     except (ValueError, RecursionError):
         return None
     return said

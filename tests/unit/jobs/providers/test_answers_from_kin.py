@@ -35,6 +35,7 @@ ENCODED: dict[str, Callable[[str], bytes]] = {
     "a mark behind a line's end": lambda text: b"\n\xef\xbb\xbf \xef\xbb\xbf" + text.encode(),
     "utf-16, two marks": lambda text: b"\xff\xfe" + text.encode("utf-16"),
     "a mark in gzip": lambda text: gzip.compress(b"\r\n" + text.encode("utf-8-sig")),
+    "other blanks": lambda text: f"\u200b\u00a0{text}\u2028".encode(),
     "nuls behind": lambda text: text.encode() + bytes(7),
     "a text of json": lambda text: json.dumps(text).encode(),
     "an edge's mark": lambda text: text.encode() + b"\n<!-- served by edge -->\n",
