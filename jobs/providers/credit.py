@@ -22,6 +22,7 @@ CODES = frozenset(
         "arrearage",
         "arrears",
         "pre_consume_token_quota_failed",
+        "quota_exhausted",
         # A newer new-api's: what the account's plan, or the day's share of it, does not hold.
         "entitlement_required",
         "entitlement_inactive",
@@ -102,7 +103,7 @@ def without_credit(http_status: int, headers: Mapping[str, str], body: Any) -> R
     is_clear = (
         (http_status == 402 and bool(codes or said))
         or bool(codes & CODES)
-        or any(_WORDS.search(code.replace("_", " ")) for code in codes)
+        or any(_says(code.replace("_", " "), http_status) for code in codes)
     )
     # The words of a 400 may be those of the request that it finds fault with.
     may_speak = http_status != 400 and not codes & OTHER_CODES
@@ -129,5 +130,8 @@ def _folded(code: Any) -> str:
 def _lacks(words: str, http_status: int) -> bool:
     """Whether a text says that there is no credit, and not that one has asked too often."""
     words = _QUOTED.sub("", words).replace("_", " ")
-    says = _WORDS.search(words) or (http_status != 429 and _UNCLEAR.search(words))
-    return bool(says) and not _PACE.search(words)
+    return _says(words, http_status) and not _PACE.search(words)
+
+
+def _says(words: str, http_status: int) -> bool:
+    return bool(_WORDS.search(words) or (http_status != 429 and _UNCLEAR.search(words)))

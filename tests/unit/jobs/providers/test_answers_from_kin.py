@@ -130,6 +130,7 @@ USED_UP: list[Any] = [
     {"errors": [{"code": "balance_not_enough", "message": "x"}]},
     {"data": {"code": "insufficient_user_quota"}, "message": "x"},
     {"code": "payment_required", "message": "x"},
+    {"code": "quota_exhausted", "message": "x"},
     {"code": "account_credit_depleted", "message": "x"},
 ]
 # Of a 429 these may as well be about pace.
@@ -137,6 +138,7 @@ QUOTA_ALONE: list[Any] = [
     {"error": {"code": "", "message": "token quota has been exhausted", "type": "new_api_error"}},
     {"error": {"message": "quota exceeded"}},
     {"code": "fail", "message": "You exceeded your monthly quota"},
+    {"code": "quota_exceeded", "message": "x"},
 ]
 PACE: list[Any] = [
     {
