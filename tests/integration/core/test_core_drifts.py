@@ -102,7 +102,7 @@ def test_a_drift_is_counted_and_told_at_the_first_job(
     drift: str,
 ) -> None:
     provider, altered.rewrite, counted, flag = DRIFTS[drift]
-    workshop = make_altered()
+    workshop = make_altered(retry_first_s=0.05)
     job_id = workshop.create(provider=provider)
     workshop.await_(lambda: workshop.sweep() and seen(workshop), "a count", job_id=job_id)
     assert seen(workshop) == {counted: 1}

@@ -27,7 +27,7 @@ REFUSED, LOST = (AttemptOutcome.REFUSED, Standing.NONE), (AttemptOutcome.OPEN, S
     [
         ("gravitex", 403, USED_UP, REFUSED, "insufficient_credits", {"out_of_credit"}),
         ("evolink", 429, TOO_FAST, REFUSED, "rate_limited", {"gateway_rests"}),
-        ("gravitex", 402, PAID_AND_MADE, LOST, None, {"unconfirmed"}),
+        ("gravitex", 402, PAID_AND_MADE, LOST, None, {"unconfirmed", "gateway_drifts"}),
     ],
     ids=["no credit", "too fast", "a task beside it"],
 )
