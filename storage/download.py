@@ -5,6 +5,7 @@ So this thread reads and never looks at a clock, and whoever started it (fetch.p
 """
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -21,11 +22,13 @@ from storage.outbound.connections import under
 from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.exact import asking_for, redirected, target_of
 from storage.outbound.guard import check_url, masked
+from storage.packing import unpacked
 from storage.spool import Spool, Spooled
 
 CHUNK_BYTES = 256 << 10
 DENIED = {401, 403}
 DEAD = DENIED | {404, 410}
+WHOLE_RANGE = re.compile(r"bytes\s+0-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"Accept-Encoding": "identity", "Accept": "video/mp4, */*;q=0.5"}
 
@@ -86,7 +89,7 @@ class Download:
     ) -> None:
         self.done = threading.Event()
         self.answered = False  # the headers of a 200 are here; the body has begun
-        self.bytes = 0
+        self.bytes = 0  # of the body, as they came
         self._session, self._url, self._folder = session, url, folder
         self._limits, self._allow_private = limits, allow_private
         self._deadline = deadline
@@ -155,11 +158,8 @@ class Download:
         if response.status_code in DEAD:
             kind = LinkDenied if response.status_code in DENIED else LinkDead
             raise kind(f"{link} answered {response.status_code}", status=response.status_code)
-        if response.status_code != http.HTTPStatus.OK:
+        if not _is_whole(response):
             raise LinkUnavailable(f"{link} answered {response.status_code}")
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in ("identity", ""):
-            raise BadVideo(f"{link} came in Content-Encoding {encoding[:40]!r}, which was not asked for")
         declared = _declared_bytes(response)
         if declared is not None and declared > self._limits.max_bytes:
             raise BadVideo(f"{link} declares {declared} bytes; {self._limits.max_bytes} is the most")
@@ -167,7 +167,7 @@ class Download:
         return self._copy(response, declared)
 
     def _copy(self, response: requests.Response, declared: int | None) -> Spooled:
-        pieces = _pieces(response)
+        pieces = unpacked(self._pieces(response), CHUNK_BYTES)
         head = b""
         while len(head) < HEADER_BYTES and (piece := next(pieces, b"")):
             head += piece
@@ -176,13 +176,11 @@ class Download:
         try:
             piece = head
             while piece:
-                if spool.bytes + len(piece) > self._limits.max_bytes:
-                    raise BadVideo(f"{masked(self._url)} is longer than {self._limits.max_bytes} bytes")
+                self._require_room(spool.bytes + len(piece))
                 spool.write(piece)
-                self.bytes = spool.bytes
                 piece = next(pieces, b"")
-            if declared is not None and spool.bytes != declared:
-                raise LinkUnavailable(f"{masked(self._url)} gave {spool.bytes} of {declared} bytes")
+            if declared is not None and self.bytes != declared:
+                raise LinkUnavailable(f"{masked(self._url)} gave {self.bytes} of {declared} bytes")
         except BaseException:
             spool.close()
             raise
@@ -194,7 +192,29 @@ class Download:
             raise BadVideo(f"{masked(self._url)} gave an empty body")
         if not begins_like_a_film(head):
             kind = response.headers.get("Content-Type", "no content type")[:60]
-            raise BadVideo(f"{masked(self._url)} is no MP4: it begins with {head[:16]!r} ({kind})")
+            encoding = response.headers.get("Content-Encoding", "")[:40]
+            said = f"{kind}, Content-Encoding {encoding}" if encoding else kind
+            raise BadVideo(f"{masked(self._url)} is no MP4: it begins with {head[:16]!r} ({said})")
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        # read1 hands over what is there; read(n) would wait for all n, and iter_content would inflate.
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            self.bytes += len(piece)
+            self._require_room(self.bytes)
+            yield piece
+
+    def _require_room(self, needed: int) -> None:
+        """Of bytes as they came, and of what they unpack to."""
+        if needed > self._limits.max_bytes:
+            raise BadVideo(f"{masked(self._url)} is longer than {self._limits.max_bytes} bytes")
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether a status promises the whole body: 200; 203, which a proxy says that looks in; 206 from end to end."""
+    if response.status_code == http.HTTPStatus.PARTIAL_CONTENT:
+        found = WHOLE_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        return found is not None and int(found[1]) + 1 == int(found[2])
+    return response.status_code in (http.HTTPStatus.OK, http.HTTPStatus.NON_AUTHORITATIVE_INFORMATION)
 
 
 def as_https(url: str, *, allow_private: bool) -> str:
@@ -204,12 +224,6 @@ def as_https(url: str, *, allow_private: bool) -> str:
         return url
     authority, slash, path = rest.partition("/")
     return f"https://{authority.removesuffix(':80')}{slash}{path}"
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    # read1 hands over what is there; read(n) would wait for all n, and iter_content would inflate.
-    while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
-        yield piece
 
 
 def _declared_bytes(response: requests.Response) -> int | None:

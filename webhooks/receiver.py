@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs import callback_urls
 from jobs.errors import BadReport
-from jobs.providers.answers import json_body
+from jobs.providers.answers import TaskId, json_body, part, task_id
 from jobs.providers.base import Provider, ReportState
 from jobs.ringer import Ringer
 from jobs.settings import Settings
@@ -136,14 +136,16 @@ def _write(receiver: Receiver, callback: Callback) -> Kept:
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:
     """The callback as it is to be kept, readable or not, and the state that it hints at."""
-    task_id, state, status = None, None, 400
+    named, state, status, value = None, None, 400, None
     try:
-        report = provider.read_callback(_valid(provider, json_body(body)))
-        task_id, state, status = report.task_id, report.state, 200
+        value = json_body(body)
+        report = provider.read_callback(_valid(provider, value))
+        named, state, status = report.task_id, report.state, 200
     except (ValidationError, BadReport) as e:
+        named = _claim(provider, value)
         log.warning("callback_unreadable", job=job_id, provider=provider.name, error=type(e).__name__)
     headers = {h: request.headers[h][:LONGEST_HEADER] for h in KEPT_HEADERS if h in request.headers}
-    callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, task_id, status)
+    callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, named, status)
     return callback, state
 
 
@@ -151,6 +153,17 @@ def _valid(provider: Provider, value: Any) -> Any:
     if provider.callback_schema is None:
         raise BadReport(f"{provider.name} documents no callbacks")
     return provider.callback_schema().load(value)
+
+
+def _claim(provider: Provider, value: Any) -> str | None:
+    """The task that a callback of another shape names, by the gateway's own name for it, at the top or inside `data`.
+
+    It may be all that will ever be heard of an order, and is asked about as what any callback tells.
+    """
+    fields = provider.callback_schema().fields if provider.callback_schema else {}
+    named = [name for name, field in fields.items() if isinstance(field, TaskId)]
+    told = [part(where, name) for where in (part(value, "data"), value) for name in named]
+    return next(filter(None, map(task_id, told)), None)
 
 
 def _answer(status: int) -> Response:

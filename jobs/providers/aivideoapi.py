@@ -28,7 +28,8 @@ from jobs.providers.answers import (
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import lists
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, refusal, without_credit
+from jobs.providers.credit import without_credit
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, Rule, names_a_task, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 # "Common Input": counted in characters; nothing says that it is done in any other way.
@@ -151,13 +152,14 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """{error: {code, message, type}} with a pair of the table, or with a code that no other status documents."""
-    if out_of_credit := without_credit(http_status, headers, body):
-        return out_of_credit
-    code = part(body, "error", "code")
-    if not isinstance(code, str):
+    if names_a_task(body):
         return None
-    rule = REFUSALS.get((http_status, code))
-    if rule is None and code not in _DOCUMENTED:
+    code = part(body, "error", "code")
+    is_word = isinstance(code, str)
+    rule = REFUSALS.get((http_status, code)) if is_word else None
+    if rule is None and (out_of_credit := without_credit(http_status, headers, body)):
+        return out_of_credit
+    if rule is None and is_word and code not in _DOCUMENTED:
         rule = _BY_STATUS.get(http_status)
     return refusal(rule, part(body, "error", "message"), headers) if rule else None
 

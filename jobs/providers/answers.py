@@ -19,7 +19,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 from jobs import gate
 from jobs.errors import BadReport, NoStatus
 from jobs.providers.base import Acceptance, Provider, ReportState, Unusable
-from jobs.providers.encodings import text_of
+from jobs.providers.encodings import AROUND, text_of
 
 LONGEST_MESSAGE = gate.LONGEST_WORDS
 LONGEST_LINK = 8192
@@ -30,9 +30,9 @@ LINK_NAMES = ("url", "video_url", "videoUrl")  # of an object that stands where 
 _QUERY = re.compile(r"(https?:[^\s\"'<>?#]*)\?[^\s\"'<>]*", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|afk_)[\w-]{6,}")  # a gateway that refuses a key likes to print it
 _PERCENT = re.compile(r"\s*(\d{1,3})(?:\.\d{1,9})?\s*%?\s*", re.ASCII)
-# What may stand around a link and is no part of it: blanks, line ends, controls, marks without a width.
-_AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
 _BLANK = re.compile(r"[^\S\x00-\x1f\x85\u2028\u2029]")  # not what ends a line or controls a terminal
+_WHOLE = re.compile(r"(-?\d{1,15})\.0+", re.ASCII)
+_MAY_BE_JSON = re.compile(r"[{\[]")
 _USER = re.compile(r"//[^/?#]*@")
 _TAIL = re.compile(r"[?#].*", re.DOTALL)
 
@@ -73,12 +73,14 @@ class CostFields(TypedDict):
 def json_body(body: bytes) -> Any:
     """Parse a body that is already capped in size, as leniently as JSON can be: one odd value spoils no other.
 
-    It is read in whatever encoding it came. A byte that none explains becomes �, which no id and no link may hold; a
-    number beyond every float becomes an infinity, which is no amount. Raises BadReport for what is no JSON, or nests
-    too deeply.
+    It is read in whatever encoding it came, and once more where it is a text that holds an object. Behind an object may
+    stand what edges and fronts print there; where that could be a second value, nobody can say which one counts. A
+    byte that no encoding explains becomes �, which no id and no link may hold; a number beyond every float becomes an
+    infinity, which is no amount. Raises BadReport for what is no JSON, or nests too deeply.
     """
     try:
-        return json.loads(text_of(body), strict=False, parse_int=_int)
+        value = _json(text_of(body))
+        return _json(value.strip()) if isinstance(value, str) and value.lstrip().startswith("{") else value
     except (ValueError, RecursionError) as e:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 
@@ -213,9 +215,27 @@ def iso_time(value: Any) -> datetime | None:
         return None
 
 
+def _json(said: str) -> Any:
+    if not said.startswith("{"):
+        return _DECODER.decode(said)
+    value, end = _DECODER.raw_decode(said)
+    if _MAY_BE_JSON.search(said, end):
+        raise ValueError("more than one value")
+    return value
+
+
 def _int(digits: str) -> int | float:
     """Longer ones name nothing and count nothing, and reading them exactly takes time in the square of their length."""
     return int(digits) if len(digits) <= gate.LONGEST_NAME else float(digits)
+
+
+def _float(said: str) -> int | float:
+    """A whole number may be an id. One with an exponent, or of more digits than a float has, may have been rounded."""
+    whole = _WHOLE.fullmatch(said)
+    return int(whole[1]) if whole else float(said)
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_int, parse_float=_float)
 
 
 def _given(candidate: Any) -> str | None:
@@ -224,11 +244,11 @@ def _given(candidate: Any) -> str | None:
         candidate = next(iter(candidate), None)
     if isinstance(candidate, Mapping):
         candidate = next((candidate[name] for name in LINK_NAMES if candidate.get(name)), None)
-    return candidate if isinstance(candidate, str) and candidate.strip(_AROUND) else None
+    return candidate if isinstance(candidate, str) and candidate.strip(AROUND) else None
 
 
 def _link(given: str) -> str:
-    return _BLANK.sub(lambda blank: quote(blank[0]), given.strip(_AROUND)[: LONGEST_LINK + 1])
+    return _BLANK.sub(lambda blank: quote(blank[0]), given.strip(AROUND)[: LONGEST_LINK + 1])
 
 
 def _why_not(link: str) -> str | None:

@@ -30,7 +30,8 @@ from jobs.providers.answers import (
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Why
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, header, refusal, without_credit
+from jobs.providers.credit import without_credit
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, header, names_a_task, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 # The service answers as zod does (`details` by field), which counts in UTF-16 code units.
@@ -140,6 +141,8 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """{error: "..."}; a 400 adds details by field."""
+    if names_a_task(body):
+        return None
     if out_of_credit := without_credit(http_status, headers, body):
         return out_of_credit
     rule, said = REFUSALS.get(http_status), part(body, "error")

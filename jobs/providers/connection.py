@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.wait import wait_for_read
 
 from storage.outbound.deadline import Deadline
+from storage.outbound.interim import FinalResponse
 
 Address = tuple[Any, ...]  # what getaddrinfo gives: family, type, proto, canonname, sockaddr
 LookUp = Callable[..., Sequence[Address]]
@@ -69,6 +70,7 @@ class PlainConnection(HTTPConnection):
     """A connection that knows its deadline and whether any byte of the request was handed to the socket."""
 
     auto_open = 0
+    response_class = FinalResponse
     resolver: Resolver
     deadline: Deadline
     handed_over: bool = False

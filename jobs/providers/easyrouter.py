@@ -28,7 +28,8 @@ from jobs.providers.answers import (
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text
-from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, refusal, without_credit
+from jobs.providers.credit import without_credit
+from jobs.providers.refusals import INVALID, NO_CREDIT, RATE_LIMITED, UNAUTHORIZED, names_a_task, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
@@ -152,11 +153,13 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """{code, message, data} from the task routes, or {error: {message, type, code}} from the door before them."""
+    if names_a_task(body):
+        return None
     if out_of_credit := without_credit(http_status, headers, body):
         return out_of_credit
     rule = REFUSALS.get(http_status)
     said = part(body, "message") or part(body, "error", "message")
-    if rule is None or not isinstance(said, str) or part(body, "task_id") is not None:
+    if rule is None or not isinstance(said, str):
         return None
     return refusal(rule, said, headers)
 

@@ -1,6 +1,6 @@
 """The bytes of an answer as text, in whatever they came: UTF-8 was asked for, unpacked, and is not always what comes.
 
-A byte order mark, UTF-16 and UTF-32 tell what they are, and so do gzip and zlib by their first bytes; a Chinese gateway
+Byte order marks, UTF-16 and UTF-32 tell what they are, and so do gzip and zlib by their first bytes; a Chinese gateway
 may write GB 18030. Nothing here raises: what cannot be read is told by whoever reads it as JSON.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import zlib
 
 LARGEST_UNPACKED_BYTES = 1 << 20
@@ -19,7 +20,11 @@ _MARKED = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BEGINNINGS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0")  # of text
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
+_PAIR = re.compile(rb"[\x81-\xfe]{2}")  # most Chinese characters in GB 18030, and seldom anything in Latin-1
+# What may stand around an answer, or a link, and is no part of it: blanks, line ends, controls, marks without a width.
+AROUND = "".join(map(chr, (*range(0x21), 0x7F, 0x85, 0xA0, 0x200B, 0x2028, 0x2029, 0x3000, 0xFEFF)))
 
 
 def unpacked(body: bytes) -> bytes:
@@ -30,7 +35,7 @@ def unpacked(body: bytes) -> bytes:
     for _ in range(2):
         if body.startswith((_GZIP, *_ZLIB)):
             window = _GZIP_OR_ZLIB
-        elif body and body.lstrip()[:1] not in b"{[" and body[0] not in b"\xef\xff\xfe\x00":
+        elif body and not body.lstrip().startswith((b"{", b"[", b'"', b"<", *_BEGINNINGS)):
             window = _RAW  # "deflate" as some servers write it, without a mark
         else:
             break
@@ -42,21 +47,33 @@ def unpacked(body: bytes) -> bytes:
 
 
 def text_of(body: bytes) -> str:
-    """A body as text. A byte that no encoding explains becomes the replacement character."""
+    """A body as text, without marks, NULs and blanks around it. A byte that no encoding explains becomes �.
+
+    What is UTF-8 is read as such. GB 18030 is tried on what is not, and only if UTF-8 explains less than half of what
+    is beyond ASCII: one character that was cut in two must not change all the others.
+    """
     body = unpacked(body)
     encoding = next((name for mark, name in _MARKED if body.startswith(mark)), None)
     encoding = encoding or json.detect_encoding(body[:64])
-    if encoding.startswith("utf-8"):
-        said = body.decode("utf-8-sig", "replace")
-        return said if _REPLACED not in said else _chinese(body) or said
-    return body.decode(encoding, "replace").removeprefix("\ufeff")
+    if not encoding.startswith("utf-8"):
+        return body.decode(encoding, "replace").strip(AROUND)
+    try:
+        said = body.decode()
+    except UnicodeDecodeError:
+        said = body.decode("utf-8", "replace")
+        replaced = said.count(_REPLACED)
+        explained = sum(char > "\x7f" for char in said) - replaced
+        said = (_chinese(body) if replaced > explained else None) or said
+    return said.strip(AROUND)
 
 
 def _chinese(body: bytes) -> str | None:
     """The text of a body in GB 18030, if it is one that is JSON, which it would rarely be by chance."""
+    if not _PAIR.search(body):
+        return None
     try:
         said = body.decode("gb18030")
-        json.loads(said, strict=False)
+        json.JSONDecoder(strict=False, parse_int=float).raw_decode(said.strip(AROUND))
     except (ValueError, RecursionError):
         return None
     return said

@@ -29,7 +29,8 @@ from jobs.providers.answers import (
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
-from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, refusal, without_credit
+from jobs.providers.credit import without_credit
+from jobs.providers.refusals import INVALID, NO_CREDIT, UNAUTHORIZED, Rule, names_a_task, refusal
 from jobs.request.generation import LARGEST_SEED, WAN_2_7, Generation, Kind, Mode
 
 # "Each character/callback counts as 1, with overflow auto-truncated": cut in silence, so a misfit here.
@@ -169,13 +170,16 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
     """{error: {code, message, type, fallback_suggestion}}; the code is a number in old pages, a word in new ones."""
-    if out_of_credit := without_credit(http_status, headers, body):
-        return out_of_credit
+    if names_a_task(body):
+        return None
     error = part(body, "error")
     kind, said = part(error, "type"), part(error, "message")
-    if not isinstance(error, Mapping) or not isinstance(said, str):
+    is_own = isinstance(error, Mapping) and isinstance(said, str)
+    rule = REFUSALS.get((http_status, kind)) if is_own and isinstance(kind, str) else None
+    if rule is None and (out_of_credit := without_credit(http_status, headers, body)):
+        return out_of_credit
+    if not is_own:
         return None
-    rule = REFUSALS.get((http_status, kind)) if isinstance(kind, str) else None
     if rule is None and (not isinstance(kind, str) or kind not in _DOCUMENTED):
         rule = _BY_STATUS.get(http_status)
     hint = _HINT.search(str(error.get("fallback_suggestion") or "")[:500])

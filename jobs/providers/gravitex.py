@@ -15,7 +15,8 @@ from jobs.providers.answers import acceptance, link_fields, mapping, part, statu
 from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
 from jobs.providers.bodies import values
 from jobs.providers.capabilities import Ability, Count, Length, MediaSet, Polling, Text, Voices
-from jobs.providers.refusals import INVALID, RATE_LIMITED, UNAUTHORIZED, refusal, without_credit
+from jobs.providers.credit import without_credit
+from jobs.providers.refusals import DOOR_TYPES, INVALID, RATE_LIMITED, UNAUTHORIZED, names_a_task, refusal
 from jobs.request.generation import WAN_2_7, Generation, Kind, Mode
 
 RESOLUTIONS = {"720p": "720P", "1080p": "1080P"}
@@ -135,11 +136,14 @@ def read_acceptance(http_status: int, body: Any) -> Acceptance:
 
 
 def read_refusal(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
-    """The body's shape is not documented: any object will do that names no task."""
+    """The body's shape is not documented: any object will do that names no task. new-api's door refuses with 403."""
+    if names_a_task(body):
+        return None
     if out_of_credit := without_credit(http_status, headers, body):
         return out_of_credit
-    rule = REFUSALS.get(http_status)
-    if rule is None or not isinstance(body, Mapping) or body.get("task_id") is not None:
+    is_door = http_status == 403 and part(body, "error", "type") in DOOR_TYPES
+    rule = UNAUTHORIZED if is_door else REFUSALS.get(http_status)
+    if rule is None or not isinstance(body, Mapping):
         return None
     said = part(body, "error", "message") or body.get("message") or body.get("error")
     return refusal(rule, said, headers)

@@ -1,7 +1,13 @@
 """Documented refusals of a first send, as tables can name them, and how long a refused key rests.
 
-A refusal is only believed in the gateway's own JSON shape: an HTML page from a proxy, a 5xx or an empty body proves
-nothing about whether the task was taken.
+How an answer to an order is read, at every gateway and in this order. What fits none of it is a lost answer: an HTML
+page from a proxy, a 5xx or an empty body proves nothing about whether the task was taken.
+
+1. An acceptance is what the gateway's page shows, under a 2xx. No 2xx is a refusal, and nothing that names a task is.
+2. Where the gateway documents a code, status and code together mean what its table says, whatever the text says.
+3. Lack of credit (credit.py): a 402; else a code for it, which is new-api's or its kin's; else, where no code says
+   something else, words for it, unless they are about how often one asks.
+4. The status alone, where the gateway documents it, in the gateway's own JSON shape.
 """
 
 from __future__ import annotations
@@ -19,33 +25,9 @@ from jobs.providers.base import Failure, Refusal
 LONGEST_PAUSE_S = 900.0
 SHORTEST_PAUSE_S = 1.0
 
-CREDIT_STATUSES = frozenset({400, 401, 402, 403, 429})
-CREDIT_CODES = frozenset(
-    {
-        "insufficient_user_quota",
-        "insufficient_quota",
-        "insufficient_balance",
-        "insufficient_credit",
-        "insufficient_credits",
-        "insufficient_funds",
-        "pre_consume_token_quota_failed",
-        "quota_not_enough",
-        "user_quota_not_enough",
-        "token_quota_not_enough",
-        "not_enough_balance",
-        "balance_not_enough",
-        "quota_exhausted",
-        "arrearage",
-        "arrears",
-    }
-)
-_WITHOUT_CREDIT = re.compile(
-    r"(insufficient|not enough|no|out of)( [\w-]+){0,2} (quota|balance|credits?|funds)\b"
-    r"|\b(quota|balance|credits?|funds)\b( [\w-]+){0,2} (insufficient|not (enough|sufficient)|used up|run out|too low)"
-    r"|(额度|余额|点数|积分)[^,，。;；]{0,12}(不足|不够|用尽|用完|耗尽)|欠费|预扣费?额度失败",
-    re.IGNORECASE,
-)
-_CODED, _SAID = ("code", "type", "status"), ("message", "msg", "error", "detail")
+TASK_NAMES = ("task_id", "taskId", "id", "jobId")
+# Written by the door of new-api and of one-api, before anything is asked of an upstream.
+DOOR_TYPES = frozenset({"new_api_error", "one_api_error"})
 _SECONDS = re.compile(r"\s*(\d+)(?:\.\d+)?\s*", re.ASCII)
 
 
@@ -75,20 +57,9 @@ def refusal(rule: Rule, message: object, headers: Mapping[str, str], *, hint_s: 
     return Refusal(Failure(rule.code, text(message) or rule.code.replace("_", " "), rule.retryable), pause_s)
 
 
-def without_credit(http_status: int, headers: Mapping[str, str], body: Any) -> Refusal | None:
-    """The refusal of an order because the account, or the key, has nothing left to pay with; None if it is none.
-
-    Gateways are resold: where one's page says 402, the software that it is made of says 401, 403 or 429, in shapes of
-    its own (new-api and its kin): {code, message}, {error: {code, type, message}}, {error: "..."} or {code, msg}.
-    """
-    if http_status not in CREDIT_STATUSES or any(part(body, name) is not None for name in ("task_id", "id", "jobId")):
-        return None
-    found = [where for where in (body, part(body, "error")) if isinstance(where, Mapping)]
-    said = [words for where in found for name in _SAID if (words := text(part(where, name)))]
-    codes = {str(part(where, name))[:100].lower().replace("-", "_") for where in found for name in _CODED}
-    # The words of a 400 may be those of the request that it finds fault with.
-    by_words = http_status != 400 and any(map(_WITHOUT_CREDIT.search, said))
-    return refusal(NO_CREDIT, said[0] if said else None, headers) if by_words or codes & CREDIT_CODES else None
+def names_a_task(body: Any) -> bool:
+    """Whether a body tells of a task by its id. Then one may have been made, whatever else it tells."""
+    return any(part(where, name) for where in (body, part(body, "data")) for name in TASK_NAMES)
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

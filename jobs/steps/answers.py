@@ -23,7 +23,7 @@ from jobs.store import unknown_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
 NO_WORD = f"{UNKNOWN}no text"  # where a status is missing, empty, or no text
-OTHER_SHAPE = f"{UNKNOWN}another shape"  # where JSON is neither a report nor an error in the gateway's own shape
+OTHER_SHAPE = f"{UNKNOWN}another shape"  # where a success is JSON and no report
 # What is counted as a drift of a gateway's shape, by the word that history has for it.
 SHAPES = {
     NO_WORD: "(no status)",
@@ -33,6 +33,7 @@ SHAPES = {
     "another_task": "(an answer about another task)",
 }
 NO_ID = "(an accepted order without a task's id)"
+NO_REFUSAL = "(a refusal of another shape)"
 KEY_TROUBLES = frozenset({401, 403, 408, 429})  # these say nothing about the task
 
 # Why a task that is called finished has no link, by the word that history has for it; and what a job ends as that
@@ -284,13 +285,14 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
         is_final = answer.status < 500 and answer.status not in KEY_TROUBLES
         final = is_final and is_own(provider, answer.status, answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
-    body = None
+    word = "unreadable"
     try:
         body = json_body(answer.body)
+        # No page documents a success that is no task's: a person sees it at first sight, and it is no answer all the
+        # same. That it may have the shape of an error says nothing: EasyRouter's successes have that too.
+        word = OTHER_SHAPE
         report = provider.read_report(body)
     except BadReport as e:
-        # No page documents a task without a status: a person sees it at first sight, and it is no answer all the same.
-        word = OTHER_SHAPE if body is not None and not provider.is_error(body) else "unreadable"
         word = NO_WORD if isinstance(e, NoStatus) else word
         return Reply(inquiry, None, word, {"reason": str(e)[:500], **raw}, final=False)
     if report.task_id is not None and report.task_id != inquiry.task_id:
@@ -324,14 +326,20 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:
         lost = _lost(number, {"reason": f"neither an acceptance nor a documented refusal: {reason}", **said})
-        if answer.status >= 300 or body is None:
+        odd = None if body is None else NO_ID if answer.status < 300 else _odd_refusal(provider, answer.status, body)
+        if odd is None:
             return lost
-        strange = Note(unknown_words.SHAPE_EVENT, number, {"provider": provider.name, "word": NO_ID})
+        strange = Note(unknown_words.SHAPE_EVENT, number, {"provider": provider.name, "word": odd})
         return replace(lost, notes=(*lost.notes, strange))
     failure = refusal.failure
     refused: AttemptChanges = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, **error_columns(failure)}
     cooldown = None if refusal.pause_s is None else Cooldown(failure.code, refusal.pause_s)
     return Facts({number: refused}, notes=(Note("refused", number, said),), cooldown=cooldown)
+
+
+def _odd_refusal(provider: Provider, http_status: int, body: Any) -> str | None:
+    """What is counted of a refusal in JSON that has not even the shape of the gateway's errors; None where it has."""
+    return NO_REFUSAL if 400 <= http_status < 500 and not provider.is_error(body) else None
 
 
 def error_columns(failure: Failure) -> AttemptChanges:

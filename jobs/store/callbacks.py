@@ -18,7 +18,7 @@ from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
-from jobs.store import hearsay
+from jobs.store import hearsay, unknown_words
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.history import write_notes
 from jobs.store.leases import bring_news
@@ -56,7 +56,8 @@ def keep(
 ) -> Kept:
     """Keep a callback and wake its job, in the caller's transaction. The same body is kept once.
 
-    Of an order's first bodies all is kept, of further ones the task id.
+    Of an order's first bodies all is kept, of further ones the task id. The first that cannot be read counts as a drift
+    of its gateway.
     """
     digest = hashlib.sha256(callback.body).hexdigest()
     same_attempt = sa.and_(inbox.c.job_id == callback.job_id, inbox.c.attempt == callback.attempt)
@@ -74,6 +75,8 @@ def keep(
     if not has_room:
         woken = is_heard and _wake(db, callback.job_id, callback.attempt, settings, providers, now=now)
         return Kept(200, state, ring=woken, kept=False)
+    of_another_shape = sa.select(inbox.c.id).where(same_attempt, ~inbox.c.readable).limit(1)
+    has_unreadable = not callback.readable and db.execute(of_another_shape).first() is not None
     # An answer that asks for another try helps nobody once the job has ended or is not known here.
     status = callback.status if state is not None and state not in ENDED else 200
     db.execute(
@@ -90,6 +93,9 @@ def keep(
             received_at=now,
         )
     )
+    if state is not None and not callback.readable and not has_unreadable:
+        strange = {"provider": callback.provider, "word": unknown_words.OTHER_CALLBACK}
+        write_notes(db, callback.job_id, [Note(unknown_words.SHAPE_EVENT, callback.attempt, strange)], now)
     woken = _wake(db, callback.job_id, callback.attempt, settings, providers, now=now)
     return Kept(status, state, ring=woken, kept=True)
 

@@ -16,6 +16,7 @@ from jobs.store.database import upsert
 from jobs.store.tables import unknown_words
 
 EVENT = "unknown_word"
+OTHER_CALLBACK = "(a callback of another shape)"
 SHAPE_EVENT = "unknown_shape"  # what is odd about an answer stands in place of the word, in round brackets
 
 

@@ -22,6 +22,7 @@ from storage.errors import LinkForbidden
 from storage.outbound.addresses import Address, is_public, may_be_translated
 from storage.outbound.deadline import Deadline
 from storage.outbound.exact import exact
+from storage.outbound.interim import FinalResponse
 from storage.outbound.translators import prefixes
 from storage.outbound.trust import TrustingAdapter
 
@@ -79,10 +80,14 @@ def anywhere(connection: HTTPConnection, found: Sequence[Address]) -> None:
 
 def _pools(judge: Judge) -> dict[str, type[HTTPConnectionPool]]:
     class HTTPS(HTTPSConnection):
+        response_class = FinalResponse
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, judge)
 
     class HTTP(HTTPConnection):
+        response_class = FinalResponse
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, judge)
 

@@ -16,7 +16,8 @@ from storage.outbound.addresses import Address, is_public, literal_address
 from storage.outbound.connections import GuardedAdapter, anywhere, public_alone
 from storage.outbound.receivers import HTTPS_PORT, NOBODY_INSIDE, Receivers
 
-MAX_URL_CHARS = 4096
+# Judged is what goes out. A link of 8,192 characters is taken from a gateway, and each may be quoted as four bytes.
+MAX_URL_CHARS = 12 * 8192
 PORTS = {"https": HTTPS_PORT, "http": 80}
 CONNECT_S, READ_S = 5, 20
 MASK = "?…"
@@ -30,7 +31,7 @@ ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.*", re.IGNORECASE
 def check_url(url: str, *, allow_private: bool, receivers: Receivers = NOBODY_INSIDE) -> None:
     """Raise LinkForbidden unless the link's text is one that we may follow. Does not look its name up.
 
-    https on port 443, a host, no user name, at most 4,096 characters, and no address that is not public, in whatever
+    https on port 443, a host, no user name, at most 98,304 characters, and no address that is not public, in whatever
     notation. With `allow_private` (development) plain http, any port and any address pass; so they do where the text
     may mean one of `receivers`. A name is judged later, when a guarded session resolves it.
     """

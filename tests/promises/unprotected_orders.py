@@ -151,6 +151,13 @@ PROTECTIONS = [
         "a job is not cancelled beside an order that may come",
         f"{CORE}/test_core_changes.py::test_a_job_whose_first_order_may_yet_come_waits_for_that_and_orders_no_more[sqlite]",
     ),
+    Protection(
+        "P2",
+        "an answer that names a task is no refusal",
+        one("jobs.providers.gravitex.names_a_task", lambda body: False),
+        f"{CORE}/test_core_refusals.py"
+        "::test_an_order_is_refused_lost_or_put_off_by_what_is_certain[sqlite-a task beside it]",
+    ),
     as_simulated(
         "P6",
         "a token is checked before anything else",

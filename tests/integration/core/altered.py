@@ -19,6 +19,7 @@ class AlteredSandbox:
         self.rewrite: Callable[[bytes], bytes] = lambda body: body
         self.renamed: dict[str, str] = {}
         self.pages: dict[str, tuple[str, bytes]] = {}  # path → Content-Type and body, of links that lead here
+        self.refusal: tuple[int, bytes] | None = None  # what orders are answered, which then do not get through
         self.keyed: set[str] = set()  # paths that answer 401 to who brings no key
         altered = self
 
@@ -32,7 +33,11 @@ class AlteredSandbox:
                     self._pass_on(None)
 
             def do_POST(self) -> None:
-                self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if altered.refusal:
+                    self._answer(altered.refusal[0], "application/json", altered.refusal[1])
+                else:
+                    self._pass_on(body)
 
             def _pass_on(self, body: bytes | None) -> None:
                 head, _, last = self.path.rpartition("/")

@@ -17,7 +17,7 @@ from workshop import Workshop
 from jobs.machine.states import State
 
 ENCODED: dict[str, Callable[[bytes], bytes]] = {
-    "a mark": lambda body: b"\xef\xbb\xbf" + body,
+    "marks": lambda body: b"\n" + b"\xef\xbb\xbf" * 2 + body + b"\0\n<!-- served by edge -->",
     "utf-16": lambda body: body.decode().encode("utf-16"),
     "gzip": gzip.compress,
     "zlib": zlib.compress,

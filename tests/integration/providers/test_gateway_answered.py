@@ -62,9 +62,13 @@ def test_a_redirect_is_an_answer_and_is_not_followed(serve: Serve, client: Provi
     [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b'5\r\n{"a":\r\n', b"2\r\n1}\r\n0\r\n\r\n"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}'),
+        (
+            b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 9\r\n\r\n",
+            b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',
+        ),
         (b'HTTP/1.0 200 OK\r\n\r\n{"a"', b":1}"),
     ],
-    ids=["chunked", "after 100 Continue", "ended by the connection"],
+    ids=["chunked", "after 100 Continue", "after 102 and 103", "ended by the connection"],
 )
 def test_other_shapes_of_a_whole_answer_are_read(
     serve: Serve, client: ProviderClient, pieces: tuple[bytes, ...]

@@ -91,9 +91,10 @@ def test_an_answer_that_is_not_whole_is_lost(serve: Serve, client: ProviderClien
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
         (b"", b""),
     ],
-    ids=["head", "body", "chunks", "body without a length", "100 Continue for ever", "silence"],
+    ids=["head", "body", "chunks", "body without a length", "100 Continue for ever", "103 for ever", "silence"],
 )
 def test_an_answer_that_drips_past_the_deadline_is_lost_at_the_deadline(
     serve: Serve, client: ProviderClient, scheme: str, start: bytes, piece: bytes

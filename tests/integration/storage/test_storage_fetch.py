@@ -5,11 +5,13 @@ import hashlib
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import films
 import pytest
@@ -63,6 +65,19 @@ def test_the_request_asks_for_the_bytes_as_they_are_on_a_connection_of_its_own(f
         assert "Cookie" not in request
 
 
+def test_what_a_server_says_in_between_is_passed_over(fetch: Fetcher, serve: Serve) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    whole = head(Content_Length=len(films.film())) + films.film()
+    fetch(serve(sending(hints * 2 + whole)).url()).close()
+
+
+def test_a_link_with_a_prompt_for_a_name_is_followed(fetch: Fetcher, serve: Serve) -> None:
+    server = serve(answering(films.film()))
+    name = "一只狐狸" * 2000
+    fetch(server.url(f"/film.mp4?response-content-disposition=filename%3D{name}")).close()
+    assert f"/film.mp4?response-content-disposition=filename%3D{quote(name)} HTTP" in server.requests[0]
+
+
 # What is refused for its bytes
 
 
@@ -81,9 +96,61 @@ def test_an_empty_body_is_refused(fetch: Fetcher, serve: Serve) -> None:
     assert "empty body" in fetch.fails(BadVideo, serve(sending(head())).url())
 
 
-def test_a_packed_body_is_refused_unread(fetch: Fetcher, serve: Serve) -> None:
-    bomb = gzip.compress(bytes(5 << 20))
-    assert "gzip" in fetch.fails(BadVideo, serve(answering(bomb, Content_Encoding="gzip")).url())
+@pytest.mark.parametrize("said", ["aws-chunked", "utf-8", "binary", "none", "identity, aws-chunked", "gzip", "br"])
+def test_a_film_is_a_film_whatever_its_content_encoding_says(fetch: Fetcher, serve: Serve, said: str) -> None:
+    with fetch(serve(answering(films.film(), Content_Encoding=said)).url()) as spooled:
+        assert spooled.sha256 == hashlib.sha256(films.film()).hexdigest()
+
+
+PACKED = {
+    "gzip": gzip.compress(films.film()),
+    "zlib": zlib.compress(films.film()),
+    "twice": gzip.compress(gzip.compress(films.film())),
+    "in members": b"".join(gzip.compress(films.film()[at : at + 9000]) for at in range(0, len(films.film()), 9000)),
+    "stray bytes": gzip.compress(films.film()) + bytes(512),
+}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "closing"])
+@pytest.mark.parametrize("body", PACKED.values(), ids=PACKED)
+def test_a_packed_film_is_unpacked_whether_its_head_says_so_or_not(
+    fetch: Fetcher, serve: Serve, body: bytes, framing: str
+) -> None:
+    framed = {
+        "length": head(Content_Encoding="gzip", Content_Length=len(body)) + body,
+        "chunks": head(Transfer_Encoding="chunked") + chunked(body, 99) + b"0\r\n\r\n",
+        "closing": head(Content_Encoding="br") + body,
+    }
+    with fetch(serve(sending(framed[framing])).url()) as spooled:
+        assert spooled.sha256 == hashlib.sha256(films.film()).hexdigest()
+        assert spooled.bytes == len(films.film())
+
+
+def test_a_packed_film_that_breaks_off_is_spooled_as_far_as_it_came(fetch: Fetcher, serve: Serve) -> None:
+    """So it is told as cut off by the proof, and can be kept aside, as one that was not packed."""
+    with fetch(serve(answering(gzip.compress(films.film())[:-2000])).url()) as spooled:
+        assert 1000 < spooled.bytes < len(films.film())
+        with pytest.raises(BadVideo, match="cut off"):
+            check_boxes(spooled.file, spooled.bytes)
+
+
+def test_a_packed_body_is_unpacked_no_further_than_the_cap(fetch: Fetcher, serve: Serve) -> None:
+    """Nor is one that is no film unpacked beyond its first bytes."""
+    bomb = gzip.compress(films.film() + bytes(LIMITS.max_bytes))
+    assert f"longer than {LIMITS.max_bytes} bytes" in fetch.fails(BadVideo, serve(answering(bomb)).url())
+    bomb = gzip.compress(bytes(LIMITS.max_bytes))
+    said = fetch.fails(BadVideo, serve(answering(bomb, Content_Encoding="gzip")).url())
+    assert "is no MP4" in said
+    assert "Content-Encoding gzip" in said
+
+
+def test_what_comes_behind_a_packed_film_is_read_up_to_the_cap(fetch: Fetcher, serve: Serve) -> None:
+    def talk(server: Server, connection: socket.socket, _: str) -> None:
+        connection.sendall(head() + gzip.compress(films.film()))
+        while not server.stopping.is_set():
+            connection.sendall(bytes(1 << 16))
+
+    assert f"longer than {LIMITS.max_bytes} bytes" in fetch.fails(BadVideo, serve(talk).url())
 
 
 def test_a_body_declared_too_large_is_refused_before_it_is_read(fetch: Fetcher, serve: Serve) -> None:
@@ -325,6 +392,24 @@ def test_a_dead_link_says_so_with_its_status(fetch: Fetcher, serve: Serve, statu
     assert caught.value.status == status
     assert "/film.mp4?…" in str(caught.value)
     assert SECRET not in told(caught.value)
+
+
+def test_a_whole_film_is_whole_under_whatever_status_says_so(fetch: Fetcher, serve: Serve) -> None:
+    body, size = films.film(), len(films.film())
+    for server in (
+        serve(answering(body, "203 Looked At")),
+        serve(answering(body, "206 Partial Content", Content_Range=f"bytes 0-{size - 1}/{size}")),
+    ):
+        with fetch(server.url()) as spooled:
+            assert spooled.bytes == size
+
+
+@pytest.mark.parametrize(
+    "part", ["bytes 0-99/10000", "bytes 1-9999/10000", "bytes 0-9999/*", "items 0-9999/10000", "0", ""]
+)
+def test_a_part_of_a_film_means_try_later(fetch: Fetcher, serve: Serve, part: str) -> None:
+    server = serve(answering(films.film(), "206 Partial Content", Content_Range=part))
+    assert "answered 206" in fetch.fails(LinkUnavailable, server.url())
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 408, 416, 429, 500, 502, 503])

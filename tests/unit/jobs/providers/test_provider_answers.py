@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadReport
-from jobs.providers.answers import cost_fields
+from jobs.providers.answers import cost_fields, task_id
 from jobs.providers.client import Account, Answered, answer_for_history, json_body
 
 KEY = "sk-very-secret-0123456789"
@@ -31,7 +31,7 @@ def test_the_history_gets_the_answer_cut_and_without_keys_and_signatures() -> No
     assert KEY not in kept
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"<html>", b'{"a":1}x', b"\xff\xfe{\0"])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"<html>", b'{"a":1}x[', b"[1]x", b"\xff\xfe{\0"])
 def test_what_is_not_json_is_a_bad_report(body: bytes) -> None:
     with pytest.raises(BadReport):
         json_body(body)
@@ -66,3 +66,20 @@ def test_a_cost_is_kept_as_far_as_numbers_reach_and_none_is_none() -> None:
     assert cost_fields(json_body(b"9" * 100))["cost"] == float("9" * 100)
     assert cost_fields(0) == {"cost": 0.0, "bad_cost": None}
     assert cost_fields(None) == {"cost": None, "bad_cost": None}
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("1757169743", "1757169743"),
+        ("1757169743.0", "1757169743"),
+        ("7.00", "7"),
+        ("123456789012345678901234", "123456789012345678901234"),
+        ("1.75717e+09", None),
+        ("1.7571697430001e+18", None),
+        ("1234567890123456.0", None),
+        ("7.5", None),
+    ],
+)
+def test_an_id_may_be_a_whole_number_that_was_not_rounded(written: str, known: str | None) -> None:
+    assert task_id(json_body(f'{{"id": {written}}}'.encode())["id"]) == known

@@ -43,7 +43,7 @@ def test_a_documented_refusal_is_read_in_any_shape(status: int, code: str, body:
     assert (refusal.failure.code, refusal.failure.message) == (code, "m")
 
 
-@pytest.mark.parametrize("status", [402, 403, 404, 502])
+@pytest.mark.parametrize("status", [403, 404, 502])
 def test_a_status_the_page_does_not_list_is_no_refusal(status: int) -> None:
     assert read_refusal(status, {}, {"error": {"message": "m"}}) is None
 

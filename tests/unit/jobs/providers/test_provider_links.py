@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from gateway_bodies import EVERY, samples
 
-from jobs.providers.answers import link, link_fields
+from jobs.providers.answers import LONGEST_LINK, link, link_fields
 from jobs.providers.base import Provider, ReportState, Unusable
+from storage.outbound.exact import sendable
+from storage.outbound.guard import check_url
 
 NO_ADDRESS = "it is no http or https address with a host"
 SIGNED = "https://h.example/v.mp4?Expires=1&Signature=a%2Bb%2b%7E~"
@@ -64,6 +66,17 @@ def test_the_first_link_that_can_be_used_is() -> None:
 def test_why_a_link_cannot_be_used_is_told_without_what_would_open_it(given: str, told: str, reason: str) -> None:
     assert link(given) is None
     assert link_fields(ReportState.FINISHED, None, given) == {"link": None, "bad_link": Unusable(told, reason)}
+
+
+@pytest.mark.parametrize("char", ["a", "%E5%BD%B1", "影", "\N{CLAPPER BOARD}", '"'])
+def test_a_link_that_is_taken_is_never_too_long_to_be_followed(char: str) -> None:
+    """Not even where all of it is quoted on its way out."""
+    given = "https://h.example/?filename="
+    given += char * ((LONGEST_LINK - len(given)) // len(char))
+    found = link(given)
+    assert found == given
+    check_url(sendable(found), allow_private=False)
+    assert link(given + "a" * len(char)) is None
 
 
 def test_a_link_that_is_too_long_is_told_cut() -> None:
