@@ -45,9 +45,11 @@ class PersonsLog:
         self._file, self._shown = file, shown
 
     def __call__(self, name: str, line: str) -> None:
-        self._file(name, f"{name:<9} | {line}")
-        if (words := in_words(line)) is not None:
-            self._shown(name, words)
+        try:
+            self._file(name, f"{name:<9} | {line}")
+        finally:  # a disk that is full is the first thing that somebody should see
+            if (words := in_words(line)) is not None:
+                self._shown(name, words)
 
 
 def in_words(line: str) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from datetime import UTC, datetime
@@ -46,6 +47,16 @@ def test_every_line_goes_into_the_file_and_what_is_wrong_to_the_person(tmp_path:
     assert shown == [("worker", "warning: warning")]
     assert [words.split()[1] for words in path.read_text().splitlines()] == ["worker", "worker"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_wrong_is_shown_also_where_the_file_takes_no_more() -> None:
+    def full(name: str, line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shown: list[str] = []
+    with pytest.raises(OSError, match="No space left"):
+        PersonsLog(full, lambda name, words: shown.append(words))("worker", line("error", "disk_full"))
+    assert shown == ["error: disk_full"]
 
 
 def test_a_log_file_is_bounded(tmp_path: Path) -> None:
