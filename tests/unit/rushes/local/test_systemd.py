@@ -47,6 +47,7 @@ def test_it_writes_a_unit_that_systemd_takes_and_says_what_it_did(install: tuple
     assert f'"{str(data_dir).replace("%", "%%").replace("$", "$$").replace(chr(34), chr(92) + chr(34))}"' in start
     assert "RestartPreventExitStatus=2 9" in lines
     assert "Restart=on-failure" in lines
+    assert "OOMPolicy=continue" in lines
 
 
 def test_it_renews_its_own_file_and_leaves_any_other_alone(install: tuple[Path, Path]) -> None:
