@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import av
 import av.stream
@@ -52,6 +53,7 @@ RAW = frozenset({"rawvideo", "v210", "v410", "r210", "yuv4"})  # black may be al
 
 # A fragmented film lacks its end, if it has less than its header promises, by more than both.
 LACKS_S, LACKS_SHARE = 0.5, 0.05
+SOUND_LONGER_S = 1.0  # its sound may end later, by as much
 
 
 class Refused(Exception):
@@ -71,12 +73,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample of the pictures' track, in the order of decoding. `dts` is in the track's own unit."""
+    """A sample of the pictures' track, in the order of decoding. `dts` is in the track's own unit.
+
+    What is not shown is decoded for the sake of what is: an edit list may begin between two key frames.
+    """
 
     position: int
     size: int
     dts: int
     is_key: bool
+    is_shown: bool
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,30 @@ STRICT = Reading(explode=True)
 # An odd message beside the pictures spoils a packet under the strict reading. H.264 says of each frame whether it was
 # concealed; HEVC does not, so there all but pictures is taken away, and the strict reading goes on.
 LENIENT = {"h264": Reading(explode=False), "hevc": Reading(explode=True, bare=True)}
+
+
+class _Opened:
+    """A film that is open, and the track of it that is shown. Raises Refused where there is none.
+
+    An edit list says which parts of the track are shown, in which order. libav leaves the others out of its index, but
+    for those from the key frame before, which it marks. `as_it_lies`: the whole track, whatever is shown of it.
+    """
+
+    def __init__(self, source: Source, reading: Reading, *, as_it_lies: bool = False) -> None:
+        options = {**OPEN_OPTIONS, "ignore_editlist": "1"} if as_it_lies else OPEN_OPTIONS
+        self.container = av.open(source.again(), "r", format="mp4", options=options, metadata_errors="replace")
+        self.stream = _pictures(self.container)
+        codec = self.stream.codec_context
+        codec.thread_count = 1
+        codec.options = {"err_detect": "explode"} if reading.explode else {}
+        if reading.bare and codec.extradata:
+            codec.extradata = _bare_parameters(codec.extradata)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.container.close()
 
 
 @dataclass(frozen=True)
@@ -118,10 +148,6 @@ def read_film(source: Source) -> Film:
     raise spoilt
 
 
-def _opened(source: Source) -> av.container.InputContainer:
-    return av.open(source.again(), "r", format="mp4", options=OPEN_OPTIONS, metadata_errors="replace")
-
-
 def _pictures(container: av.container.InputContainer) -> av.VideoStream:
     """The track that is shown. Raises Refused where there is none, or none that may be decoded."""
     shown = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
@@ -135,101 +161,119 @@ def _pictures(container: av.container.InputContainer) -> av.VideoStream:
 
 def _read(source: Source, reading: Reading) -> tuple[str, Film | Refused]:
     """One reading of the film: the codec's name, and what came of it."""
-    with _opened(source) as container:
-        stream = _pictures(container)
-        codec = stream.codec_context
-        codec.thread_count = 1
-        codec.options = {"err_detect": "explode"} if reading.explode else {}
-        if reading.bare and codec.extradata:
-            codec.extradata = _bare_parameters(codec.extradata)
-        held = _held_in_fragments(source, container, stream) if is_in_fragments(source, source.size) else None
-        samples = _samples(source, container, stream)
-        if not samples:
+    with ExitStack() as opened:
+        shown = opened.enter_context(_Opened(source, reading))
+        stream, codec = shown.stream, shown.stream.codec_context
+        held = _held_in_fragments(source, shown) if is_in_fragments(source, source.size) else None
+        samples = _samples(source, shown)
+        seen = [sample for sample in samples if sample.is_shown]
+        if not seen:
             raise Refused("no frame in it")
-        decoder = _Decoder(source, container, stream, samples, reading)
+        film, lying = shown, samples
+        if is_edited := len({sample.position for sample in seen}) < len(samples):
+            with _Opened(source, reading) as walked:
+                held = _spans(walked.container).get(stream.index, 0.0)
+            film = opened.enter_context(_Opened(source, reading, as_it_lies=True))
+            lying = _samples(source, film)
         try:
-            first = decoder.first()
+            first = _Decoder(source, shown, samples, reading).first(is_at_start=is_edited)
+            decoder = _Decoder(source, film, lying, reading)
             with suppress(MemoryError):  # pictures of 8K: the first one is proof enough
-                for wanted in _places(source, stream, samples):
+                for wanted in _places(source, stream, lying, {sample.position for sample in seen}):
                     decoder.must_decode(wanted)
         except Refused as refused:
             return codec.name, refused
         # The average of a fragmented film with sound counts the sound's padding: 23.8 instead of 24.
         rate = stream.guessed_rate or stream.average_rate
-        duration_s = _held_at_the_end(container, stream, samples) if held is None else held
-        if not rate or duration_s <= 0:
+        held = _held_at_the_end(shown, samples) if held is None else held
+        if not rate or held <= 0:
             raise Refused("it does not say how long it is")
-        has_audio = bool(container.streams.audio)
+        has_audio = bool(shown.container.streams.audio)
         return codec.name, Film(
-            first, duration_s, codec.width, codec.height, float(rate), codec.codec.canonical_name, has_audio
+            first, held, codec.width, codec.height, float(rate), codec.codec.canonical_name, has_audio
         )
 
 
-def _samples(source: Source, container: av.container.InputContainer, stream: av.VideoStream) -> list[Sample]:
+def _samples(source: Source, film: _Opened) -> list[Sample]:
     """The pictures' samples. Raises Refused where one of any track lies beyond the end of the file."""
     found: list[Sample] = []
-    for each in container.streams:
+    for each in film.container.streams:
         for entry in each.index_entries:
             if entry.pos + entry.size > source.size:
                 raise Refused("cut off: its index names frames beyond the end of the file")
-            if each.index == stream.index and entry.size:
-                found.append(Sample(entry.pos, entry.size, entry.timestamp, entry.is_keyframe))
+            if each.index == film.stream.index and entry.size:
+                found.append(Sample(entry.pos, entry.size, entry.timestamp, entry.is_keyframe, not entry.is_discard))
     return found
 
 
-def _held_in_fragments(source: Source, container: av.container.InputContainer, stream: av.VideoStream) -> float:
+def _held_in_fragments(source: Source, film: _Opened) -> float:
     """Seconds of pictures in all fragments, which are not all known before they have been walked through.
 
     Raises Refused where they are fewer than the film's header promises.
     """
-    begins, ends = [], []
-    for packet in container.demux():
-        if packet.is_corrupt:
-            raise Refused("cut off: a fragment names frames beyond the end of the file")
-        if packet.size and packet.stream_index == stream.index and packet.pts is not None:
-            begins.append(packet.pts)
-            ends.append(packet.pts + (packet.duration or 0))
-    held = float((max(ends, default=0) - min(begins, default=0)) * (stream.time_base or 0))
-    header_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-    promised = max(promised_s(source, source.size) or 0.0, header_s)
-    if promised - held > max(LACKS_S, LACKS_SHARE * promised):
+    spans = _spans(film.container)
+    held, longest = spans.get(film.stream.index, 0.0), max(spans.values(), default=0.0)
+    own_s = float((film.stream.duration or 0) * (film.stream.time_base or 0))
+    promised = max(promised_s(source, source.size) or 0.0, own_s)
+    # The header of all counts the longest track, which may be the sound's.
+    beside = min(longest - held, SOUND_LONGER_S) if promised > own_s else 0.0
+    if promised - held - beside > max(LACKS_S, LACKS_SHARE * promised):
         raise Refused(f"cut off: its header promises {promised:.2f} s, its fragments hold {held:.2f} s")
     return held
 
 
-def _held_at_the_end(container: av.container.InputContainer, stream: av.VideoStream, samples: list[Sample]) -> float:
-    """Seconds of pictures, from the first one's time to the end of the last."""
-    unit = stream.time_base
+def _spans(container: av.container.InputContainer) -> dict[int, float]:
+    """Seconds that are shown of each track, by its number: from the first packet's time to the end of the last.
+
+    Raises Refused of a packet that is not all there.
+    """
+    begins: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for packet in container.demux():
+        if packet.is_corrupt:
+            raise Refused("cut off: its index names frames beyond the end of the file")
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            track, end = packet.stream_index, packet.pts + (packet.duration or 0)
+            begins[track] = min(packet.pts, begins.get(track, packet.pts))
+            ends[track] = max(end, ends.get(track, end))
+    units = {each.index: float(each.time_base or 0) for each in container.streams}
+    return {track: (ends[track] - begin) * units[track] for track, begin in begins.items()}
+
+
+def _held_at_the_end(film: _Opened, samples: list[Sample]) -> float:
+    """Seconds of pictures of a film that is shown as it lies, without walking through it."""
+    stream, unit = film.stream, film.stream.time_base
     if unit is None:
         return 0.0
-    container.seek(samples[max(0, len(samples) - REORDERED)].dts, stream=stream, any_frame=True)
-    ends = [p.pts + (p.duration or 0) for p in container.demux(stream) if p.size and p.pts is not None]
+    film.container.seek(samples[max(0, len(samples) - REORDERED)].dts, stream=stream, any_frame=True)
+    ends = [p.pts + (p.duration or 0) for p in film.container.demux(stream) if p.size and p.pts is not None]
     begin = stream.start_time or 0
     return float((max(ends, default=begin) - begin) * unit)
 
 
-def _places(source: Source, stream: av.VideoStream, samples: list[Sample]) -> list[int]:
-    """Which samples are to be decoded, beside the first one, by their number.
+def _places(source: Source, stream: av.VideoStream, samples: list[Sample], shown: set[int]) -> list[int]:
+    """Which samples are to be decoded, beside the first one, by their number. `shown`: where those that are shown lie.
 
     Raises Refused where decoders would take foreign bytes for a picture, or for none.
     """
-    wanted = {len(samples) // 2, len(samples) - 1} - {0}
-    odd = _oddly_framed(source, stream, samples)
-    told = odd if len(odd) > max(FLAWS, FLAWS_SHARE * len(samples)) else odd & wanted
+    numbers = [number for number, sample in enumerate(samples) if sample.position in shown]
+    wanted = {numbers[len(numbers) // 2], numbers[-1]} - {numbers[0]}
+    odd = _oddly_framed(source, stream, samples, numbers)
+    told = odd if len(odd) > max(FLAWS, FLAWS_SHARE * len(numbers)) else odd & wanted
     if told and not _length_bytes(stream):
         raise Refused(f"no picture stands where that at {_seconds(stream, samples[min(told)])} should be")
     return sorted({*wanted, *([min(told)] if told else [])})
 
 
-def _oddly_framed(source: Source, stream: av.VideoStream, samples: list[Sample]) -> set[int]:
-    """The samples, by number, that are framed otherwise than the first one: holes of zeros, and foreign bytes.
+def _oddly_framed(source: Source, stream: av.VideoStream, samples: list[Sample], shown: list[int]) -> set[int]:
+    """The samples, by number, that are framed otherwise than the first one shown: holes of zeros, and foreign bytes.
 
     A few of them are a flaw in a film that plays.
     """
     name, width = stream.codec_context.name, _length_bytes(stream)
-    if name in RAW or not _is_framed(source, samples[0], name, width):
+    if name in RAW or not _is_framed(source, samples[shown[0]], name, width):
         return set()
-    looked_at = {*range(0, len(samples), -(-len(samples) // MOST_FRAMED)), len(samples) // 2, len(samples) - 1}
+    looked_at = {*shown[:: -(-len(shown) // MOST_FRAMED)], shown[len(shown) // 2], shown[-1]}
     return {number for number in looked_at if not _is_framed(source, samples[number], name, width)}
 
 
@@ -273,23 +317,24 @@ def _seconds(stream: av.VideoStream, sample: Sample) -> str:
 class _Decoder:
     """Decodes single frames of a film."""
 
-    def __init__(
-        self,
-        source: Source,
-        container: av.container.InputContainer,
-        stream: av.VideoStream,
-        samples: list[Sample],
-        reading: Reading,
-    ) -> None:
-        self._source, self._container, self._stream = source, container, stream
+    def __init__(self, source: Source, film: _Opened, samples: list[Sample], reading: Reading) -> None:
+        self._source, self._container, self._stream = source, film.container, film.stream
         self._samples, self._reading = samples, reading
-        self._codec = stream.codec_context
+        self._codec = film.stream.codec_context
 
-    def first(self) -> av.VideoFrame:
-        """The first frame that is shown. Raises Refused if it does not decode."""
+    def first(self, *, is_at_start: bool) -> av.VideoFrame:
+        """The first frame that is shown. Raises Refused if it does not decode.
+
+        `is_at_start`: nothing was read yet. By time one finds no way among parts that are shown in another order.
+        """
         begin = next((number for number, sample in enumerate(self._samples) if sample.is_key), 0)
-        self._container.seek(self._samples[begin].dts, stream=self._stream)
-        packets = (packet for _, packet in zip(range(FIRST_WITHIN), self._container.demux(self._stream), strict=False))
+        shown = next((at for at in range(begin, len(self._samples)) if self._samples[at].is_shown), begin)
+        packets: Iterable[Packet | None] = [self._packet(begin), None]  # where that is too far, it stands for it
+        if self._is_within(begin, shown, FURTHER):
+            if not is_at_start:
+                self._container.seek(self._samples[begin].dts, stream=self._stream)
+            skipped = begin if is_at_start else 0
+            packets = islice(self._container.demux(self._stream), skipped, skipped + shown - begin + FIRST_WITHIN)
         for packet in packets:
             frames = self._frames(packet)
             if frames is None or (frames and frames[0].is_corrupt):
