@@ -177,6 +177,19 @@ def test_one_that_shows_nothing_of_itself_is_archived_without_a_poster(odd: Odd)
     assert audit.audit(odd.workshop.resources).balances
 
 
+@pytest.mark.parametrize(
+    ("before", "container"),
+    [(b"\x1a\x45\xdf\xa3\x9fB\x86\x81\1", "WebM or Matroska"), (b"\xef\xbb\xbf\r\n", "an MP4 behind something else")],
+)
+def test_a_film_in_another_container_waits_for_a_person_too(odd: Odd, before: bytes, container: str) -> None:
+    body = odd.refused(before + odd.film)
+    assert str(odd.case.attempts[1].unproven_films[0].reason).startswith(f"it is {container}: only an MP4")
+    odd.accept()
+    odd.archived()
+    assert odd.bytes() == body
+    assert odd.marks() == [KEY] * 4
+
+
 def test_a_better_film_that_a_running_transfer_brings_meanwhile_is_the_one(
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
