@@ -114,6 +114,11 @@ FLAGS = {
         "The proof refused the film; what came is kept aside, and tries for better bytes go on while the link lives.",
         "look at what is kept; if you want it as it is, accept it",
     ),
+    "film_not_kept": Meaning(
+        "The proof refused the film, and there is no room to keep it aside, or the bucket does not take it there."
+        " It is lost with its link.",
+        "run `rushes doctor`; accept or delete what is kept, or raise RUSHES_MAX_UNPROVEN_BYTES",
+    ),
     "link_denied": Meaning(
         "The link answers 401 or 403, and so does a fresh one: it wants the gateway's key, or the video is gone.",
         "fetch the video at the gateway while its link lives, and tell the gateway; a link that opens is taken",

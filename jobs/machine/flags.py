@@ -21,6 +21,7 @@ _FLAGS = {
     (State.ARCHIVING, "transfer:LinkForbidden"): "link_forbidden",
     (State.ARCHIVING, "transfer:BucketRefuses"): "bucket_refuses",
     (State.ARCHIVING, "transfer:LinkDenied"): "link_denied",
+    (State.ARCHIVING, "transfer:NotKept"): "film_not_kept",
     (State.FAILED, "no_link"): "no_link",
     (State.FAILED, "link_forbidden"): "link_forbidden",
 }

@@ -46,7 +46,7 @@ COMMANDS = {
     "uncertain_money": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
-    **dict.fromkeys(("link_dying", "bucket_refuses"), "rushes doctor"),
+    **dict.fromkeys(("link_dying", "bucket_refuses", "film_not_kept"), "rushes doctor"),
     **dict.fromkeys(("foreign_task", "other_length"), "rushes videos link {job_id}"),
     "unproven_film": "rushes videos accept {job_id}",
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",

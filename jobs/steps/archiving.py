@@ -25,7 +25,7 @@ from jobs.machine.rows import (
 from jobs.machine.states import State
 from jobs.request.generation import Film
 from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling
-from jobs.steps.aside import Refused
+from jobs.steps.aside import NotKept, Refused
 from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
@@ -56,6 +56,7 @@ from storage.spool import Spooled
 END_CODES: dict[type[StorageError], str] = {
     BadVideo: "bad_video",
     Refused: "bad_video",
+    NotKept: "bad_video",
     LinkForbidden: "link_forbidden",
     BucketUnavailable: "bucket_unavailable",
     BucketRefuses: "bucket_unavailable",

@@ -22,7 +22,6 @@ from storage.keys import UNPROVEN, aside_key, unproven_key
 from storage.spool import Spooled
 
 NOT_KEPT = "not_kept"
-WORD = "transfer:Refused"  # the last word of an order whose film was refused
 MOST_OF_AN_ORDER = 3  # contents: a link that serves other bytes at each try must not fill the bucket
 
 log = structlog.get_logger()
@@ -34,6 +33,10 @@ class Refused(BadVideo):
     def __init__(self, reason: str, spooled: Spooled, why_not: str | None) -> None:
         super().__init__(reason)
         self.sha256, self.bytes, self.why_not = spooled.sha256, spooled.bytes, why_not
+
+
+class NotKept(Refused):
+    """Nor is anything kept of its order: the film is lost with its link, unless somebody makes room."""
 
 
 def contested(attempt: Attempt, resources: Resources) -> str:
@@ -67,7 +70,10 @@ def refuse(
         why_not = str(e)
     if why_not is not None:
         log.warning("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)
-    return Refused(str(error)[:1000], spooled, why_not)
+    reason = str(error)[:1000]
+    if why_not is None or attempt.unproven_films:
+        return Refused(reason, spooled, why_not)
+    return NotKept(f"{reason}; it could not be kept aside: {why_not}", spooled, why_not)
 
 
 def _keep(attempt: Attempt, spooled: Spooled, resources: Resources, keep_going: Callable[[], None]) -> str | None:
@@ -92,7 +98,7 @@ def learnt(
     if not isinstance(error, Refused):
         return {}, ()
     if error.why_not is not None:
-        is_known = attempt.last_word == WORD
+        is_known = attempt.last_word == f"transfer:{type(error).__name__}"
         return {}, () if is_known else (Note(NOT_KEPT, attempt.number, {"reason": error.why_not}),)
     film = UnprovenFilm(attempt.task_id or "", error.sha256, error.bytes, str(error), now)
     if any(each.sha256 == film.sha256 for each in attempt.unproven_films):

@@ -16,10 +16,11 @@ from storage.keys import CONTESTED, UNPROVEN, unproven_key
 from storage.spool import Spooled
 
 CHECK = "kept aside"
+NEARLY_FULL = 0.9
 
 
 def look(settings: Settings) -> Findings:
-    """Put a scratch object where refused films are kept, list, and delete it.
+    """Put a scratch object where refused films are kept, list, and delete it; tell whether there is room for more.
 
     Nothing where the bucket is away, or takes no video either: that is told of the bucket itself.
     """
@@ -33,7 +34,7 @@ def look(settings: Settings) -> Findings:
     key = unproven_key(store.config.prefix, sha256)
     try:
         store.head(key)
-        sum(each.bytes for each in store.listing(folder))
+        held = sum(each.bytes for each in store.listing(folder))
         with Spooled(io.BytesIO(body), len(body), sha256) as spooled:
             store.put_video(key, spooled, {"rushes-sha256": sha256}, content_type=ASIDE_TYPE)
     except BucketUnavailable as error:
@@ -48,8 +49,13 @@ def look(settings: Settings) -> Findings:
         folders = f"{store.config.prefix}{CONTESTED} and {folder}"
         then = f"let the key do s3:DeleteObject below {folders}, or give the bucket lifecycle rules for them"
         yield warn(CHECK, f"`rushes db prune` cannot delete what is kept aside ({error})", then)
+        return
+    most = settings.max_unproven_bytes
+    if held >= NEARLY_FULL * most:
+        then = "accept or delete what is kept (`rushes attention --reason unproven_film`), or raise it"
+        yield warn(CHECK, f"{folder} holds {held} bytes, and RUSHES_MAX_UNPROVEN_BYTES is {most}", then)
     else:
-        yield ok(CHECK, f"{folder} takes an object, and lets it go again")
+        yield ok(CHECK, f"{folder} takes an object, and lets it go again; it holds {held} of {most} bytes")
 
 
 def _takes_a_video(store: Bucket) -> bool:

@@ -26,6 +26,7 @@ ABSURD = {"reported_usd": 99.0, "estimated_usd": 0.5}
 # What only a look at the gateway, the bucket or the log mends: the command shows what there is to know.
 LOOKED_AT = {
     "bucket_refuses",
+    "film_not_kept",
     "foreign_task",
     "gateway_drifts",
     "other_length",

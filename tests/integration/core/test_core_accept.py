@@ -121,10 +121,10 @@ def aside(workshop: Workshop, folder: str = UNPROVEN) -> list[str]:
     return [item.key for item in workshop.bucket.listing(f"{workshop.bucket.config.prefix}{folder}")]
 
 
-def attention_of(workshop: Workshop) -> list[Item]:
+def attention_of(workshop: Workshop, reason: str = "unproven_film") -> list[Item]:
     with workshop.database.read() as db:
         looking = Looking(workshop.settings, PROVIDERS, workshop.database.clock(db))
-        return [item for item in attention.items(db, looking) if item.reason == "unproven_film"]
+        return [item for item in attention.items(db, looking) if item.reason == reason]
 
 
 @pytest.mark.both_databases
@@ -268,13 +268,23 @@ def test_together_they_are_bounded(make_odd: Callable[..., Odd]) -> None:
     odd = make_odd(max_unproven_bytes=1000)
     odd.refused()
     odd.refused()
-    assert aside(odd.workshop) == []
+    assert (aside(odd.workshop), odd.case.job.troubles) == ([], 2)
     (said,) = [said for said, _ in lines(odd.workshop, odd.job_id, "not_kept")]
     assert "RUSHES_MAX_UNPROVEN_BYTES" in said["reason"]
     with pytest.raises(NothingKept):
         odd.accept()
+    (item,) = attention_of(odd.workshop, "film_not_kept")  # before the link's end, and at the first try
+    assert (item.job_id, item.command) == (odd.job_id, "rushes doctor")
     odd.serve(odd.film)
     odd.archived()
+    assert attention_of(odd.workshop, "film_not_kept") == []
+
+
+def test_what_was_not_kept_is_said_when_its_job_fails(make_odd: Callable[..., Odd]) -> None:
+    odd = make_odd(max_unproven_bytes=1000)
+    odd.refused()
+    odd.fail()
+    assert "could not be kept aside: 0 bytes are kept, and RUSHES_MAX_UNPROVEN_BYTES" in str(odd.case.job.error_message)
 
 
 def test_a_bucket_that_takes_nothing_there_keeps_no_video_from_its_place(
