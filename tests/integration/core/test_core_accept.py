@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -34,7 +35,7 @@ from jobs.upkeep import audit, repair
 from jobs.upkeep.prune_aside import prune_aside
 from rushes.cli.service import waiting
 from storage.errors import BucketUnavailable, LinkDead
-from storage.keys import CONTESTED, UNPROVEN, sidecar_key
+from storage.keys import CONTESTED, UNPROVEN, poster_key, sidecar_key
 
 PAGE = "/odd.mp4"
 KEY = "key_of_a_person"
@@ -228,12 +229,17 @@ def test_a_better_film_that_lands_just_before_the_accepted_one_is_not_replaced(
             )
         body = b"of the accepted one"
         odd.workshop.bucket.put_small(sidecar_key(stale.job.archive_key), body, "application/json")
+        odd.workshop.bucket.put_small(poster_key(stale.job.archive_key), body, "image/jpeg")
         real(*args, **more)
 
     monkeypatch.setattr(odd.workshop.resources.bucket, "put_video", put_video)
     odd.archived()
     assert odd.bytes() == odd.film
     assert odd.marks() == [None] * 4
+    with tempfile.TemporaryFile(buffering=0) as film:
+        film.write(odd.film)
+        _, poster = odd.workshop.resources.prober.probe(film)
+    assert b"".join(odd.workshop.bucket.open(poster_key(odd.case.job.archive_key))) == poster
 
 
 def test_a_running_transfer_that_fails_leaves_the_accepted_film_to_be_copied_at_once(
