@@ -351,17 +351,19 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
-            "error_message": f"{str(error)[:1000]}{_hint(case, changes)}",
+            "error_message": f"{str(error)[:1000]}{_hint(case, changes, resources)}",
         }
     return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
 
 
-def _hint(case: Case, changes: AttemptChanges) -> str:
-    """What a person can do about a film that was refused."""
+def _hint(case: Case, changes: AttemptChanges, resources: Resources) -> str:
+    """What a person can do about a film that was refused, and until when."""
     attempt = case.attempts[case.job.attempt]
-    if not attempt.unproven_films and "unproven" not in changes:
+    film = replace(attempt, unproven=changes.get("unproven", attempt.unproven)).unproven_film
+    if film is None:
         return ""
-    return f" What was refused is kept aside: `rushes videos accept {case.job.id}` archives it as it is."
+    until, command = film.kept_at + schedule.keeping(resources.settings), f"`rushes videos accept {case.job.id}`"
+    return f" What was refused is kept aside until {until.date()}: {command} archives it as it is."
 
 
 def _is_absent(case: Case, resources: Resources) -> bool:

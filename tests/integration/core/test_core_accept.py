@@ -379,6 +379,23 @@ class TestPruned:
         assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 1
         assert (aside(workshop), len(objects(workshop))) == ([], 1)
 
+    @pytest.mark.both_databases
+    def test_a_job_that_failed_says_no_more_of_what_is_gone(self, odd: Odd) -> None:
+        workshop = odd.workshop
+        odd.refused()
+        odd.fail()
+        kept_at = odd.case.attempts[1].unproven_films[0].kept_at
+        until = (kept_at + timedelta(days=workshop.settings.keep_aside_d)).date()
+        assert f"kept aside until {until}: `rushes videos accept" in str(odd.case.job.error_message)
+        assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 0
+        assert odd.case.job.flagged == "unproven_film"
+        Ahead(workshop).leap(31 * 86_400)
+        assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 1
+        shown = job_json(odd.case)
+        assert (shown["needs_person"], shown["attempts"][0]["unproven"]) == (None, None)
+        with pytest.raises(NothingKept, match="no film of it was refused and kept"):
+            odd.accept()
+
     def test_bytes_that_came_again_stay_for_as_long_as_the_last_job_may_want_them(
         self, odd: Odd, door: AlteredSandbox
     ) -> None:
