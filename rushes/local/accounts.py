@@ -40,6 +40,7 @@ def fault(program: Path, data_dir: Path, account: pwd.struct_passwd | None) -> s
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            errors="replace",
             timeout=LOOKS_WITHIN_S,
             check=False,
         )

@@ -103,6 +103,7 @@ def verify(text: str, *, system: bool) -> bool:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             timeout=VERIFIED_WITHIN_S,
             check=False,
         )

@@ -169,3 +169,16 @@ def test_an_environment_without_the_program_is_refused(
     assert "there is no /usr/bin/rushes" in refused.stderr
     assert "an environment of its own" in refused.stderr
     assert not path.exists()
+
+
+def test_what_systemd_says_of_other_units_in_any_bytes_is_nothing_to_ours(
+    install: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "systemd-analyze"
+    program.parent.mkdir()
+    program.write_bytes(b"#!/bin/sh\nprintf '/etc/systemd/system/stra\\337e.service:1: no such section\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    done = run(install[1], "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["verified"]
