@@ -240,6 +240,19 @@ def test_a_film_of_which_parts_are_shown_plays_and_is_as_long_as_they(
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_where_too_much_is_hidden_before_the_first_picture_the_key_frame_stands_for_it(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from storage.proof import decoder, frames, probe_helper
+
+    monkeypatch.setattr(decoder, "FURTHER", 0)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(edited(film(codec, frames=130), (80 / 24, 50 / 24)))
+        read = frames.read_film(probe_helper.Bytes(file.fileno()))
+    assert (read.first.width, read.first.is_corrupt) == (160, False)
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
 def test_of_what_is_shown_the_middle_and_the_end_must_decode(prober: Prober, codec: str) -> None:
     whole = edited(film(codec, frames=130), (50 / 24, 1))
     places = samples(whole)[50:74]
