@@ -124,7 +124,8 @@ FLAGS = {
     ),
     "film_not_kept": Meaning(
         "The proof refused the film, and among what is kept aside is no room for it: it is lost when its link dies.",
-        "raise `RUSHES_MAX_UNPROVEN_BYTES`, or accept or delete what is kept; the next try keeps it then",
+        "accept or delete what is kept, or raise `RUSHES_MAX_UNPROVEN_BYTES`: the next try keeps it then; "
+        "`rushes doctor` says how full it is",
     ),
     "link_denied": Meaning(
         "The link answers 401 or 403, and so does a fresh one: it wants the gateway's key, or the video is gone.",

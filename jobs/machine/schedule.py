@@ -18,6 +18,7 @@ HOURLY = 60
 LAST_TRIES_S = 3600  # how long a gateway, or a link's host, is tried at the end of a life, where it does not answer
 UNSENT_PAUSE_S = ASK_EVERY_S  # between tries at a gateway that cannot be reached, at most: they cost nothing
 LAST_PAUSE_S = 600  # between these tries, at most
+LONGEST_KEPT_D = 10_000  # films aside: older than any row, and no overflow
 GIVEN_UP = frozenset({AttemptOutcome.EXPIRED, AttemptOutcome.UNDELIVERED})
 
 
@@ -202,6 +203,11 @@ def backoff_end(troubles: int, now: datetime, settings: Settings, jitter: Callab
     """The pause after the n-th trouble of our own in a row: doubling, up to a longest."""
     pause = min(settings.retry_longest_s, settings.retry_first_s * 2.0 ** min(max(0, troubles - 1), 30))
     return now + _s(jitter(pause))
+
+
+def keeping(settings: Settings) -> timedelta:
+    """How long a film is kept aside."""
+    return timedelta(days=min(settings.keep_aside_d, LONGEST_KEPT_D))
 
 
 def _s(seconds: float) -> timedelta:

@@ -30,7 +30,6 @@ from storage.outbound.guard import masked
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
 LINK_LIVES = timedelta(days=3)  # longer than any gateway's link
-LONGEST_KEPT_D = 10_000  # films aside: older than any row, and no overflow
 LATEST_KEPT = timedelta(days=7)  # by then after an order its film has been refused, if it ever is
 DYING = timedelta(hours=1)  # a link with less life left, or with less than a quarter of it
 DYING_SHARE = 4
@@ -46,7 +45,7 @@ COMMANDS = {
     "uncertain_money": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "absurd_cost": "rushes jobs settle {job_id} --attempt {attempt} (--charged | --not-charged)",
     "paid_not_delivered": "rushes jobs settle {job_id} --attempt {attempt} --not-charged",
-    **dict.fromkeys(("link_dying", "bucket_refuses", "disk_full"), "rushes doctor"),
+    **dict.fromkeys(("link_dying", "bucket_refuses", "disk_full", "film_not_kept"), "rushes doctor"),
     **dict.fromkeys(("foreign_task", "other_length"), "rushes videos link {job_id}"),
     "unproven_film": "rushes videos accept {job_id}",
     "contested_task": "rushes jobs settle {job_id} --attempt {attempt} --task-id {task_id}",
@@ -210,7 +209,7 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
 
 def _unproven(db: Connection, looking: Looking) -> Iterator[Item]:
     """Films that the proof refused, while they are kept aside and nobody has taken them. Once for each job."""
-    keep = timedelta(days=min(looking.settings.keep_aside_d, LONGEST_KEPT_D))
+    keep = schedule.keeping(looking.settings)
     waits = sa.and_(
         jobs.c.state.in_([State.ARCHIVING.value, State.FAILED.value]),
         attempts.c.unproven.is_not(None),

@@ -47,10 +47,10 @@ from storage.errors import (
     SpoolFull,
     StorageError,
 )
-from storage.keys import sidecar_key
+from storage.keys import poster_key, sidecar_key
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
-from storage.publication import SIDECAR_TYPE, publish
+from storage.publication import POSTER_TYPE, SIDECAR_TYPE, publish
 from storage.spool import Spooled
 
 # What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
@@ -133,27 +133,13 @@ def _copy_under(work: Work, resources: Resources) -> None:
 def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
     case, keeper = lease.case, _Keeper(lease, resources)
-    unread = tuple(callback.id for callback in case.unread if callback.attempt == case.job.attempt)
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
-        doubt, accepted = ownership.doubt(case, resources), case.current.accepted_film
-        if doubt is not None:
-            film = None if accepted else _keep_aside(lease, resources, keeper)
-            if film is None or not ownership.is_ours(film, doubt, resources):
-                return replace(_is_kept(doubt, resources), read=unread)
-        stored = resources.bucket.head(case.job.archive_key)
-        if stored is not None:
-            return _adopt(case, stored, resources)
-        if accepted is not None:
-            facts = _put_accepted(case, accepted, resources, keeper)
-        else:
-            with _proven(lease, resources, keeper, must_be_whole=True) as proven:
-                keeper.push()  # without our lease nothing may be put
-                facts = _put(case, proven, resources, keeper.keep_going)
-        return replace(facts, read=unread)
-    except ObjectExists:
-        return _met_object(case, resources)
+        try:
+            return _copied(lease, resources, keeper)
+        except ObjectExists:
+            return _met_object(case, resources, keeper)
     except Cancelled as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
         return Facts()
@@ -161,6 +147,28 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         tell = log.error if isinstance(e, BucketRefuses) else log.warning
         tell("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
         return _trouble(case, e, resources)
+
+
+def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
+    """Raises ObjectExists, StorageError, DatabaseUnavailable."""
+    case, attempt = lease.case, lease.case.current
+    assert attempt is not None
+    unread = tuple(callback.id for callback in case.unread if callback.attempt == case.job.attempt)
+    doubt, accepted = ownership.doubt(case, resources), attempt.accepted_film
+    if doubt is not None:
+        film = None if accepted else _keep_aside(lease, resources, keeper)
+        if film is None or not ownership.is_ours(film, doubt, resources):
+            return replace(_is_kept(doubt, resources), read=unread)
+    stored = resources.bucket.head(case.job.archive_key)
+    if stored is not None:
+        return _adopt(case, stored, resources, keeper)
+    if accepted is not None:
+        facts = _put_accepted(case, accepted, resources, keeper)
+    else:
+        with _proven(lease, resources, keeper, must_be_whole=True) as proven:
+            keeper.push()  # without our lease nothing may be put
+            facts = _put(case, proven, resources, keeper.keep_going)
+    return replace(facts, read=unread)
 
 
 def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | None:
@@ -262,27 +270,25 @@ def _put_all(
     return _stored(case, StoredVideo(key, spooled.bytes, metadata), resources)
 
 
-def _met_object(case: Case, resources: Resources) -> Facts:
-    """Somebody put an object first: ours, by a try whose answer was lost or by another worker, or a stranger's."""
-    try:
-        stored = resources.bucket.head(case.job.archive_key)
-        return Facts(trouble=True) if stored is None else _adopt(case, stored, resources)
-    except BucketUnavailable as e:
-        return _trouble(case, e, resources)
+def _met_object(case: Case, resources: Resources, keeper: _Keeper) -> Facts:
+    """Somebody put an object first: ours, by a try whose answer was lost or by another worker, or a stranger's.
+
+    Raises StorageError.
+    """
+    stored = resources.bucket.head(case.job.archive_key)
+    return Facts(trouble=True) if stored is None else _adopt(case, stored, resources, keeper)
 
 
-def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
+def _adopt(case: Case, stored: StoredVideo, resources: Resources, keeper: _Keeper) -> Facts:
     """An object at our key. One that bears our job id was proven, or accepted, before it was visible.
 
-    Raises BucketUnavailable.
+    Raises StorageError.
     """
     try:
         said = object_metadata.read(stored)
         if said.job_id == case.job.id and not _is_of_another_task(case, said):
             if said.accepted_by is not None or case.attempts[case.job.attempt].accepted_film is not None:
-                # Beside it may stand the sidecar of a try that came too late, and that says otherwise.
-                beside = sidecar.write(case, stored.metadata)
-                resources.bucket.put_small(sidecar_key(stored.key), beside, SIDECAR_TYPE)
+                _put_beside(case, stored, resources, keeper.keep_going)
             return _stored(case, stored, resources)
     except BadMetadata as e:
         log.warning("object_is_a_strangers", job=case.job.id, key=stored.key, reason=str(e))
@@ -292,6 +298,14 @@ def _adopt(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
         "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
     }
     return Facts({case.job.attempt: conflict})
+
+
+def _put_beside(case: Case, stored: StoredVideo, resources: Resources, keep_going: Callable[[], None]) -> None:
+    """Sidecar and poster of a video anew: beside it may stand those of a try that came too late, of another film."""
+    resources.bucket.put_small(sidecar_key(stored.key), sidecar.write(case, stored.metadata), SIDECAR_TYPE)
+    with suppress(BadVideo), spooling.fetch_aside(stored.key, resources, keep_going) as spooled:
+        _, poster = resources.prober.probe(spooled.file)
+        resources.bucket.put_small(poster_key(stored.key), poster, POSTER_TYPE)
 
 
 def _is_of_another_task(case: Case, said: Said) -> bool:
@@ -339,7 +353,7 @@ def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
         changes |= {
             "outcome": AttemptOutcome.UNDELIVERED,
             "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
-            "error_message": f"{str(error)[:1000]}{_hint(case, changes)}",
+            "error_message": f"{str(error)[:1000]}{_hint(case, changes, resources)}",
         }
     return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
 
@@ -352,12 +366,14 @@ def _word(attempt: Attempt, error: Exception) -> str:
     return f"{doing}:{type((refused and refused.refusal) or error).__name__}"
 
 
-def _hint(case: Case, changes: AttemptChanges) -> str:
-    """What a person can do about a film that was refused."""
+def _hint(case: Case, changes: AttemptChanges, resources: Resources) -> str:
+    """What a person can do about a film that was refused, and until when."""
     attempt = case.attempts[case.job.attempt]
-    if not attempt.unproven_films and "unproven" not in changes:
+    film = replace(attempt, unproven=changes.get("unproven", attempt.unproven)).unproven_film
+    if film is None:
         return ""
-    return f" What was refused is kept aside: `rushes videos accept {case.job.id}` archives it as it is."
+    until, command = film.kept_at + schedule.keeping(resources.settings), f"`rushes videos accept {case.job.id}`"
+    return f" What was refused is kept aside until {until.date()}: {command} archives it as it is."
 
 
 def _is_absent(case: Case, resources: Resources) -> bool:

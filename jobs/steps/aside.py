@@ -40,6 +40,10 @@ class Refused(BadVideo):
         self.lacks_room = why_not is not None and of_store is None
 
 
+class NotKept(Refused):
+    """Nor is anything kept of its order: the film is lost with its link, unless somebody makes room."""
+
+
 def contested(attempt: Attempt, resources: Resources) -> str:
     """The key of a film that waits for whose it is."""
     prefix = resources.bucket.config.prefix
@@ -70,7 +74,10 @@ def refuse(
         why_not = _keep(attempt, spooled, resources, keep_going)
     except BucketUnavailable as e:
         why_not, of_store = str(e), e
-    refused = Refused(str(error)[:1000], spooled, why_not, of_store)
+    reason = str(error)[:1000]
+    if why_not is not None and not attempt.unproven_films:
+        reason += f"; it could not be kept aside: {why_not}"
+    refused = Refused(reason, spooled, why_not, of_store)
     if why_not is not None:
         tell = log.error if refused.refusal or refused.lacks_room else log.warning
         tell("film_not_kept", job=case.job.id, sha256=spooled.sha256, bytes=spooled.bytes, reason=why_not)

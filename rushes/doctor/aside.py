@@ -12,12 +12,14 @@ from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Findings, fail, ok, warn
 from storage.bucket import Bucket
 from storage.errors import BucketUnavailable
+from storage.keys import UNPROVEN
 
 CHECK = "kept aside"
+NEARLY_FULL = 0.9
 
 
 def look(settings: Settings) -> Findings:
-    """Put scratch objects where films are kept aside, list, and delete them.
+    """Put scratch objects where films are kept aside, list, and delete them; tell whether there is room for more.
 
     Nothing where the bucket is away, or takes no video either: that is told of the bucket itself.
     """
@@ -26,9 +28,10 @@ def look(settings: Settings) -> Findings:
         store.check()
     except BucketUnavailable:
         return
-    trial = AsideTrial(store, secrets.token_hex(8))
+    trial, refused = AsideTrial(store, secrets.token_hex(8)), f"{store.config.prefix}{UNPROVEN}"
     folders = " and ".join(trial.folders)
     try:
+        held = sum(each.bytes for each in store.listing(refused))
         trial.put()
     except BucketUnavailable as error:
         if _takes_a_video(store):
@@ -40,8 +43,13 @@ def look(settings: Settings) -> Findings:
     except BucketUnavailable as error:
         then = f"let the key do s3:DeleteObject below {folders}, or give the bucket lifecycle rules for them"
         yield warn(CHECK, f"`rushes db prune` cannot delete what is kept aside ({error})", then)
+        return
+    most = settings.max_unproven_bytes
+    if held >= NEARLY_FULL * most:
+        then = "accept or delete what is kept (`rushes attention --reason unproven_film`), or raise it"
+        yield warn(CHECK, f"{refused} holds {held} bytes, and RUSHES_MAX_UNPROVEN_BYTES is {most}", then)
     else:
-        yield ok(CHECK, f"{folders} take an object, and let it go again")
+        yield ok(CHECK, f"{folders} take an object, and let it go again; refused films hold {held} of {most} bytes")
 
 
 def _takes_a_video(store: Bucket) -> bool:

@@ -76,6 +76,7 @@ class Postgres:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                errors="replace",
                 timeout=_INITDB_TIMEOUT_S,
                 check=False,
                 **self._as_user,

@@ -1,6 +1,7 @@
 """A process to start, and one that was started."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -42,7 +43,8 @@ class Process:
 class Child:
     """A started process: leader of its own session and group, killed by the kernel when our thread ends (Linux).
 
-    It is reaped by `close` alone. Until then its id, which is also its group's, cannot go to a stranger.
+    It is reaped by `close` alone. Until then its id, which is also its group's, cannot go to a stranger. Raises OSError
+    where the machine has no room for it.
     """
 
     def __init__(self, process: Process, on_line: OnLine) -> None:
@@ -61,7 +63,13 @@ class Child:
         )
         self.pid = self._popen.pid
         assert self._popen.stdout is not None
-        self._reader = Reader(process.name, self._popen.stdout, LogFile(process.log) if process.log else on_line)
+        try:
+            self._reader = Reader(process.name, self._popen.stdout, LogFile(process.log) if process.log else on_line)
+        except RuntimeError as error:  # what Popen calls EAGAIN
+            self.kill_group()
+            self._popen.wait()
+            self._popen.stdout.close()
+            raise OSError(errno.EAGAIN, f"no thread to read its output in: {error}") from error
 
     def status(self) -> int | None:
         """None while it runs; then its exit status, or minus the signal that killed it. Does not reap it."""
@@ -86,9 +94,11 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def is_gone(self) -> bool:
-        """Whether it has ended, and every process of its group with it: no port or file is theirs any more."""
-        return self.status() is not None and not _others_live(self.pid)
+    def left_over(self) -> str | None:
+        """What keeps a port or a file of it, in words: itself, or another process of its group. None: it is gone."""
+        if self._popen.returncode is not None:  # reaped; who bears its id now is a stranger
+            return None
+        return f"process {self.pid}" if self.status() is None else _other(self.pid)
 
     def close(self) -> None:
         """Kill what is left of its group, reap it, read its output to the end, tidy up. Safe to call twice."""
@@ -106,18 +116,29 @@ class Child:
         return self._reader.latest
 
 
-def _others_live(group: int) -> bool:
-    """Whether a process of the group lives beside its leader. Only Linux says so; elsewhere killing was enough."""
+def _other(group: int) -> str | None:
+    """A process of the group that lives beside its leader. Only Linux tells; elsewhere killing was enough."""
     if sys.platform != "linux":
-        return False
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, in_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # it has just ended
-            continue
-        if int(in_group) == group and int(folder.name) != group and state not in "ZX":
-            return True
-    return False
+        return None
+    try:
+        with os.scandir("/proc") as folders:
+            for folder in folders:
+                # In bytes: a process's name is its own business, and is cut off after 15 of them.
+                stat = _contents(f"{folder.path}/stat") if folder.name.isdecimal() else b""
+                state, _, in_group = (stat.rpartition(b")")[2].split() + [b""] * 3)[:3]
+                if in_group == b"%d" % group and int(folder.name) != group and state not in (b"Z", b"X"):
+                    return f"process {folder.name} (state {state.decode()})"
+    except OSError as error:  # out of memory, or of descriptors: perhaps
+        return f"perhaps a process of its group ({error.strerror})"
+    return None
+
+
+def _contents(path: str) -> bytes:
+    """Nothing of a process that has just ended, or that is hidden from us."""
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
 
 
 def describe_end(status: int) -> str:

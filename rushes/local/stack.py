@@ -198,8 +198,10 @@ def _readiness(url: str, stores: list[Process]) -> Callable[[str], bool]:
 
 def _parts(answer: requests.Response) -> dict[str, str]:
     """What `/readyz` says of each part; nothing where something else has answered."""
-    is_json = answer.headers.get("Content-Type") == "application/json"
-    return dict(answer.json()["parts"]) if is_json else {}
+    try:
+        return dict(answer.json()["parts"])
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def _await(supervisor: Supervisor, true: Callable[[], bool], timeout_s: float, missing: Callable[[], str]) -> None:

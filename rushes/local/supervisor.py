@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
@@ -166,23 +166,31 @@ class Supervisor:
         return Child(process, self._on_line)
 
     def _died(self, child: Child, end: str) -> None:
-        name = child.process.name
         if self._ready is None:
             self._end(end)
         child.kill_group()
+        name = child.process.name
         ailing = self._ailing.setdefault(name, Restarts())
         if not ailing.died(self._clock()):
             self._end(f"{end}; it died {ailing.deaths} times without being well for {RECOVERED_AFTER_S / 60:g} min")
-        self._on_line(name, f"({end}; starting it again in {ailing.pause_s:g} s)")
+        self._tell(name, f"({end}; starting it again in {ailing.pause_s:g} s)")
 
     def _start_again_in_time(self, child: Child, ailing: Restarts) -> None:
         """After its pause, and not before its whole group is gone, which may hold a port or a file."""
-        assert ailing.start_at is not None
-        if self._clock() < ailing.start_at or not child.is_gone():
+        if not ailing.is_due(self._clock()):
             return
-        child.close()
-        self._children[child.process.name] = Child(child.process, self._on_line)
-        ailing.started(self._clock())
+        name = child.process.name
+        if (left_over := child.left_over()) is not None:
+            if ailing.waits_long(self._clock()):
+                self._tell(name, f"(it cannot be started again before {left_over} is gone, which was killed)")
+            return
+        try:
+            child.close()
+            self._children[name] = Child(child.process, self._on_line)
+        except OSError as error:  # no memory, no process, no descriptor: what children die of may hit their start too
+            self._died(child, f"{name} could not be started again: {error}")
+        else:
+            ailing.started(self._clock())
 
     def _look_after(self, child: Child, ailing: Restarts) -> None:
         name = child.process.name
@@ -190,6 +198,10 @@ class Supervisor:
             return
         if ailing.looked(self._clock(), ready=self._ready(name)):
             del self._ailing[name]
+
+    def _tell(self, name: str, line: str) -> None:
+        with suppress(Exception):  # a terminal that has gone away, or a full disk, ends nothing
+            self._on_line(name, line)
 
     def _forget(self, name: str) -> None:
         self._ailing.pop(name, None)

@@ -55,6 +55,7 @@ class Unit:
                 f"RestartPreventExitStatus={' '.join(map(str, NOT_AGAIN))}",
                 "KillMode=mixed",  # `rushes up` stops its processes in good order
                 f"TimeoutStopSec={STOPS_WITHIN_S}",
+                "OOMPolicy=continue",  # else one process that grew too large has systemd stop all of them
                 "",
                 "[Install]",
                 f"WantedBy={'multi-user' if self.system else 'default'}.target",
@@ -102,6 +103,7 @@ def verify(text: str, *, system: bool) -> bool:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             timeout=VERIFIED_WITHIN_S,
             check=False,
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
 from storage.errors import BadVideo
-from storage.first_boxes import FIRST_BOXES
+from storage.first_boxes import FIRST_BOXES, LATE_BYTES, what_else
 
 NEEDED = (b"moov", b"mdat")
 FRAGMENT, INDEX = b"moof", b"sidx"
@@ -56,7 +56,7 @@ def check_boxes(file: BinaryIO, size: int) -> None:
     while position < size:
         box, fault = _box(file, position, size)
         if position == 0 and box is not None and box.kind not in FIRST_BOXES:
-            raise BadVideo(f"the first box is {_name(box.kind)}, which no film begins with")
+            raise BadVideo(_no_film(file, box))
         if fault is not None:
             if seen.issuperset(NEEDED) and _is_stray(file, box, position, size, seen):
                 break
@@ -158,6 +158,14 @@ def _is_stray(file: BinaryIO, box: Box | None, position: int, size: int, seen: s
     if box is None and FRAGMENT in seen and rest.startswith(b"\0"):
         return False  # perhaps the beginning of another fragment's header
     return not any(kind in rest for kind in OF_A_FILM)
+
+
+def _no_film(file: BinaryIO, first: Box) -> str:
+    """What is said of a file that does not begin as an MP4 does."""
+    file.seek(0)
+    if (container := what_else(file.read(LATE_BYTES))) is not None:
+        return f"it is {container}: only an MP4 can be proven to play"
+    return f"the first box is {_name(first.kind)}, which no film begins with"
 
 
 def _name(kind: bytes) -> str:

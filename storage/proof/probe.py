@@ -17,6 +17,7 @@ from storage.errors import BadVideo, StorageError
 HELPER = Path(__file__).with_name("probe_helper.py")
 # Beyond the child's own wall clock: a start of Python and PyAV on a busy machine.
 PATIENCE_S = 10
+STARTED = b"+"  # the child's first word
 MAX_REPLY_BYTES = 8 << 20
 JPEG_MAGIC = b"\xff\xd8\xff"
 STOP_S = 2
@@ -57,8 +58,12 @@ class Prober:
         Frames at three places are decoded. Raises BadVideo for what does not play, what takes more than the limits,
         and what kills the child that reads it; StorageError when the helper itself cannot be kept alive.
         """
+        wall_s = self._limits[0]
         for _ in range(2):
+            began = time.monotonic()
             reply = self._ask(file.fileno())
+            if reply == STARTED and time.monotonic() - began >= wall_s:
+                raise BadVideo(f"this machine took more than {wall_s:g} s to read it, which says nothing of the film")
             if reply:
                 return _read_reply(reply[1:])
         raise StorageError("the probe helper does not stay alive")

@@ -20,7 +20,8 @@ from typing import Any
 
 import av
 
-from storage.proof.frames import Refused, Source, read_film
+from storage.proof.frames import read_film
+from storage.proof.track import Refused, Source
 
 STARTED = b"+"
 POSTER_WIDTH = 640

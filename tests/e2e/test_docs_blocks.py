@@ -62,7 +62,7 @@ EXCUSED = {
         "docs/how-to/install.md",
         "sudo /opt/rushes/bin/rushes service install --system --run-as rushes --data-dir /srv/rushes",
     ): "it writes to /etc; test_systemd.py looks at what it writes",
-    ("docs/how-to/install.md", "honcho run rushes db upgrade"): "honcho is no dependency of ours",
+    ("docs/how-to/install.md", "honcho run rushes db upgrade"): "test_core_procfile.py runs both",
     ("docs/how-to/python.md", "pip install ./client"): "`make setup` has installed it, and this test must not",
     **{
         ("docs/how-to/containers.md", line): WANTS_DOCKER

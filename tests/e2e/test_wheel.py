@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_a_wheel_holds_every_file_of_its_packages(wheel: Path) -> None:
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     assert {name for name in here if "__pycache__" not in name} == {n for n in packed if ".dist-info/" not in n}
     assert "rushes/Procfile" in packed
+
+
+def test_the_page_names_every_top_level_package_that_a_wheel_installs(wheel: Path) -> None:
+    """Beside another application's `jobs` or `storage`, one would hide the other."""
+    packed = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"installs the top-level packages ((?:`\w+`(?:,| and)?\s)+)", page.replace(";", " "))
+    assert set(re.findall(r"`(\w+)`", said)) == packed
 
 
 @pytest.mark.prove

@@ -93,7 +93,7 @@ def _processes() -> dict[Pid, int]:
     found: dict[Pid, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             continue
         if fields[0] not in "ZX":

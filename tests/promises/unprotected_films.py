@@ -12,10 +12,12 @@ from protection import Patches, Protection, nothing, one
 
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import AttemptOutcome
+from jobs.machine.rows import AttemptOutcome, Case
 from jobs.steps import archiving, object_metadata
+from jobs.steps.resources import Resources
 from jobs.store import due
 from storage import bucket
+from storage.bucket import StoredVideo
 from storage.download import Download
 from storage.outbound import connections
 from storage.proof import probe
@@ -41,7 +43,10 @@ def _put_without(parameter: str) -> Patches:
 
 
 def _any_object_is_ours() -> dict[str, Any]:
-    return {"jobs.steps.archiving._adopt": archiving._stored}
+    def adopt(case: Case, stored: StoredVideo, resources: Resources, *_: Any) -> Facts:
+        return archiving._stored(case, stored, resources)
+
+    return {"jobs.steps.archiving._adopt": adopt}
 
 
 def _unproven() -> dict[str, Any]:

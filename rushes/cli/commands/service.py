@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ import click
 from rushes.cli import options
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
-from rushes.local import systemd
+from rushes.local import accounts, systemd
 from rushes.local.systemd import Unit, UnitError
 
 SETTINGS = """\
@@ -46,16 +48,20 @@ def install(system: bool | None, run_as: str | None, port: int, data_dir: Path, 
     data_dir = data_dir.absolute()
     settings = systemd.environment_file(system=system)
     program = Path(sys.executable).parent / "rushes"
+    if not program.exists():
+        own = "install it into an environment of its own: python3 -m venv /opt/rushes, and pip install there"
+        raise Failure(f"there is no {program}, by which the service starts its processes", hint=own)
     called = [str(program), "up", "--port", str(port), "--data-dir", str(data_dir)]
     path = systemd.folder(system=system) / systemd.UNIT
     try:
         text = Unit(called, data_dir, settings, system, account.pw_name if account else None).text
         is_verified = systemd.verify(text, system=system)
-        was_there = systemd.put(text, path)
+        with _folder_for(account, program, data_dir) as made_folder:
+            was_there = systemd.put(text, path)
     except UnitError as error:
         hint = "move it away, or change it by a drop-in instead: systemctl edit rushes" if path.exists() else None
         raise Failure(str(error), hint=hint) from error
-    made = [str(place) for place in (_make_folder(data_dir, account), _make_settings(settings)) if place]
+    made = [str(place) for place in (made_folder, _make_settings(settings)) if place]
     run = "systemctl" if system else "systemctl --user"
     following = [f"{run} daemon-reload", f"{run} enable --now rushes"]
     if not system:
@@ -78,6 +84,22 @@ def _account(name: str) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
     except KeyError as error:
         raise Failure(f"there is no user {name!r} on this machine", failures.USAGE) from error
+
+
+@contextmanager
+def _folder_for(account: pwd.struct_passwd | None, program: Path, path: Path) -> Iterator[Path | None]:
+    """The data folder, where the service can run, and whether it was made; it goes again if nothing comes of it."""
+    made = _make_folder(path, account)
+    try:
+        if (fault := accounts.fault(program, path, account)) is not None:
+            who = account.pw_name if account else pwd.getpwuid(os.geteuid()).pw_name
+            hint = "name a folder of its own, below folders that it may enter: --data-dir /var/lib/rushes"
+            raise Failure(f"{who} cannot run the service: {fault}", hint=hint)
+        yield made
+    except BaseException:
+        if made:
+            made.rmdir()
+        raise
 
 
 def _make_folder(path: Path, account: pwd.struct_passwd | None) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -34,7 +35,7 @@ from jobs.upkeep import audit, repair
 from jobs.upkeep.prune_aside import prune_aside
 from rushes.cli.service import waiting
 from storage.errors import BucketUnavailable, LinkDead
-from storage.keys import CONTESTED, UNPROVEN, sidecar_key
+from storage.keys import CONTESTED, UNPROVEN, poster_key, sidecar_key
 
 PAGE = "/odd.mp4"
 KEY = "key_of_a_person"
@@ -121,10 +122,10 @@ def aside(workshop: Workshop, folder: str = UNPROVEN) -> list[str]:
     return [item.key for item in workshop.bucket.listing(f"{workshop.bucket.config.prefix}{folder}")]
 
 
-def attention_of(workshop: Workshop) -> list[Item]:
+def attention_of(workshop: Workshop, reason: str = "unproven_film") -> list[Item]:
     with workshop.database.read() as db:
         looking = Looking(workshop.settings, PROVIDERS, workshop.database.clock(db))
-        return [item for item in attention.items(db, looking) if item.reason == "unproven_film"]
+        return [item for item in attention.items(db, looking) if item.reason == reason]
 
 
 @pytest.mark.both_databases
@@ -177,6 +178,19 @@ def test_one_that_shows_nothing_of_itself_is_archived_without_a_poster(odd: Odd)
     assert audit.audit(odd.workshop.resources).balances
 
 
+@pytest.mark.parametrize(
+    ("before", "container"),
+    [(b"\x1a\x45\xdf\xa3\x9fB\x86\x81\1", "WebM or Matroska"), (b"\xef\xbb\xbf\r\n", "an MP4 behind something else")],
+)
+def test_a_film_in_another_container_waits_for_a_person_too(odd: Odd, before: bytes, container: str) -> None:
+    body = odd.refused(before + odd.film)
+    assert str(odd.case.attempts[1].unproven_films[0].reason).startswith(f"it is {container}: only an MP4")
+    odd.accept()
+    odd.archived()
+    assert odd.bytes() == body
+    assert odd.marks() == [KEY] * 4
+
+
 def test_a_better_film_that_a_running_transfer_brings_meanwhile_is_the_one(
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,12 +229,17 @@ def test_a_better_film_that_lands_just_before_the_accepted_one_is_not_replaced(
             )
         body = b"of the accepted one"
         odd.workshop.bucket.put_small(sidecar_key(stale.job.archive_key), body, "application/json")
+        odd.workshop.bucket.put_small(poster_key(stale.job.archive_key), body, "image/jpeg")
         real(*args, **more)
 
     monkeypatch.setattr(odd.workshop.resources.bucket, "put_video", put_video)
     odd.archived()
     assert odd.bytes() == odd.film
     assert odd.marks() == [None] * 4
+    with tempfile.TemporaryFile(buffering=0) as film:
+        film.write(odd.film)
+        _, poster = odd.workshop.resources.prober.probe(film)
+    assert b"".join(odd.workshop.bucket.open(poster_key(odd.case.job.archive_key))) == poster
 
 
 def test_a_running_transfer_that_fails_leaves_the_accepted_film_to_be_copied_at_once(
@@ -255,14 +274,24 @@ def test_together_they_are_bounded(make_odd: Callable[..., Odd]) -> None:
     odd = make_odd(max_unproven_bytes=1000)
     odd.refused()
     odd.refused()
-    assert aside(odd.workshop) == []
+    assert (aside(odd.workshop), odd.case.job.troubles) == ([], 2)
     (said,) = [said for said, _ in lines(odd.workshop, odd.job_id, "not_kept")]
     assert "RUSHES_MAX_UNPROVEN_BYTES" in said["reason"]
     assert odd.case.job.flagged == "film_not_kept"
     with pytest.raises(NothingKept):
         odd.accept()
+    (item,) = attention_of(odd.workshop, "film_not_kept")  # before the link's end, and at the first try
+    assert (item.job_id, item.command) == (odd.job_id, "rushes doctor")
     odd.serve(odd.film)
     odd.archived()
+    assert attention_of(odd.workshop, "film_not_kept") == []
+
+
+def test_what_was_not_kept_is_said_when_its_job_fails(make_odd: Callable[..., Odd]) -> None:
+    odd = make_odd(max_unproven_bytes=1000)
+    odd.refused()
+    odd.fail()
+    assert "could not be kept aside: 0 bytes are kept, and RUSHES_MAX_UNPROVEN_BYTES" in str(odd.case.job.error_message)
 
 
 def test_a_bucket_that_takes_nothing_there_keeps_no_video_from_its_place(
@@ -350,6 +379,23 @@ class TestPruned:
         assert prune_aside(workshop.database, workshop.bucket, workshop.settings, dry=True) == 1
         assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 1
         assert (aside(workshop), len(objects(workshop))) == ([], 1)
+
+    @pytest.mark.both_databases
+    def test_a_job_that_failed_says_no_more_of_what_is_gone(self, odd: Odd) -> None:
+        workshop = odd.workshop
+        odd.refused()
+        odd.fail()
+        kept_at = odd.case.attempts[1].unproven_films[0].kept_at
+        until = (kept_at + timedelta(days=workshop.settings.keep_aside_d)).date()
+        assert f"kept aside until {until}: `rushes videos accept" in str(odd.case.job.error_message)
+        assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 0
+        assert odd.case.job.flagged == "unproven_film"
+        Ahead(workshop).leap(31 * 86_400)
+        assert prune_aside(workshop.database, workshop.bucket, workshop.settings) == 1
+        shown = job_json(odd.case)
+        assert (shown["needs_person"], shown["attempts"][0]["unproven"]) == (None, None)
+        with pytest.raises(NothingKept, match="no film of it was refused and kept"):
+            odd.accept()
 
     def test_bytes_that_came_again_stay_for_as_long_as_the_last_job_may_want_them(
         self, odd: Odd, door: AlteredSandbox

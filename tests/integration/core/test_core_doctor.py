@@ -198,6 +198,15 @@ def test_a_key_that_may_keep_nothing_aside_is_told_and_one_that_may_not_delete_i
     assert {"put_video": "s3:PutObject", "delete": "s3:DeleteObject"}[denied] in told["kept aside"]["then"]
 
 
+def test_little_room_for_films_that_are_kept_aside_is_a_warning(doctor: Doctor, workshop: Workshop) -> None:
+    key = f"{workshop.bucket.config.prefix}unproven/{'0' * 64}"
+    workshop.bucket.put_small(key, bytes(950), "application/octet-stream")
+    told = doctor(failing=False, RUSHES_MAX_UNPROVEN_BYTES="1000")
+    assert "kept aside" in warned(told)
+    assert "holds 950 bytes, and RUSHES_MAX_UNPROVEN_BYTES is 1000" in told["kept aside"]["found"]
+    workshop.bucket.delete(key)
+
+
 def test_links_that_lead_nowhere_are_told(doctor: Doctor, workshop: Workshop) -> None:
     told = doctor(failing=True, RUSHES_S3_PUBLIC_ENDPOINT_URL="http://127.0.0.1:1")
     assert failed(told) == ["presigned link"]

@@ -1,7 +1,10 @@
 """A supervisor inside the test's own process. Its own death and signals: test_supervisor_death.py."""
 
+import errno
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -219,13 +222,106 @@ def test_a_child_is_started_again_only_once_its_whole_group_is_gone(
             patch.setattr(Child, "kill_group", lambda self: None)
             slain(supervisor, "web", lines)
         old = supervisor.pids["web"]
+        told = len(lines)
         clock.now += 100
         for _ in range(20):
             supervisor.check()
             time.sleep(0.01)
         assert supervisor.pids["web"] == old
+        (line,) = lines[told:]  # once, not at each look
+        assert re.fullmatch(r"\(it cannot be started .* before process \d+ \(state [SRD]\) is gone, .*\)", line)
         os.killpg(old, signal.SIGKILL)
         born(supervisor, "web", old)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who belongs to a group")
+def test_a_strangers_name_of_any_bytes_keeps_no_child_from_its_start() -> None:
+    name = "生成视频服".encode()[:14]  # as the kernel cuts a longer one: inside a character
+    code = f"import ctypes, signal; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0); print(flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as stranger:
+        try:
+            assert stranger.stdout is not None
+            stranger.stdout.readline()
+            assert name in Path(f"/proc/{stranger.pid}/stat").read_bytes()
+            starts_again()
+        finally:
+            stranger.kill()
+
+
+def starts_again() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    with Supervisor(lambda name, line: lines.append(line), clock=clock) as supervisor:
+        supervisor.start(python("web", SLEEP))
+        supervisor.keep_up(lambda name: True)
+        slain(supervisor, "web", lines)
+        until_born(supervisor, clock, "web", after_s=1)
+
+
+def no_process(*arguments: object, **options: object) -> None:
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "lacks", "said"),
+    [
+        (subprocess, "Popen", no_process, "Cannot allocate memory"),
+        (threading.Thread, "start", no_thread, "can't start new thread"),
+    ],
+)
+def test_a_start_that_the_machine_has_no_room_for_is_a_death_like_any_other(
+    where: object,
+    name: str,
+    lacks: object,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    supervised_by: Callable[[int], set[int]],
+) -> None:
+    lines: list[str] = []
+    clock = Clock()
+    with Supervisor(lambda name, line: lines.append(line), clock=clock) as supervisor:
+        supervisor.start(python("web", SLEEP))
+        supervisor.keep_up(lambda name: True)
+        slain(supervisor, "web", lines)
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, lacks)
+            for pause_s in (2, 4):
+                clock.now += 100
+                deadline = time.monotonic() + 20
+                while f"starting it again in {pause_s} s" not in lines[-1]:
+                    supervisor.check()
+                    assert time.monotonic() < deadline, lines
+                assert lines[-1].startswith("(web could not be started again: ")
+                assert said in lines[-1]
+            assert not supervised_by(os.getpid())
+        until_born(supervisor, clock, "web", after_s=4)
+        slain(supervisor, "web", lines)
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, lacks)
+            clock.now += 100
+            supervisor.check()
+            clock.now += 100
+            end = wait(supervisor)
+    assert re.fullmatch(r"web could not be started again: .*; it died 6 times without being well for 5 min", end.why)
+
+
+def test_a_listener_that_fails_ends_nothing_when_a_child_dies() -> None:
+    told: list[str] = []
+
+    def fail(name: str, line: str) -> None:
+        told.append(line)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    clock = Clock()
+    with Supervisor(fail, clock=clock) as supervisor:
+        supervisor.start(python("web", SLEEP))
+        supervisor.keep_up(lambda name: True)
+        slain(supervisor, "web", told)
+        until_born(supervisor, clock, "web", after_s=1)
 
 
 def test_what_was_to_run_to_its_end_is_never_repeated(tmp_path: Path, supervisor: Supervisor) -> None:

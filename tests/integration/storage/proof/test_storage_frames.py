@@ -57,6 +57,27 @@ def film(codec: str = "h264", movflags: str = "", frames: int = 36) -> bytes:
     return target.getvalue()
 
 
+def with_longer_sound() -> bytes:
+    """Fragments of five seconds of pictures and 5.8 of sound; the header of all promises the longer."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4", options={"movflags": FRAGMENTED}) as out:
+        video = out.add_stream("mpeg4", rate=10, options={"g": "10"})
+        video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
+        audio = out.add_stream("aac", rate=8000, layout="mono")
+        for second in range(6):
+            for number in range(second * 10, min(second * 10 + 10, 50)):
+                frame = av.VideoFrame(160, 96, "yuv420p")
+                frame.pts = number
+                out.mux(video.encode(frame))
+            sound = av.AudioFrame("fltp", "mono", 8000 if second < 5 else 6400)
+            sound.planes[0].update(bytes(sound.planes[0].buffer_size))
+            sound.rate, sound.pts = 8000, second * 8000
+            out.mux(audio.encode(sound))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(None))
+    return promising(target.getvalue(), 5800)
+
+
 def fragments() -> bytes:
     return film("h264 with few frames that stand alone", FRAGMENTED)
 
@@ -84,7 +105,7 @@ def spoilt(data: bytes, begin: float, end: float, how: Spoil) -> bytes:
 
 
 def samples(data: bytes) -> list[tuple[int, int]]:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), options={"ignore_editlist": "1"}) as container:
         return [(entry.pos, entry.size) for entry in container.streams.video[0].index_entries]
 
 
@@ -99,6 +120,27 @@ def with_an_odd_message(codec: str) -> bytes:
     at = data.index(b"x264 - core" if codec == "h264" else b"x265 (build") - 17
     data[at] = 0xFF
     return bytes(data)
+
+
+def edited(data: bytes, *parts: tuple[float | None, float]) -> bytes:
+    """The same, of which only parts are shown: where in the media each begins, None for nothing, and its seconds."""
+    rates = [int.from_bytes(data[at + 16 : at + 20], "big") for at in (data.index(b"mvhd"), data.index(b"mdhd"))]
+    entries = b"".join(
+        struct.pack(">IiI", round(lasts * rates[0]), -1 if begin is None else round(begin * rates[1]), 1 << 16)
+        for begin, lasts in parts
+    )
+    elst = struct.pack(">I4sII", 16 + len(entries), b"elst", 0, len(parts)) + entries
+    edts = struct.pack(">I4s", 8 + len(elst), b"edts") + elst
+    at = end = data.index(b"mdia") - 4
+    if b"edts" in data:
+        at = data.index(b"edts") - 4
+        end = at + int.from_bytes(data[at : at + 4], "big")
+    longer = bytearray(data[:at] + edts + data[end:])
+    for name in (b"trak", b"moov"):
+        begin = longer.index(name) - 4
+        length = int.from_bytes(longer[begin : begin + 4], "big") + len(edts) - (end - at)
+        longer[begin : begin + 4] = length.to_bytes(4, "big")
+    return bytes(longer)
 
 
 def told_no_length(data: bytes) -> bytes:
@@ -176,6 +218,53 @@ def test_an_odd_film_that_plays_is_a_film(prober: Prober, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parts", "lasts_s"),
+    [
+        ([(80 / 24, 50 / 24)], 50 / 24),
+        ([(0, 2)], 2),
+        ([(1.7, 1)], 1),
+        ([(None, 1), (4, 1)], 1),
+        ([(0, 1), (3, 1)], 2),
+        ([(3, 1), (0, 1)], 2),
+        ([(0.5, 1), (0.5, 1)], 2),
+    ],
+    ids=["begins late", "ends early", "both", "nothing before it", "a cut", "another order", "twice"],
+)
+@pytest.mark.parametrize("codec", ["h264", "h264 with few frames that stand alone", "vp9"])
+def test_a_film_of_which_parts_are_shown_plays_and_is_as_long_as_they(
+    prober: Prober, codec: str, parts: list[tuple[float | None, float]], lasts_s: float
+) -> None:
+    """As cutting without encoding anew leaves it: a part may begin and end anywhere between two key frames."""
+    facts = judged(prober, edited(film(codec, frames=130), *parts))
+    assert facts.duration_s == pytest.approx(lasts_s, abs=0.15)  # some frames are shown before those they rest on
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_where_too_much_is_hidden_before_the_first_picture_the_key_frame_stands_for_it(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from storage.proof import decoder, frames, probe_helper
+
+    monkeypatch.setattr(decoder, "FURTHER", 0)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(edited(film(codec, frames=130), (80 / 24, 50 / 24)))
+        read = frames.read_film(probe_helper.Bytes(file.fileno()))
+    assert (read.first.width, read.first.is_corrupt) == (160, False)
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_of_what_is_shown_the_middle_and_the_end_must_decode(prober: Prober, codec: str) -> None:
+    whole = edited(film(codec, frames=130), (50 / 24, 1))
+    places = samples(whole)[50:74]
+    for lost in (places[10:14], places[-1:]):
+        data = bytearray(whole)
+        for at, size in lost:
+            data[at : at + size] = zeros(size)
+        with pytest.raises(BadVideo, match="picture"):
+            judged(prober, bytes(data))
+
+
+@pytest.mark.parametrize(
     ("data", "why"),
     [
         (promising(without_last_fragments(fragments()), 1500), "promises 1.50 s, its fragments hold 0.[0-9]+ s"),
@@ -187,6 +276,14 @@ def test_an_odd_film_that_plays_is_a_film(prober: Prober, data: bytes) -> None:
 def test_fragments_that_are_missing_are_missed(prober: Prober, data: bytes, why: str) -> None:
     with pytest.raises(BadVideo, match=why):
         judged(prober, data)
+
+
+def test_sound_that_ends_later_than_the_pictures_is_nothing_that_they_lack(prober: Prober) -> None:
+    data = with_longer_sound()
+    assert judged(prober, data).duration_s == pytest.approx(5, abs=0.15)
+    fourth = [at for kind, at, _ in films.boxes(data) if kind == b"moof"][3]
+    with pytest.raises(BadVideo, match=r"promises 5\.80 s, its fragments hold"):
+        judged(prober, data[:fourth])
 
 
 def test_a_film_that_promises_nothing_is_as_long_as_its_fragments(prober: Prober) -> None:

@@ -89,7 +89,8 @@ def test_a_film_cut_anywhere_is_refused(missing: int) -> None:
     [
         (b"", "no moov and no mdat"),
         (b"<!doctype html><html></html>", "no film begins with"),
-        (b"\r\n" + FTYP + MOOV + MDAT, "no film begins with"),
+        (b"\r\n" + FTYP + MOOV + MDAT, "an MP4 behind something else"),
+        (b"\x1a\x45\xdf\xa3" + bytes(20), "WebM or Matroska"),
         (FTYP + MDAT, "no moov"),
         (FTYP + MOOV, "no mdat"),
         (FTYP + MDAT + b"\0\0\0", "3 stray bytes"),
