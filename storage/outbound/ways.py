@@ -15,6 +15,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -42,7 +43,7 @@ def by_proxy_alone(places: Iterable[Place], *, timeout_s: float = TIMEOUT_S) -> 
     wanted = list(dict.fromkeys(places))
     direct = set(_reached(wanted, _is_reached, timeout_s))
     left = [place for place in wanted if place not in direct]
-    by_proxy = set(_reached(left, _proxy_reaches, timeout_s))
+    by_proxy = set(_reached(left, partial(_proxy_reaches, is_all=not direct), timeout_s))
     return [place for place in left if place in by_proxy]
 
 
@@ -53,14 +54,19 @@ def _is_reached(place: Place, timeout_s: float) -> bool:
     return True
 
 
-def _proxy_reaches(place: Place, timeout_s: float) -> bool:
+def _proxy_reaches(place: Place, timeout_s: float, *, is_all: bool) -> bool:
+    """`is_all`: nothing is reached directly."""
     host, port = place
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     named = select_proxy(url, get_environ_proxies(url))
     if not named:
         return False
     proxy = urlsplit(named if "://" in named else f"http://{named}")
-    if proxy.scheme not in ("http", "https"):  # SOCKS, which we do not speak: it answers, so it is the way out
+    if proxy.scheme not in ("http", "https"):
+        # SOCKS, which we do not speak: where there is no other way out, it is that because it answers. Whether it
+        # reaches a single host, which may be away, cannot be told.
+        if not is_all:
+            return False
         with socket.create_connection((proxy.hostname or "", proxy.port or 1080), timeout_s):
             return True
     login = b64encode(f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()).decode()

@@ -181,6 +181,17 @@ def test_a_proxy_that_reads_along_is_the_only_way_too(proxy: Internet) -> None:
         require_direct(load(KEY))
 
 
+def test_of_a_proxy_that_we_do_not_speak_with_no_single_host_is_believed(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link's host that has moved away would keep everybody from starting for ever."""
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{internet.port}")
+    with pytest.raises(NoWayOut, match=GATEWAY):
+        require_direct(load(KEY))
+    internet.open(GATEWAY)
+    require_direct(load(KEY))
+
+
 def test_a_network_that_is_down_is_no_reason_to_refuse_the_start(
     proxy: Internet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
