@@ -24,6 +24,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from storage.outbound.trust import tls_context
 
 TIMEOUT_S = 5.0
+AWAY = frozenset({502, 503, 504})  # what a proxy that reads along says itself for a host that it does not reach
 VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 Place = tuple[str, int]  # a host and its port, where TLS is spoken
@@ -78,11 +79,11 @@ def _proxy_reaches(place: Place, timeout_s: float, *, is_all: bool) -> bool:
     )
     try:
         with through:
-            through.request("HEAD", url, timeout=timeout_s, retries=False, redirect=False)
+            answer = through.request("HEAD", url, timeout=timeout_s, retries=False, redirect=False)
     except urllib3.exceptions.SSLError as error:
         # A proxy that reads along may sign by an authority of its own: that nobody trusts it, makes it no less the way.
         return isinstance(error.args[0], ssl.SSLCertVerificationError)
-    return True
+    return answer.status not in AWAY
 
 
 def _reached(places: Sequence[Place], ask: Callable[[Place, float], bool], timeout_s: float) -> Iterator[Place]:
