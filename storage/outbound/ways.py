@@ -15,6 +15,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -23,6 +24,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from storage.outbound.trust import tls_context
 
 TIMEOUT_S = 5.0
+AWAY = frozenset({502, 503, 504})  # what a proxy that reads along says itself for a host that it does not reach
 VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 Place = tuple[str, int]  # a host and its port, where TLS is spoken
@@ -42,7 +44,7 @@ def by_proxy_alone(places: Iterable[Place], *, timeout_s: float = TIMEOUT_S) -> 
     wanted = list(dict.fromkeys(places))
     direct = set(_reached(wanted, _is_reached, timeout_s))
     left = [place for place in wanted if place not in direct]
-    by_proxy = set(_reached(left, _proxy_reaches, timeout_s))
+    by_proxy = set(_reached(left, partial(_proxy_reaches, is_all=not direct), timeout_s))
     return [place for place in left if place in by_proxy]
 
 
@@ -53,14 +55,19 @@ def _is_reached(place: Place, timeout_s: float) -> bool:
     return True
 
 
-def _proxy_reaches(place: Place, timeout_s: float) -> bool:
+def _proxy_reaches(place: Place, timeout_s: float, *, is_all: bool) -> bool:
+    """`is_all`: nothing is reached directly."""
     host, port = place
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     named = select_proxy(url, get_environ_proxies(url))
     if not named:
         return False
     proxy = urlsplit(named if "://" in named else f"http://{named}")
-    if proxy.scheme not in ("http", "https"):  # SOCKS, which we do not speak: it answers, so it is the way out
+    if proxy.scheme not in ("http", "https"):
+        # SOCKS, which we do not speak: where there is no other way out, it is that because it answers. Whether it
+        # reaches a single host, which may be away, cannot be told.
+        if not is_all:
+            return False
         with socket.create_connection((proxy.hostname or "", proxy.port or 1080), timeout_s):
             return True
     login = b64encode(f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()).decode()
@@ -72,11 +79,11 @@ def _proxy_reaches(place: Place, timeout_s: float) -> bool:
     )
     try:
         with through:
-            through.request("HEAD", url, timeout=timeout_s, retries=False, redirect=False)
+            answer = through.request("HEAD", url, timeout=timeout_s, retries=False, redirect=False)
     except urllib3.exceptions.SSLError as error:
         # A proxy that reads along may sign by an authority of its own: that nobody trusts it, makes it no less the way.
         return isinstance(error.args[0], ssl.SSLCertVerificationError)
-    return True
+    return answer.status not in AWAY
 
 
 def _reached(places: Sequence[Place], ask: Callable[[Place, float], bool], timeout_s: float) -> Iterator[Place]:

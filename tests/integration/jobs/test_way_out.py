@@ -44,6 +44,7 @@ class Internet:
         self.directly: dict[str, ssl.SSLContext | None] = {}
         self.by_proxy: dict[str, ssl.SSLContext | None] = dict.fromkeys((GATEWAY, *LINKS), self.trusted)
         self.asked: set[tuple[str, str | None]] = set()
+        self.status = "404 Not Found"  # that of all answers by the proxy
         outer = self
 
         class Proxy(BaseHTTPRequestHandler):
@@ -53,7 +54,7 @@ class Internet:
                 self.send_response(200 if host in outer.by_proxy else 502)
                 self.end_headers()
                 if host in outer.by_proxy:
-                    answer(self.connection, outer.by_proxy[host])
+                    answer(self.connection, outer.by_proxy[host], outer.status)
                 self.close_connection = True
 
             def log_message(self, *_: object) -> None: ...
@@ -81,14 +82,14 @@ def context_of(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def answer(connection: socket.socket, context: ssl.SSLContext | None) -> None:
+def answer(connection: socket.socket, context: ssl.SSLContext | None, status: str = "404 Not Found") -> None:
     with connection, contextlib.suppress(OSError):
         if context is None:
             connection.recv(65536)
             return
         with context.wrap_socket(connection, server_side=True) as inner:
             if inner.recv(4096):
-                inner.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                inner.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 @pytest.fixture(autouse=True)
@@ -181,9 +182,22 @@ def test_a_proxy_that_reads_along_is_the_only_way_too(proxy: Internet) -> None:
         require_direct(load(KEY))
 
 
+def test_of_a_proxy_that_we_do_not_speak_with_no_single_host_is_believed(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link's host that has moved away would keep everybody from starting for ever."""
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{internet.port}")
+    with pytest.raises(NoWayOut, match=GATEWAY):
+        require_direct(load(KEY))
+    internet.open(GATEWAY)
+    require_direct(load(KEY))
+
+
 def test_a_network_that_is_down_is_no_reason_to_refuse_the_start(
     proxy: Internet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    proxy.status = "503 Service Unavailable"  # as one that reads along says so itself, inside the tunnel
+    require_direct(load(KEY))
     proxy.by_proxy.clear()
     require_direct(load(KEY))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
