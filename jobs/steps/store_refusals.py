@@ -80,7 +80,9 @@ def is_about_kms(error: BucketUnavailable) -> bool:
 
 
 def _words_of(error: BucketUnavailable) -> str:
-    """The store's own text, without the key that was asked for and without names."""
+    """The store's own text, without the key that was asked for and without names. Who gave no answer said nothing."""
+    if error.status is None:
+        return ""
     _, _, answer = str(error).partition(": ")
     _, _, text = answer.partition(" (")
     return _NAMES.sub(" ", text.lower())

@@ -71,5 +71,6 @@ def test_a_word_inside_a_name_is_no_remedy(names: str) -> None:
 
 
 def test_a_store_that_is_not_there_is_told_by_where_it_should_be() -> None:
-    error = BucketUnavailable("bucket films: EndpointConnectionError", code="EndpointConnectionError")
+    said = "bucket films: EndpointConnectionError (kms.quota.example)"
+    error = BucketUnavailable(said, code="EndpointConnectionError")
     assert "RUSHES_S3_ENDPOINT_URL" in remedy(error, StoreRules())
