@@ -53,7 +53,10 @@ class CallbackSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    status = fields.String(required=True, validate=validate.Length(min=1))
+    # A word with a byte that no encoding explains is none.
+    status = fields.String(
+        required=True, validate=[validate.Length(min=1), validate.ContainsNoneOf("\N{REPLACEMENT CHARACTER}")]
+    )
 
 
 class LinkFields(TypedDict):

@@ -130,6 +130,7 @@ def test_the_same_again_gets_the_first_answer_and_one_more_message_while_it_is_u
         b'{"id": "t\\u0000", "status": "completed"}',
         b'{"id": "t\\ud800", "status": "completed"}',
         b'{"id": 7.5, "status": "completed"}',
+        b'{"id": "t-1", "status": "\xe9"}',
         b'{"status": "completed"}',
         b"[]",
         b"null",
