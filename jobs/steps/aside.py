@@ -40,10 +40,6 @@ class Refused(BadVideo):
         self.lacks_room = why_not is not None and of_store is None
 
 
-class NotKept(Refused):
-    """Nor is anything kept of its order: the film is lost with its link, unless somebody makes room."""
-
-
 def contested(attempt: Attempt, resources: Resources) -> str:
     """The key of a film that waits for whose it is."""
     prefix = resources.bucket.config.prefix
