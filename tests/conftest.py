@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+import structlog
 from buckets import S3_KEY, bucket_config_of, empty_bucket
 from canaries import canary
 from own_database import OwnDatabase
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
     from left_behind import LeftBehind  # a plugin: pytest wants to be the first to import it
 
 pytest_plugins = ["leak_scan", "left_behind", "other_stores", "plants", "proving", "spreading"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_logger_is_cached() -> Iterator[None]:
+    """What listens to a log would not reach a logger that was first used in another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        real = structlog.configure
+        patch.setattr(structlog, "configure", lambda **how: real(**{**how, "cache_logger_on_first_use": False}))
+        yield
 
 
 @pytest.fixture(scope="session")

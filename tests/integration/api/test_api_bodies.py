@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import time
@@ -65,10 +66,12 @@ MANY_FAULTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", MANY_FAULTS.values(), ids=MANY_FAULTS)
 def test_thousands_of_faults_cost_no_second_and_no_megabyte(api: FlaskClient, body: Any) -> None:
-    sent, began = json.dumps(body).encode(), time.process_time()
+    sent = json.dumps(body).encode()
     assert len(sent) <= LARGEST_BODY_BYTES
+    gc.collect()  # what other tests have left behind is not to be looked through meanwhile
+    began = time.thread_time()
     answer = api.post("/v1/jobs", data=sent, content_type="application/json")
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 1
     assert answer.status_code == 422
     assert len(answer.get_data()) < 16_000
 
