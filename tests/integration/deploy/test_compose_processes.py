@@ -156,7 +156,7 @@ def test_the_processes_of_the_compose_file_become_ready_and_leave_nothing_behind
     for name in PROCESSES[1:]:
         host.supervisor.start(host.process(name, ready if name == PROCESSES[-1] else None))
 
-    assert said == dict.fromkeys(["database", "valkey", "bucket", *PROCESSES[1:]], "ok")
+    assert said == dict.fromkeys(["database", "valkey", "bucket", "spool", *PROCESSES[1:]], "ok")
     assert all(host.is_healthy(name) for name in PROCESSES)
     assert not host.is_healthy("worker", role="nobody")
     assert len(host.left_over()) >= len(PROCESSES)

@@ -232,7 +232,7 @@ def test_who_neither_orders_nor_fetches_starts_without_a_way_out(
     monkeypatch.setattr("jobs.worker.process.worker_resources", build)
     settings = load(KEY)
     with pytest.raises(ends):
-        process.start(settings, working_app(settings), role)
+        process.start(settings, working_app(settings), role, unfit=pytest.fail)
 
 
 def leading_to(address: str | None) -> Any:
