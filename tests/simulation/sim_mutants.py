@@ -402,11 +402,11 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a film waits for the other orders that may have made it": Lack(
         _one("jobs.machine.schedule.held_until", lambda attempt, now, settings: None),
-        ("submit_unanswered", "callback_of_another", "callback_late", "callback_lost"),
+        ("submit_unanswered", "callback_of_another"),
     ),
     "a film shows its owner by what was asked for alone": Lack(
         _one("jobs.steps.ownership._may_be_of", lambda film, attempt, resources: attempt.adopted),
-        ("submit_unanswered", "callback_of_another", "callback_late", "callback_lost"),
+        ("submit_unanswered", "callback_of_another"),
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")

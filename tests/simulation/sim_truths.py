@@ -108,7 +108,9 @@ def check_own_id(rules: Rules, old: AttemptRow | None, row: AttemptRow) -> None:
         return
     fate = rules.world.fate.struck
     seems_old = rules.gateways.clock_off_s[row.provider] or any(fate[name] for name in CLOCKS)
-    own = {o.task.id for o in rules.gateways.orders if o.owner == row.owner and o.task and o.provider == row.provider}
+    # A backup that was put back forgets an order, and the next one bears its number: that one's task is younger.
+    known = (order for number, order in enumerate(rules.gateways.orders) if number not in rules.forgotten)
+    own = {o.task.id for o in known if o.owner == row.owner and o.task and o.provider == row.provider}
     own -= {other.task_id for other in rules.rows.attempts_of[row.job_id].values()}  # of another order of its own job
     named_wrongly = fate["person_errs"]  # a person gave it to another order
     is_kept = seems_old or named_wrongly or not own & struck
