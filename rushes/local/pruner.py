@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import structlog
 
@@ -13,6 +13,7 @@ from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.upkeep.prune import Pruned, Pruning
 from jobs.upkeep.prune_aside import prune_aside
+from rushes.local.background import in_background
 from storage.errors import BucketUnavailable
 
 EVERY_S = 3600.0
@@ -26,20 +27,12 @@ class _Stopped(Exception):
     """The service stops: what is left is old tomorrow as well."""
 
 
-@contextmanager
-def pruning(settings: Settings, on_pruned: OnPruned) -> Iterator[None]:
+def pruning(settings: Settings, on_pruned: OnPruned) -> AbstractContextManager[None]:
     """Prune at once, and then every hour, in a thread.
 
     `on_pruned` hears there what went, if anything did: the rows, and how many films that were kept aside.
     """
-    stopping = threading.Event()
-    thread = threading.Thread(target=_prune, args=(settings, stopping, on_pruned), name="pruning", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(5)  # a batch takes far less; one that waits for a database that is away is cut short
+    return in_background("pruning", lambda stopping: _prune(settings, stopping, on_pruned))
 
 
 def _prune(settings: Settings, stopping: threading.Event, on_pruned: OnPruned) -> None:

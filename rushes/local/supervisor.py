@@ -135,7 +135,9 @@ class Supervisor:
             if ailing is not None and ailing.start_at is not None:
                 self._start_again_in_time(child, ailing)
             elif (status := child.status()) is not None:
-                self._died(child, _sentence(f"{name} {describe_end(status)}", child.last_words()))
+                # What it said before somebody killed it is no reason.
+                words = "" if status == -signal.SIGKILL else child.last_words()
+                self._died(child, _sentence(f"{name} {describe_end(status)}", words))
             elif ailing is not None:
                 self._look_after(child, ailing)
 

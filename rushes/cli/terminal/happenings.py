@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from jobs.reports.happenings import Happening
 from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.visible import visible_cell
+from rushes.local.background import in_background
 from rushes.local.output import OnLine
 
 LOOK_EVERY_S = 1.0
@@ -83,17 +84,9 @@ def sentence(happening: Happening) -> str:
     return visible_cell(f"{happening.job_id} {words.format(**happening._asdict())}")
 
 
-@contextmanager
-def followed(settings: Settings, say: Callable[[Happening], Any]) -> Iterator[None]:
+def followed(settings: Settings, say: Callable[[Happening], Any]) -> AbstractContextManager[None]:
     """Say what happens to jobs, from a thread, until the end."""
-    stopping = threading.Event()
-    thread = threading.Thread(target=_follow, args=(settings, stopping, say), name="happenings", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join(5)
+    return in_background("happenings", lambda stopping: _follow(settings, stopping, say))
 
 
 def local_time(at: datetime) -> str:

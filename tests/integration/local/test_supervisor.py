@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,17 @@ def slain(supervisor: Supervisor, name: str, lines: list[str]) -> None:
         supervisor.check()
         assert time.monotonic() < deadline, "its death went unnoticed"
         time.sleep(0.01)
+
+
+def test_what_a_child_said_before_somebody_killed_it_is_no_reason() -> None:
+    lines: list[str] = []
+    with Supervisor(lambda name, line: lines.append(line), clock=Clock()) as supervisor:
+        supervisor.start(
+            replace(python("worker", f"print('well', flush=True); {SLEEP}"), ready=lambda: "well" in lines)
+        )
+        supervisor.keep_up(lambda name: True)
+        slain(supervisor, "worker", lines)
+    assert lines[-1] == "(worker was killed by SIGKILL; starting it again in 1 s)"
 
 
 def test_a_child_that_dies_is_started_again_ever_later_and_its_sixth_death_is_the_end() -> None:
