@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import socket
 import ssl
 import sys
@@ -16,12 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from caddy import shipped_proxy
 from plant import Plant
 
 from jobs import callback_urls
 from jobs.settings import load
-from rushes.local.ports import free_ports
-from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
 from webhooks.bodies import WITHIN_S
 
@@ -73,32 +71,10 @@ def web(plant: Plant) -> Edge:
 
 @pytest.fixture
 def proxied(web: Edge, servers: Supervisor, tmp_path: Path) -> Iterator[Edge]:
-    """The shipped Caddyfile before it, on ports of its own and on loopback alone."""
-    http, https, health = free_ports(3)
-    text = (ROOT / "deploy" / "Caddyfile").read_text()
-    changes = {
-        "admin off\n": "admin off\n\tdefault_bind 127.0.0.1\n",
-        "http_port 8080": f"http_port {http}",
-        "https_port 8443": f"https_port {https}",
-        "127.0.0.1:8081": f"127.0.0.1:{health}",
-    }
-    for old, new in changes.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    (tmp_path / "Caddyfile").write_text(text)
-    env = {
-        "PATH": os.defpath,
-        "HOME": str(tmp_path),
-        "XDG_DATA_HOME": str(tmp_path),
-        "RUSHES_DOMAIN": "localhost",
-        "RUSHES_UPSTREAM": web.url.removeprefix("http://"),
-    }
-    authority = tmp_path / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-    edge = Edge(f"https://localhost:{https}", web.token_path, authority)
-    argv = [str(CADDY), "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
-    servers.start(
-        Process("caddy", argv, env=env, ready=lambda: authority.exists() and answers(edge), ready_timeout_s=60)
-    )
+    """The shipped Caddyfile before it."""
+    proxy = shipped_proxy(tmp_path, web.url)
+    edge = Edge(proxy.https, web.token_path, proxy.authority)
+    servers.start(proxy.process(lambda: answers(edge)))
     yield edge
     servers.stop_one("caddy")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trustme
+from altered import AlteredSandbox
 from click.testing import CliRunner, Result
 from odd_store import ACCESS_KEY, BUCKET, OddStore
 from served import Served, serve_app
@@ -18,6 +19,14 @@ from rushes.cli import main
 from storage.bucket import Bucket, BucketConfig
 from storage.proof.probe import Prober
 from storage.rules import StoreRules
+
+
+@pytest.fixture
+def door(sandbox: Any) -> Iterator[AlteredSandbox]:
+    """The stand-ins, behind what alters their answers."""
+    door = AlteredSandbox(sandbox.url)
+    yield door
+    door.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -98,13 +98,6 @@ class Odd:
         beside, of_object = self.sidecar(), stored.metadata.get("rushes-accepted-by")
         assert beside["object"] == stored.metadata
         return [job_json(self.case)["accepted_by"], told["data"]["accepted_by"], beside["accepted_by"], of_object]
-
-
-@pytest.fixture
-def door(sandbox: Any) -> Iterator[AlteredSandbox]:
-    door = AlteredSandbox(sandbox.url)
-    yield door
-    door.close()
 
 
 @pytest.fixture

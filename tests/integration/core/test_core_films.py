@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,13 +36,6 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "zeroed pictures": with_zeroed_pictures,
     "zeroed after its first third": partial(with_zeroed_pictures, kept=1 / 3),
 }
-
-
-@pytest.fixture
-def door(sandbox: Any) -> Iterator[AlteredSandbox]:
-    door = AlteredSandbox(sandbox.url)
-    yield door
-    door.close()
 
 
 @pytest.mark.parametrize("how", SPOILT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,13 +23,6 @@ from jobs.reports.refused_films import refused_films
 from jobs.store import heartbeats
 from jobs.worker import process
 from storage import spool as spools
-
-
-@pytest.fixture
-def door(sandbox: Any) -> Iterator[AlteredSandbox]:
-    door = AlteredSandbox(sandbox.url)
-    yield door
-    door.close()
 
 
 @pytest.fixture

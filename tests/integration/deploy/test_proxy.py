@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+from caddy import shipped_proxy
 from flask import Flask, request
 from served import serve_app
 
-from rushes.local.ports import free_ports
-from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[3]
@@ -42,34 +39,17 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     app.add_url_rule("/<path:path>", view_func=lambda path: request.get_data(), methods=["POST"])
     receiver = serve_app(app)
     folder = tmp_path_factory.mktemp("proxy")
-    http, https, health = free_ports(3)
-    text = (ROOT / "deploy" / "Caddyfile").read_text()
-    changes = {
-        "admin off\n": "admin off\n\tdefault_bind 127.0.0.1\n",
-        "http_port 8080": f"http_port {http}",
-        "https_port 8443": f"https_port {https}",
-        "127.0.0.1:8081": f"127.0.0.1:{health}",
-    }
-    for old, new in changes.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    (folder / "Caddyfile").write_text(text)
-    env = {"PATH": os.defpath, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "RUSHES_DOMAIN": "localhost"}
-    env["RUSHES_UPSTREAM"] = receiver.url.removeprefix("http://")
-    authority = folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-    found = Proxy(f"http://localhost:{http}", f"https://localhost:{https}", authority)
+    shipped = shipped_proxy(folder, receiver.url)
+    found = Proxy(shipped.http, shipped.https, shipped.authority)
 
     def answers() -> bool:
         try:
-            return authority.exists() and found.post(found.https).ok
+            return found.post(found.https).ok
         except (requests.RequestException, OSError):
             return False
 
-    argv = [str(Path(sys.executable).parent / "caddy"), "run", "--config", str(folder / "Caddyfile")]
     with Supervisor() as supervisor:
-        supervisor.start(
-            Process("caddy", [*argv, "--adapter", "caddyfile"], env=env, ready=answers, ready_timeout_s=60)
-        )
+        supervisor.start(shipped.process(answers))
         yield found
     receiver.close()
 
