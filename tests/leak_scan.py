@@ -11,6 +11,7 @@ the tests give to something should therefore have one of the shapes, or be one o
 from __future__ import annotations
 
 import base64
+import fnmatch
 import json
 import os
 import re
@@ -83,16 +84,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput"):
         return  # its reports and files are read where they come together
     base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-    known = frozenset(v for file in base.rglob("local.json") for v in _made_up(file) if len(v) >= SHORTEST)
+    known = frozenset(v for file in _files(base, "local.json") for v in _made_up(file) if len(v) >= SHORTEST)
     for pattern in (f"*-{CHILDREN}", "*.out", "*.err", "*.log"):
-        for file in base.rglob(pattern):
-            if file.is_file():
-                text = file.read_text(encoding="utf-8", errors="replace")
-                if (
-                    file.suffix == ".out"
-                ):  # results, not logs: `rushes up` and `rushes keys create` show a key once, there
-                    text = SHOWN_ONCE.sub("rk_…", text)
-                _found.extend(f"{file.relative_to(base)}: {leak}" for leak in leaks(text, known))
+        for file in _files(base, pattern):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if file.suffix == ".out":  # results, not logs: `rushes up` and `rushes keys create` show a key once, there
+                text = SHOWN_ONCE.sub("rk_…", text)
+            _found.extend(f"{file.relative_to(base)}: {leak}" for leak in leaks(text, known))
     if _found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -103,6 +101,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in list(dict.fromkeys(_found))[:SHOWN]:
             terminalreporter.line(line)
         terminalreporter.line(f"{len(_found)} in all; mask them where they are written (jobs/logs.py)")
+
+
+def _files(base: Path, pattern: str) -> Iterator[Path]:
+    """What is there below; a store that is still ending takes folders of its own away meanwhile."""
+    for folder, _, names in os.walk(base):
+        for name in fnmatch.filter(names, pattern):
+            if (file := Path(folder, name)).is_file():
+                yield file
 
 
 def _made_up(file: Path) -> Iterator[str]:
