@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
+from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
 from jobs.machine.states import State
 from jobs.store import hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt
@@ -111,18 +111,11 @@ def give_back(db: Connection, bearer: Attempt, task_id: str, reason: str, *, now
     Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
     """
     given_up: AttemptChanges = {
+        **OF_TASK,
         "task_id": None,
-        "adopted": False,
-        "contested": False,
         **rejection(bearer, {}, task_id, reason),
         "outcome": AttemptOutcome.OPEN,
         "standing": Standing.UNCERTAIN,
-        "accepted_at": None,
-        "finished_at": None,
-        "link": None,
-        "closed_at": None,
-        "error_code": None,
-        "error_message": None,
     }
     change_attempt(db, bearer.job_id, bearer.number, given_up, now)
     write_notes(db, bearer.job_id, [Note("task_given_back", bearer.number, {"task_id": task_id})], now)

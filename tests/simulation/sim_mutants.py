@@ -330,6 +330,14 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts),
         ("submit_unanswered", "callback_of_another"),
     ),
+    "what was learnt of a task is written on that one alone": Lack(
+        _one("jobs.store.late_facts._is_of_another_task", lambda *_: False),
+        ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
+    ),
+    "what is known of a task goes with it": Lack(
+        lambda: {"jobs.machine.rows.OF_TASK": {}, "jobs.store.contests.OF_TASK": {}},
+        ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
+    ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
     "a lost submit is bought again only by choice": Lack(
         _one("jobs.machine.alarms.may_resubmit", lambda case, rules: True), LOSS
