@@ -53,11 +53,11 @@ def withdraw(db: Connection, claimant: Attempt, *, now: datetime) -> None:
             claims.c.job_id == attempts.c.job_id,
             claims.c.attempt == attempts.c.number,
         )
-        of_account = sa.and_(attempts.c.provider == claimant.provider, attempts.c.account == claimant.account)
-        if db.execute(sa.select(attempts.c.job_id).where(of_account, rivals).limit(1)).first():
+        of_gateway = attempts.c.provider == claimant.provider
+        if db.execute(sa.select(attempts.c.job_id).where(of_gateway, rivals).limit(1)).first():
             continue
-        borne = sa.select(attempts.c.job_id, attempts.c.number).where(of_account, attempts.c.task_id == task_id)
-        bearer = db.execute(borne).one_or_none()
+        borne = sa.select(attempts.c.job_id, attempts.c.number).where(of_gateway, attempts.c.task_id == task_id)
+        bearer = db.execute(borne.where(attempts.c.contested)).first()
         if bearer is not None and bearer.job_id != claimant.job_id:
             change_attempt(db, bearer.job_id, bearer.number, {"contested": False}, now)
             _flag(db, bearer.job_id, FLAG, None, now)
@@ -131,9 +131,13 @@ def wake(db: Connection, job_id: str, now: datetime) -> None:
 
 
 def _others(db: Connection, bearer: Attempt, which: sa.ColumnElement[bool]) -> list[Attempt]:
-    of_account = sa.and_(attempts.c.provider == bearer.provider, attempts.c.account == bearer.account)
     nameless = sa.and_(attempts.c.task_id.is_(None), attempts.c.job_id != bearer.job_id)
-    found = sa.select(attempts).where(of_account, nameless, which).order_by(attempts.c.job_id).limit(MOST)
+    found = (
+        sa.select(attempts)
+        .where(attempts.c.provider == bearer.provider, nameless, which)
+        .order_by(attempts.c.job_id)
+        .limit(MOST)
+    )
     return [attempt_of(row) for row in db.execute(found).mappings()]
 
 

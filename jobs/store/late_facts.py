@@ -84,13 +84,15 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
     """
     facts = _without_other_tasks(case, facts)
     resolved, notes, contested = dict(facts.attempts), list(facts.notes), set()
-    found: dict[tuple[str, str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
+    found: dict[tuple[str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
     for number, changes in sorted(resolved.items(), key=lambda each: bool(each[1].get("adopted"))):
         task_id, attempt = changes.get("task_id"), case.attempts[number]
         if task_id is None:
             continue
-        task = (attempt.provider, attempt.account, task_id)
+        task = (attempt.provider, task_id)
         bearer = found.get(task) or bearer_of(db, attempt, task_id)
+        if bearer is not None and _are_two(attempt, changes, bearer):
+            bearer = None
         is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
         if bearer is not None and bearer.adopted and is_proven:
             contests.give_back(db, bearer, task_id, "it is the task of another order", now=now)
@@ -187,15 +189,26 @@ def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> Att
     return {**said, "unanswered_since": None}
 
 
+def _are_two(attempt: Attempt, changes: AttemptChanges, bearer: Attempt) -> bool:
+    """Whether POSTs under two keys were answered with one id: to each its own task, whatever a gateway calls them."""
+    is_answer = not changes.get("adopted")
+    return is_answer and not bearer.adopted and bearer.account != attempt.account
+
+
 def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
-    """The other attempt that bears this task id of the same account, if there is one."""
+    """The other attempt that bears this task id at the same gateway, if there is one; one that is proven comes first.
+
+    Under whichever key: no page says that a task is shown to none but the key that ordered it.
+    """
     found = db.execute(
-        sa.select(attempts).where(
+        sa.select(attempts)
+        .where(
             attempts.c.provider == attempt.provider,
-            attempts.c.account == attempt.account,
             attempts.c.task_id == task_id,
             sa.or_(attempts.c.job_id != attempt.job_id, attempts.c.number != attempt.number),
         )
+        .order_by(attempts.c.adopted)
+        .limit(1)
     )
     row = found.mappings().one_or_none()
     return None if row is None else attempt_of(row)

@@ -31,6 +31,7 @@ RARELY_MISSED = {
     "a task that two orders were told is struck from neither",
     "what was learnt of a task is written on that one alone",
     "what is known of a task goes with it",
+    "a task's owner is sought under every key",
 }
 
 
