@@ -19,9 +19,9 @@ def video_key(prefix: str, job_id: str, created_at: datetime) -> str:
     return f"{prefix}videos/{created_at.astimezone(UTC):%Y/%m/%d}/{job_id}{VIDEO}"
 
 
-def aside_key(prefix: str, provider: str, account: str, task_id: str) -> str:
+def aside_key(prefix: str, provider: str, task_id: str) -> str:
     """Where a task's film is kept while two jobs lay claim to it: `<prefix>contested/<provider>/<digest>.mp4`."""
-    digest = hashlib.sha256(f"{account}:{task_id}".encode()).hexdigest()
+    digest = hashlib.sha256(task_id.encode()).hexdigest()
     return f"{prefix}{CONTESTED}{provider}/{digest}{VIDEO}"
 
 

@@ -30,8 +30,8 @@ WITHOUT_LAST_WORD = frozenset({AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT})
 def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
     """Keep a task id that a person found for an order whose answer was lost, and let a worker ask about it at once.
 
-    Naming the same one again while it is asked about, or after it was believed, changes nothing. Of a task that two
-    orders lay claim to, it is the order's for which a person names it. Raises UnknownJob,
+    Naming the same one again while it is asked about, or after it was believed, changes nothing. A task that another
+    order has by callbacks alone, contested or not, is the order's for which a person names it. Raises UnknownJob,
     UnknownOrder, UnderWay, TaskKnown, NotLost, TaskTaken, DatabaseUnavailable.
     """
     with core.database.read() as db:
@@ -47,8 +47,8 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
             return replace(decide(case, Facts({number: proven}, notes=(said,)), now=now, rules=rules), alarm_at=now)
         _refuse_unless_lost(attempt)
         _refuse_if_sent_just_now(case, attempt, now, rules)
-        if bearer is not None and not bearer.contested:
-            raise TaskTaken(f"{task_id} is the task of order {bearer.number} of {bearer.job_id}.")
+        if bearer is not None and (why := _why_kept(bearer)):
+            raise TaskTaken(f"{task_id} is the task of order {bearer.number} of {bearer.job_id}: {why}.")
         named: AttemptChanges = {"named_task_id": task_id, "named_refused": None, "unanswered_since": None}
         return Outcome(alarm_at=now, facts=Facts({number: named}, notes=(said,)))
 
@@ -113,6 +113,15 @@ def not_made(case: Case, attempt: Attempt, detail: dict[str, Any], now: datetime
     else:
         facts, fresh = Facts(), {**job, "start_by": start_by(case, now, rules)}
     return decide(case, facts, now=now, rules=rules, wish=turn_of(event, attempt, fresh, changes, detail))
+
+
+def _why_kept(bearer: Attempt) -> str | None:
+    """Why no person may name a bearer's task for another order; None: they may, as only callbacks have told it."""
+    if not bearer.adopted:
+        return "its gateway answered that order with it"
+    if bearer.task_id == bearer.named_task_id and not bearer.contested:
+        return "a person has named it for that order"
+    return None
 
 
 def _order(case: Case, number: int) -> Attempt:

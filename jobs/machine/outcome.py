@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobs.machine.rows import AttemptChanges, JobChanges
+from jobs.machine.rows import Attempt, AttemptChanges, JobChanges
 from jobs.machine.states import Event
 
 
@@ -57,6 +57,18 @@ class PostAnswer:
     said: AttemptChanges
 
 
+class About(NamedTuple):
+    """An attempt's task, and the one that a person had named for it, as its row had them when something was learnt."""
+
+    task_id: str | None
+    named_task_id: str | None
+
+    @classmethod
+    def seen(cls, attempt: Attempt | None) -> About:
+        """None: it had no row yet."""
+        return cls(attempt.task_id, attempt.named_task_id) if attempt else cls(None, None)
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a step has learnt, in the words of the rows: changes by attempt number, callbacks read, lines of history."""
@@ -66,6 +78,8 @@ class Facts:
     inquired: Mapping[tuple[int, str], Inquired] = field(default_factory=dict)  # by attempt number and task id
     contested: frozenset[tuple[int, str]] = frozenset()  # tasks, by attempt number, that another order bears as well
     notes: tuple[Note, ...] = ()
+    # Which task changes speak of, by attempt number. Of one that is not among these, they speak of the order itself.
+    about: Mapping[int, About] = field(default_factory=dict)
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.
     video: JobChanges = field(default_factory=JobChanges)

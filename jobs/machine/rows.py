@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 from jobs.errors import BadRequest
 from jobs.machine.states import State
@@ -431,6 +431,36 @@ class JobChanges(TypedDict, total=False):
     start_by: datetime
     link_dies_at: datetime | None
     waiting: Mapping[str, Any]
+
+
+# What a row says of its order's task, where nothing is known of one.
+OF_TASK: AttemptChanges = {
+    "adopted": False,
+    "contested": False,
+    "last_word": None,
+    "news_by": None,
+    "link": None,
+    "error_code": None,
+    "error_message": None,
+    "error_retryable": None,
+    "error_said": None,
+    "reported_credits": None,
+    "reported_usd": None,
+    "accepted_at": None,
+    "last_unfinished_at": None,
+    "finished_at": None,
+    "closed_at": None,
+    "answered_at": None,
+    "unanswered_since": None,
+    "accepted_sha256": None,
+    "accepted_by": None,
+}
+
+
+def forgotten_task(attempt: Attempt) -> AttemptChanges:
+    """What is to be forgotten of an attempt's task, as it is another order's, or gives way to another task."""
+    left = {name: empty for name, empty in OF_TASK.items() if getattr(attempt, name) != empty}
+    return cast(AttemptChanges, left)
 
 
 def rejection(attempt: Attempt, said: AttemptChanges, task_id: str, reason: str) -> AttemptChanges:

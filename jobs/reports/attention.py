@@ -185,12 +185,10 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
     """Tasks that two jobs lay claim to, once for each of them, and when the link dies that one of them has."""
     claimant, bearer = attempts.alias(), attempts.alias()
     of_claim = sa.and_(claimant.c.job_id == hearsay.c.job_id, claimant.c.number == hearsay.c.attempt)
-    borne = [bearer.c[name] == claimant.c[name] for name in ("provider", "account")]
+    borne = sa.and_(bearer.c.task_id == hearsay.c.task_id, bearer.c.provider == claimant.c.provider)
     pairs = (
         sa.select(bearer, claimant.c.job_id.label("other"), claimant.c.number.label("other_number"), hearsay.c.heard_at)
-        .select_from(
-            hearsay.join(claimant, of_claim).join(bearer, sa.and_(bearer.c.task_id == hearsay.c.task_id, *borne))
-        )
+        .select_from(hearsay.join(claimant, of_claim).join(bearer, borne))
         .where(hearsay.c.is_contested, claimant.c.task_id.is_(None), bearer.c.contested)
         .order_by(hearsay.c.heard_at)
         .limit(MOST)

@@ -42,8 +42,7 @@ class Refused(BadVideo):
 
 def contested(attempt: Attempt, resources: Resources) -> str:
     """The key of a film that waits for whose it is."""
-    prefix = resources.bucket.config.prefix
-    return aside_key(prefix, attempt.provider, attempt.account, attempt.task_id or "")
+    return aside_key(resources.bucket.config.prefix, attempt.provider, attempt.task_id or "")
 
 
 def unproven(film: UnprovenFilm, resources: Resources) -> str:

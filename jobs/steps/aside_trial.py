@@ -23,7 +23,7 @@ class AsideTrial:
         self._sha256 = hashlib.sha256(self._body).hexdigest()
         prefix = bucket.config.prefix
         self.folders = (f"{prefix}{UNPROVEN}", f"{prefix}{CONTESTED}")
-        self.keys = (unproven_key(prefix, self._sha256), aside_key(prefix, "scratch", "", name))
+        self.keys = (unproven_key(prefix, self._sha256), aside_key(prefix, "scratch", name))
 
     def put(self) -> None:
         """Look, count what is kept, and keep one more."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import IntegrityError
 
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Facts, Note, Outcome
+from jobs.machine.outcome import About, Facts, Note, Outcome
 from jobs.machine.rows import Case
 from jobs.machine.states import State, next_state
 from jobs.steps.resources import Resources
@@ -29,9 +29,11 @@ log = structlog.get_logger()
 def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: State | None = None) -> Lease | None:
     """Write what a step has learnt, decide on the row as it stands now, let go of the lease, and ring.
 
-    What was learnt under a lease that is lost by now is written all the same, and brought as news. With `keep_for` the
+    What was learnt under a lease that is lost by now is written all the same, and brought as news. What was learnt of a
+    task that is not the order's any more is not, whoever has the lease. With `keep_for` the
     lease is kept if the job arrives in that state, and returned. Raises DatabaseUnavailable after half a minute.
     """
+    facts = replace(facts, about={n: About.seen(lease.case.attempts.get(n)) for n in facts.attempts})
     tries, end = 0, resources.monotonic() + CONCLUDE_FOR_S
     while True:
         try:

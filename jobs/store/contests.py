@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
+from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
 from jobs.machine.states import State
 from jobs.store import hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt
@@ -53,11 +53,11 @@ def withdraw(db: Connection, claimant: Attempt, *, now: datetime) -> None:
             claims.c.job_id == attempts.c.job_id,
             claims.c.attempt == attempts.c.number,
         )
-        of_account = sa.and_(attempts.c.provider == claimant.provider, attempts.c.account == claimant.account)
-        if db.execute(sa.select(attempts.c.job_id).where(of_account, rivals).limit(1)).first():
+        of_gateway = attempts.c.provider == claimant.provider
+        if db.execute(sa.select(attempts.c.job_id).where(of_gateway, rivals).limit(1)).first():
             continue
-        borne = sa.select(attempts.c.job_id, attempts.c.number).where(of_account, attempts.c.task_id == task_id)
-        bearer = db.execute(borne).one_or_none()
+        borne = sa.select(attempts.c.job_id, attempts.c.number).where(of_gateway, attempts.c.task_id == task_id)
+        bearer = db.execute(borne.where(attempts.c.contested)).first()
         if bearer is not None and bearer.job_id != claimant.job_id:
             change_attempt(db, bearer.job_id, bearer.number, {"contested": False}, now)
             _flag(db, bearer.job_id, FLAG, None, now)
@@ -111,18 +111,11 @@ def give_back(db: Connection, bearer: Attempt, task_id: str, reason: str, *, now
     Its job hears of it as news and is unconfirmed again at its next step; one that is archived already needs a person.
     """
     given_up: AttemptChanges = {
+        **OF_TASK,
         "task_id": None,
-        "adopted": False,
-        "contested": False,
         **rejection(bearer, {}, task_id, reason),
         "outcome": AttemptOutcome.OPEN,
         "standing": Standing.UNCERTAIN,
-        "accepted_at": None,
-        "finished_at": None,
-        "link": None,
-        "closed_at": None,
-        "error_code": None,
-        "error_message": None,
     }
     change_attempt(db, bearer.job_id, bearer.number, given_up, now)
     write_notes(db, bearer.job_id, [Note("task_given_back", bearer.number, {"task_id": task_id})], now)
@@ -138,9 +131,13 @@ def wake(db: Connection, job_id: str, now: datetime) -> None:
 
 
 def _others(db: Connection, bearer: Attempt, which: sa.ColumnElement[bool]) -> list[Attempt]:
-    of_account = sa.and_(attempts.c.provider == bearer.provider, attempts.c.account == bearer.account)
     nameless = sa.and_(attempts.c.task_id.is_(None), attempts.c.job_id != bearer.job_id)
-    found = sa.select(attempts).where(of_account, nameless, which).order_by(attempts.c.job_id).limit(MOST)
+    found = (
+        sa.select(attempts)
+        .where(attempts.c.provider == bearer.provider, nameless, which)
+        .order_by(attempts.c.job_id)
+        .limit(MOST)
+    )
     return [attempt_of(row) for row in db.execute(found).mappings()]
 
 

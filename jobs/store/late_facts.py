@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.outcome import Facts, Note
+from jobs.machine.outcome import About, Facts, Note
 from jobs.machine.rows import (
     Attempt,
     AttemptChanges,
     AttemptOutcome,
     Case,
+    JobChanges,
     Standing,
+    forgotten_task,
     rejection,
 )
 from jobs.store import contests
@@ -25,7 +28,7 @@ from jobs.store.leases import bring_news, lock_row
 from jobs.store.tables import attempts, jobs
 
 PROVEN: AttemptChanges = {"adopted": False, "contested": False}  # of a task that our own POST was answered with
-LAST_WORDS = frozenset({AttemptOutcome.FINISHED, AttemptOutcome.FAILED})  # of a gateway, about a task
+OF_ORDER = frozenset({"rejected_task_ids", "named_refused"})  # what holds of an order whichever task it has
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 
 
@@ -79,15 +82,17 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
 
     Where both have it by hearsay neither is proven: the first one bears it, and a person decides (`contests`).
     """
-    resolved = {n: changes for n, changes in facts.attempts.items() if not _is_of_a_task_given_up(case, n, changes)}
-    notes, contested = list(facts.notes), set()
-    found: dict[tuple[str, str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
-    for number, changes in sorted(facts.attempts.items(), key=lambda each: bool(each[1].get("adopted"))):
+    facts = _without_other_tasks(case, facts)
+    resolved, notes, contested = dict(facts.attempts), list(facts.notes), set()
+    found: dict[tuple[str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
+    for number, changes in sorted(resolved.items(), key=lambda each: bool(each[1].get("adopted"))):
         task_id, attempt = changes.get("task_id"), case.attempts[number]
         if task_id is None:
             continue
-        task = (attempt.provider, attempt.account, task_id)
+        task = (attempt.provider, task_id)
         bearer = found.get(task) or bearer_of(db, attempt, task_id)
+        if bearer is not None and _are_two(attempt, changes, bearer):
+            bearer = None
         is_proven = not changes.get("adopted") or (attempt.is_named and attempt.named_task_id == task_id)
         if bearer is not None and bearer.adopted and is_proven:
             contests.give_back(db, bearer, task_id, "it is the task of another order", now=now)
@@ -105,8 +110,12 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**rejection(attempt, changes, task_id, reason), "lost_at": attempt.lost_at or now}
             notes.append(Note("task_id_taken", number, {"task_id": task_id, "by": bearer.job_id}))
             continue
+        if task_id != attempt.task_id:
+            resolved[number] = {**forgotten_task(attempt), **changes}
+            if attempt.task_id is not None:
+                notes.append(Note("task_replaced", number, {"task_id": attempt.task_id, "by": task_id}))
         if not changes.get("adopted"):  # what a person names may yet turn out to be another order's
-            resolved[number] = {**changes, **PROVEN}
+            resolved[number] = {**resolved[number], **PROVEN}
         found[task] = replace(attempt, adopted=False)
         contests.withdraw(db, attempt, now=now)
     if case.job.attempt in {number for number, _ in contested}:
@@ -114,10 +123,64 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
     return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
 
 
-def _is_of_a_task_given_up(case: Case, number: int, changes: AttemptChanges) -> bool:
-    """Whether it is a last word about a task that its order has had to give up since it was asked about."""
-    has_task = bool(changes.get("task_id") or case.attempts[number].task_id)
-    return changes.get("outcome") in LAST_WORDS and not has_task
+def _without_other_tasks(case: Case, facts: Facts) -> Facts:
+    """The facts, without what was learnt of a task that is not its order's any more: it may have another one by now.
+
+    What was asked about is no less asked about, and callbacks of these orders stay unread, so that it is asked anew.
+    """
+    kept: dict[int, AttemptChanges] = {}
+    notes, dropped = list(facts.notes), set()
+    for number, changes in facts.attempts.items():
+        attempt, about = case.attempts[number], facts.about.get(number)
+        held = _of_the_order(attempt, about, changes)
+        if about is not None and _is_of_another_task(attempt, about, changes):
+            dropped.add(number)
+            notes = [note for note in notes if (note.event, note.attempt) != ("task_adopted", number)]
+            notes += _told_of_another(attempt, about, changes)
+            held = cast(AttemptChanges, {name: said for name, said in held.items() if name in OF_ORDER})
+        if held:
+            kept[number] = held
+    if not dropped:
+        return replace(facts, attempts=kept)
+    unread = {callback.id for callback in case.callbacks if callback.attempt in dropped}
+    is_stored = any(changes.get("outcome") is AttemptOutcome.DELIVERED for changes in kept.values())
+    return replace(
+        facts,
+        attempts=kept,
+        read=tuple(number for number in facts.read if number not in unread),
+        notes=tuple(notes),
+        progress=None if case.job.attempt in dropped else facts.progress,
+        video=facts.video if is_stored else JobChanges(),
+    )
+
+
+def _is_of_another_task(attempt: Attempt, about: About, changes: AttemptChanges) -> bool:
+    """Whether changes speak of another task than the one that the attempt has by now."""
+    is_answer = changes.get("task_id") is not None and not changes.get("adopted")
+    if is_answer or about.task_id == attempt.task_id:
+        return False
+    # Of a task that was given back, an object under the job's key is a fact all the same: a person looks whose it is.
+    return attempt.task_id is not None or changes.get("outcome") is not AttemptOutcome.DELIVERED
+
+
+def _of_the_order(attempt: Attempt, about: About | None, changes: AttemptChanges) -> AttemptChanges:
+    """Changes, with candidates rejected beside those that others have rejected since, and of what is named now."""
+    held = changes.copy()
+    if "rejected_task_ids" in held:
+        proven = None if attempt.adopted else attempt.task_id
+        rejected = dict.fromkeys([*attempt.rejected_task_ids, *held["rejected_task_ids"]])
+        held["rejected_task_ids"] = [task_id for task_id in rejected if task_id != proven]
+    if about is not None and about.named_task_id != attempt.named_task_id:
+        held.pop("named_refused", None)
+    return held
+
+
+def _told_of_another(attempt: Attempt, about: About, changes: AttemptChanges) -> list[Note]:
+    """What history keeps of a task that is not the order's: that it was found, or what became of it."""
+    task_id, outcome = changes.get("task_id") or about.task_id, changes.get("outcome")
+    if task_id in (None, attempt.task_id) or outcome is None:
+        return []
+    return [Note("told_of_another", attempt.number, {"task_id": task_id, "outcome": outcome.value})]
 
 
 def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> AttemptChanges:
@@ -126,15 +189,26 @@ def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> Att
     return {**said, "unanswered_since": None}
 
 
+def _are_two(attempt: Attempt, changes: AttemptChanges, bearer: Attempt) -> bool:
+    """Whether POSTs under two keys were answered with one id: to each its own task, whatever a gateway calls them."""
+    is_answer = not changes.get("adopted")
+    return is_answer and not bearer.adopted and bearer.account != attempt.account
+
+
 def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
-    """The other attempt that bears this task id of the same account, if there is one."""
+    """The other attempt that bears this task id at the same gateway, if there is one; one that is proven comes first.
+
+    Under whichever key: no page says that a task is shown to none but the key that ordered it.
+    """
     found = db.execute(
-        sa.select(attempts).where(
+        sa.select(attempts)
+        .where(
             attempts.c.provider == attempt.provider,
-            attempts.c.account == attempt.account,
             attempts.c.task_id == task_id,
             sa.or_(attempts.c.job_id != attempt.job_id, attempts.c.number != attempt.number),
         )
+        .order_by(attempts.c.adopted)
+        .limit(1)
     )
     row = found.mappings().one_or_none()
     return None if row is None else attempt_of(row)

@@ -88,7 +88,7 @@ def _wanted(db: Connection, before: datetime, prefix: str) -> set[str]:
     for row in db.execute(rows.where(sa.or_(undecided, attempts.c.unproven.is_not(None)))).mappings():
         attempt = attempt_of(row)
         if attempt.contested:
-            keys.add(aside_key(prefix, attempt.provider, attempt.account, attempt.task_id or ""))
+            keys.add(aside_key(prefix, attempt.provider, attempt.task_id or ""))
         taken = attempt.accepted_film if row["state"] == State.ARCHIVING else None
         late = [film for film in attempt.unproven_films if film.kept_at >= before or film == taken]
         keys |= {unproven_key(prefix, film.sha256) for film in late}

@@ -20,6 +20,8 @@ NOTICES = f"{CORE}/test_core_notices.py"
 IN_ORDER = f"{NOTICES}::test_two_notices_of_one_job_are_numbered_sent_in_that_order_and_signed"
 DIED = f"{NOTICES}::test_a_notice_whose_sender_died_after_the_answer_is_sent_again_under_the_same_id"
 TWO_WORKERS, TROUBLES = f"{CORE}/test_core_two_workers.py", f"{CORE}/test_core_troubles.py"
+LATE_FACTS = "integration/jobs/steps/test_jobs_late_facts.py"
+OF_ANOTHER = f"{LATE_FACTS}::test_what_was_learnt_of_anothers_task_is_not_written_on_the_true_one"
 SLEPT = (
     f"{TWO_WORKERS}::test_a_transfer_that_slept_in_its_copy_past_its_lease_is_taken_over_and_sends_the_bucket_nothing"
 )
@@ -138,6 +140,16 @@ PROTECTIONS = [
         "the last write compares the holder",
         _any_holder_may_write,
         f"{TROUBLES}::test_a_zombies_late_write_does_not_free_anothers_lease",
+    ),
+    as_simulated(
+        "P11",
+        "what was learnt of a task is written on that one alone",
+        f"{OF_ANOTHER}[sqlite-bears_x-completed-after it]",
+    ),
+    as_simulated(
+        "P11",
+        "what is known of a task goes with it",
+        f"{LATE_FACTS}::test_what_is_known_of_a_task_goes_with_it[sqlite-answer_t-finished]",
     ),
     Protection(
         "P15",

@@ -79,7 +79,10 @@ FAULTS: dict[str, tuple[float, str]] = {
     "clock_set_back": (0.5, "the database's clock is set back by minutes"),
     "clock_jumps": (0.5, "the database's clock leaps, ahead or back, by minutes to two days, for a moment or for good"),
     "service_down": (0.3, "the whole service is down for longer than a task lives"),
-    "key_replaced": (0.9, "a gateway's key is replaced; tasks belong to the key that ordered them"),
+    "key_replaced": (
+        0.9,
+        "a gateway's key is replaced; tasks are shown to every key, or to none but their own",
+    ),
     "key_gone": (0.8, "the previous key is gone before its tasks are"),
     "backup_restored": (0.9, "the database is put back to an earlier moment"),
     "client_asks_twice": (0.3, "a client sends the same request again under the same key"),
@@ -109,6 +112,7 @@ AT_MOST_ONCE = frozenset(
 )
 
 OFTEN, SELDOM, MORE_OFTEN = 1.0, 0.25, 2.0
+SHOWN_TO_ALL = 0.5  # of all runs have gateways that show a task to every key
 OWN_AT_ALL = 0.5  # of all runs have what has a stream of its own
 QUIET = 0.05  # of all runs have no fault at all
 
@@ -140,6 +144,8 @@ class Fate:
 
     def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False) -> None:
         self.random, self.own = random.Random(seed), random.Random(f"{seed} of its own")
+        # No page says which it is: whether a gateway shows a task to every key of its account, or to none but its own.
+        self.shows_to_all_keys = random.Random(f"{seed} of keys").random() < SHOWN_TO_ALL
         is_whole = not only
         self.calm = False
         self.struck: Counter[str] = Counter()

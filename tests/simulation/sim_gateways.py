@@ -139,7 +139,8 @@ class Gateways:
     def tell(self, provider: str, task_id: str, key: str) -> tuple[int, Any]:
         """A query's answer."""
         dialect, task, now = DIALECTS[provider], self.tasks.get((provider, task_id)), self.world.now
-        if task is None or task.key != key or now >= task.gone_at():
+        is_shown = task is not None and (task.key == key or self.world.fate.shows_to_all_keys)
+        if task is None or not is_shown or now >= task.gone_at():
             return dialect.unknown_task
         if task.forgotten_at is None and self.world.fate.strikes("task_forgotten"):
             task.forgotten_at = now

@@ -278,6 +278,16 @@ def _first_bearer_is_believed() -> dict[str, Any]:
     return {"jobs.store.late_facts.bearer_of": bearer_of}
 
 
+def _borne_under_one_key() -> dict[str, Any]:
+    real = late_facts.bearer_of
+
+    def bearer_of(db: Any, attempt: Attempt, task_id: str) -> Attempt | None:
+        bearer = real(db, attempt, task_id)
+        return bearer if bearer and bearer.account == attempt.account else None
+
+    return {"jobs.store.late_facts.bearer_of": bearer_of}
+
+
 def _notices_sleep() -> dict[str, Any]:
     real = due.due_rows
 
@@ -329,6 +339,14 @@ PROTECTIONS: dict[str, Lack] = {
     "no task id is borne twice": Lack(
         _one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts),
         ("submit_unanswered", "callback_of_another"),
+    ),
+    "what was learnt of a task is written on that one alone": Lack(
+        _one("jobs.store.late_facts._is_of_another_task", lambda *_: False),
+        ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
+    ),
+    "what is known of a task goes with it": Lack(
+        lambda: {"jobs.machine.rows.OF_TASK": {}, "jobs.store.contests.OF_TASK": {}},
+        ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
     "a lost submit is bought again only by choice": Lack(
@@ -410,6 +428,9 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")
+    ),
+    "a task's owner is sought under every key": Lack(
+        _borne_under_one_key, ("key_replaced", "submit_unanswered", "callback_of_another", "callback_late")
     ),
     "where no gateway can be reached it is the network": Lack(
         _one("jobs.store.lanes._excuse_all", lambda *_: None), ("gateway_away",), fleet=True

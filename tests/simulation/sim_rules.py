@@ -46,6 +46,7 @@ RULES = {
     "unsent-is-true": "an attempt that says not sent, or refused, has no task at any gateway",
     "verdict-is-true": "a gateway's verdict on a row is what the gateway answered to our own query",
     "own-task": "a task id on an attempt's row is that attempt's own order",
+    "link-of-task": "the link on an attempt's row is one of its own task's, told of that task",
     "forged-moves-nothing": "a callback without a genuine token changes no row",
     "standing": "every attempt has the one standing that its outcome allows",
     "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
@@ -378,6 +379,11 @@ class Rules:
             assert task is not None
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
+        if row.link is not None:
+            linked, _ = self.gateways.find(row.link)
+            self.check(
+                "link-of-task", linked.id == row.task_id, f"{owner} is {row.task_id}, with a link of {linked.id}"
+            )
         check_odd(self, row)
         check_own_id(self, old, row)
         if old is None and row.origin == "called_back":

@@ -90,20 +90,24 @@ class SimJournal(Journal):
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.kept: dict[tuple[str, int, int], tuple[float, PostAnswer]] = {}
+        self.kept: dict[tuple[str, int, int, datetime], tuple[float, PostAnswer]] = {}
 
     def keep(self, answer: PostAnswer) -> None:
-        self.kept[answer.job_id, answer.attempt, answer.send] = (self._world.now, answer)
+        self.kept[self._of(answer)] = (self._world.now, answer)
 
     def sync(self, answer: PostAnswer) -> None:
         self._world.tell("answer in the journal", answer.job_id[-2:], answer.attempt)
 
     def drop(self, answer: PostAnswer) -> None:
-        self.kept.pop((answer.job_id, answer.attempt, answer.send), None)
+        self.kept.pop(self._of(answer), None)
 
     def left(self, *, older_than_s: float) -> Iterator[PostAnswer]:
         old = self._world.now - older_than_s
         return iter([answer for kept_at, answer in self.kept.values() if kept_at <= old])
+
+    def _of(self, answer: PostAnswer) -> tuple[str, int, int, datetime]:
+        """Each POST has an entry: after a backup was put back another may bear the same numbers."""
+        return answer.job_id, answer.attempt, answer.send, answer.left_at
 
 
 class SimResources(Resources):

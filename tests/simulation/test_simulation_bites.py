@@ -29,6 +29,9 @@ RARELY_MISSED = {
     "one order more begins the next rest",
     "news is written on its own attempt",
     "a task that two orders were told is struck from neither",
+    "what was learnt of a task is written on that one alone",
+    "what is known of a task goes with it",
+    "a task's owner is sought under every key",
 }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
+from canaries import canary
 from served import Served
-from workshop import RUN, Ahead, Workshop
+from workshop import RUN, Ahead, Workshop, account
 
 from jobs import callback_urls
 from jobs.intake import settling
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
+from jobs.store.tables import attempts
 from storage.errors import LinkDead
 
 pytestmark = pytest.mark.both_databases
@@ -95,6 +99,41 @@ def test_a_person_decides_and_the_true_owner_has_its_film_though_the_link_be_dea
     assert (case.attempts[1].task_id, case.attempts[1].outcome) == (task_id, AttemptOutcome.DELIVERED)
     assert workshop.case(victim).attempts[1].task_id is None
     assert workshop.state(victim) is State.UNCONFIRMED
+
+
+def test_after_a_key_was_replaced_no_order_is_given_a_task_that_the_old_one_was_answered_with(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    """A gateway may show a task to every key of its account."""
+    owner = workshop.create(provider=PROVIDER)
+    workshop.until(owner, State.ARCHIVED)
+    old = replace(account(workshop, PROVIDER), api_key=canary())
+    workshop.settings = replace(workshop.settings, previous_accounts={PROVIDER: old})
+    workshop.resources.settings = workshop.settings
+    with workshop.database.write() as db:
+        db.execute(sa.update(attempts).where(attempts.c.job_id == owner).values(account=old.fingerprint))
+    victim, task_id = lost(workshop, sandbox), str(workshop.case(owner).attempts[1].task_id)
+    tell(workshop, victim, task_id)
+    ends = {"task_id_taken", "store"}
+    workshop.await_(lambda: workshop.sweep() is not None and ends & set(workshop.history(victim)), "it is asked about")
+    assert workshop.state(victim) is State.UNCONFIRMED
+    assert workshop.case(victim).attempts[1].rejected_task_ids == [task_id]
+
+
+def test_a_person_takes_an_archived_film_back_for_the_order_that_made_it(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    """Its owner was told of it by nobody, and no job shows that anything is wrong."""
+    victim, owner = lost(workshop, sandbox), lost(workshop, sandbox)
+    task_id = sandbox.tasks(PROVIDER)[1]["task_id"]
+    tell(workshop, victim, task_id)
+    kept(workshop, victim)
+    Ahead(workshop).leap(901)  # a lost answer is waited for no longer than that
+    workshop.until(victim, State.ARCHIVED)
+    assert workshop.case(victim).job.flagged is None
+    settling.name_task(owner, 1, task_id, workshop.core)
+    assert workshop.until(owner, State.ARCHIVED).attempts[1].task_id == task_id
+    assert (workshop.case(victim).job.flagged, workshop.case(victim).attempts[1].task_id) == ("foreign_task", None)
 
 
 def kept(workshop: Workshop, job_id: str) -> None:

@@ -116,7 +116,7 @@ def test_a_film_kept_aside_comes_from_a_bucket_of_our_own_wherever_that_is(works
     config = workshop.bucket.config
     workshop.bucket._client.copy_object(
         Bucket=config.bucket,
-        Key=aside_key(config.prefix, attempt.provider, attempt.account, attempt.task_id or ""),
+        Key=aside_key(config.prefix, attempt.provider, attempt.task_id or ""),
         CopySource={"Bucket": config.bucket, "Key": home.job.archive_key},
     )
     workshop.until(job_id, State.ARCHIVED)

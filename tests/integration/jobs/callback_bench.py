@@ -42,7 +42,7 @@ def lost(rows: Rows, **columns: Any) -> str:
     """A job whose order's answer was lost."""
     job_id = rows.job(State.UNCONFIRMED, alarm_at=NOW)
     lost_at = {"lost_at": NOW, "standing": Standing.UNCERTAIN}
-    rows.attempt(job_id, account=KEY.fingerprint, **{**lost_at, **columns})
+    rows.attempt(job_id, **{"account": KEY.fingerprint, **lost_at, **columns})
     return job_id
 
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 import sqlalchemy as sa
 from benches import worker
 from callback_bench import Knows, hear, look, lost
 from rows import SECOND, Rows
 
+from jobs.errors import TaskTaken
 from jobs.intake import settling
 from jobs.machine.outcome import Facts
 from jobs.machine.states import State
+from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
 from jobs.reports.attention import Looking
 from jobs.request.generation import Film
-from jobs.steps import ownership
+from jobs.steps import aside, ownership
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
-from jobs.store import late_facts
+from jobs.store import contests, late_facts
 from jobs.store.tables import jobs
 
 pytestmark = pytest.mark.both_databases
+
+OLD = Account("evolink", "https://gateway", "sk-0")  # replaced since
 
 
 @pytest.fixture
@@ -128,6 +136,82 @@ def test_one_that_was_archived_already_is_told_as_well(rows: Rows, resources: Re
     look(rows, second, resources)
     assert rows.case(first).job.flagged == "contested_task"
     assert told(rows) == {first: "t", second: "t"}
+
+
+@pytest.mark.parametrize("state", [State.GENERATING, State.ARCHIVED])
+def test_a_person_takes_it_from_one_that_has_it_by_a_callback_alone(
+    rows: Rows, resources: Resources, state: State
+) -> None:
+    """Nobody has told its owner of it, and no job shows that anything is wrong."""
+    bearer, owner = lost(rows), lost(rows)
+    hear(rows, bearer, "t")
+    look(rows, bearer, resources)
+    rows.write(lambda db: db.execute(sa.update(jobs).where(jobs.c.id == bearer).values(state=state)))
+    settling.name_task(owner, 1, "t", rows.core)
+    look(rows, owner, resources)
+    assert (task_of(rows, bearer), task_of(rows, owner)) == (None, "t")
+    assert rows.case(bearer).attempts[1].rejected_task_ids == ["t"]
+    assert rows.case(bearer).job.flagged == ("foreign_task" if state is State.ARCHIVED else None)
+
+
+def test_nobody_takes_it_from_one_for_which_a_person_named_it(rows: Rows, resources: Resources) -> None:
+    bearer, other = lost(rows), lost(rows)
+    settling.name_task(bearer, 1, "t", rows.core)
+    look(rows, bearer, resources)
+    with pytest.raises(TaskTaken, match=f"of {bearer}: a person has named it"):
+        settling.name_task(other, 1, "t", rows.core)
+
+
+class TestUnderAnotherKey:
+    """A gateway may show a task to every key of its account, and keys are replaced."""
+
+    @pytest.fixture
+    def resources(self, rows: Rows, gateway: Knows) -> Resources:
+        settings = replace(rows.core.settings, previous_accounts={"evolink": OLD})
+        return worker(rows, gateway, settings=settings)
+
+    def test_a_task_that_was_answered_is_its_orders(self, rows: Rows, resources: Resources) -> None:
+        owner, other = rows.job(State.GENERATING), lost(rows)
+        rows.attempt(owner, account=OLD.fingerprint, task_id="t", accepted_at=rows.now)
+        hear(rows, other, "t")
+        look(rows, other, resources)
+        assert (task_of(rows, owner), task_of(rows, other)) == ("t", None)
+        assert rows.case(other).attempts[1].rejected_task_ids == ["t"]
+
+    def test_one_that_both_were_told_is_contested_until_one_has_its_own(
+        self, rows: Rows, resources: Resources, gateway: Knows
+    ) -> None:
+        first, second = lost(rows, account=OLD.fingerprint), lost(rows)
+        for job_id in (first, second):
+            hear(rows, job_id, "t")
+            look(rows, job_id, resources)
+        assert told(rows) == {first: "t", second: "t"}
+        gateway.tasks.add("own")
+        rows.now += SECOND
+        hear(rows, second, "own")
+        look(rows, second, resources)
+        look(rows, first, resources)
+        assert told(rows) == {}
+        assert (task_of(rows, first), task_of(rows, second)) == ("t", "own")
+
+    def test_the_answer_to_a_post_takes_it_from_a_guess(self, rows: Rows, resources: Resources) -> None:
+        first, second = lost(rows, account=OLD.fingerprint), lost(rows)
+        hear(rows, first, "t")
+        look(rows, first, resources)
+        rows.write(lambda db: late_facts.bring_facts(db, second, Facts({1: {"task_id": "t"}}), now=rows.now))
+        assert (task_of(rows, first), task_of(rows, second)) == (None, "t")
+
+    def test_a_film_waits_for_lost_orders_under_the_other_key_and_is_found_by_whoever_gets_it(
+        self, rows: Rows, resources: Resources
+    ) -> None:
+        first, second = lost(rows, account=OLD.fingerprint), lost(rows)
+        hear(rows, second, "t")
+        look(rows, second, resources)
+        bearer, other = rows.case(second).attempts[1], rows.case(first).attempts[1]
+        assert rows.write(lambda db: contests.may_be_of(db, bearer)) == [other]
+        config = SimpleNamespace(bucket=SimpleNamespace(config=SimpleNamespace(prefix="p/")))
+        keys = {aside.contested(replace(each, task_id="t"), cast(Resources, config)) for each in (bearer, other)}
+        assert len(keys) == 1
 
 
 def test_a_film_that_was_looked_at_before_it_was_decided_takes_the_task_from_nobody(
