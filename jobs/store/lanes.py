@@ -41,17 +41,24 @@ log = structlog.get_logger()
 class Out:
     """A key's orders that are out: `in_flight` takes room; `on_way` and `lost` have no answer yet.
 
-    `lost`: since the last acceptance, until somebody knows what became of them. Orders that a restored backup only
-    suspects are in none of these.
+    `lost`: since the last acceptance, until somebody knows what became of them. `resent`: lost ones that are being sent
+    again just now; they count as lost, whenever that was. Orders that a restored backup only suspects are in none of
+    these.
     """
 
     in_flight: int
     on_way: int
     lost: int
+    resent: int
 
     @property
     def unanswered(self) -> int:
         return self.on_way + self.lost
+
+    @property
+    def under_way(self) -> int:
+        """How many requests for a video are on their way to the gateway, or back, at this moment."""
+        return self.on_way + self.resent
 
 
 def read(db: Connection, account: Account, name: LaneName) -> Lane:
@@ -89,7 +96,7 @@ def unwell(db: Connection, settings: Settings) -> list[tuple[Account, LaneName, 
 def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> bool:
     """Let an exchange count for its lane. Where no gateway can be reached, none of them is to blame.
 
-    True: it makes the lane well again, and those who wait for that may go (`wake_waiting`).
+    True: it makes the lane well again, or lets one order go; those who wait for that may look (`wake_waiting`).
     """
     if word.kind is Kind.UNREACHED:
         _lock_all(db, settings.accounts, name)
@@ -101,7 +108,7 @@ def hear(db: Connection, account: Account, name: LaneName, word: Word, settings:
     write(db, account, name, after)
     if after.reason == breaker.UNREACHABLE:
         _excuse_all(db, settings.accounts, name, now)
-    return after.is_well and not before.is_well
+    return (after.is_well and not before.is_well) or (after.may_risk and not before.may_risk)
 
 
 def hear_unreached(db: Connection, account: Account, word: Word, settings: Settings, *, now: datetime) -> None:
@@ -113,9 +120,12 @@ def hear_unreached(db: Connection, account: Account, word: Word, settings: Setti
 
 
 def _owes(db: Connection, account: Account, lane: Lane, word: Word, settings: Settings, now: datetime) -> int:
-    """How many orders the key's gateway owes answers to; the one that it has just refused is none of them any more."""
+    """How many orders the key's gateway owes answers to; the one that it has just refused is none of them any more.
+
+    One that was sent again is: what is refused may be the second try alone.
+    """
     owed = out(db, account, lane, settings, now=now).unanswered
-    is_refusal = word.kind is Kind.ALIVE and not word.is_question
+    is_refusal = word.kind is Kind.ALIVE and not word.is_question and not word.is_free
     return owed - 1 if is_refusal else owed
 
 
@@ -132,17 +142,24 @@ def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now
     on_way = sa.and_(~is_accepted, attempts.c.lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
     # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
     lost = sa.and_(~is_accepted, attempts.c.lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
+    resent = _is_sent_again(settings, now)
     found = db.execute(  # as of one moment; which row is which, they say themselves: SQL promises no order
         sa.union_all(
-            sa.select(_named("open"), _count(is_accepted), _count(on_way)).where(of_key, IS_OPEN),
-            sa.select(_named("lost"), _count(may_run), _count(since))
+            sa.select(_named("open"), _count(is_accepted), _count(on_way), sa.literal(0)).where(of_key, IS_OPEN),
+            sa.select(_named("lost"), _count(may_run), _count(sa.or_(since, resent)), _count(resent))
             .select_from(attempts.join(jobs))
             .where(of_key, IS_UNCERTAIN, lost),
         )
     )
     counted = {row[0]: row[1:] for row in found}
-    (accepted, sent), (may_be_running, unknown) = counted["open"], counted["lost"]
-    return Out(accepted + sent + may_be_running, sent, unknown)
+    (accepted, sent, _), (may_be_running, unknown, again) = counted["open"], counted["lost"]
+    return Out(accepted + sent + may_be_running, sent, unknown, again)
+
+
+def _is_sent_again(settings: Settings, now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a lost order's POST is under way once more: it was marked as sent, and who did so has its job yet."""
+    may_live = attempts.c.sending_at > now - timedelta(seconds=settings.submit_lease_s)
+    return sa.and_(attempts.c.sending_at > attempts.c.lost_at, may_live, jobs.c.leased_until > now)
 
 
 def admit_query(

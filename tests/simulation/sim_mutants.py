@@ -367,6 +367,11 @@ PROTECTIONS: dict[str, Lack] = {
     "lane and room are judged in the claim": Lack(
         _one("jobs.store.availability.admit", lambda *_, **__: None), ILL, fleet=True
     ),
+    "a lost order that is sent again passes its lane": Lack(
+        _one("jobs.store.availability.admit_resend", lambda *_, **__: True),
+        ("submit_unanswered", "gateway_loses_orders", "callback_lost"),
+        fleet=True,
+    ),
     "a rest is kept": Lack(_one("jobs.machine.breaker.Lane.rests_s", lambda *_: 0.0), ILL),
     "one alone probes": Lack(_one("jobs.machine.breaker.Lane.probed_s", lambda *_, **__: 0.0), ILL, fleet=True),
     "what left before a rest began counts for nothing": Lack(

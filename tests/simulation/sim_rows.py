@@ -102,6 +102,11 @@ class AttemptRow(NamedTuple):
         return self.lost_at is not None and self.accepted_at is None and self.standing == Standing.UNCERTAIN
 
     @property
+    def is_on_way(self) -> bool:
+        """Whether it was claimed, and its answer has neither come nor been lost."""
+        return self.is_open and self.origin == "ordered" and self.accepted_at is None and self.lost_at is None
+
+    @property
     def is_open(self) -> bool:
         return self.outcome == AttemptOutcome.OPEN
 

@@ -50,8 +50,8 @@ RULES = {
     "standing": "every attempt has the one standing that its outcome allows",
     "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
     "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
-    "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
-    "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
+    "few-at-risk": "of a key's orders at most five are on their way, also again, or lost; one a rest more",
+    "probed-by-one": "while a lane rests no order goes, also not again, and after its rest one alone until its answer",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
     "doubted-waits": "a film that another order's lost answer may have been about waits for as long as for that answer",
@@ -366,6 +366,8 @@ class Rules:
             self.refused_now.append(row.job_id)
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
+            if row.lost_at is not None:
+                self.risks.resent(row)
         allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
         if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:
