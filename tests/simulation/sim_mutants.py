@@ -15,7 +15,7 @@ from sim_bucket import MARK, SimBucket
 
 from jobs.machine import decisions, routing, schedule
 from jobs.machine.rows import Attempt
-from jobs.machine.states import State
+from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, archiving, forgotten_attempts, object_metadata, ownership
@@ -336,6 +336,10 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a retry asks before it may pay twice": Lack(
         _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
+    ),
+    "a failed job may have been tried again since a backup": Lack(
+        _one("jobs.upkeep.restore.MAY_HAVE_ORDERED", MAY_ORDER),
+        ("backup_restored", "client_retries", "task_failed", "refused_request", "callback_lost"),
     ),
     "a job is not cancelled beside an order that may come": Lack(
         _cancelled_at_once, ("submit_unanswered", "callback_lost", "refused_key", "client_cancels_late")

@@ -188,8 +188,8 @@ class Rules:
     def restored(self, taken_at: float) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
 
-        Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice; one that
-        had ended may have been, as its client may have tried it again.
+        Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice, nor one
+        that had failed: its client may have tried it again.
         """
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
@@ -198,8 +198,9 @@ class Rules:
         self.told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
-        live = {job.id for job in self.jobs.values() if job.state not in ENDED}
-        self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in live}
+        may_order = {job.id for job in self.jobs.values() if job.state not in (S.ARCHIVED, S.CANCELLED)}
+        self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in may_order}
+        self.failed_now = [job.id for job in self.jobs.values() if job.state == S.FAILED]  # their clients look again
 
     def posted(self, order: Order) -> None:
         """A byte of an order leaves."""
