@@ -421,7 +421,12 @@ PROTECTIONS: dict[str, Lack] = {
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")
     ),
     "where no gateway can be reached it is the network": Lack(
-        _one("jobs.store.lanes._excuse_all", lambda *_: None), ("gateway_away",), fleet=True
+        _one("jobs.store.lanes._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
+    ),
+    "one gateway that rests for another reason hides no missing network": Lack(
+        _one("jobs.store.lanes._has_any_answered", lambda *_: True),
+        ("gateway_away", "gateway_unavailable", "refused_key"),
+        fleet=True,
     ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(

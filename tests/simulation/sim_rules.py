@@ -60,7 +60,7 @@ RULES = {
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
     "no-strangers-order": "an order that no row knew is recognised only if it was made",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
-    "nobody-blamed": "where every gateway is out of reach at once, none of them is called ill",
+    "nobody-blamed": "where several gateways are out of reach and none has answered since, none of them is called ill",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "what a worker is told of a task id stands in the journal until its attempt's row has it",
