@@ -162,7 +162,9 @@ def copied_again(attempt: Attempt, rules: Rules, detail: Mapping[str, Any], more
 
 
 def _is_forgotten(attempt: Attempt) -> bool:
-    return attempt.is_forgotten and attempt.is_open
+    """Whether a backup may have forgotten it, and nobody knows what became of it: the end of a wait is no knowledge."""
+    is_unknown = attempt.outcome is AttemptOutcome.EXPIRED and attempt.is_unheeded and attempt.settled is None
+    return attempt.is_forgotten and (attempt.is_open or is_unknown)
 
 
 def _refuse_if_paid(case: Case) -> None:

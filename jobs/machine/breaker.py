@@ -46,7 +46,8 @@ class Word:
 
     `of`: the job or task that it was about. `left_at`: when it may have left. `by`: the lease's holder, which is how a
     prober is known. `advice_s`: how long the gateway said to wait. `reason`: of a rest that was asked for.
-    `is_question`: not an order. `is_free`: a question that was asked only to learn this.
+    `is_question`: not an order. `is_free`: it cost nothing: a question that was asked only to learn this, or a lost
+    order that was sent again under its key.
     """
 
     kind: Kind
@@ -156,13 +157,15 @@ def hear(lane: Lane, word: Word, *, is_full: bool, now: datetime) -> Lane:
     if word.kind is Kind.ASKED_FOR_REST:
         return _rested_as_asked(lane, word, now)
     if word.kind is Kind.ALIVE:
+        if is_full and word.is_free:
+            return answered(lane, word.by, now)
         # Not one of the lost orders is known by it: they stay as many, and are asked about once a rest.
         return lane.rest(UNCONFIRMED, max(lane.rest_s, FIRST_REST_S), now) if is_full else lane.well()
     return _failed(lane, word, is_full, now)
 
 
 def answered(lane: Lane, by: str, now: datetime) -> Lane:
-    """A question that cost nothing was answered: its rest is over, and one order may go beyond the bound."""
+    """What cost nothing was answered: its rest is over, and one order may go beyond the bound."""
     if lane.prober != by:
         return lane
     until = None if lane.until is None else min(lane.until, now)

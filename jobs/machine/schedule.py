@@ -188,8 +188,12 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
 
 def key_end(attempt: Attempt, settings: Settings, providers: Providers) -> datetime:
     """Until when its gateway honours the idempotency key of an order: later, the same POST would be another order."""
-    life_s = providers[attempt.provider].idempotency_life_s
-    return attempt.created_at + _s(life_s * settings.resend_unit_s / 60)
+    return attempt.created_at + key_life(attempt.provider, settings, providers)
+
+
+def key_life(provider: str, settings: Settings, providers: Providers) -> timedelta:
+    """For how long after the first POST a gateway honours an idempotency key."""
+    return _s(providers[provider].idempotency_life_s * settings.resend_unit_s / 60)
 
 
 def tries_again_at(case: Case, attempt: Attempt, settings: Settings) -> datetime:

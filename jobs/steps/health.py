@@ -79,8 +79,8 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
             if lane.is_well and not lane.losses and not lost and lane.prober is None:
                 return
         with database.write() as db:
-            is_well_again = lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
-        if is_well_again and name == "submit":
+            may_go = lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
+        if may_go and name == "submit":
             with database.write() as db:
                 lanes.wake_waiting(db, account.provider, now=database.clock(db))
     except DatabaseUnavailable:
@@ -102,7 +102,7 @@ def hear_unsent(account: Account, exchange: Exchange, unsent: NotSent, resources
 def ask_for_free(account: Account, resources: Resources) -> bool:
     """Ask a gateway that owes too many answers, or is not heard of, something that costs nothing.
 
-    True: it answered, its rest is over, and one order may go.
+    True: it answered, its rest is over, and one order may go: whose, those who wait for it find out among themselves.
     The question is about a task that the key has there, else about one that cannot exist: then a "not found" in the
     gateway's own words is an answer as well.
     """
@@ -128,8 +128,11 @@ def ask_for_free(account: Account, resources: Resources) -> bool:
         hear(account, "submit", word, resources)
         return False
     with database.write() as db:
-        lane = lanes.lock(db, account, "submit")
-        lanes.write(db, account, "submit", breaker.answered(lane, by, database.clock(db)))
+        now, lane = database.clock(db), lanes.lock(db, account, "submit")
+        lanes.write(db, account, "submit", breaker.answered(lane, by, now))
+    if lane.prober == by:  # the one that asks may be cancelled before it orders
+        with database.write() as db:
+            lanes.wake_waiting(db, account.provider, now=now)
     return lane.prober == by
 
 

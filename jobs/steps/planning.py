@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, availability, spending
 
 RESOLVE_WITHIN_S = 5
+
+Ask = Callable[[Account, Resources], bool]  # True: the gateway answered, and one order may go
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ class Wait:
     flagged: str | None = None
 
 
-def plan(case: Case, resources: Resources, leave_out: Collection[str] = ()) -> Plan | Wait:
+def plan(
+    case: Case, resources: Resources, leave_out: Collection[str] = (), *, ask: Ask | None = health.ask_for_free
+) -> Plan | Wait:
     """Route, pauses, room and name look-up: everything that may take time comes before the claim.
 
-    `leave_out`: gateways that were tried in this step, in vain.
+    `leave_out`: gateways that were tried in this step, in vain. `ask`: how one that is to be asked for free is asked;
+    None: it is passed over, as there is no time for that.
     """
     request = case.job.wanted
     try:
@@ -63,7 +68,7 @@ def plan(case: Case, resources: Resources, leave_out: Collection[str] = ()) -> P
     if not names:
         gone = Obstacle("no_gateway", "no gateway of its route is configured", resources.settings.overdue_poll_s)
         return Wait(gone, flagged="no_gateway")
-    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, case, resources))
+    choice = routing.choose(found, names, lambda candidate: _obstacle(candidate, case, resources, ask))
     chosen = choice.chosen
     if chosen is None or chosen.estimate is None:
         first = min(choice.obstacles.values(), key=lambda obstacle: obstacle.wait_s)
@@ -82,7 +87,7 @@ def plan(case: Case, resources: Resources, leave_out: Collection[str] = ()) -> P
     )
 
 
-def _obstacle(candidate: Candidate, case: Case, resources: Resources) -> Obstacle | None:
+def _obstacle(candidate: Candidate, case: Case, resources: Resources, ask: Ask | None) -> Obstacle | None:
     account = resources.settings.accounts[candidate.name]
     usd = candidate.estimate.usd if candidate.estimate else None
 
@@ -92,8 +97,9 @@ def _obstacle(candidate: Candidate, case: Case, resources: Resources) -> Obstacl
             return availability.obstacle(db, account, usd, resources.settings, now=now), now
 
     found, now = hindrance()
-    answers = found is not None and found.may_ask and health.ask_for_free(account, resources)
-    if found is not None and found.may_ask:
+    answers = False
+    if found is not None and found.may_ask and ask is not None:
+        answers = ask(account, resources)
         found, now = hindrance()
     if not answers:  # else what could not be sent lately can be sent now
         found = found or _tried_lately(case, candidate.name, resources.settings, now)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
-from jobs.machine.breaker import Kind, Word
+from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome, PostAnswer
 from jobs.machine.routing import Obstacle
@@ -18,17 +18,20 @@ from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent
+from jobs.steps import health
 from jobs.steps.answers import read_answer
 from jobs.steps.health import Exchange, hear, word_of_order
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case, end_state, move_unleased
-from jobs.store import attempt_rows, availability, cases, due, lanes, leases, spending
+from jobs.store import attempt_rows, availability, cases, due, lanes, leases, setting_aside, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, SUBMIT
 
 SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
+LOST_LOOKED_AT = 50  # lost orders of a key, to find those that are due to be sent again
+RESENDS_AT_ONCE = 3  # of these are tried, until one can be sent: others may be at work on them
 
 log = structlog.get_logger()
 
@@ -39,6 +42,10 @@ class _Hindered(Exception):
     def __init__(self, obstacle: Obstacle):
         super().__init__(obstacle.reason)
         self.obstacle = obstacle
+
+
+class _LaneBars(Exception):
+    """Seen only in the transaction that marks a lost order as sent again: its lane does not let it pass."""
 
 
 class _Sent(NamedTuple):
@@ -57,7 +64,9 @@ def submit(job_id: str, resources: Resources) -> None:
             now = resources.database.clock(db)
         if decide(work.case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
             return move_unleased(work.case, Facts(), resources)
-        planned = plan(work.case, resources)
+        planned = plan(work.case, resources, ask=_ask_for_free)
+        if isinstance(planned, Plan) and _goes_first(planned.account, resources):
+            planned = plan(work.case, resources, ask=None)
         if isinstance(planned, Wait):
             return _postpone(work.case, planned, resources)
         with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
@@ -95,7 +104,8 @@ def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) ->
             return False
     changes: AttemptChanges = {**said, "closed_at": now}
     attempts = {**lease.case.attempts, unsent.number: replace(unsent, **changes)}
-    planned = plan(replace(lease.case, attempts=attempts), resources, leave_out=tried)
+    # Look-ups alone: asked for free, each gateway might take half a minute, and no lease lasts for all of that.
+    planned = plan(replace(lease.case, attempts=attempts), resources, leave_out=tried, ask=None)
     if isinstance(planned, Wait):
         return False
     with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
@@ -121,36 +131,93 @@ def lose(job_id: str, resources: Resources) -> None:
 
 
 def resend(lease: Lease, now: datetime, resources: Resources) -> Facts | None:
-    """The same POST under the same key, where it is time and no rest of its gateway speaks against it; else None."""
-    case, attempt = lease.case, lease.case.current
-    if case.job.state is not State.UNCONFIRMED or case.job.cancel_requested_at or attempt is None:
+    """The same POST under the same key, where it is time and the lane of its gateway lets it pass; else None."""
+    attempt = lease.case.current
+    account = None if attempt is None else resources.settings.account_of(attempt.provider, attempt.account)
+    if attempt is None or account is None or not _is_to_be_sent_again(lease.case, now, resources):
         return None
-    at = schedule.resend_at(case, now, resources.settings, resources.providers)
-    account = resources.settings.account_of(attempt.provider, attempt.account)
-    if at is None or at > now or account is None:
-        return None
-    with resources.database.read() as db:
-        if lanes.read(db, account, "submit").rests_s(now):
-            return None
     with resources.bulkheads.enter(attempt.provider, "submit") as come_back_in:
-        return None if come_back_in else _resend(lease, attempt, account, resources)
+        if come_back_in:
+            return None
+        try:
+            return _resend(lease, attempt, account, resources)
+        except _LaneBars:
+            return None
+
+
+def _is_to_be_sent_again(case: Case, now: datetime, resources: Resources) -> bool:
+    if case.job.state is not State.UNCONFIRMED or case.job.cancel_requested_at:
+        return False
+    at = schedule.resend_at(case, now, resources.settings, resources.providers)
+    return at is not None and at <= now
 
 
 def _resend(lease: Lease, attempt: Attempt, account: Account, resources: Resources) -> Facts:
-    """Only an acceptance decides: a refusal may be about this second try alone."""
+    """Only an acceptance decides: a refusal may be about this second try alone. Raises _LaneBars."""
     account = replace(account, base_url=attempt.base_url)
     provider = resources.providers[attempt.provider]
     until = schedule.key_end(attempt, resources.settings, resources.providers)
-    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources, until=until)
+    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources, until=until, again=True)
     if sent is None:
+        hear(account, "submit", Word(Kind.OURS, lease.job.id, lease.job.updated_at, lease.holder), resources)
         return Facts()
     facts = read_answer(provider, account, attempt, sent.answer)
     if facts.attempts[attempt.number].get("task_id"):
         facts = _journalled(facts, attempt, sent, resources)
-    _count(lease, sent, facts, attempt.number, account, resources)
+    _count(lease, sent, facts, attempt.number, account, resources, again=True)
     if facts.answer is not None:
         return facts
     return Facts(notes=(Note("resent", attempt.number, {"sends": attempt.sends + 1}),))
+
+
+def _ask_for_free(account: Account, resources: Resources) -> bool:
+    """Ask what costs nothing. A lost order that is due to be sent again tells of orders themselves, a question less."""
+    is_answered = _send_one_again(account, resources)
+    return health.ask_for_free(account, resources) if is_answered is None else is_answered
+
+
+def _goes_first(account: Account, resources: Resources) -> bool:
+    """Whether a lost order was sent again before a new one was risked, as after the longest rest one goes unasked."""
+    if resources.providers[account.provider].idempotency_header is None:
+        return False
+    with resources.database.read() as db:
+        lane = lanes.read(db, account, "submit")
+    is_risk = lane.rest_s >= LONGEST_REST_S and not lane.may_risk
+    return is_risk and _send_one_again(account, resources) is not None
+
+
+def _send_one_again(account: Account, resources: Resources) -> bool | None:
+    """At a rest's end, send a lost order of the key again that is due to be: whether it was answered. None: none is."""
+    if resources.providers[account.provider].idempotency_header is None:
+        return None
+    for case in _due_again(account, resources)[:RESENDS_AT_ONCE]:
+        with at_work(case, resources) as work:
+            holder = resources.new_lease_holder()
+            with resources.database.write() as db:
+                now = resources.database.clock(db)
+                lease_s = resources.settings.submit_lease_s
+                work.lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
+            if work.lease is None:
+                continue
+            work.facts = resend(work.lease, now, resources) or Facts()
+        if work.facts.notes or work.facts.attempts:
+            with resources.database.read() as db:
+                lane = lanes.read(db, account, "submit")
+            return lane.is_well or lane.may_risk
+    return None
+
+
+def _due_again(account: Account, resources: Resources) -> list[Case]:
+    """The lost orders of a key that are due to be sent again, once its rest is over. News of one comes before that."""
+    key_life = schedule.key_life(account.provider, resources.settings, resources.providers)
+    with resources.database.read() as db:
+        now = resources.database.clock(db)
+        if lanes.read(db, account, "submit").rests_s(now):
+            return []
+        lost = attempt_rows.lost_orders(db, account, since=now - key_life, limit=LOST_LOOKED_AT)
+        found = cases.read_cases(db, lost)
+    rested = [case for case in found if not case.has_news and setting_aside.aside_until(case.job, now) is None]
+    return [case for case in rested if _is_to_be_sent_again(case, now, resources)]
 
 
 def _postpone(case: Case, wait: Wait, resources: Resources) -> None:
@@ -264,14 +331,23 @@ def _journalled(facts: Facts, attempt: Attempt, sent: _Sent, resources: Resource
     return replace(facts, answer=answer)
 
 
-def _count(lease: Lease, sent: _Sent, facts: Facts, number: int, account: Account, resources: Resources) -> None:
+def _count(
+    lease: Lease, sent: _Sent, facts: Facts, number: int, account: Account, resources: Resources, *, again: bool = False
+) -> None:
     """Let the answer to a POST count for the lane of its key, and log the ones that were lost."""
     exchange = Exchange(lease.job.id, sent.left_at, lease.holder)
-    word = word_of_order(exchange, sent.answer, facts, number)
+    word = replace(word_of_order(exchange, sent.answer, facts, number), is_free=again)
     if word.kind is Kind.LOST:
         reason = f"HTTP {sent.answer.status}" if isinstance(sent.answer, Answered) else sent.answer.reason
         log.warning("answer_lost", job=lease.job.id, attempt=number, provider=account.provider, reason=reason)
     hear(account, "submit", word, resources)
+
+
+def _pass_lane(db: Connection, lease: Lease, account: Account, resources: Resources, now: datetime) -> None:
+    """In the order of locks that all keep: job, lane. Raises _LaneBars."""
+    leases.lock_row(db, lease.job.id)
+    if not availability.admit_resend(db, account, lease.holder, resources.settings, now=now):
+        raise _LaneBars
 
 
 def _post(
@@ -283,8 +359,11 @@ def _post(
     resources: Resources,
     *,
     until: datetime | None = None,
+    again: bool = False,
 ) -> _Sent | None:
     """Say that a byte may leave, and send within seconds of having said so; `until`: not later than that.
+
+    `again`: a lost order, which has not passed its lane by a claim of its own. Raises _LaneBars.
 
     None: that could not be said. Then the row itself shows whether anything was sent; a word of ours might hit another
     worker's POST, which bears the same number once we are taken for dead.
@@ -295,6 +374,8 @@ def _post(
             now = resources.database.clock(db)
             if until is not None and now >= until:
                 return None
+            if again:
+                _pass_lane(db, lease, account, resources, now)
             if not leases.mark_sending(db, lease, number, lease_s=resources.settings.submit_lease_s, now=now):
                 return None
     except DatabaseUnavailable:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Settled, Standing, with_times
+from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store import spending
-from jobs.store.tables import attempts
+from jobs.store.tables import attempts, jobs
 
 
 def new_row(
@@ -65,6 +66,16 @@ def newest_task(db: Connection, account: Account) -> str | None:
     of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
     found = sa.select(attempts.c.task_id).where(of_key, attempts.c.task_id.is_not(None))
     return db.execute(found.order_by(attempts.c.created_at.desc()).limit(1)).scalar_one_or_none()
+
+
+def lost_orders(db: Connection, account: Account, *, since: datetime, limit: int) -> list[str]:
+    """The jobs that wait for the answer to an order which the key sent after `since`: the longest unsent ones first."""
+    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
+    is_lost = sa.and_(attempts.c.standing == Standing.UNCERTAIN.value, attempts.c.lost_at.is_not(None))
+    waits = sa.and_(jobs.c.state == State.UNCONFIRMED.value, jobs.c.attempt == attempts.c.number)
+    found = sa.select(jobs.c.id).select_from(attempts.join(jobs)).where(of_key, is_lost, waits)
+    found = found.where(attempts.c.outcome == AttemptOutcome.OPEN.value, attempts.c.created_at > since)
+    return list(db.execute(found.order_by(attempts.c.sending_at, jobs.c.id).limit(limit)).scalars())
 
 
 def attempt_of(row: RowMapping | Mapping[str, Any]) -> Attempt:

@@ -62,6 +62,23 @@ def admit(db: Connection, account: Account, by: str, settings: Settings, *, now:
     return None
 
 
+def admit_resend(db: Connection, account: Account, by: str, settings: Settings, *, now: datetime) -> bool:
+    """Let a lost order be sent again, in the transaction that marks it as sent. It is counted already and buys nothing.
+
+    It is a POST all the same: none goes in a rest, one alone after it, and no more at once than may be on their way.
+    Where the lane is to be probed, or as many answers are owed as may be, it is the probe.
+    """
+    lane = lanes.lock(db, account, "submit")
+    if lane.rests_s(now) or lane.probed_s(now, longest_s=settings.submit_lease_s):
+        return False
+    out = lanes.out(db, account, lane, settings, now=now)
+    if out.under_way >= settings.max_unconfirmed:
+        return False
+    if not lane.is_well or out.unanswered >= settings.max_unconfirmed:
+        lanes.write(db, account, "submit", lane.probe(by, now, for_s=settings.submit_lease_s))
+    return True
+
+
 def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, now: datetime) -> Obstacle | None:
     """What a key's lane and the orders that are out hold against one more. Pure."""
     name, said = account.provider, lane_words(account.provider, "submit", lane, settings, now)
@@ -70,13 +87,13 @@ def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, no
         return Obstacle(lane.reason or breaker.UNCONFIRMED, said, FULL_PAUSE_S, name)
     if rests_s := lane.rests_s(now):
         return Obstacle(lane.reason or "", said, rests_s, name, may_ask=lane.may_ask(now))
+    if out.under_way >= settings.max_unconfirmed:
+        said = f"{name} has {out.under_way} orders on their way, and more are not risked at once"
+        return Obstacle("slow", said, ON_WAY_PAUSE_S, name)
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
-        if not out.lost:
-            said = f"{name} has {out.on_way} orders on their way, and more are not risked at once"
-            return Obstacle("slow", said, ON_WAY_PAUSE_S, name)
         said = f"{name} owes the answers to {out.unanswered} orders; no more are risked until it answers"
-        return Obstacle(breaker.UNCONFIRMED, said, FULL_PAUSE_S, name, may_ask=not out.on_way)
+        return Obstacle(breaker.UNCONFIRMED, said, FULL_PAUSE_S, name, may_ask=not out.under_way)
     if out.in_flight >= settings.max_in_flight:
         return full(name, settings)
     return None

@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
-from jobs.machine.rows import Origin
+from jobs.machine.rows import AttemptOutcome, Origin
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK, iso_s
 from jobs.providers.client import Account
 from jobs.request.generation import Mode
 from jobs.settings import Settings
 from jobs.store.database import upsert
+from jobs.store.spending import day_of
 from jobs.store.tables import attempts, jobs, lanes
 
 LANES: tuple[LaneName, ...] = ("submit", "query")
@@ -41,17 +42,24 @@ log = structlog.get_logger()
 class Out:
     """A key's orders that are out: `in_flight` takes room; `on_way` and `lost` have no answer yet.
 
-    `lost`: since the last acceptance, until somebody knows what became of them. Orders that a restored backup only
-    suspects are in none of these.
+    `lost`: since the last acceptance, until somebody knows what became of them. `resent`: lost ones that are being sent
+    again just now; they count as lost, whenever that was. Orders that a restored backup only suspects are in none of
+    these.
     """
 
     in_flight: int
     on_way: int
     lost: int
+    resent: int
 
     @property
     def unanswered(self) -> int:
         return self.on_way + self.lost
+
+    @property
+    def under_way(self) -> int:
+        """How many requests for a video are on their way to the gateway, or back, at this moment."""
+        return self.on_way + self.resent
 
 
 def read(db: Connection, account: Account, name: LaneName) -> Lane:
@@ -87,9 +95,9 @@ def unwell(db: Connection, settings: Settings) -> list[tuple[Account, LaneName, 
 
 
 def hear(db: Connection, account: Account, name: LaneName, word: Word, settings: Settings, *, now: datetime) -> bool:
-    """Let an exchange count for its lane. Where no gateway can be reached, none of them is to blame.
+    """Let an exchange count for its lane. Where it is the network that fails, no gateway is to blame.
 
-    True: it makes the lane well again, and those who wait for that may go (`wake_waiting`).
+    True: it makes the lane well again, or lets one order go; those who wait for that may look (`wake_waiting`).
     """
     if word.kind is Kind.UNREACHED:
         _lock_all(db, settings.accounts, name)
@@ -98,14 +106,15 @@ def hear(db: Connection, account: Account, name: LaneName, word: Word, settings:
     after = breaker.hear(before, word, is_full=is_full, now=now)
     if after == before:
         return False
-    write(db, account, name, after)
-    if after.reason == breaker.UNREACHABLE:
-        _excuse_all(db, settings.accounts, name, now)
-    return after.is_well and not before.is_well
+    is_blamed = word.kind is Kind.UNREACHED and after.reason == breaker.UNREACHABLE
+    if not (is_blamed and _excuse_all(db, account, name, after, settings, now)):
+        write(db, account, name, after)
+    return (after.is_well and not before.is_well) or (after.may_risk and not before.may_risk)
 
 
 def hear_unreached(db: Connection, account: Account, word: Word, settings: Settings, *, now: datetime) -> None:
     """Before anything was claimed it shows that no connection can be made. Where it was time to probe, that was it."""
+    _lock_all(db, settings.accounts, "submit")  # as `hear` does: one lock before these might wait for it the other way
     lane = lock(db, account, "submit")
     if not lane.is_well and not lane.rests_s(now) and not lane.probed_s(now, longest_s=settings.submit_lease_s):
         write(db, account, "submit", lane.probe(word.by, now, for_s=0))
@@ -113,9 +122,12 @@ def hear_unreached(db: Connection, account: Account, word: Word, settings: Setti
 
 
 def _owes(db: Connection, account: Account, lane: Lane, word: Word, settings: Settings, now: datetime) -> int:
-    """How many orders the key's gateway owes answers to; the one that it has just refused is none of them any more."""
+    """How many orders the key's gateway owes answers to; the one that it has just refused is none of them any more.
+
+    One that was sent again is: what is refused may be the second try alone.
+    """
     owed = out(db, account, lane, settings, now=now).unanswered
-    is_refusal = word.kind is Kind.ALIVE and not word.is_question
+    is_refusal = word.kind is Kind.ALIVE and not word.is_question and not word.is_free
     return owed - 1 if is_refusal else owed
 
 
@@ -132,17 +144,24 @@ def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now
     on_way = sa.and_(~is_accepted, attempts.c.lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
     # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
     lost = sa.and_(~is_accepted, attempts.c.lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
+    resent = _is_sent_again(settings, now)
     found = db.execute(  # as of one moment; which row is which, they say themselves: SQL promises no order
         sa.union_all(
-            sa.select(_named("open"), _count(is_accepted), _count(on_way)).where(of_key, IS_OPEN),
-            sa.select(_named("lost"), _count(may_run), _count(since))
+            sa.select(_named("open"), _count(is_accepted), _count(on_way), sa.literal(0)).where(of_key, IS_OPEN),
+            sa.select(_named("lost"), _count(may_run), _count(sa.or_(since, resent)), _count(resent))
             .select_from(attempts.join(jobs))
             .where(of_key, IS_UNCERTAIN, lost),
         )
     )
     counted = {row[0]: row[1:] for row in found}
-    (accepted, sent), (may_be_running, unknown) = counted["open"], counted["lost"]
-    return Out(accepted + sent + may_be_running, sent, unknown)
+    (accepted, sent, _), (may_be_running, unknown, again) = counted["open"], counted["lost"]
+    return Out(accepted + sent + may_be_running, sent, unknown, again)
+
+
+def _is_sent_again(settings: Settings, now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a lost order's POST is under way once more: it was marked as sent, and who did so has its job yet."""
+    may_live = attempts.c.sending_at > now - timedelta(seconds=settings.submit_lease_s)
+    return sa.and_(attempts.c.sending_at > attempts.c.lost_at, may_live, jobs.c.leased_until > now)
 
 
 def admit_query(
@@ -227,14 +246,34 @@ def _lock_all(db: Connection, accounts: Mapping[str, Account], name: LaneName) -
         lock(db, account, name)
 
 
-def _excuse_all(db: Connection, accounts: Mapping[str, Account], name: LaneName, now: datetime) -> None:
-    """Where every one of several gateways cannot be reached, it is the network: none of them rests for long."""
-    found = {provider: read(db, account, name) for provider, account in accounts.items()}
-    if len(found) < 2 or not all(_is_out_of_reach(lane, now) for lane in found.values()):
-        return
-    for provider, lane in found.items():
-        excused = replace(lane.rest(breaker.NO_NETWORK, breaker.FIRST_REST_S, now), rest_s=0.0)
-        write(db, accounts[provider], name, excused)
+def _excuse_all(
+    db: Connection, account: Account, name: LaneName, blamed: Lane, settings: Settings, now: datetime
+) -> bool:
+    """Where several gateways cannot be reached, and none answers, it is the network: none of them rests for long.
+
+    `blamed`: what the lane of `account` would be. The others may be well and unused, or rest for reasons of their own,
+    which stay as they are. False: it is not the network, as far as can be told, and nothing is written.
+    """
+    others = [other for other in settings.accounts.values() if other != account]
+    found = [(other, lane) for other in others if _is_out_of_reach(lane := read(db, other, name), now)]
+    if not found:
+        return False
+    found.append((account, blamed))
+    # Since two of them are: one may have been ill for long before the network went.
+    since = sorted(lane.since or now for _, lane in found)[-2]
+    if len(found) <= len(others) and _has_any_answered(db, since, now):
+        return False
+    for each, lane in found:
+        write(db, each, name, replace(lane.rest(breaker.NO_NETWORK, breaker.FIRST_REST_S, now), rest_s=0.0))
+    return True
+
+
+def _has_any_answered(db: Connection, since: datetime, now: datetime) -> bool:
+    """Whether any gateway has answered what left after `since`, an order or a question: then there is a network."""
+    is_heard = sa.or_(attempts.c.accepted_at.is_not(None), attempts.c.outcome == AttemptOutcome.REFUSED.value)
+    answered = sa.or_(sa.and_(attempts.c.sending_at > since, is_heard), attempts.c.answered_at > since)
+    of_late = attempts.c.day >= day_of(now - timedelta(days=1))  # there is an index of days
+    return db.execute(sa.select(attempts.c.number).where(of_late, answered).limit(1)).first() is not None
 
 
 def _is_out_of_reach(lane: Lane, now: datetime) -> bool:

@@ -91,8 +91,11 @@ SUBMIT = Step(
     queue="rushes.submit",
     role="worker",
     runs="jobs.steps.submission:submit",
-    # A gateway that cannot be reached may take its whole deadline, and so may the next one.
-    limit_s=lambda s: 2 * max(1, len(s.accounts)) * (s.submit_deadline_s + s.query_deadline_s) + 60,
+    # A gateway that cannot be reached may take its whole deadline, and so may the next one; and a lost order may be
+    # sent again before.
+    limit_s=lambda s: (
+        2 * (max(1, len(s.accounts)) * (s.submit_deadline_s + s.query_deadline_s) + s.submit_deadline_s) + 60
+    ),
     serves=lambda state, news: state is State.QUEUED and not news,
     rows=sa.and_(_queued, ~_news),
 )

@@ -30,6 +30,8 @@ TOLERANCE = timedelta(minutes=1)  # a time that somebody wrote down may lack its
 SEQUENCE_GAP = 1000
 PAGE = 500
 
+# Whose orders since the backup are forgotten, if there were any: a failed one may have been tried again.
+MAY_HAVE_ORDERED = MAY_ORDER | {State.FAILED}
 KNOWN_OF_SENT = ("base_url", "account", "with_callback", "day", "reserved_micro_usd")
 
 
@@ -56,10 +58,10 @@ def restored(resources: Resources, *, as_of: datetime) -> Restored:
             after = page[-1]
             db.execute(_let_go(page, now))
             for case in cases.read_cases(db, page):
-                live[case.job.state.value] += 1
-                if case.job.state in MAY_ORDER:
+                live[case.job.state.value] += case.job.state in LIVE
+                if case.job.state in MAY_HAVE_ORDERED:
                     unconfirmed += _suspect(db, case, resources, as_of, now) is State.UNCONFIRMED
-    return Restored(dict(live), unconfirmed)
+    return Restored(dict(+live), unconfirmed)
 
 
 def _check(db: Connection, as_of: datetime, now: datetime) -> None:
@@ -81,8 +83,8 @@ def _check(db: Connection, as_of: datetime, now: datetime) -> None:
 
 
 def _page(db: Connection, after: str) -> list[str]:
-    live = sa.select(jobs.c.id).where(jobs.c.state.in_(LIVE), jobs.c.id > after).order_by(jobs.c.id).limit(PAGE)
-    return list(db.execute(live).scalars())
+    found = sa.select(jobs.c.id).where(jobs.c.state.in_(LIVE | MAY_HAVE_ORDERED), jobs.c.id > after)
+    return list(db.execute(found.order_by(jobs.c.id).limit(PAGE)).scalars())
 
 
 def _let_go(page: list[str], now: datetime) -> sa.Update:
@@ -92,7 +94,10 @@ def _let_go(page: list[str], now: datetime) -> sa.Update:
 
 
 def _suspect(db: Connection, case: Case, resources: Resources, as_of: datetime, now: datetime) -> State:
-    """Write down the order that may have been made since, and decide. Where the job stands then."""
+    """Write down the order that may have been made since, and decide. Where the job stands then.
+
+    A failed job stays failed: nothing rests on that order until somebody wants to try it again.
+    """
     sent = case.current if case.job.state is State.SUBMITTING else None  # it was on its way, or about to be
     gateway = sent.provider if sent else forgotten_attempts.guess(case, resources)
     number = sent.number if sent else next_number(case, gateway)
@@ -100,6 +105,8 @@ def _suspect(db: Connection, case: Case, resources: Resources, as_of: datetime, 
     row = forgotten_attempts.forgotten_row(case, number, gateway, Origin.FORGOTTEN, resources, since=since, now=now)
     if sent:
         row |= {name: getattr(sent, name) for name in KNOWN_OF_SENT}
+    if case.job.state is State.FAILED:  # it may have failed long ago, and an order of today is not of that day
+        row["day"] = spending.day_of(as_of)
     attempt_rows.add_attempt(db, row)
     spending.open_day(db, gateway, row["day"])
     case = cases.read_case(db, case.job.id)

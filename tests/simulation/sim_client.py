@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sim_dialects import DIALECTS
 from sim_gateways import Gateways, Order
 from sim_rules import Rules
 from sim_world import World
@@ -51,6 +52,8 @@ class SimClient(ProviderClient):
         else:
             key = (extra_headers or {}).get(provider.idempotency_header or "")
             order = self._leaves(account, key)
+            again = any(other.owner == order.owner for other in self.gateways.orders[:-1])
+            refused = DIALECTS[account.provider].refused_request[0]
             outcome = self._order(order, account, request, deadline_s)
             taken = isinstance(outcome, Answered) and outcome.status == 202 and _is_whole(outcome.body)
             if taken and order.task and self.world.actor:
@@ -59,6 +62,8 @@ class SimClient(ProviderClient):
             if taken:
                 self.rules.risks.accepted(account)
                 return outcome
+            if again and isinstance(outcome, Answered) and outcome.status == refused and _is_whole(outcome.body):
+                self.rules.risks.answered(account, order.at)
         self.rules.waits.troubled(account.provider)
         return outcome
 

@@ -15,7 +15,7 @@ from sim_bucket import MARK, SimBucket
 
 from jobs.machine import decisions, routing, schedule
 from jobs.machine.rows import Attempt
-from jobs.machine.states import State
+from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, archiving, forgotten_attempts, object_metadata, ownership
@@ -355,6 +355,10 @@ PROTECTIONS: dict[str, Lack] = {
     "a retry asks before it may pay twice": Lack(
         _one("jobs.intake.changes._refuse_if_paid", _nothing), ("submit_unanswered", "callback_lost", "client_retries")
     ),
+    "a failed job may have been tried again since a backup": Lack(
+        _one("jobs.upkeep.restore.MAY_HAVE_ORDERED", MAY_ORDER),
+        ("backup_restored", "client_retries", "task_failed", "refused_request", "callback_lost"),
+    ),
     "a job is not cancelled beside an order that may come": Lack(
         _cancelled_at_once, ("submit_unanswered", "callback_lost", "refused_key", "client_cancels_late")
     ),
@@ -384,6 +388,11 @@ PROTECTIONS: dict[str, Lack] = {
     "only so many orders are out without an answer": Lack(lambda: _lane_obstacle(max_unconfirmed=10**6), ILL),
     "lane and room are judged in the claim": Lack(
         _one("jobs.store.availability.admit", lambda *_, **__: None), ILL, fleet=True
+    ),
+    "a lost order that is sent again passes its lane": Lack(
+        _one("jobs.store.availability.admit_resend", lambda *_, **__: True),
+        ("submit_unanswered", "gateway_loses_orders", "callback_lost"),
+        fleet=True,
     ),
     "a rest is kept": Lack(_one("jobs.machine.breaker.Lane.rests_s", lambda *_: 0.0), ILL),
     "one alone probes": Lack(_one("jobs.machine.breaker.Lane.probed_s", lambda *_, **__: 0.0), ILL, fleet=True),
@@ -433,7 +442,12 @@ PROTECTIONS: dict[str, Lack] = {
         _borne_under_one_key, ("key_replaced", "submit_unanswered", "callback_of_another", "callback_late")
     ),
     "where no gateway can be reached it is the network": Lack(
-        _one("jobs.store.lanes._excuse_all", lambda *_: None), ("gateway_away",), fleet=True
+        _one("jobs.store.lanes._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
+    ),
+    "one gateway that rests for another reason hides no missing network": Lack(
+        _one("jobs.store.lanes._has_any_answered", lambda *_: True),
+        ("gateway_away", "gateway_unavailable", "refused_key"),
+        fleet=True,
     ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(

@@ -129,6 +129,8 @@ class People:
         for job_id in contested:
             self.world.after(fate.between(60, 3000), lambda j=job_id: self._decide(j))
         failed, self.service.rules.failed_now = self.service.rules.failed_now, []
+        if failed:  # and of its orders by a retry a backup knows nothing
+            self._back_up()
         asked, self.service.rules.asked_now = self.service.rules.asked_now, []
         for job_id in (*on_way, *failed):
             if fate.strikes("person_settles"):

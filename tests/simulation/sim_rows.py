@@ -82,6 +82,8 @@ class AttemptRow(NamedTuple):
     named_task_id: str | None
     named_refused: str | None
     unproven: str | None
+    sending_at: str | None
+    answered_at: str | None
 
     @property
     def is_asked_about(self) -> bool:
@@ -100,6 +102,16 @@ class AttemptRow(NamedTuple):
     def is_lost(self) -> bool:
         """Whether its answer was lost, and nobody knows what became of it; that a wait is over is no knowledge."""
         return self.lost_at is not None and self.accepted_at is None and self.standing == Standing.UNCERTAIN
+
+    def has_answered(self, since: str) -> bool:
+        """Whether its gateway has answered the order, or a question about its task, that left after this moment."""
+        is_heard = self.accepted_at is not None or self.outcome == AttemptOutcome.REFUSED
+        return (is_heard and (self.sending_at or "") > since) or (self.answered_at or "") > since
+
+    @property
+    def is_on_way(self) -> bool:
+        """Whether it was claimed, and its answer has neither come nor been lost."""
+        return self.is_open and self.origin == "ordered" and self.accepted_at is None and self.lost_at is None
 
     @property
     def is_open(self) -> bool:
@@ -122,6 +134,7 @@ class LaneRow(NamedTuple):
     until: str | None
     reason: str | None
     began_at: str | None
+    since: str | None
     rest_s: float
     ask_at: str | None
 

@@ -51,8 +51,8 @@ RULES = {
     "standing": "every attempt has the one standing that its outcome allows",
     "money-adds-up": "a gateway's spending of a day is the sum of its attempts' reservations",
     "room-kept": "a claim never exceeds the room at a gateway, nor the budget of its day",
-    "few-at-risk": "of a key's orders at most five are on their way or lost since an acceptance; one a rest more",
-    "probed-by-one": "while a lane rests no order goes there, and after its rest one alone until that is answered",
+    "few-at-risk": "of a key's orders at most five are on their way, also again, or lost; one a rest more",
+    "probed-by-one": "while a lane rests no order goes, also not again, and after its rest one alone until its answer",
     "rest-kept": "nothing that left before a rest began ends or lengthens it",
     "oddity-harmless": "of odd values in a good answer none is kept that is no amount, and no link is passed over",
     "doubted-waits": "a film that another order's lost answer may have been about waits for as long as for that answer",
@@ -61,7 +61,7 @@ RULES = {
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
     "no-strangers-order": "an order that no row knew is recognised only if it was made",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
-    "nobody-blamed": "where every gateway is out of reach at once, none of them is called ill",
+    "nobody-blamed": "where several gateways are out of reach and none has answered since, none of them is called ill",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "what a worker is told of a task id stands in the journal until its attempt's row has it",
@@ -189,8 +189,8 @@ class Rules:
     def restored(self, taken_at: float) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
 
-        Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice; one that
-        had ended may have been, as its client may have tried it again.
+        Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice, nor one
+        that had failed: its client may have tried it again.
         """
         self.was_restored = True
         self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
@@ -199,8 +199,9 @@ class Rules:
         self.told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
-        live = {job.id for job in self.jobs.values() if job.state not in ENDED}
-        self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in live}
+        may_order = {job.id for job in self.jobs.values() if job.state not in (S.ARCHIVED, S.CANCELLED)}
+        self.excused |= {i for i in self.forgotten if self.gateways.orders[i].owner[0] not in may_order}
+        self.failed_now = [job.id for job in self.jobs.values() if job.state == S.FAILED]  # their clients look again
 
     def posted(self, order: Order) -> None:
         """A byte of an order leaves."""
@@ -367,6 +368,8 @@ class Rules:
             self.refused_now.append(row.job_id)
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
+            if row.lost_at is not None:
+                self.risks.resent(row)
         allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
         if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:

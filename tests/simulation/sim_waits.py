@@ -94,16 +94,19 @@ class Waits:
                 raise Violated("not-stranded", said)
 
     def _check_blame(self) -> None:
-        """Where every one of several gateways rests as out of reach, it is the network: that is what they say."""
+        """Where several gateways rest as out of reach and none answers, it is the network: that is what they say."""
         clock = self._world.database_time().isoformat(timespec="microseconds")
         for name in ("submit", "query"):
             keys = [(provider, account.fingerprint) for provider, account in self.settings.accounts.items()]
             resting = [
                 lane for key in keys if (lane := self._rows.lanes.get((key, name))) and (lane.until or "") > clock
             ]
-            blamed = [lane.reason for lane in resting if lane.reason in ("unreachable", "no_network")]
-            if len(keys) > 1 and len(blamed) == len(keys) and "unreachable" in blamed:
-                raise Violated("nobody-blamed", f"no gateway can be reached for {name}, and some are blamed: {resting}")
+            out = [lane for lane in resting if lane.reason in ("unreachable", "no_network")]
+            if len(out) < 2 or all(lane.reason == "no_network" for lane in out):
+                continue
+            since = sorted(lane.since or "" for lane in out)[-2]
+            if len(out) == len(keys) or not any(a.has_answered(since) for a in self._rows.attempts.values()):
+                raise Violated("nobody-blamed", f"no gateway answers for {name} since {since}; some are blamed: {out}")
 
     def _check_asked(self, now: float) -> None:
         """A gateway that was silent is asked again while jobs wait for it."""

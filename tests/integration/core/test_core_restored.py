@@ -14,8 +14,8 @@ from served import Served
 from workshop import RUN, Workshop
 
 from jobs.errors import MayBePaid
-from jobs.intake import changes
-from jobs.machine.rows import AttemptOutcome, Origin, Standing
+from jobs.intake import changes, settling
+from jobs.machine.rows import AttemptOutcome, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.store import leases, tables
 from jobs.upkeep import audit, repair, restore
@@ -198,6 +198,58 @@ def test_a_retry_after_a_restore_says_that_it_may_pay_twice_and_orders_once_that
     case = workshop.until(job_id, State.ARCHIVED)
     assert case.attempts[2].standing is Standing.UNCERTAIN
     assert bought(sandbox) == 2
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["at once", "after the lives of task and link"])
+def test_a_failed_job_that_was_retried_since_says_that_it_may_pay_twice(
+    make_workshop: Any, sandbox: Any, over: bool
+) -> None:
+    """At a gateway that cannot call back, so that nobody can tell of the order that was made since."""
+    workshop: Workshop = make_workshop(life_s=0.3)
+    job_id = workshop.create(provider="easyrouter")
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
+        db.execute(row.values(state="failed", error_code="not_started", alarm_at=None, ended_at=now))
+    backup = Backup(workshop)
+    assert changes.retry(job_id, workshop.core).job.state is State.QUEUED
+    RUN["jobs.submit"](job_id, workshop.resources)
+    done = lose(workshop, backup)
+    assert (done.live, done.unconfirmed, workshop.state(job_id)) == ({}, 0, State.FAILED)
+    if over:
+        workshop.await_(lambda: workshop.sweep() and not workshop.case(job_id).job.alarm_at, "the end of lives")
+        assert workshop.case(job_id).attempts[1].outcome is AttemptOutcome.EXPIRED
+    assert workshop.case(job_id).attempts[1].standing is Standing.NONE
+    with pytest.raises(MayBePaid, match=r"attempt 1 at easyrouter .it may have been made before a backup"):
+        changes.retry(job_id, workshop.core)
+    assert bought(sandbox) == 1
+    changes.retry(job_id, workshop.core, accept_double_charge=True)
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert (case.attempts[1].standing, case.job.attempt) == (Standing.UNCERTAIN, 2)
+    assert case.job.notices >= restore.SEQUENCE_GAP
+
+
+def test_of_a_forgotten_order_a_persons_word_is_knowledge(make_workshop: Any, sandbox: Any) -> None:
+    workshop: Workshop = make_workshop()
+    job_id = workshop.create(provider="easyrouter")
+    with workshop.database.write() as db:
+        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
+        now = workshop.database.clock(db)
+        db.execute(row.values(state="failed", error_code="not_started", alarm_at=None, ended_at=now))
+    lose(workshop, Backup(workshop))
+    settling.settle(job_id, 1, Settled.NOT_MADE, workshop.core)
+    assert changes.retry(job_id, workshop.core).job.state is State.QUEUED
+
+
+@pytest.mark.parametrize("state", ["archived", "cancelled"])
+def test_a_job_that_cannot_be_tried_again_is_left_as_it_is(workshop: Workshop, sandbox: Any, state: str) -> None:
+    job_id = workshop.create(provider="evolink")
+    with workshop.database.write() as db:
+        row = sa.update(tables.jobs).where(tables.jobs.c.id == job_id)
+        db.execute(row.values(state=state, alarm_at=None, ended_at=workshop.database.clock(db)))
+    before = workshop.case(job_id)
+    lose(workshop, Backup(workshop))
+    assert workshop.case(job_id) == before
 
 
 def test_a_task_that_runs_on_comes_home_and_the_suspicion_costs_nothing(make_workshop: Any, sandbox: Any) -> None:

@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from benches import Gateway, rung, worker
-from rows import MINUTE, NOW, Rows
+from rows import DAY, MINUTE, NOW, Rows
 
 from jobs.intake import settling
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
-from jobs.providers.client import Account, Answered, NotSent
+from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.steps import submission
 from jobs.steps.resources import Resources
 from jobs.store import lanes
@@ -91,6 +92,30 @@ def test_the_lease_is_kept_while_the_next_gateway_is_looked_up(rows: Rows) -> No
     gateway.resolve = resolve  # type: ignore[method-assign]
     submission.submit(job_id, resources)
     assert left == [resources.settings.submit_lease_s]
+
+
+def test_while_an_order_goes_on_no_gateway_is_asked_for_free(rows: Rows) -> None:
+    """Each may take half a minute over that, and the order's lease does not last for all of them."""
+    resources, gateway = working(rows, "evolink")
+    asked: list[str] = []
+
+    def ask(provider: Any, *_: Any, **__: Any) -> Any:
+        asked.append(provider.name)
+        rows.now += timedelta(seconds=resources.settings.query_deadline_s)
+        return Lost("the time was over")
+
+    gateway.ask = ask  # type: ignore[attr-defined]
+    for name in ROUTE[1:]:
+        account = resources.settings.accounts[name].fingerprint
+        for _ in range(resources.settings.max_unconfirmed):
+            owed = rows.job(State.UNCONFIRMED, alarm_at=NOW + DAY)
+            rows.attempt(owed, provider=name, account=account, lost_at=NOW, standing=Standing.UNCERTAIN)
+    job_id = ordered(rows, ROUTE)
+    submission.submit(job_id, resources)
+    assert (gateway.tried, asked) == (["evolink"], [])
+    assert rows.case(job_id).job.state is State.QUEUED
+    submission.submit(job_id, resources)
+    assert asked == ROUTE[1:]
 
 
 def settled_before(rows: Rows, job_id: str) -> None:

@@ -21,7 +21,7 @@ from jobs.machine.states import State
 from jobs.machine.times import iso_s
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.settings import Settings
-from jobs.steps import planning, submission
+from jobs.steps import health, planning, submission
 from jobs.steps.resources import Resources
 from jobs.store import lanes, spending
 from jobs.store.tables import attempts
@@ -375,6 +375,16 @@ class TestTheBoundUsedUp:
         gateway.questions = answer
         submit(rows, resources, 4)
         assert gateway.sent == 0
+
+    def test_its_answer_wakes_those_who_wait_as_the_one_that_asked_may_be_cancelled(
+        self, rows: Rows, resources: Resources, gateway: IllGateway
+    ) -> None:
+        use_up(rows, resources, gateway)
+        said = {"provider": "evolink", "code": "no_answer", "reason": "it rests"}
+        behind = rows.job(alarm_at=rows.now + HOUR, waiting=said)
+        gateway.questions = NOT_FOUND
+        assert health.ask_for_free(KEY, resources)
+        assert rows.case(behind).job.alarm_at == rows.now
 
     def test_an_acceptance_ends_it_all(self, rows: Rows, resources: Resources, gateway: IllGateway) -> None:
         use_up(rows, resources, gateway)
