@@ -105,7 +105,7 @@ FLAGS = {
         "look at the task at the gateway; a link that comes in time is taken",
     ),
     "link_forbidden": Meaning(
-        "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
+        "The video's link leads where none may lead, or is too long to be asked for. Each try asks for another one.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
     "bucket_refuses": Meaning(

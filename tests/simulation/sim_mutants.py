@@ -487,6 +487,9 @@ PROTECTIONS: dict[str, Lack] = {
     "a job is set aside for an hour at most": Lack(
         _one("jobs.store.setting_aside.ASIDE", timedelta(days=1)), (*DEATH, *TROUBLE, "callback_lost")
     ),
+    "a link that is forbidden is asked for anew": Lack(
+        _one("jobs.steps.spooling.LinkForbidden", type("NeverRaised", (Exception,), {})), ("link_forbidden",)
+    ),
     "a video is put after its poster and sidecar": Lack(_video_first, ("worker_dies", "bucket_refuses")),
 }
 
