@@ -487,6 +487,10 @@ PROTECTIONS: dict[str, Lack] = {
     "a job is set aside for an hour at most": Lack(
         _one("jobs.store.setting_aside.ASIDE", timedelta(days=1)), (*DEATH, *TROUBLE, "callback_lost")
     ),
+    "a job that is held by news says so": Lack(
+        _one("jobs.machine.decisions.held_by", _nothing),
+        ("person_settles", "submit_unanswered", "callback_late", "refused_key", "answer_lost"),
+    ),
     "a link that is forbidden is asked for anew": Lack(
         _one("jobs.steps.spooling.LinkForbidden", type("NeverRaised", (Exception,), {})), ("link_forbidden",)
     ),
