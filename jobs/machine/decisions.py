@@ -14,6 +14,7 @@ from typing import Any
 from jobs.machine import alarms, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.error_codes import OWN_TROUBLE
+from jobs.machine.held_jobs import ASKS, held_by
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
@@ -65,8 +66,8 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
-    if case.job.state is S.QUEUED and facts.trouble and "waiting" not in changes:
-        changes["waiting"] = OUR_TROUBLE
+    if case.job.state is S.QUEUED:
+        changes |= _waits_by_rows(case, facts, changes)
     flagged = flags.shown(case, now, rules.settings)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
@@ -79,6 +80,17 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job=changes,
         facts=replace(facts, notes=tuple(notes)),
     )
+
+
+def _waits_by_rows(case: Case, facts: Facts, changes: JobChanges) -> JobChanges:
+    """Why a queued job waits, where no move says so. What a gateway has yet to answer holds it first."""
+    if held := held_by(case):
+        return {"waiting": held}
+    if "waiting" in changes:
+        return {}
+    if facts.trouble:
+        return {"waiting": OUR_TROUBLE}
+    return {"waiting": None} if (case.job.waiting or {}).get("code") == ASKS else {}
 
 
 def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jobs.machine.held_jobs import ASKS
 from jobs.providers.capabilities import Why
 
 
@@ -72,6 +73,10 @@ WAITS = {
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
     "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
     "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
+    ASKS: Meaning(
+        "The gateway has yet to answer about a task that a callback or a person named for an earlier order.",
+        "nothing; look at the gateway's own status page if it stays silent",
+    ),
     "no_gateway": Meaning("No gateway that the job may go to has a key and fits any more.", "set a key again"),
 }
 
@@ -105,7 +110,7 @@ FLAGS = {
         "look at the task at the gateway; a link that comes in time is taken",
     ),
     "link_forbidden": Meaning(
-        "The video's link leads where none may lead, or is too long to be asked for; another one that comes is taken.",
+        "The video's link leads where none may lead, or is too long to be asked for. Each try asks for another one.",
         "look at the job's events for why, and fetch the video at the gateway",
     ),
     "bucket_refuses": Meaning(
@@ -137,7 +142,11 @@ FLAGS = {
     "overdue_day": Meaning(
         "The task is a day late, and its gateway has not called it failed.", "look at the task at the gateway"
     ),
-    "troubled": Meaning("Its step failed on our side several times in a row.", "look at its events and the log"),
+    "troubled": Meaning(
+        "Its step failed several times in a row: its gateway, the host of its link or the bucket does not answer, or"
+        " something here is wrong. It is tried on.",
+        "look at what it waits for, its events and the log",
+    ),
     "holder_died": Meaning(
         "The process that worked on it died, three times in a row; the job is left alone for an hour, or half of what "
         "its link has left.",

@@ -430,7 +430,7 @@ class JobChanges(TypedDict, total=False):
     cancel_requested_at: datetime | None
     start_by: datetime
     link_dies_at: datetime | None
-    waiting: Mapping[str, Any]
+    waiting: Mapping[str, Any] | None
 
 
 # What a row says of its order's task, where nothing is known of one.

@@ -88,19 +88,17 @@ def json_body(body: bytes) -> Any:
         raise BadReport(f"not JSON that can be read ({type(e).__name__}, {len(body)} bytes)") from e
 
 
-def is_own(provider: Provider, status: int, body: bytes) -> bool:
-    """Whether an answer to a query is the gateway's own: a task's report, or an error in its own shape.
+def is_own(provider: Provider, asked: str, status: int, body: bytes) -> bool:
+    """Whether an answer to a query is the gateway's own: a report of the task `asked`, or an error in its own shape.
 
-    What stands between, a proxy or a maintenance page, speaks JSON as well.
+    What stands between, a proxy or a maintenance page, speaks JSON as well, and may have a status; but it does not know
+    which task was asked about. A gateway's documented "not found" names none either, and stays an answer.
     """
     try:
         said = json_body(body)
-        if status >= 300:
-            return provider.is_error(said)
-        provider.read_report(said)
+        return provider.is_error(said) if status >= 300 else provider.read_report(said).task_id == asked
     except BadReport:
         return False
-    return True
 
 
 def mapping(body: Any, what: str) -> Mapping[str, Any]:

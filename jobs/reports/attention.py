@@ -325,6 +325,8 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
         for row in db.execute(flagged).mappings():
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
             reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
+            if reason == "troubled" and (why := (row["waiting"] or {}).get("reason") or row["last_word"]):
+                said += f"; the last word: {why}"
             if reason == "other_length" and row["duration_s"] is not None:
                 said = f"the archived film lasts {row['duration_s']:g} s; {row['ordered_s']} s were ordered"
             looked_up = {**_looked_up(row), "job_id": row["id"], "provider": row["of_job"]}
@@ -397,6 +399,7 @@ def _order() -> sa.Select[tuple[object, ...]]:
         "link_dies_at",
         "duration_s",
         "set_aside_until",
+        "waiting",
     )
     of_job = [*(jobs.c[name] for name in names), jobs.c.provider.label("of_job"), jobs.c.attempt.label("current")]
     ordered_s = jobs.c.request["duration"].as_string().label("ordered_s")

@@ -24,10 +24,12 @@ from jobs.store import unknown_words
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between a gateway's clock and ours, when a task's age is judged
 NO_WORD = f"{UNKNOWN}no text"  # where a status is missing, empty, or no text
 OTHER_SHAPE = f"{UNKNOWN}another shape"  # where a success is JSON and no report
+NO_TASK_NAMED = f"{UNKNOWN}no task"  # where a report does not say whose it is
 # What is counted as a drift of a gateway's shape, by the word that history has for it.
 SHAPES = {
     NO_WORD: "(no status)",
     OTHER_SHAPE: "(an answer of another shape)",
+    NO_TASK_NAMED: "(an answer that names no task)",
     "finished_without_link": "(finished without a link)",
     "link_forbidden": "(finished with a link that cannot be used)",
     "another_task": "(an answer about another task)",
@@ -283,7 +285,7 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
     raw = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     if answer.status >= 300:
         is_final = answer.status < 500 and answer.status not in KEY_TROUBLES
-        final = is_final and is_own(provider, answer.status, answer.body)
+        final = is_final and is_own(provider, inquiry.task_id, answer.status, answer.body)
         return Reply(inquiry, None, f"http_{answer.status}", raw, final)
     word = "unreadable"
     try:
@@ -295,8 +297,10 @@ def read_reply(inquiry: Inquiry, provider: Provider, account: Account, answer: A
     except BadReport as e:
         word = NO_WORD if isinstance(e, NoStatus) else word
         return Reply(inquiry, None, word, {"reason": str(e)[:500], **raw}, final=False)
-    if report.task_id is not None and report.task_id != inquiry.task_id:
-        return Reply(inquiry, None, "another_task", raw, final=False)
+    if report.task_id != inquiry.task_id:
+        # Every page's report names its task. What names none may be the words of whoever stands before the gateway.
+        word = NO_TASK_NAMED if report.task_id is None else "another_task"
+        return Reply(inquiry, None, word, raw, final=False)
     if not report.word_known:
         return Reply(inquiry, report, f"{UNKNOWN}{report.word}"[:64], raw)
     if report.state is ReportState.FINISHED and report.link is None:

@@ -60,7 +60,7 @@ def _said_to_query(provider: Provider, exchange: Exchange, answer: Answer) -> Wo
             return _word(exchange, Kind.ASKED_FOR_REST, _advice_s(answer), "rate_limited")
         if answer.status in SAYS_NOTHING:
             return _word(exchange, Kind.OURS)
-        if answer.status < 500 and is_own(provider, answer.status, answer.body):
+        if answer.status < 500 and is_own(provider, exchange.of, answer.status, answer.body):
             return _word(exchange, Kind.ALIVE)
     return _failed(exchange, answer)
 
@@ -122,7 +122,7 @@ def ask_for_free(account: Account, resources: Resources) -> bool:
     answer = resources.client.ask(
         provider, account, provider.query_request(task_id), deadline_s=settings.query_deadline_s
     )
-    word = _word_of_free(provider, Exchange(by, now, by), answer)
+    word = _word_of_free(provider, Exchange(task_id, now, by), answer)
     log.info("asked_for_free", provider=account.provider, word=word.kind.value)
     if word.kind is not Kind.ALIVE:
         hear(account, "submit", word, resources)

@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from jobs.machine.breaker import FAILURES
+from jobs.machine.held_jobs import held_by
 from jobs.machine.lives import is_at_an_end
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
@@ -91,9 +92,10 @@ def _claim(case: Case, asked: list[Inquiry], presses: bool, lease_s: float, reso
 
 
 def _put_off(case: Case, seconds: float, resources: Resources) -> None:
+    waiting = held_by(case) if case.job.state is State.QUEUED else None
     with resources.database.write() as db:
         now = resources.database.clock(db)
-        leases.postpone(db, case.job, until=now + timedelta(seconds=seconds), now=now)
+        leases.postpone(db, case.job, until=now + timedelta(seconds=seconds), now=now, waiting=waiting)
 
 
 def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> Facts:

@@ -10,7 +10,7 @@ from jobs.machine.rows import Attempt, Case
 from jobs.settings import Settings
 from jobs.steps import aside, reconciliation
 from jobs.steps.resources import Resources
-from storage.errors import BucketUnavailable, LinkDead, LinkUnavailable, StorageError
+from storage.errors import BucketUnavailable, LinkDead, LinkForbidden, LinkUnavailable, StorageError
 from storage.fetch import FetchLimits, Spooled
 from storage.outbound.guard import is_at
 
@@ -22,25 +22,28 @@ class NoLink(StorageError):
 
 
 def fetch(case: Case, resources: Resources, keep_going: Callable[[], None]) -> Spooled:
-    """The link's bytes; a link that is dead is asked for anew, once, and then the film is looked for aside."""
+    """The link's bytes; one that is dead or forbidden is asked for anew, once, and then the film is looked for aside.
+
+    Should a forbidden link be all that the gateway has, its first fault stands.
+    """
     attempt = case.current
     assert attempt is not None
 
     def follow(link: str) -> Spooled:
         return _spool(link, resources, keep_going, is_inside=_is_stand_ins(link, attempt, resources.settings))
 
-    dead: StorageError = NoLink(f"{attempt.provider} calls the task finished, and gives no link that can be used")
+    fault: StorageError = NoLink(f"{attempt.provider} calls the task finished, and gives no link that can be used")
     if attempt.link is not None:
         try:
             return follow(attempt.link)
-        except LinkDead as e:
-            dead = e
+        except (LinkDead, LinkForbidden) as e:
+            fault = e
     try:
         fresh = reconciliation.fresh_link(attempt, resources)
-        if fresh is None:
-            raise dead
+        if fresh is None or (fresh == attempt.link and isinstance(fault, LinkForbidden)):
+            raise fault
         return follow(fresh)
-    except (LinkDead, LinkUnavailable, NoLink):
+    except (LinkDead, LinkForbidden, LinkUnavailable, NoLink):
         key = aside.contested(attempt, resources)
         if resources.bucket.head(key) is None:
             raise

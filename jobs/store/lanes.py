@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
+from jobs.machine.held_jobs import ASKS
 from jobs.machine.rows import AttemptOutcome, Origin
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK, iso_s
@@ -220,7 +221,8 @@ def any_to_ask(db: Connection, *, now: datetime) -> bool:
 def wake_askers(db: Connection, *, now: datetime) -> None:
     """For each gateway that is to be asked for free while orders rest, let one of the jobs that wait for it look."""
     for (provider,) in db.execute(sa.select(lanes.c.provider).where(_is_to_be_asked(now)).distinct()).all():
-        waits = _waits_for(provider)
+        # One that is held by news of an earlier order asks about that, and nothing else.
+        waits = sa.and_(_waits_for(provider), jobs.c.waiting["code"].as_string() != ASKS)
         if db.execute(sa.select(jobs.c.id).where(waits, jobs.c.alarm_at <= now).limit(1)).first():
             continue
         first = sa.select(jobs.c.id).where(waits).order_by(jobs.c.alarm_at, jobs.c.id).limit(1).scalar_subquery()

@@ -14,7 +14,15 @@ from sim_gateways import Gateways
 from sim_world import World
 
 from storage.bucket import VIDEO_TYPE, Bucket, BucketConfig, Listed, StoredVideo
-from storage.errors import BadVideo, BucketUnavailable, LinkDead, LinkUnavailable, ObjectExists, StorageError
+from storage.errors import (
+    BadVideo,
+    BucketUnavailable,
+    LinkDead,
+    LinkForbidden,
+    LinkUnavailable,
+    ObjectExists,
+    StorageError,
+)
 from storage.fetch import FetchLimits
 from storage.keys import UNPROVEN
 from storage.proof.probe import Prober, VideoFacts
@@ -72,6 +80,11 @@ class SimFetch:
             task.forgotten_at = world.now
         if fate.strikes("link_dead"):
             task.links = max(task.links, number + 1)
+        if fate.strikes("link_forbidden"):
+            task.links = task.links_forbidden = max(task.links, number + 1)
+        if number < task.links_forbidden:
+            world.tell("link forbidden", task.id)
+            raise LinkForbidden("the link names a port")
         if number < task.links or world.now >= task.gone_at():
             world.tell("link dead", task.id)
             raise LinkDead("the link answers 403", status=403)

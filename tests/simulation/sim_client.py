@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sim_dialects import DIALECTS
+from sim_dialects import DIALECTS, of_nobody
 from sim_gateways import Gateways, Order
 from sim_rules import Rules
 from sim_world import World
@@ -95,7 +95,7 @@ class SimClient(ProviderClient):
         left_at = self.world.now
         outcome, told_of = self._ask(account, task_id, deadline_s)
         is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS
-        is_answered = is_answered and is_own(provider, outcome.status, outcome.body)
+        is_answered = is_answered and is_own(provider, task_id, outcome.status, outcome.body)
         if is_answered:
             self.rules.risks.answered(account, left_at)
         task = self.gateways.tasks.get((account.provider, task_id))
@@ -111,6 +111,11 @@ class SimClient(ProviderClient):
         if self._unreached(account):
             return NotSent("no connection"), None
         name = account.provider
+        if fate.strikes("report_of_nobody"):
+            state = fate.own.choice(("running", "failed", "retryable"))
+            return self._answer(
+                account, (200, of_nobody(name, state, world.now)), 0.1, deadline_s, "while a query is answered"
+            ), None
         if self.gateways.illness(name) == "gateway_unavailable":
             return self._unavailable("while a query is answered"), None
         if fate.strikes("query_refused"):

@@ -124,6 +124,15 @@ def _aivideoapi_refusal(code: str) -> Any:
     return {"error": {"code": code, "message": code.replace("_", " "), "type": "api_error"}}
 
 
+def of_nobody(provider: str, state: str, now: float) -> Any:
+    """A report that does not say which task it is about."""
+    body = DIALECTS[provider].report(Seen("", state, "wan", now, now, None, 0.0))
+    task = body["data"] if provider == "easyrouter" else body
+    for name in ("id", "task_id"):
+        task.pop(name, None)
+    return body
+
+
 def _with(provider: str, *ids: str) -> Callable[[Seen], Any]:
     """An acceptance that names the task under these names."""
 

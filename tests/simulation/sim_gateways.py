@@ -42,7 +42,7 @@ class Task:
         None  # what stands for it in reports whose other values are odd as well; None: they are as documented
     )
     links: int = 0  # links that died before their time, for each of which there was a fresh one
-    link_dead_until: int = 0
+    links_forbidden: int = 0  # how many of those the guard never lets us follow
     takes: int = 1  # how many films of other bytes its link has served
     last_told: str | None = None  # the state that the last answer to a query named, in words that a page has
     told: set[str] = field(default_factory=set)  # the states that answers to our queries, and submits, have named

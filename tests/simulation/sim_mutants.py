@@ -16,6 +16,7 @@ from sim_bucket import MARK, SimBucket
 from jobs.machine import decisions, routing, schedule
 from jobs.machine.rows import Attempt
 from jobs.machine.states import MAY_ORDER, State
+from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, archiving, forgotten_attempts, object_metadata, ownership
@@ -117,6 +118,31 @@ def _not_found_is_a_verdict() -> dict[str, Any]:
         return reply
 
     return {"jobs.steps.reconciliation.read_reply": read}
+
+
+def _nobodys_report_is_believed() -> dict[str, Any]:
+    real = answers.read_reply
+
+    def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
+        def named(body: Any) -> Report:
+            report = provider.read_report(body)
+            return replace(report, task_id=report.task_id or inquiry.task_id)
+
+        return real(inquiry, replace(provider, read_report=named), account, answer)
+
+    return {"jobs.steps.reconciliation.read_reply": read}
+
+
+def _any_status_is_an_answer() -> dict[str, Any]:
+    real = is_own
+
+    def own(provider: Any, asked: str, status: int, body: bytes) -> bool:
+        def named(said: Any) -> Report:
+            return replace(provider.read_report(said), task_id=asked)
+
+        return real(replace(provider, read_report=named), asked, status, body)
+
+    return {"jobs.steps.health.is_own": own}
 
 
 def _put_without_condition() -> dict[str, Any]:
@@ -349,6 +375,10 @@ PROTECTIONS: dict[str, Lack] = {
         ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),
+    "a report names its task": Lack(_nobodys_report_is_believed, ("report_of_nobody",)),
+    "an answer to the free question names what was asked about": Lack(
+        _any_status_is_an_answer, ("report_of_nobody", *ILL), fleet=True
+    ),
     "a lost submit is bought again only by choice": Lack(
         _one("jobs.machine.alarms.may_resubmit", lambda case, rules: True), LOSS
     ),
@@ -491,6 +521,13 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "a job is set aside for an hour at most": Lack(
         _one("jobs.store.setting_aside.ASIDE", timedelta(days=1)), (*DEATH, *TROUBLE, "callback_lost")
+    ),
+    "a job that is held by news says so": Lack(
+        _one("jobs.machine.decisions.held_by", _nothing),
+        ("person_settles", "submit_unanswered", "callback_late", "refused_key", "answer_lost"),
+    ),
+    "a link that is forbidden is asked for anew": Lack(
+        _one("jobs.steps.spooling.LinkForbidden", type("NeverRaised", (Exception,), {})), ("link_forbidden",)
     ),
     "a video is put after its poster and sidecar": Lack(_video_first, ("worker_dies", "bucket_refuses")),
 }

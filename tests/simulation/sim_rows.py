@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sim_database import SimDatabase
 from sim_gateways import Owner
 
+from jobs.machine.held_jobs import ASKS
 from jobs.machine.rows import AttemptOutcome, Standing
 
 Key = tuple[str, str]  # a gateway and the fingerprint of a key
@@ -48,7 +49,8 @@ class JobRow(NamedTuple):
 
     def waits_for(self, provider: str) -> bool:
         """Whether it was not ordered, when last looked at, because of this gateway."""
-        return self.waiting is not None and json.loads(self.waiting).get("provider") == provider
+        why = json.loads(self.waiting) if self.waiting is not None else {}
+        return why.get("provider") == provider and why.get("code") != ASKS
 
     def route(self, configured: Iterable[str]) -> list[str]:
         """The gateways that its client would take."""

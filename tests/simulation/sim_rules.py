@@ -63,6 +63,7 @@ RULES = {
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
     "nobody-blamed": "where several gateways are out of reach and none has answered since, none of them is called ill",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
+    "waits-truly": "a queued job that is held by news says which gateway is asked, and no other job says so",
     "no-step-raises": "no step ends in an exception of our own",
     "answer-kept": "what a worker is told of a task id stands in the journal until its attempt's row has it",
     "nothing-left-behind": "no transfer is called failed while its own video stands in the bucket",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from sim_gateways import Gateways
 from sim_rows import AttemptRow, JobRow, Key, Rows
 from sim_world import Violated, World
 
+from jobs.machine.held_jobs import ASKS
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
 from jobs.settings import Settings
@@ -61,6 +63,10 @@ class Waits:
         """A job's row has just been written."""
         if job.state == State.QUEUED and (old is None or old.state != State.QUEUED):
             self._queued_at[job.id] = self._world.now
+        if job.state == State.QUEUED and (old is None or old.waiting != job.waiting) and job.waiting is not None:
+            code = json.loads(job.waiting)["code"]
+            if (code == ASKS) != self._rows.has_unread(job.id) and not (code == ASKS and self._is_named(job.id)):
+                raise Violated("waits-truly", f"{job.id} says that it waits for {job.waiting}")
 
     def committed(self, keys: set[Key]) -> None:
         """What was written concerns these keys: whoever is full, owes too many answers or rests is not fit."""
@@ -129,6 +135,10 @@ class Waits:
             ]
             if overdue and waiting:
                 raise Violated("asked-again", f"{key[0]} {name} was to be asked at {lane.ask_at}; {waiting} wait")
+
+    def _is_named(self, job_id: str) -> bool:
+        """Whether a person named the task of one of its orders."""
+        return any(order.named_task_id for order in self._rows.attempts_of[job_id].values())
 
     def _has_room(self, key: Key) -> bool:
         settings, lane = self.settings, self._rows.lanes.get((key, "submit"))

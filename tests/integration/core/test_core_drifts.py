@@ -61,6 +61,12 @@ DRIFTS: dict[str, tuple[str, Callable[[bytes], bytes], str, str | None]] = {
     "no status": ("evolink", evolink(lambda said: said | {"status": None}), "(no status)", "unknown_word"),
     "a list": ("evolink", evolink(lambda said: [said]), OTHER, "unknown_word"),
     "wrapped": ("evolink", evolink(lambda said: {"data": said}), "(no status)", "unknown_word"),
+    "no id": (
+        "evolink",
+        evolink(lambda said: {k: v for k, v in said.items() if k != "id"}),
+        "(an answer that names no task)",
+        "unknown_word",
+    ),
     "a list in it": ("easyrouter", easyrouter(lambda said: said | {"data": [said["data"]]}), OTHER, "unknown_word"),
     "nothing": ("evolink", evolink(lambda said: None), OTHER, "unknown_word"),
     "nothing in it": ("easyrouter", easyrouter(lambda said: said | {"data": None}), OTHER, "unknown_word"),
@@ -110,6 +116,24 @@ def test_a_drift_is_counted_and_told_at_the_first_job(
     altered.rewrite = lambda body: body
     workshop.until(job_id, State.ARCHIVED)
     assert told(workshop) == [("gateway_drifts", provider)], "it is told for a day"
+
+
+def test_a_page_that_says_failed_and_names_no_task_has_nothing_ordered_anew(
+    make_altered: Callable[..., Workshop],  # noqa: F811
+    altered: AlteredSandbox,  # noqa: F811
+    sandbox: Any,
+) -> None:
+    """Believed, its word would buy a second video beside the first, which goes on."""
+    page = {"status": "failed", "error": {"code": "service_error", "message": "We are back soon"}}
+    workshop = make_altered(retry_first_s=0.05)
+    job_id = workshop.create(provider=["evolink", "aivideoapi"])
+    RUN["jobs.submit"](job_id, workshop.resources)
+    altered.rewrite = lambda body: json.dumps(page).encode()
+    workshop.await_(lambda: workshop.sweep() and seen(workshop), "a count", job_id=job_id)
+    assert seen(workshop) == {"(an answer that names no task)": 1}
+    altered.rewrite = lambda body: body
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert (list(case.attempts), len(sandbox.tasks("evolink")), sandbox.tasks("aivideoapi")) == ([1], 1, [])
 
 
 ANOTHER_SHAPE = '{"id": "event-1", "event": "task.completed", "data": {"id": "%s", "state": "done"}}'

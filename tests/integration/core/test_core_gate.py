@@ -16,8 +16,9 @@ from persons import say
 from proving import prove
 from served import Served
 from test_core_callbacks import callback_url
-from workshop import RUN, Workshop
+from workshop import RUN, Ahead, Workshop
 
+from jobs.intake import changes
 from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import State
@@ -318,6 +319,27 @@ class TestLinks:
         assert reasons(workshop, job_id) == ["link_forbidden"]
         assert case.attempts[1].link == link
         assert "secret" not in json.dumps(lines(workshop, job_id, "transfer_trouble"))
+
+    @pytest.mark.parametrize("provider", ["easyrouter", prove("evolink")])
+    @pytest.mark.parametrize("is_over", [False, True], ids=["waits", "retried"])
+    def test_one_that_is_forbidden_is_asked_for_anew_by_itself_and_by_a_retry(
+        self, make_altered: Any, altered: AlteredSandbox, provider: str, is_over: bool
+    ) -> None:
+        """Its gateway may give another link at any time, and not every one calls back to say so."""
+        workshop: Workshop = make_altered(retry_first_s=0.05)
+        link = "https://me:secret@example.com/v.mp4"
+        altered.rewrite = lambda body: LINK.sub(f'"{link}"'.encode(), body)
+        job_id = workshop.create(provider=provider)
+        workshop.until(job_id, State.ARCHIVING)
+        RUN["jobs.transfer"](job_id, workshop.resources)
+        assert workshop.case(job_id).job.flagged == "link_forbidden"
+        if is_over:
+            Ahead(workshop).leap(3 * 86_400)
+            ended = workshop.until(job_id, State.FAILED)
+            assert (ended.job.error_code, ended.job.flagged) == ("link_forbidden", "link_forbidden")
+            changes.retry(job_id, workshop.core)
+        altered.rewrite = lambda body: body
+        assert list(workshop.until(job_id, State.ARCHIVED).attempts) == [1]
 
 
 class TestCallbacks:

@@ -22,6 +22,7 @@ from jobs.machine.times import iso_s
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.settings import Settings
 from jobs.steps import health, planning, submission
+from jobs.steps.health import NO_TASK
 from jobs.steps.resources import Resources
 from jobs.store import lanes, spending
 from jobs.store.tables import attempts
@@ -36,6 +37,9 @@ NOT_FOUND = Answered(404, {}, b'{"error": {"message": "Task not found"}}')
 PROXYS_PAGE = Answered(404, {}, b"<html>404</html>")
 PROXYS_JSON = Answered(404, {}, b'{"message": "no Route matched with those values"}')
 MAINTENANCE = Answered(200, {}, b'{"message": "We are back soon"}')
+MAINTENANCE_STATUS = Answered(200, {}, b'{"status": "maintenance"}')
+OF_NO_TASK = Answered(200, {}, b'{"id": "%s", "status": "processing"}' % NO_TASK.encode())
+OF_ANOTHER = Answered(200, {}, b'{"id": "task-of-another", "status": "processing"}')
 
 
 class IllGateway(Gateway):
@@ -353,7 +357,7 @@ class TestTheBoundUsedUp:
             pass_rest(rows)
         assert (gateway.sent, len(gateway.asked)) == (0, 3)
 
-    @pytest.mark.parametrize("answer", [NOT_FOUND, Answered(200, {}, b'{"id": "t", "status": "processing"}')])
+    @pytest.mark.parametrize("answer", [NOT_FOUND, OF_NO_TASK])
     def test_with_its_answer_one_order_goes_and_its_loss_is_the_end_of_it(
         self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Answered
     ) -> None:
@@ -366,7 +370,17 @@ class TestTheBoundUsedUp:
         assert (gateway.sent, len(gateway.asked)) == (2, 2)
 
     @pytest.mark.parametrize(
-        "answer", [BAD_GATEWAY, PROXYS_PAGE, PROXYS_JSON, MAINTENANCE, NotSent("no route"), Lost("the time was over")]
+        "answer",
+        [
+            BAD_GATEWAY,
+            PROXYS_PAGE,
+            PROXYS_JSON,
+            MAINTENANCE,
+            MAINTENANCE_STATUS,
+            OF_ANOTHER,
+            NotSent("no route"),
+            Lost("the time was over"),
+        ],
     )
     def test_a_proxys_page_is_no_answer(
         self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
