@@ -97,6 +97,7 @@ FAULTS: dict[str, tuple[float, str]] = {
 # The same, each with chances from a stream of its own: whether a run has it moves nothing else that a seed decides.
 OF_THEIR_OWN: dict[str, tuple[float, str]] = {
     "person_accepts": (0.5, "a person takes a film that the proof refused, at any time"),
+    "task_elsewhere": (0.3, "whoever has an order's callback URL tells of a task of another installation"),
     "aside_refused": (0.2, "S3 takes nothing beside the archive"),
 }
 
