@@ -16,7 +16,7 @@ from jobs.machine import settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.decisions import decide, no_order_of, start_by, turn_of
 from jobs.machine.outcome import Facts, Note, Outcome
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Settled
+from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Settled, Standing
 from jobs.machine.states import Event, State
 from jobs.store import cases, late_facts, leases
 from jobs.store.core import Core
@@ -24,6 +24,12 @@ from jobs.store.due import is_leased
 
 SETTLE = Event.SETTLE.value  # the line of history that says what a person said, whether it moves the job or not
 MAY_BE_LOST = frozenset({AttemptOutcome.OPEN, AttemptOutcome.EXPIRED, AttemptOutcome.NOT_MADE})
+UNKNOWN: AttemptChanges = {  # an order that had a task by hearsay, until a person named another one
+    **OF_TASK,
+    "outcome": AttemptOutcome.OPEN,
+    "standing": Standing.UNCERTAIN,
+    "task_id": None,
+}
 WITHOUT_LAST_WORD = frozenset({AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT})
 
 
@@ -31,8 +37,9 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
     """Keep a task id that a person found for an order whose answer was lost, and let a worker ask about it at once.
 
     Naming the same one again while it is asked about, or after it was believed, changes nothing. A task that another
-    order has by callbacks alone, contested or not, is the order's for which a person names it. Raises UnknownJob,
-    UnknownOrder, UnderWay, TaskKnown, NotLost, TaskTaken, DatabaseUnavailable.
+    order has by callbacks alone, contested or not, is the order's for which a person names it; and it takes the place
+    of one that callbacks alone have told of this order. Raises UnknownJob, UnknownOrder, UnderWay, TaskKnown, NotLost,
+    TaskTaken, DatabaseUnavailable.
     """
     with core.database.read() as db:
         bearer = late_facts.bearer_of(db, _order(cases.read_case(db, job_id), number), task_id)
@@ -42,14 +49,18 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
         if attempt.named_task_id == task_id and (attempt.is_named or attempt.task_id == task_id):
             return None
         said = Note(SETTLE, number, {"task_id": task_id, "api_key": api_key_id})
-        if attempt.contested and attempt.task_id == task_id:
+        if attempt.task_id == task_id and (attempt.contested or attempt.is_by_hearsay):
             proven: AttemptChanges = {"contested": False, "adopted": False, "named_task_id": task_id}
             return replace(decide(case, Facts({number: proven}, notes=(said,)), now=now, rules=rules), alarm_at=now)
-        _refuse_unless_lost(attempt)
+        if not attempt.hears:
+            _refuse_unless_lost(attempt)
         _refuse_if_sent_just_now(case, attempt, now, rules)
         if bearer is not None and (why := _why_kept(bearer)):
             raise TaskTaken(f"{task_id} is the task of order {bearer.number} of {bearer.job_id}: {why}.")
         named: AttemptChanges = {"named_task_id": task_id, "named_refused": None, "unanswered_since": None}
+        if attempt.task_id is not None:
+            named = {**UNKNOWN, **named}
+            return replace(decide(case, Facts({number: named}, notes=(said,)), now=now, rules=rules), alarm_at=now)
         return Outcome(alarm_at=now, facts=Facts({number: named}, notes=(said,)))
 
     return grant(job_id, judge, core)

@@ -51,16 +51,20 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
-        held = schedule.look_at_held(attempt, now, rules.settings) if attempt.last_word == KEPT_ASIDE else None
+        held = _look_at_held(case, attempt, now, rules) if attempt.last_word == KEPT_ASIDE else None
         end = schedule.link_end(attempt, rules.settings, rules.providers)
         wanted = min(floor, schedule.try_by(end, now, rules.settings))
         wanted = held if held is not None and not facts.trouble else wanted
+        if attempt.last_word == KEPT_ASIDE:
+            rivals = schedule.rivals(case, attempt, now, rules.settings, rules.providers)
+            wanted = min([wanted, *(max(floor, each.ask_at) for each in rivals)])
         if attempt.accepted_film and not (attempt.last_word or "").startswith((ACCEPTED, KEPT_ASIDE)):
             return now  # nobody has tried to copy it since it was accepted
         return min(wanted, named_at or wanted)
     if job.state is S.GENERATING:
         end = schedule.life_end(attempt, rules.settings, rules.providers)
         wanted = schedule.next_poll(attempt, now, rules.settings, rules.providers, rules.jitter)
+        wanted = min(wanted, _heard_at(case, attempt, now, rules) or wanted)
     else:
         end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
         wanted = _alarm_unconfirmed(case, attempt, end, now, rules)
@@ -89,8 +93,14 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetim
     resend = schedule.resend_at(case, now, rules.settings, rules.providers)
     if resend and not case.job.cancel_requested_at:
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
-    ends += [_heard_at(case, a, now, rules) or end for a in case.attempts.values() if a.is_open]
+    open_ones = [a for a in case.attempts.values() if a.is_open]
+    ends += [_heard_at(case, a, now, rules) or end for a in open_ones]
+    ends += [_look_at_held(case, a, now, rules) or later for a in open_ones if a.is_failed_in_doubt]
     return min(ends, default=end)
+
+
+def _look_at_held(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime | None:
+    return schedule.look_at_held(attempt, now, rules.settings, is_undecided=case.is_undecided(attempt.number))
 
 
 def _heard_at(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime | None:

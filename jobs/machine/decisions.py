@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.machine import alarms, flags, lives, schedule, settlement
+from jobs.machine import alarms, failures, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.held_jobs import ASKS, held_by
-from jobs.machine.outcome import Facts, Move, Note, Outcome
+from jobs.machine.outcome import Facts, Inquired, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
 from jobs.machine.rows import (
     Attempt,
     AttemptChanges,
     AttemptOutcome,
     Case,
+    Hearsay,
     JobChanges,
     Standing,
     with_times,
@@ -45,6 +46,7 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
+    facts = failures.believe(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.note_ages(case, settlement.weigh(case, facts), now)
     facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
@@ -97,9 +99,14 @@ def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
     attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
     asked = [(x, facts.inquired.get((x.attempt, x.task_id))) for x in case.hearsay]
-    heard = (replace(x, asks=x.asks + y.answered, ask_at=y.again_at) if y else x for x, y in asked)
+    heard = (_asked(x, y) if y else x for x, y in asked)
     claims = (replace(x, is_contested=True) if (x.attempt, x.task_id) in facts.contested else x for x in heard)
     return Case(case.job, attempts, callbacks, tuple(claims))
+
+
+def _asked(heard: Hearsay, what: Inquired) -> Hearsay:
+    is_contested = heard.is_contested if what.is_rival is None else what.is_rival
+    return replace(heard, asks=heard.asks + what.answered, ask_at=what.again_at, is_contested=is_contested)
 
 
 def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
@@ -138,7 +145,8 @@ def no_order_of(case: Case, attempt: Attempt, otherwise: Event) -> Event:
 
 def _known_elsewhere(case: Case, rules: Rules) -> Turn | None:
     """Another attempt that made the video, or is making it."""
-    running = next((a for a in case.attempts.values() if a.is_open and a.task_id), None)
+    open_ones = (a for a in case.attempts.values() if a.is_open and a.task_id)
+    running = next((a for a in open_ones if not a.is_failed_in_doubt), None)
     if running is None or _waiting_proof(case):
         return _proof(case, rules)
     job: JobChanges = {**no_error(), "provider": running.provider, "flagged": None, "cancel_requested_at": None}
@@ -170,7 +178,7 @@ def _unconfirmed(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _finished(attempt, rules)
     if attempt.outcome is A.FAILED:
         return _failed_verdict(case, attempt, now, rules)
-    if attempt.task_id is not None:
+    if attempt.task_id is not None and not attempt.is_failed_in_doubt:
         return _accepted(case, attempt, now)
     # A video that was made comes before an order that may have been: its link dies while that one is waited for.
     if known := _known_elsewhere(case, rules) if attempt.is_forgotten else _proof(case, rules):
@@ -188,7 +196,7 @@ def _generating(case: Case, now: datetime, rules: Rules) -> Turn | None:
         return _finished(attempt, rules)
     if attempt.outcome is A.FAILED:
         return _failed_verdict(case, attempt, now, rules)
-    if attempt.task_id is None:
+    if attempt.task_id is None or attempt.is_failed_in_doubt:
         return turn_of(E.GIVE_BACK, attempt, {"progress": None})
     if not lives.is_over(case, attempt, now, rules):
         return None
@@ -269,6 +277,8 @@ def _failed_verdict(case: Case, attempt: Attempt, now: datetime, rules: Rules) -
     # Whoever made an order that we have forgotten may have made the next one as well.
     again = bool(attempt.error_retryable) and not attempt.is_forgotten
     again = again and bought < rules.settings.max_attempts and bool(rules.remaining(case))
+    if (later := _later_one(case, attempt)) and not _waiting_proof(case):
+        return turn_of(E.STAND_BY, later, {**no_error(), "progress": None, "flagged": None}, detail=detail)
     if again or _waiting_proof(case):
         return turn_of(
             E.FAIL_RETRYABLE,
@@ -285,11 +295,22 @@ def _refused(case: Case, attempt: Attempt, rules: Rules) -> Turn:
     if case.job.cancel_requested_at:
         return turn_of(no_order_of(case, attempt, E.DEFER), attempt, detail=detail)
     # A refusal that is about the key (no credit, too many requests) is no reason to fail a job: it waits.
+    if (later := _later_one(case, attempt)) and not _waiting_proof(case):
+        return turn_of(E.STAND_BY, later, {"flagged": None}, detail=detail)
     if attempt.error_code not in ABOUT_REQUEST or rules.remaining(case) or _waiting_proof(case):
         about_key: JobChanges = {} if attempt.error_code in ABOUT_REQUEST else {"waiting": _waits(attempt)}
         flagged: JobChanges = {"flagged": _FLAGS.get(attempt.error_code or "")}
         return turn_of(E.DEFER, attempt, {**flagged, **about_key}, detail=detail)
     return turn_of(E.REFUSE, attempt, _error(attempt, retryable=False), detail=detail)
+
+
+def _later_one(case: Case, attempt: Attempt) -> Attempt | None:
+    """An open order after this one, to which the job had come back: it may yet be made, so no other one follows."""
+    if case.job.state is S.SUBMITTING:
+        return None
+    others = [each for each in case.attempts.values() if each.is_open and not each.is_forgotten]
+    later = [each for each in others if each.number > attempt.number]
+    return max(later, key=lambda each: each.number, default=None)
 
 
 _FLAGS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}

@@ -98,7 +98,7 @@ FLAGS = {
         "look at the video; a gateway that does so often charges for what it does not make",
     ),
     "contested_task": Meaning(
-        "Callbacks told the same task to orders of two jobs, and nobody can tell whose it is.",
+        "Callbacks told the same task to orders of two jobs, or two tasks to one order; nobody can tell whose it is.",
         "look it up at the gateway by prompt and time, and name it for its order",
     ),
     "unknown_attempt": Meaning(

@@ -74,9 +74,8 @@ def acceptable(case: Case) -> Attempt | None:
 
 
 def _is_contested(case: Case) -> bool:
-    """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay."""
-    claims = (x for n, a in case.attempts.items() if a.task_id is None for x in case.heard(n))
-    return any(a.contested for a in case.attempts.values()) or any(x.is_contested for x in claims)
+    """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay, or it has two."""
+    return any(case.is_undecided(number) for number in case.attempts)
 
 
 def _is_of_another_length(case: Case) -> bool:

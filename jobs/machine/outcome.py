@@ -38,10 +38,14 @@ class Cooldown:
 
 
 class Inquired(NamedTuple):
-    """What came of asking about a task that a callback told of: whether there was an answer, and when to ask again."""
+    """What came of asking about a task that a callback told of: whether there was an answer, and when to ask again.
+
+    `is_rival`: whether it may be its order's as well as the task that this one has. None: nothing was learnt of that.
+    """
 
     answered: bool
     again_at: datetime
+    is_rival: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,22 @@ class Attempt:
         return self.outcome is AttemptOutcome.OPEN
 
     @property
+    def is_by_hearsay(self) -> bool:
+        """Whether callbacks alone have named its task: neither the answer to its own POST nor a person has."""
+        return self.task_id is not None and self.adopted and self.task_id != self.named_task_id
+
+    @property
+    def is_failed_in_doubt(self) -> bool:
+        """Whether its task failed, and may be another order's; `closed_at` is when that was first heard."""
+        return self.is_open and self.task_id is not None and self.closed_at is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether its task may be another one that callbacks tell of than it has, if it has one."""
+        is_over = not self.is_open and self.outcome is not AttemptOutcome.FINISHED and not self.can_still_deliver
+        return self.may_have_a_task or (self.is_by_hearsay and not is_over)
+
+    @property
     def unproven_films(self) -> tuple[UnprovenFilm, ...]:
         """What is kept of its task's film, the first one first. What was kept of a task that it gave back is not."""
         films = (UnprovenFilm.from_json(kept) for kept in self.unproven or ())
@@ -350,11 +366,19 @@ class Case:
     def heard(self, number: int) -> list[Hearsay]:
         """What may be an attempt's task by hearsay, and nobody has rejected.
 
-        What a person named is not among these: it is asked about before them, at a pace of its own.
+        What a person named is not among these: it is asked about before them, at a pace of its own. Nor is the task
+        that it has.
         """
         attempt = self.attempts[number]
-        rejected = {*attempt.rejected_task_ids, attempt.named_task_id}
-        return [x for x in self.hearsay if x.attempt == number and x.task_id not in rejected]
+        known = {*attempt.rejected_task_ids, attempt.named_task_id, attempt.task_id}
+        return [x for x in self.hearsay if x.attempt == number and x.task_id not in known]
+
+    def is_undecided(self, number: int) -> bool:
+        """Whether an order and another one lay claim to the same task, or two tasks may be its own."""
+        attempt = self.attempts[number]
+        is_waited_for = attempt.task_id is None or not attempt.can_still_deliver
+        is_claimed = attempt.hears and any(each.is_contested for each in self.heard(number))
+        return attempt.contested or (is_claimed and is_waited_for)
 
     def may_be_known(self, number: int) -> bool:
         """Whether there is a task to ask about that may be an attempt's."""
@@ -363,7 +387,8 @@ class Case:
 
     def heard_at(self, number: int) -> datetime | None:
         """When the next question about an attempt's hearsay is due."""
-        if self.attempts[number].task_id is not None:
+        attempt = self.attempts[number]
+        if attempt.task_id is not None and not attempt.hears:
             return None
         return min((x.ask_at for x in self.heard(number)), default=None)
 
@@ -482,6 +507,8 @@ def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:
     values = changes.copy()
     if values.get("task_id"):
         values.setdefault("accepted_at", now)
+        if "outcome" not in values:
+            values.setdefault("closed_at", None)  # what was heard before was said of another task
     if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):
         values["closed_at"] = values.get("closed_at") or now
     return values

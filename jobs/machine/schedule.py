@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from jobs.machine.breaker import ASK_EVERY_S
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode
@@ -93,19 +93,31 @@ def link_end(attempt: Attempt, settings: Settings, providers: Providers) -> date
 
 
 def held_until(attempt: Attempt, now: datetime, settings: Settings) -> datetime | None:
-    """Until when a film waits whose task only a callback has named, while other orders may have made that task.
+    """Until when a last word waits about a task that only a callback has named, as it may be another order's.
 
-    From its finish as we heard of it, for as long as a lost answer is waited for. None: it does not wait.
+    From when we heard that word, for as long as a lost answer is waited for. None: it does not wait.
     """
-    if not attempt.adopted or attempt.task_id == attempt.named_task_id or attempt.closed_at is None:
+    if not attempt.is_by_hearsay or attempt.closed_at is None:
         return None
     end = attempt.closed_at + _s(settings.unconfirmed_window_s)
     return end if now < end and attempt.closed_at <= now + CLOCK_SET_BACK else None
 
 
-def look_at_held(attempt: Attempt, now: datetime, settings: Settings) -> datetime | None:
-    """When it is looked again at a film that waits for whose it is: ever more rarely. None: it does not wait."""
-    if attempt.contested:  # whoever decides it wakes the job
+def rivals(case: Case, attempt: Attempt, now: datetime, settings: Settings, providers: Providers) -> list[Hearsay]:
+    """The other tasks that may be an order's, where callbacks alone have named the one that it has.
+
+    Those that its gateway knows as well, for as long as they can live; and those that nobody has asked about, for as
+    long as its last word waits.
+    """
+    if not attempt.is_by_hearsay or now >= heard_until(attempt, settings, providers):
+        return []
+    is_held = held_until(attempt, now, settings) is not None
+    return [each for each in case.heard(attempt.number) if each.is_contested or (is_held and not each.asks)]
+
+
+def look_at_held(attempt: Attempt, now: datetime, settings: Settings, *, is_undecided: bool) -> datetime | None:
+    """When it is looked again at a task that waits for whose it is: ever more rarely. None: it does not wait."""
+    if is_undecided:  # whoever decides it wakes the job
         return now + _s(settings.late_poll_s)
     end = held_until(attempt, now, settings)
     if end is None or attempt.closed_at is None:

@@ -23,7 +23,7 @@ class Event(StrEnum):
     DEFER = "defer"  # nothing was accepted; it waits for another time, or for another gateway
     ACCEPT = "accept"  # the gateway has taken the task
     LOSE = "lose"  # the answer to our submit was lost: it may have been taken
-    GIVE_BACK = "give_back"  # an adopted task turned out to be another attempt's
+    GIVE_BACK = "give_back"  # an adopted task turned out to be another attempt's, or failed and may be
     FINISH = "finish"  # the gateway says that the video is ready
     FAIL = "fail"  # the gateway's verdict, with no further attempt
     FAIL_RETRYABLE = "fail_retryable"  # the gateway's verdict, with an attempt left
@@ -35,7 +35,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     RESUBMIT = "resubmit"  # the client's choice to risk paying twice
     RESTORE = "restore"  # a backup was put back: an order that it does not know may have been made
-    STAND_BY = "stand_by"  # its client wants it no more, and an order of it is open yet
+    STAND_BY = "stand_by"  # nothing more is to be ordered while an order of it is open yet
     SETTLE = "settle"  # a person says that the order was not made
     RETRY = "retry"
     RETRY_TRANSFER = "retry_transfer"
@@ -73,6 +73,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.CANCEL: S.CANCELLED,  # failed by verdict, under a wish to cancel
         E.RESUBMIT: S.QUEUED,
         E.SETTLE: S.QUEUED,
+        E.STAND_BY: S.UNCONFIRMED,
         E.EXPIRE: S.FAILED,
         # An order that is only suspected gives way to one that is known.
         E.RECALL: S.GENERATING,
@@ -83,6 +84,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.FAIL: S.FAILED,
         E.FAIL_RETRYABLE: S.QUEUED,
         E.GIVE_BACK: S.UNCONFIRMED,
+        E.STAND_BY: S.UNCONFIRMED,
         E.EXPIRE: S.FAILED,
     },
     S.ARCHIVING: {

@@ -116,6 +116,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
         _drifts,
         _dying,
         _contested,
+        _of_two_tasks,
         _unproven,
         _unconfirmed,
         _undelivered,
@@ -185,11 +186,12 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
     """Tasks that two jobs lay claim to, once for each of them, and when the link dies that one of them has."""
     claimant, bearer = attempts.alias(), attempts.alias()
     of_claim = sa.and_(claimant.c.job_id == hearsay.c.job_id, claimant.c.number == hearsay.c.attempt)
+    unproven = sa.or_(claimant.c.task_id.is_(None), claimant.c.adopted)
     borne = sa.and_(bearer.c.task_id == hearsay.c.task_id, bearer.c.provider == claimant.c.provider)
     pairs = (
         sa.select(bearer, claimant.c.job_id.label("other"), claimant.c.number.label("other_number"), hearsay.c.heard_at)
         .select_from(hearsay.join(claimant, of_claim).join(bearer, borne))
-        .where(hearsay.c.is_contested, claimant.c.task_id.is_(None), bearer.c.contested)
+        .where(hearsay.c.is_contested, unproven, bearer.c.contested)
         .order_by(hearsay.c.heard_at)
         .limit(MOST)
     )
@@ -203,6 +205,31 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
                 said = f"a callback told the same task to an order of {other}; its link lives until {iso_s(until)}"
                 known = {**_looked_up(row), "task_id": has_it.task_id, "link": has_it.link}
                 yield Item("contested_task", said, since=pair["heard_at"], until=until, **known)
+
+
+def _of_two_tasks(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Orders that callbacks told two tasks of which both may be theirs, unless another job's order bears the other."""
+    bearer = attempts.alias()
+    same = [bearer.c[name] == attempts.c[name] for name in ("provider", "account")]
+    is_borne = sa.exists().where(*same, bearer.c.task_id == hearsay.c.task_id, bearer.c.contested)
+    waits = attempts.c.outcome.in_([AttemptOutcome.OPEN.value, AttemptOutcome.FINISHED.value])
+    of_order = sa.and_(attempts.c.job_id == hearsay.c.job_id, attempts.c.number == hearsay.c.attempt)
+    told = (
+        _order()
+        .add_columns(hearsay.c.task_id.label("told"), hearsay.c.heard_at)
+        .join(attempts, attempts.c.job_id == jobs.c.id)
+        .join(hearsay, of_order)
+        .where(hearsay.c.is_contested, attempts.c.task_id.is_not(None), attempts.c.adopted, waits, ~is_borne)
+        .order_by(hearsay.c.heard_at)
+        .limit(MOST)
+    )
+    for row in db.execute(told).mappings().all():
+        attempt = attempt_of(row)
+        if attempt.is_by_hearsay and row["told"] not in (*attempt.rejected_task_ids, attempt.task_id):
+            until = schedule.link_end(attempt, looking.settings, looking.providers)
+            both = f"{attempt.task_id} and {row['told']}"
+            said = f"callbacks told {both}; the first one's link lives until {iso_s(until)}"
+            yield Item("contested_task", said, since=row["heard_at"], until=until, **_looked_up(row))
 
 
 def _unproven(db: Connection, looking: Looking) -> Iterator[Item]:

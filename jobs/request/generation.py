@@ -118,8 +118,22 @@ class Generation:
             return False
         if self.ratio is None:
             return True
-        across, _, down = self.ratio.partition(":")
-        return _is_near(film.width * int(down), film.height * int(across), SHAPE_OFF)
+        return _has_shape(film, self.ratio)
+
+    def is_denied_by(self, film: Film) -> bool:
+        """Whether the film shows that something else was ordered: another size or shape, or twice its length.
+
+        A size or a shape that nobody can order says nothing: a gateway has its own.
+        """
+        sizes = {name for name, area in AREAS.items() if _is_near(film.width * film.height, area, AREA_OFF)}
+        shapes = {ratio for ratio in RATIOS if _has_shape(film, ratio)}
+        is_of_another = (sizes and self.resolution not in sizes) or (self.ratio and shapes and self.ratio not in shapes)
+        return bool(is_of_another) or not self.is_whole(film.duration_s)
+
+
+def _has_shape(film: Film, ratio: str) -> bool:
+    across, _, down = ratio.partition(":")
+    return _is_near(film.width * int(down), film.height * int(across), SHAPE_OFF)
 
 
 def _is_near(one: float, other: float, factor: float) -> bool:

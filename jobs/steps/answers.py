@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import BadReport, NoStatus
-from jobs.machine import schedule
+from jobs.machine import failures, schedule
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.flags import UNKNOWN
 from jobs.machine.outcome import Cooldown, Facts, Inquired, Note
@@ -49,6 +49,21 @@ WITHOUT_LINK = {
         "The gateway calls the task finished, and its link leads where none may lead.",
         retryable=True,
     ),
+}
+
+
+# What a row says of the task that it has, where another one takes its place.
+OF_ANOTHER: AttemptChanges = {
+    "contested": False,
+    "link": None,
+    "finished_at": None,
+    "last_unfinished_at": None,
+    "reported_credits": None,
+    "reported_usd": None,
+    "error_code": None,
+    "error_message": None,
+    "error_retryable": None,
+    "error_said": None,
 }
 
 
@@ -106,22 +121,29 @@ def learn(
     changes: dict[int, AttemptChanges] = {}
     notes: list[Note] = []
     progress = None
-    for reply in replies:
+    rivals: dict[tuple[int, str], bool] = {}
+    for reply in sorted(replies, key=_in_turn):
         attempt = reply.inquiry.attempt
         number = attempt.number
         said = changes.setdefault(number, {})
         report = reply.report
         if report is not None and reply.inquiry.candidate:
-            if "task_id" in said:
-                continue
+            task_id = reply.inquiry.task_id
             if reason := misfit(report, reply.inquiry, case, providers[attempt.provider], now):
-                said |= rejection(attempt, said, reply.inquiry.task_id, reason)
-                notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
+                said |= rejection(attempt, said, task_id, reason)
+                notes.append(Note("task_rejected", number, {"task_id": task_id, "reason": reason}))
                 continue
-            said |= {"task_id": reply.inquiry.task_id, "adopted": True}
+            as_learnt = replace(attempt, **said)
+            if as_learnt.task_id is not None:
+                lives = report.state is not ReportState.FAILED
+                if not lives or not _gives_way(as_learnt):
+                    rivals[number, task_id] = lives
+                    continue
+                said |= OF_ANOTHER
+            said |= {"task_id": task_id, "adopted": True}
             said |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
-            attempt = replace(attempt, outcome=AttemptOutcome.OPEN)
-            notes.append(Note("task_adopted", number, {"task_id": reply.inquiry.task_id}))
+            attempt = replace(attempt, **said)
+            notes.append(Note("task_adopted", number, {"task_id": task_id}))
         elif reply.inquiry.is_named and reply.final:
             said["named_refused"] = reason = _not_known(reply)
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
@@ -130,6 +152,8 @@ def learn(
             verdict = _verdict(attempt, reply, report, providers[attempt.provider], by, now)
             if _stays_given_up(attempt, report, schedule.life_end(attempt, settings, providers), now):
                 verdict = {}
+            if replace(attempt, **verdict).is_failed_in_doubt and not attempt.is_failed_in_doubt:
+                notes.append(Note("failure_in_doubt", number, {"task_id": reply.inquiry.task_id}))
             if report.bad_cost is not None and "outcome" in verdict:
                 notes.append(Note("cost_not_kept", number, asdict(report.bad_cost)))
             said |= verdict
@@ -146,10 +170,10 @@ def learn(
                     strange = {"provider": attempt.provider, "word": SHAPES[reply.word]}
                     notes.append(Note(unknown_words.SHAPE_EVENT, number, strange))
     adopted = {number for number, said in changes.items() if "task_id" in said}
-    inquired = _inquired(replies, settings, now)
-    nameless = [number for number, attempt in case.attempts.items() if attempt.may_have_a_task]
+    inquired = _inquired(replies, rivals, settings, now)
+    lost = [n for n, attempt in case.attempts.items() if attempt.hears and (not attempt.task_id or _gives_way(attempt))]
     # What tells of a task waits until that has been asked about, unless its order has found one meanwhile.
-    in_line = {(x.attempt, x.task_id) for n in nameless for x in case.heard(n) if not x.asks} - inquired.keys()
+    in_line = {(x.attempt, x.task_id) for n in lost for x in case.heard(n) if not x.asks} - inquired.keys()
     read = tuple(
         callback.id
         for callback in case.unread
@@ -168,18 +192,31 @@ def learn(
     return Facts(learnt, read, inquired, notes=tuple(notes), progress=progress, trouble=trouble)
 
 
-def _inquired(replies: list[Reply], settings: Settings, now: datetime) -> dict[tuple[int, str], Inquired]:
+def _inquired(
+    replies: list[Reply], rivals: Mapping[tuple[int, str], bool], settings: Settings, now: datetime
+) -> dict[tuple[int, str], Inquired]:
     """When to ask again about what callbacks told of: "not known" makes a task rarer to ask about, and strikes none.
 
-    Where the gateway does not answer, the others have their turn before it.
+    Where the gateway does not answer, the others have their turn before it. `rivals`: whether a task that it knows may
+    be its order's as well as the one that this has.
     """
-    asked = [r for r in replies if r.inquiry.candidate and r.asked]
+    asked = [((r.inquiry.attempt.number, r.inquiry.task_id), r) for r in replies if r.inquiry.candidate and r.asked]
     return {
-        (r.inquiry.attempt.number, r.inquiry.task_id): Inquired(
-            r.final, schedule.ask_again(r.inquiry.asks + 1 if r.final else 0, now, settings)
-        )
-        for r in asked
+        key: Inquired(r.final, schedule.ask_again(r.inquiry.asks + 1 if r.final else 0, now, settings), rivals.get(key))
+        for key, r in asked
     }
+
+
+def _in_turn(reply: Reply) -> tuple[bool, bool, bool]:
+    """What is known first, then what a person named; of what callbacks told, a failed task last."""
+    report, inquiry = reply.report, reply.inquiry
+    has_failed = report is not None and report.state is ReportState.FAILED
+    return inquiry.candidate, not inquiry.is_named, inquiry.candidate and has_failed
+
+
+def _gives_way(attempt: Attempt) -> bool:
+    """Whether an order's task, known by hearsay, has come to nothing: one that lives may as well be its own."""
+    return attempt.is_failed_in_doubt or attempt.can_still_deliver
 
 
 def _is_behind(reply: Reply, case: Case) -> bool:
@@ -216,21 +253,14 @@ def _verdict(
     if report.state is ReportState.FAILED and report.failure is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
             return {}
-        # A gateway that refunds failures and yet tells a cost contradicts itself: a person must look.
-        kept = report.cost is not None and report.cost > 0
-        refunded = provider.refunds_failures and not kept and not attempt.contested
-        standing = Standing.REFUNDED if refunded else Standing.UNCERTAIN
-        failed: AttemptChanges = {
-            "outcome": AttemptOutcome.FAILED,
-            "standing": standing,
-            "news_by": by,
-            **_money(report, provider),
-        }
-        return {**failed, **error_columns(report.failure)}
+        said: AttemptChanges = {"news_by": by, **_money(report, provider), **error_columns(report.failure)}
+        if attempt.is_by_hearsay:  # it is believed as long as a lost answer is waited for after this
+            return {} if attempt.outcome is AttemptOutcome.FAILED else {**said, **failures.in_doubt(attempt, now)}
+        return {**said, "outcome": AttemptOutcome.FAILED, "standing": failures.standing(report.cost, provider)}
     if attempt.outcome not in (AttemptOutcome.OPEN, AttemptOutcome.EXPIRED):
         return {}
     running: AttemptChanges = {}
-    if not attempt.is_open:  # it was given up without a word, and is heard of again
+    if not attempt.is_open or attempt.is_failed_in_doubt:  # it was given up without a word, or failed; it runs again
         running |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.HELD, "closed_at": None}
     if report.state is ReportState.FINISHED:
         at = _believable(report, attempt, now) or attempt.finished_at or max(now, attempt.created_at)

@@ -27,7 +27,7 @@ from jobs.request.generation import Film
 from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling, store_refusals
 from jobs.steps.aside import NOT_KEPT, Refused
 from jobs.steps.object_metadata import BadMetadata, Said
-from jobs.steps.ownership import Doubt
+from jobs.steps.ownership import Doubt, Undecided
 from jobs.steps.resources import Resources
 from jobs.steps.spooling import NoLink
 from jobs.steps.step import Work, at_work, due_case
@@ -86,6 +86,7 @@ class _Keeper:
         self._held, self._parts = lease, resources
         self._lease_s = resources.settings.transfer_lease_s
         self._pushed = resources.monotonic()
+        self._puts = False
 
     def keep_going(self) -> None:
         if self._parts.stopping.is_set():
@@ -93,11 +94,20 @@ class _Keeper:
         if self._parts.monotonic() - self._pushed >= self._lease_s / 3:
             self.push()
 
-    def push(self) -> None:
-        database = self._parts.database
+    def keep_putting(self) -> None:
+        """Called before the PUT and while it goes: what is contested by then is not put. Raises Undecided as well."""
+        if not self._puts:
+            self.push(is_decided=True)
+            self._puts = True
+        self.keep_going()
+
+    def push(self, *, is_decided: bool = False) -> None:
+        database, attempt = self._parts.database, self._held.case.current
         with database.write() as db:
             if not leases.renew_lease(db, self._held, lease_s=self._lease_s, now=database.clock(db)):
                 raise Cancelled("the lease was lost")
+            if is_decided and attempt is not None and attempt.adopted:
+                ownership.require_decided(db, self._held, self._parts)
         self._pushed = self._parts.monotonic()
 
 
@@ -105,12 +115,13 @@ def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video.
 
     For a job that a callback calls finished, and where a person has named the task of another order or a callback tells
-    of one: ask first, then copy at once.
+    of one, or of another task of this one: ask first, then copy at once.
     """
     lease_s = resources.settings.transfer_lease_s
     with resources.database.read() as db:
-        case = cases.read_case(db, job_id)
-    if case.job.state in COPIES_AT_ONCE or case.is_named or case.has_news_of_others:
+        case, now = cases.read_case(db, job_id), resources.database.clock(db)
+    is_told_more = case.is_named or case.has_news_of_others or ownership.asks(case, resources, now)
+    if case.job.state in COPIES_AT_ONCE or is_told_more:
         step = TRANSFER if case.job.state is State.ARCHIVING else RECONCILE
         with at_work(due_case(job_id, step, resources), resources, keep_for=State.ARCHIVING) as asked:
             reconciliation.ask(asked, resources, lease_s=lease_s)
@@ -140,7 +151,7 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
             return _copied(lease, resources, keeper)
         except ObjectExists:
             return _met_object(case, resources, keeper)
-    except Cancelled as e:
+    except (Cancelled, Undecided) as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
         return Facts()
     except (StorageError, DatabaseUnavailable) as e:
@@ -154,6 +165,7 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
     case, attempt = lease.case, lease.case.current
     assert attempt is not None
     unread = tuple(callback.id for callback in case.unread if callback.attempt == case.job.attempt)
+    ownership.end_contests(case, resources)
     doubt, accepted = ownership.doubt(case, resources), attempt.accepted_film
     if doubt is not None:
         film = None if accepted else _keep_aside(lease, resources, keeper)
@@ -165,9 +177,13 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
     if accepted is not None:
         facts = _put_accepted(case, accepted, resources, keeper)
     else:
-        with _proven(lease, resources, keeper, must_be_whole=True) as proven:
+        with _proven(lease, resources, keeper, must_be_whole=not attempt.is_by_hearsay) as proven:
             keeper.push()  # without our lease nothing may be put
-            facts = _put(case, proven, resources, keeper.keep_going)
+            if ownership.is_denied(_film(proven), attempt, resources):
+                _put_aside(case, proven, resources, keeper)
+                ownership.reject(Doubt(attempt), resources)
+                return replace(_is_kept(Doubt(attempt), resources), read=unread)
+            facts = _put(case, proven, resources, keeper.keep_putting)
     return replace(facts, read=unread)
 
 
@@ -186,9 +202,18 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
         return None
     with _proven(lease, resources, keeper) as proven:
         keeper.push()
-        metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
-        aside.put(key, proven.spooled, metadata, resources, keeper.keep_going)
-        return Film(proven.video.duration_s, proven.video.width, proven.video.height)
+        _put_aside(case, proven, resources, keeper)
+        return _film(proven)
+
+
+def _put_aside(case: Case, proven: _Proven, resources: Resources, keeper: _Keeper) -> None:
+    key = aside.contested(case.attempts[case.job.attempt], resources)
+    metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
+    aside.put(key, proven.spooled, metadata, resources, keeper.keep_going)
+
+
+def _film(proven: _Proven) -> Film:
+    return Film(proven.video.duration_s, proven.video.width, proven.video.height)
 
 
 def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
@@ -243,7 +268,7 @@ def _put_accepted(case: Case, film: UnprovenFilm, resources: Resources, keeper: 
             video, poster = resources.prober.probe(spooled.file)
         keeper.push()
         metadata = object_metadata.write(case, spooled.sha256, video, accepted_by=attempt.accepted_by)
-        return _put_all(case, spooled, metadata, poster, resources, keeper.keep_going)
+        return _put_all(case, spooled, metadata, poster, resources, keeper.keep_putting)
 
 
 def _gone(attempt: Attempt, film: UnprovenFilm) -> Facts:

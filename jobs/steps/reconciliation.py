@@ -20,7 +20,7 @@ from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.steps import forgotten_attempts, submission
+from jobs.steps import forgotten_attempts, ownership, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.health import Exchange, hear, word_of_query
 from jobs.steps.resources import Resources
@@ -55,6 +55,7 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
     case = None if work.case is None else forgotten_attempts.correct_guesses(_judged(work.case, resources), resources)
     if case is None:
         return
+    ownership.end_contests(case, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
     asked = [*inquiries(case, resources.settings, now), *forgotten_attempts.strange_orders(case, resources, now)]
@@ -169,9 +170,9 @@ def inquiries(case: Case, settings: Settings, now: datetime) -> list[Inquiry]:
         if attempt.task_id is not None:
             if attempt.is_open or attempt.number in unread:
                 asked.append(Inquiry(attempt, attempt.task_id, candidate=False))
-        elif attempt.may_have_a_task:
-            if attempt.is_named and attempt.named_task_id:
-                asked.append(Inquiry(attempt, attempt.named_task_id, candidate=True))
+        elif attempt.may_have_a_task and attempt.is_named and attempt.named_task_id:
+            asked.append(Inquiry(attempt, attempt.named_task_id, candidate=True))
+        if attempt.hears:
             heard += case.heard(attempt.number)
     latest = now + timedelta(seconds=settings.retry_longest_s) + CLOCK_SET_BACK
     due = sorted((x for x in heard if not now < x.ask_at <= latest), key=lambda x: x.turn)

@@ -1,8 +1,8 @@
 """A task that two orders lay claim to by callbacks alone: neither is proven, and a person is told of it, on both.
 
-One of them bears it. It is decided by the answer to a POST, by a person who names it, when the other finds a task of
-its own, or by the film, where it is what only one of them asked for. Until then what the task says of money is no
-knowledge about its bearer's.
+One of them bears it. It is decided by the answer to a POST, by a person who names it, when the other one's own task is
+proven or delivered, or by the film, where it is what only one of them asked for. Until then what the task says of money
+is no knowledge about its bearer's. It ends as well once nobody is left who may lay claim to it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def begin(db: Connection, claimant: Attempt, bearer: Attempt, task_id: str, *, n
 
 
 def withdraw(db: Connection, claimant: Attempt, *, now: datetime) -> None:
-    """An order has a task of its own: it lays claim to no other any more."""
+    """An order has a task that is proven to be its own, or is delivered: it lays claim to no other any more."""
     for task_id in hearsay.contested(db, claimant.job_id, claimant.number):
         hearsay.contest(db, claimant.job_id, claimant.number, task_id, is_contested=False)
         rivals = sa.exists().where(
@@ -59,20 +59,32 @@ def withdraw(db: Connection, claimant: Attempt, *, now: datetime) -> None:
         borne = sa.select(attempts.c.job_id, attempts.c.number).where(of_gateway, attempts.c.task_id == task_id)
         bearer = db.execute(borne.where(attempts.c.contested)).first()
         if bearer is not None and bearer.job_id != claimant.job_id:
-            change_attempt(db, bearer.job_id, bearer.number, {"contested": False}, now)
-            _flag(db, bearer.job_id, FLAG, None, now)
-            bring_news(db, bearer.job_id, now=now)
+            _end(db, bearer.job_id, bearer.number, now)
+
+
+def lapse(db: Connection, bearer: Attempt, *, now: datetime) -> None:
+    """Nobody is left who lays claim to the task, and nobody has said whose it is: its bearer keeps it."""
+    _end(db, bearer.job_id, bearer.number, now)
+    write_notes(db, bearer.job_id, [Note("contest_lapsed", bearer.number, {"task_id": bearer.task_id})], now)
+
+
+def _end(db: Connection, job_id: str, number: int, now: datetime) -> None:
+    change_attempt(db, job_id, number, {"contested": False}, now)
+    _flag(db, job_id, FLAG, None, now)
+    bring_news(db, job_id, now=now)
 
 
 def claimants(db: Connection, bearer: Attempt) -> list[Attempt]:
-    """The orders of other jobs that were told the task of `bearer` as well, and have none of their own."""
+    """The orders of other jobs that were told the task of `bearer` as well, and have none that is proven their own."""
     told = sa.exists().where(
         claims.c.job_id == attempts.c.job_id,
         claims.c.attempt == attempts.c.number,
         claims.c.task_id == bearer.task_id,
         claims.c.is_contested,
     )
-    return _others(db, bearer, told)
+    unproven = sa.or_(attempts.c.task_id.is_(None), attempts.c.adopted)
+    is_delivered = attempts.c.outcome == AttemptOutcome.DELIVERED
+    return _others(db, bearer, sa.and_(told, unproven, ~is_delivered))
 
 
 def may_be_of(db: Connection, bearer: Attempt) -> list[Attempt]:
@@ -82,7 +94,8 @@ def may_be_of(db: Connection, bearer: Attempt) -> list[Attempt]:
     """
     may_have_left = sa.or_(attempts.c.sending_at.is_not(None), attempts.c.origin != Origin.ORDERED.value)
     left_at = sa.func.coalesce(attempts.c.sending_at, attempts.c.created_at)
-    return _others(db, bearer, sa.and_(IS_OPEN, may_have_left, left_at <= bearer.accepted_at))
+    nameless = sa.and_(attempts.c.task_id.is_(None), IS_OPEN)
+    return _others(db, bearer, sa.and_(nameless, may_have_left, left_at <= bearer.accepted_at))
 
 
 def award(db: Connection, bearer: Attempt, owner: Attempt, *, now: datetime) -> None:
@@ -131,13 +144,8 @@ def wake(db: Connection, job_id: str, now: datetime) -> None:
 
 
 def _others(db: Connection, bearer: Attempt, which: sa.ColumnElement[bool]) -> list[Attempt]:
-    nameless = sa.and_(attempts.c.task_id.is_(None), attempts.c.job_id != bearer.job_id)
-    found = (
-        sa.select(attempts)
-        .where(attempts.c.provider == bearer.provider, nameless, which)
-        .order_by(attempts.c.job_id)
-        .limit(MOST)
-    )
+    of_gateway = sa.and_(attempts.c.provider == bearer.provider, attempts.c.job_id != bearer.job_id)
+    found = sa.select(attempts).where(of_gateway, which).order_by(attempts.c.job_id).limit(MOST)
     return [attempt_of(row) for row in db.execute(found).mappings()]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -44,11 +45,10 @@ def note(db: Connection, job_id: str, attempt: int, task_id: str, *, again: bool
 def write(db: Connection, job_id: str, inquired: Mapping[tuple[int, str], Inquired]) -> None:
     """What came of asking about some of a job's."""
     for (attempt, task_id), what in inquired.items():
-        db.execute(
-            sa.update(hearsay)
-            .where(_is(job_id, attempt, task_id))
-            .values(asks=hearsay.c.asks + int(what.answered), ask_at=what.again_at)
-        )
+        values: dict[str, Any] = {"asks": hearsay.c.asks + int(what.answered), "ask_at": what.again_at}
+        if what.is_rival is not None:
+            values["is_contested"] = what.is_rival
+        db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(**values))
 
 
 def sign(db: Connection, job_id: str, attempt: int, task_id: str) -> None:
@@ -61,9 +61,10 @@ def contest(db: Connection, job_id: str, attempt: int, task_id: str, *, is_conte
     db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(is_contested=is_contested))
 
 
-def ask_now(db: Connection, job_id: str, attempt: int, task_id: str, *, now: datetime) -> None:
-    """Ask about it at once."""
-    db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(ask_at=now))
+def ask_now(db: Connection, job_id: str, attempt: int, *task_ids: str, now: datetime) -> None:
+    """Ask about these at once."""
+    for task_id in task_ids:
+        db.execute(sa.update(hearsay).where(_is(job_id, attempt, task_id)).values(ask_at=now))
 
 
 def contested(db: Connection, job_id: str, attempt: int) -> list[str]:

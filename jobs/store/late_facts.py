@@ -20,7 +20,7 @@ from jobs.machine.rows import (
     forgotten_task,
     rejection,
 )
-from jobs.store import contests
+from jobs.store import contests, hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import write_notes
@@ -117,10 +117,28 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
         if not changes.get("adopted"):  # what a person names may yet turn out to be another order's
             resolved[number] = {**resolved[number], **PROVEN}
         found[task] = replace(attempt, adopted=False)
-        contests.withdraw(db, attempt, now=now)
+        if is_proven:
+            contests.withdraw(db, attempt, now=now)
+        else:
+            hearsay.contest(db, case.job.id, number, task_id, is_contested=False)
+    for number in [n for n, said in resolved.items() if said.get("outcome") is AttemptOutcome.DELIVERED]:
+        contests.withdraw(db, case.attempts[number], now=now)
+    _claim_rivals(db, case, facts, resolved, now)
     if case.job.attempt in {number for number, _ in contested}:
         facts = replace(facts, progress=None)
     return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
+
+
+def _claim_rivals(db: Connection, case: Case, facts: Facts, resolved: dict[int, AttemptChanges], now: datetime) -> None:
+    """An order that has a task by hearsay was told of another one that its gateway knows, and which others may bear."""
+    for number, task_id in [task for task, what in facts.inquired.items() if what.is_rival]:
+        attempt = case.attempts[number]
+        bearer = bearer_of(db, attempt, task_id)
+        if bearer is not None and bearer.adopted and bearer.job_id != attempt.job_id:
+            contests.begin(db, attempt, bearer, task_id, now=now)
+        elif bearer is not None:
+            said, reason = resolved.get(number, {}), f"it is the task of another order, of {bearer.job_id}"
+            resolved[number] = {**said, **rejection(attempt, said, task_id, reason)}
 
 
 def _without_other_tasks(case: Case, facts: Facts) -> Facts:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
-from sim_gateways import Gateways
+from sim_gateways import SIZE, Gateways
 from sim_world import World
 
 from storage.bucket import VIDEO_TYPE, Bucket, BucketConfig, Listed, StoredVideo
@@ -118,7 +118,8 @@ class SimProber(Prober):
             raise StorageError("the probe helper does not stay alive")
         file.seek(0)
         task = self.gateways.tasks.get(task_of(file.read()))
-        return VideoFacts(task.length_s if task else 1.0, 1280, 720, 30.0, "h264", has_audio=False), POSTER
+        length_s, size = (task.length_s, task.size) if task else (1.0, SIZE)
+        return VideoFacts(length_s, *size, 30.0, "h264", has_audio=False), POSTER
 
 
 @dataclass(frozen=True)

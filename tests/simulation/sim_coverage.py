@@ -40,6 +40,8 @@ MOVES = [f"{state.value} {event.value}" for state, moves in TRANSITIONS.items() 
 EXCEPTIONS: dict[str, str] = {
     "queued recall": "a resubmitted order must wait while the first one shows itself, running: one in thousands",
     "unconfirmed refuse": "a refusal must be read by a worker that slept past its lease, with no gateway left",
+    "unconfirmed stand_by": "a job must come back to an earlier order, and that one's task be given back and fail",
+    "generating stand_by": "the same",
     "archiving give_back": "a task must be adopted, finished and half copied while its own submit waits for its answer",
 }
 

@@ -16,6 +16,8 @@ KEY_LIFE_S = 7_200  # of an idempotency key
 LINKS = "https://files."
 CREDITS = 34.0
 ODD_COSTS = (math.inf, -math.inf, 1e300, 100 * CREDITS, -1, str(CREDITS), True)
+SIZE, OTHER_SIZE = (1280, 720), (720, 1280)
+ELSEWHERE = "elsewhere"  # instead of a job: of another installation
 CALLBACK_TRIES_S = (0, 1, 2, 4)
 Owner = tuple[str, int]  # a job's id and an attempt's number
 
@@ -34,6 +36,7 @@ class Task:
     ends_at: float | None
     verdict: str  # finished, failed or retryable
     length_s: float  # of its film
+    size: tuple[int, int]  # the same, in pixels
     life_s: float  # from its end on; its link's too
     reversed_at: float | None = None
     forgotten_at: float | None = None
@@ -124,6 +127,8 @@ class Gateways:
         world.tell("gateway takes", task.id, task.verdict, "ends", task.ends_at and round(task.ends_at))
         if task.callback_url and fate.strikes("callback_of_another"):
             self._mislead(order, task)
+        if task.callback_url and fate.strikes("task_elsewhere"):
+            self._tell_of_elsewhere(order, task)
         if task.callback_url and fate.strikes("callback_odd"):
             self._post(task, self.seen(task, "running"), fate.between(1, 3600))
         if task.callback_url and fate.strikes("ids_made_up"):
@@ -206,6 +211,7 @@ class Gateways:
             ends_at,
             verdict,
             _length_s(body),
+            SIZE,
             fate.life_s,
             reversed_at,
             link_from=link_from,
@@ -249,6 +255,26 @@ class Gateways:
         other = self.world.fate.one_of(others)
         self.misled.add((task.owner, other.id))
         self._post(task, self.seen(other, "finished"), self.world.fate.between(0, 5))
+
+    def _tell_of_elsewhere(self, order: Order, task: Task) -> None:
+        """Whoever has the order's callback URL tells of a task that another installation has made with the same key."""
+        own, number = self.world.fate.own, len(self.tasks) + 1
+        other = replace(
+            task,
+            id=f"{order.provider}-{ELSEWHERE}-{number}",
+            owner=(ELSEWHERE, number),
+            ends_at=self.world.now + own.uniform(1, 600),
+            verdict=own.choice(("finished", "finished", "failed", "retryable")),
+            length_s=own.choice((task.length_s, task.length_s, 0.5)),
+            size=own.choice((SIZE, SIZE, OTHER_SIZE)),
+            reversed_at=None,
+            link_from=0.0,
+            odd_cost=None,
+            told=set(),
+        )
+        self.tasks[order.provider, other.id] = other
+        self.misled.add((order.owner, other.id))
+        self._post(other, self.seen(other, "finished"), own.uniform(0, 600))
 
     def _mislead(self, order: Order, task: Task) -> None:
         """While a submit waits for its answer, its task is announced under the URL of another order."""

@@ -471,6 +471,20 @@ PROTECTIONS: dict[str, Lack] = {
     "a task's owner is sought under every key": Lack(
         _borne_under_one_key, ("key_replaced", "submit_unanswered", "callback_of_another", "callback_late")
     ),
+    "a failure that callbacks alone have told is not believed at once": Lack(
+        _one("jobs.machine.failures._is_in_doubt", lambda *_: False),
+        ("submit_unanswered", "callback_of_another", "task_elsewhere", "task_failed_retryable"),
+    ),
+    "an order asks about the other tasks that it was told": Lack(
+        _one("jobs.machine.schedule.rivals", lambda *_: []), ("submit_unanswered", "task_elsewhere")
+    ),
+    "a film that contradicts what was ordered is not its order's": Lack(
+        _one("jobs.steps.ownership.is_denied", lambda *_: False), ("submit_unanswered", "task_elsewhere")
+    ),
+    "what is contested by then is not put": Lack(
+        _one("jobs.steps.ownership.require_decided", _nothing),
+        ("submit_unanswered", "callback_of_another", "download_slow", "task_slow"),
+    ),
     "where no gateway can be reached it is the network": Lack(
         _one("jobs.store.lanes._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
     ),

@@ -216,6 +216,12 @@ class People:
                 settling.name_task(*owner, task_id, self.service.core)
 
             self._at_web(f"name {task.id}", settle, lambda: False)
+        for order in [o for o in self.service.gateways.orders if o.owner[0] == job_id and o.task is not None]:
+
+            def name(owner: Owner = order.owner, task_id: str = order.task.id if order.task else "") -> None:
+                settling.name_task(*owner, task_id, self.service.core)
+
+            self._at_web(f"name {order.owner[1]}", name, lambda: False)
         self.world.after(3_000, lambda: self._decide(job_id))
 
     def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:

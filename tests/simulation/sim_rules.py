@@ -19,7 +19,15 @@ from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_lives import Lives, check_end, check_in_time
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
-from sim_truths import check_nothing_left, check_object, check_odd, check_own_id, check_waited
+from sim_truths import (
+    check_failure,
+    check_nothing_left,
+    check_object,
+    check_odd,
+    check_own_id,
+    check_rivals,
+    check_waited,
+)
 from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
 from sim_world import BEGIN, Actor, Violated, World
@@ -43,6 +51,8 @@ RULES = {
     "marked-first": "no byte leaves before a committed row says that it may",
     "one-post": "at most one POST per attempt, but for re-sends under a key that the gateway still honours",
     "no-blind-second": "no second order while an earlier one may have been taken, unless the client chose it",
+    "failure-waits": "a task's failure that callbacks alone have told waits for as long as for a lost answer",
+    "two-tasks-wait": "of two tasks that an order was told, none is archived while the other one lives",
     "unsent-is-true": "an attempt that says not sent, or refused, has no task at any gateway",
     "verdict-is-true": "a gateway's verdict on a row is what the gateway answered to our own query",
     "own-task": "a task id on an attempt's row is that attempt's own order",
@@ -135,6 +145,7 @@ class Rules:
         self.finished_at: dict[Owner, str] = {}  # when orders were heard to have finished
         self.in_journal: Callable[[Owner], bool] = lambda owner: False
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
+        self.misjudged: set[Owner] = set()  # orders that another's failed task was believed of, in the end
         self.words = Words()
         self.excused: set[int] = set()  # those among them that may have been bought a second time
         self._line = 0
@@ -166,7 +177,7 @@ class Rules:
         self._moved(self.database.rows(LINES, self._line))
         for old_attempt, attempt in changes.attempts:
             if attempt is not None:
-                self._attempt_changed(old_attempt, attempt)
+                self._attempt_changed(old_attempt, attempt, now)
                 job_before = before.get(attempt.job_id, self.jobs.get(attempt.job_id))
                 check_taken(self, old_attempt, attempt, job_before, now)
                 check_end(self, old_attempt, attempt, now)
@@ -222,11 +233,11 @@ class Rules:
             if self.words.free & {order.owner, other.owner}:  # a person has taken that risk
                 continue
             row = self.attempts.get(other.owner)
-            self.check(
-                "no-blind-second",
-                row is not None and row.outcome in SETTLED,
-                f"{order.owner} is sent while {other.owner} is {row.outcome if row else 'unknown'}",
-            )
+            is_settled = row is not None and row.outcome in SETTLED
+            if row is not None and row.outcome == A.FAILED and other.owner not in self.misjudged:
+                is_settled = other.task is not None and row.task_id == other.task.id
+            said = f"{row.outcome} by {row.task_id}" if row else "unknown"
+            self.check("no-blind-second", is_settled, f"{order.owner} is sent while {other.owner} is {said}")
 
     def ended(self, actor: Actor) -> None:
         """An actor has done its work, and was not killed at it."""
@@ -315,6 +326,7 @@ class Rules:
                 undecided = self.attempts[job.id, job.attempt].contested
                 self.check("undecided-waits", not undecided, f"{job.id} is archived, and its task is contested")
                 check_waited(self, self.attempts[job.id, job.attempt], now)
+                check_rivals(self, self.attempts[job.id, job.attempt], now)
             if job.state == S.CANCELLED:
                 mine = self.rows.attempts_of[job.id].values()
                 open_ones = [a.owner for a in mine if a.is_open or a.outcome == A.FINISHED]
@@ -363,7 +375,7 @@ class Rules:
         )
         self.check("history-is-a-path", bool(last) and last[0][0] == job.state, f"{job.id} is {job.state}, not {last}")
 
-    def _attempt_changed(self, old: AttemptRow | None, row: AttemptRow) -> None:
+    def _attempt_changed(self, old: AttemptRow | None, row: AttemptRow, now: str) -> None:
         actor, owner = self.world.actor, row.owner
         if row.unproven and (old is None or old.unproven != row.unproven):
             self.refused_now.append(row.job_id)
@@ -381,7 +393,7 @@ class Rules:
             task = self.gateways.tasks.get((row.provider, row.task_id))
             self.check("own-task", task is not None, f"{owner} bears {row.task_id}, which no gateway made")
             assert task is not None
-            excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self._is_young(task, row)
+            excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self.is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
         if row.link is not None:
             linked, _ = self.gateways.find(row.link)
@@ -395,6 +407,8 @@ class Rules:
             self.check("no-strangers-order", bool(made), f"{owner} at {row.provider} was never made")
         if old is None or old.outcome != row.outcome:
             self._verdict(owner, row)
+            if row.outcome == A.FAILED:
+                check_failure(self, old, row, now)
             if row.outcome == A.FINISHED and row.closed_at is not None:
                 self.finished_at[owner] = row.closed_at
 
@@ -408,7 +422,7 @@ class Rules:
             said = {"finished"} if row.outcome == A.FINISHED else {"failed", "retryable"}
             self.check("verdict-is-true", bool(told & said), f"{owner} is {row.outcome}; {row.task_id} said {told}")
 
-    def _is_young(self, task: Task, row: AttemptRow) -> bool:
+    def is_young(self, task: Task, row: AttemptRow) -> bool:
         """Whether nothing speaks against a task that a gateway's callback named: it is no older than the order."""
         made = BEGIN + timedelta(seconds=task.at + self.gateways.clock_off_s[task.provider])
         tells = DIALECTS[task.provider].callback is not None  # those that call back tell when

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sim_bucket import MARK, SimBucket, Stored, film, task_of
-from sim_gateways import Task
+from sim_gateways import ELSEWHERE, SIZE, Owner, Task
 from sim_words import check_answered
 
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -75,7 +75,7 @@ def _cannot_be_told(rules: Rules, job: JobRow, task: Task) -> bool:
     misled = any(owner[0] == job.id and task_id == task.id for owner, task_id in rules.gateways.misled)
     owner = rules.attempts.get(task.owner)
     known = owner is not None and owner.task_id == task.id
-    is_alike = task.length_s == json.loads(job.request)["duration"]
+    is_alike = task.length_s == json.loads(job.request)["duration"] and task.size == SIZE
     return misled and is_alike and (not known or job.flagged == "foreign_task")
 
 
@@ -87,9 +87,48 @@ def check_waited(rules: Rules, row: AttemptRow, now: str) -> None:
     waits = owner is not None and owner.is_open and owner.task_id is None and not any(fate[name] for name in CLOCKS)
     if not waits or row.task_id == row.named_task_id:
         return
-    end = datetime.fromisoformat(rules.finished_at[row.owner]) + timedelta(seconds=rules.settings.unconfirmed_window_s)
-    is_over = end <= datetime.fromisoformat(now)
+    is_over = _waited_until(rules, rules.finished_at[row.owner]) <= datetime.fromisoformat(now)
     rules.check("doubted-waits", is_over, f"{row.owner} bears {row.task_id} of {task and task.owner}")
+
+
+def check_rivals(rules: Rules, row: AttemptRow, now: str) -> None:
+    """A job has just been archived by this order. Had callbacks told it of its own task as well?"""
+    own = _own_task(rules, row.owner, row.provider)
+    fate = rules.world.fate.struck
+    if own is None or own.id == row.task_id or row.task_id == row.named_task_id or any(fate[name] for name in CLOCKS):
+        return
+    told = rules.database.rows(
+        "SELECT heard_at FROM hearsay WHERE job_id = ? AND attempt = ? AND task_id = ?", *row.owner, own.id
+    )
+    # What is told while it is copied may be late.
+    is_told = bool(told) and told[0][0] < rules.finished_at[row.owner] and own.id not in row.rejected_task_ids
+    lives_on = own.told & {"queued", "running", "finished"} and not own.told & {"failed", "retryable"}
+    is_over = datetime.fromisoformat(now) >= _waited_until(rules, rules.finished_at[row.owner])
+    was_asked = rules.lives.was_asked(row.provider, own.id)
+    is_decided = not is_told or is_over or (was_asked and not lives_on)
+    rules.check("two-tasks-wait", is_decided, f"{row.owner} bears {row.task_id}, and was told of {own.id}")
+
+
+def check_failure(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -> None:
+    """An order's row has just become failed: if the task is another's, it has waited as a film does."""
+    task = rules.gateways.tasks.get((row.provider, row.task_id or ""))
+    if task is None or task.owner == row.owner:
+        return
+    since = old.closed_at if old is not None and old.is_open else None
+    waited = since is not None and datetime.fromisoformat(now) >= _waited_until(rules, since)
+    fate = rules.world.fate.struck
+    named = row.task_id == row.named_task_id or any(fate[name] for name in CLOCKS)
+    rules.check("failure-waits", waited or named, f"{row.owner} is failed by {task.id} of {task.owner}")
+    rules.misjudged.add(row.owner)
+
+
+def _own_task(rules: Rules, owner: Owner, provider: str) -> Task | None:
+    orders = [o for i, o in enumerate(rules.gateways.orders) if i not in rules.forgotten and o.owner == owner]
+    return next((o.task for o in orders if o.task is not None and o.provider == provider), None)
+
+
+def _waited_until(rules: Rules, heard_at: str) -> datetime:
+    return datetime.fromisoformat(heard_at) + timedelta(seconds=rules.settings.unconfirmed_window_s)
 
 
 def check_odd(rules: Rules, row: AttemptRow) -> None:
@@ -108,9 +147,11 @@ def check_own_id(rules: Rules, old: AttemptRow | None, row: AttemptRow) -> None:
         return
     fate = rules.world.fate.struck
     seems_old = rules.gateways.clock_off_s[row.provider] or any(fate[name] for name in CLOCKS)
-    # A backup that was put back forgets an order, and the next one bears its number: that one's task is younger.
+    # A backup that was put back forgets an order, and the next one bears its number: that one's task is younger, or the
+    # same under its idempotency key.
     known = (order for number, order in enumerate(rules.gateways.orders) if number not in rules.forgotten)
-    own = {o.task.id for o in known if o.owner == row.owner and o.task and o.provider == row.provider}
+    made = (o.task for o in known if o.owner == row.owner and o.task and o.provider == row.provider)
+    own = {task.id for task in made if rules.is_young(task, row)}
     own -= {other.task_id for other in rules.rows.attempts_of[row.job_id].values()}  # of another order of its own job
     named_wrongly = fate["person_errs"]  # a person gave it to another order
     is_kept = seems_old or named_wrongly or not own & struck
@@ -145,6 +186,8 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
     rules.check("comes-to-rest", rest_s <= bound_s, f"it took {rest_s:.0f} s after the last fault")
     for job_id, task in archiving.items():
         row = rules.jobs[job_id]
+        if task.owner[0] == ELSEWHERE:  # its film may show that
+            continue
         rules.check("keeps-trying", row.state == State.ARCHIVED, f"{job_id} is {row.state}; {task.id} could be fetched")
     for position, order in enumerate(rules.gateways.orders):
         task = order.task
@@ -156,7 +199,7 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         if task.told & {"failed", "retryable"} and task.reversed_at is not None:
             continue  # it was called failed, and nobody owes it another look
         standing = attempt.standing if attempt else None
-        if attempt is not None and rules.words.excuse(attempt, task):
+        if order.owner in rules.misjudged or (attempt is not None and rules.words.excuse(attempt, task)):
             continue
         rules.check("money-known", standing in PAID, f"{order.owner} was paid for, and stands as {standing}")
         outcome = attempt.outcome if attempt else None

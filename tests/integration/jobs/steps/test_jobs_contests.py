@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from benches import worker
 from callback_bench import Knows, hear, look, lost
-from rows import SECOND, Rows
+from rows import DAY, SECOND, Rows
 
 from jobs.errors import TaskTaken
 from jobs.intake import settling
@@ -25,7 +26,7 @@ from jobs.steps import aside, ownership
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
 from jobs.store import contests, late_facts
-from jobs.store.tables import jobs
+from jobs.store.tables import hearsay, jobs
 
 pytestmark = pytest.mark.both_databases
 
@@ -63,6 +64,12 @@ def told(rows: Rows) -> dict[str | None, str | None]:
     return dict(found)
 
 
+def look_until(rows: Rows, job_id: str, resources: Resources, end: datetime) -> None:
+    """At each of the job's alarms until then, or until it has none."""
+    while (alarm_at := rows.case(job_id).job.alarm_at) is not None and alarm_at < end:
+        look(rows, job_id, resources)
+
+
 def task_of(rows: Rows, job_id: str) -> str | None:
     return rows.case(job_id).attempts[1].task_id
 
@@ -97,9 +104,36 @@ def test_the_later_one_finds_a_task_of_its_own(
     look(rows, second, resources)
     look(rows, first, resources)
     assert (task_of(rows, first), task_of(rows, second)) == ("t", "own")
+    assert told(rows) == {first: "t", second: "t"}  # that one may be another's as well
+    rows.write(lambda db: late_facts.bring_facts(db, second, Facts({1: {"task_id": "own"}}), now=rows.now))
+    for job_id in contested:
+        look(rows, job_id, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == ("t", "own")
     assert [rows.case(job_id).job.flagged for job_id in contested] == [None, None]
     assert told(rows) == {}
     assert not rows.case(first).attempts[1].contested
+
+
+@pytest.mark.parametrize("is_pruned", [True, False])
+def test_it_ends_once_nobody_is_left_who_may_lay_claim_to_it(
+    rows: Rows, resources: Resources, gateway: Knows, contested: tuple[str, str], is_pruned: bool
+) -> None:
+    first, second = contested
+    ownership.end_contests(rows.case(first), resources)
+    assert rows.case(first).attempts[1].contested
+    if is_pruned:
+        rows.write(lambda db: db.execute(sa.delete(hearsay).where(hearsay.c.job_id == second)))
+    else:
+        gateway.tasks.clear()
+        look_until(rows, second, resources, rows.now + 3 * DAY)
+        assert rows.case(second).job.state is State.FAILED
+        ownership.end_contests(rows.case(first), resources)
+        assert rows.case(first).attempts[1].contested  # a link of its task may live for another day
+        rows.now += DAY
+    ownership.end_contests(rows.case(first), resources)
+    case = rows.case(first)
+    assert (case.attempts[1].contested, case.job.flagged) == (False, None)
+    assert "contest_lapsed" in [event for event, *_ in rows.history(first)]
 
 
 def test_a_person_names_it_for_the_later_one(rows: Rows, resources: Resources, contested: tuple[str, str]) -> None:

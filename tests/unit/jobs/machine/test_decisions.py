@@ -111,6 +111,24 @@ MOVES: dict[str, tuple[State, dict[str, Any], list[Attempt], list[Event]]] = {
         [finished(1), refused(2)],
         [Event.DEFER, Event.PROVE],
     ),
+    "failed, when it had come back to an earlier order": (
+        State.UNCONFIRMED,
+        {},
+        [failed(1), lost(2)],
+        [Event.STAND_BY],
+    ),
+    "failed while it was made, when it had come back to an earlier order": (
+        State.GENERATING,
+        {},
+        [failed(1), accepted(2)],
+        [Event.STAND_BY, Event.ACCEPT],
+    ),
+    "a late refusal, when it had come back to an earlier order": (
+        State.UNCONFIRMED,
+        {},
+        [refused(1, code="rate_limited"), lost(2)],
+        [Event.STAND_BY],
+    ),
     "a late word that nothing was sent": (State.UNCONFIRMED, {}, [lost(outcome=A.NOT_SENT)], [Event.DEFER]),
     "the window of a job without callback": (
         State.UNCONFIRMED,
