@@ -506,7 +506,7 @@ def with_times(changes: AttemptChanges, now: datetime) -> AttemptChanges:
     """Changes of an attempt, with the times that they imply."""
     values = changes.copy()
     if values.get("task_id"):
-        values.setdefault("accepted_at", now)
+        values["accepted_at"] = values.get("accepted_at") or now
         if "outcome" not in values:
             values.setdefault("closed_at", None)  # what was heard before was said of another task
     if values.get("outcome", AttemptOutcome.OPEN) not in (AttemptOutcome.OPEN, AttemptOutcome.NOT_SENT):

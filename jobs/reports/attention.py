@@ -210,8 +210,8 @@ def _contested(db: Connection, looking: Looking) -> Iterator[Item]:
 def _of_two_tasks(db: Connection, looking: Looking) -> Iterator[Item]:
     """Orders that callbacks told two tasks of which both may be theirs, unless another job's order bears the other."""
     bearer = attempts.alias()
-    same = [bearer.c[name] == attempts.c[name] for name in ("provider", "account")]
-    is_borne = sa.exists().where(*same, bearer.c.task_id == hearsay.c.task_id, bearer.c.contested)
+    is_same = sa.and_(bearer.c.provider == attempts.c.provider, bearer.c.task_id == hearsay.c.task_id)
+    is_borne = sa.exists().where(is_same, bearer.c.contested)
     waits = attempts.c.outcome.in_([AttemptOutcome.OPEN.value, AttemptOutcome.FINISHED.value])
     of_order = sa.and_(attempts.c.job_id == hearsay.c.job_id, attempts.c.number == hearsay.c.attempt)
     told = (

@@ -212,7 +212,7 @@ class TestUnderAnotherKey:
         assert (task_of(rows, owner), task_of(rows, other)) == ("t", None)
         assert rows.case(other).attempts[1].rejected_task_ids == ["t"]
 
-    def test_one_that_both_were_told_is_contested_until_one_has_its_own(
+    def test_one_that_both_were_told_is_contested_until_one_is_proven(
         self, rows: Rows, resources: Resources, gateway: Knows
     ) -> None:
         first, second = lost(rows, account=OLD.fingerprint), lost(rows)
@@ -225,6 +225,10 @@ class TestUnderAnotherKey:
         hear(rows, second, "own")
         look(rows, second, resources)
         look(rows, first, resources)
+        assert told(rows) == {first: "t", second: "t"}
+        rows.write(lambda db: late_facts.bring_facts(db, second, Facts({1: {"task_id": "own"}}), now=rows.now))
+        for job_id in (first, second):
+            look(rows, job_id, resources)
         assert told(rows) == {}
         assert (task_of(rows, first), task_of(rows, second)) == ("t", "own")
 
