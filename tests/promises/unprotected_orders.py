@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from protection import Protection, as_simulated, one
+from protection import Protection, as_simulated, nothing, one
 
 from jobs.intake import new_jobs
 from jobs.machine import decisions, schedule
@@ -26,6 +26,7 @@ CORE = "integration/core"
 ENDS, TROUBLES = f"{CORE}/test_core_ends.py", f"{CORE}/test_core_troubles.py"
 LOST_ANSWER = f"{TROUBLES}::test_a_lost_answer_leaves_the_job_unconfirmed_with_one_post"
 CALLBACKS, RECEIVER = f"{CORE}/test_core_callbacks.py", f"{CORE}/test_core_receiver.py"
+TOLD = f"{CORE}/test_core_told_tasks.py"
 ACCOUNT = f"{CORE}/test_core_account.py::test_every_order_stands_on_one_line_of_the_account_and_the_days_add_up"
 COMMITTED = f"{RECEIVER}::test_a_callback_is_answered_200_only_once_it_is_committed"
 
@@ -178,6 +179,27 @@ PROTECTIONS = [
         "P6",
         "a contested film is kept aside",
         f"{CORE}/test_core_contests.py::test_while_it_is_undecided_neither_is_archived_and_the_film_is_kept[sqlite]",
+    ),
+    as_simulated(
+        "P6",
+        "a failure that callbacks alone have told is not believed at once",
+        f"{TOLD}::test_a_failed_task_of_another_installation_does_neither",
+    ),
+    as_simulated(
+        "P6",
+        "an order asks about the other tasks that it was told",
+        f"{TOLD}::test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_decides[sqlite]",
+    ),
+    as_simulated(
+        "P6",
+        "a film that contradicts what was ordered is not its order's",
+        f"{TOLD}::test_a_film_that_contradicts_what_was_ordered_is_not_its_orders",
+    ),
+    Protection(
+        "P6",
+        "what is contested by the end of the copy is not put",
+        one("jobs.steps.ownership.require_decided", nothing),
+        f"{TOLD}::test_what_is_contested_by_the_end_of_the_copy_is_not_put",
     ),
     Protection(
         "P6",

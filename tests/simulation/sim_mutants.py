@@ -481,10 +481,6 @@ PROTECTIONS: dict[str, Lack] = {
     "a film that contradicts what was ordered is not its order's": Lack(
         _one("jobs.steps.ownership.is_denied", lambda *_: False), ("submit_unanswered", "task_elsewhere")
     ),
-    "what is contested by then is not put": Lack(
-        _one("jobs.steps.ownership.require_decided", _nothing),
-        ("submit_unanswered", "callback_of_another", "download_slow", "task_slow"),
-    ),
     "where no gateway can be reached it is the network": Lack(
         _one("jobs.store.lanes._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
     ),

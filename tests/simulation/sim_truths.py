@@ -70,13 +70,15 @@ def _cannot_be_told(rules: Rules, job: JobRow, task: Task) -> bool:
     """Whether nothing shows that this film is another order's: a limit that the threat model names.
 
     A gateway's own callback, under this job's URL, named a task whose own order was never answered, and its film is
-    like the one that was ordered here. Where the true owner has learnt of it, a person is asked to look.
+    like the one that was ordered here; or a person named it, and erred. Where the true owner has learnt of it, a person
+    is asked to look.
     """
     misled = any(owner[0] == job.id and task_id == task.id for owner, task_id in rules.gateways.misled)
     owner = rules.attempts.get(task.owner)
     known = owner is not None and owner.task_id == task.id
     is_alike = task.length_s == json.loads(job.request)["duration"] and task.size == SIZE
-    return misled and is_alike and (not known or job.flagged == "foreign_task")
+    is_named = any(row.named_task_id == task.id for row in rules.rows.attempts_of[job.id].values())
+    return misled and (is_alike or is_named) and (not known or job.flagged == "foreign_task")
 
 
 def check_waited(rules: Rules, row: AttemptRow, now: str) -> None:

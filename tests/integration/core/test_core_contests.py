@@ -6,52 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import requests
 import sqlalchemy as sa
 from canaries import canary
+from lost_orders import PROVIDER, kept, lost, tell, told_on_both
 from served import Served
-from workshop import RUN, Ahead, Workshop, account
+from workshop import Ahead, Workshop, account
 
-from jobs import callback_urls
 from jobs.intake import settling
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
-from jobs.reports import attention
-from jobs.store import tables
 from jobs.store.tables import attempts
 from storage.errors import LinkDead
 
 pytestmark = pytest.mark.both_databases
-
-PROVIDER = "evolink"
-
-
-def lost(workshop: Workshop, sandbox: Any, **request: Any) -> str:
-    """A job whose order was made, and nobody knows it."""
-    sandbox.fault(PROVIDER, "lose_callback")
-    sandbox.fault(PROVIDER, "lose_answer", how="reset")
-    job_id = workshop.create(provider=PROVIDER, **request)
-    RUN["jobs.submit"](job_id, workshop.resources)
-    assert workshop.state(job_id) is State.UNCONFIRMED
-    return job_id
-
-
-def tell(workshop: Workshop, job_id: str, task_id: str) -> None:
-    url = callback_urls.mint(str(workshop.settings.public_url), workshop.settings.callback_keys, PROVIDER, job_id, 1)
-    assert requests.post(url, json={"id": task_id, "status": "completed"}, timeout=5).ok
-
-
-def attention_of(workshop: Workshop, job_id: str) -> set[str]:
-    """Why a person should look at the job, each reason once."""
-    with workshop.database.read() as db:
-        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
-        found = [item.reason for item in attention.items(db, looking) if item.job_id == job_id]
-    assert len(found) == len(set(found))
-    return set(found)
-
-
-def bears(workshop: Workshop, job_id: str) -> str | None:
-    return workshop.case(job_id).attempts[1].task_id
 
 
 def forget_links(workshop: Workshop) -> None:
@@ -64,16 +31,6 @@ def forget_links(workshop: Workshop) -> None:
         return real(session, url, **more)
 
     workshop.resources.fetch = fetch
-
-
-def told_on_both(workshop: Workshop, *both: str) -> None:
-    """Sweep until both jobs say that the other lays claim to its task."""
-
-    def is_told() -> bool:
-        workshop.sweep()
-        return {workshop.case(job_id).job.flagged for job_id in both} == {"contested_task"}
-
-    workshop.await_(is_told, "it is told on both")
 
 
 @pytest.fixture
@@ -149,11 +106,6 @@ def test_a_person_takes_an_archived_film_back_for_the_order_that_made_it(
     settling.name_task(owner, 1, task_id, workshop.core)
     assert workshop.until(owner, State.ARCHIVED).attempts[1].task_id == task_id
     assert (workshop.case(victim).job.flagged, workshop.case(victim).attempts[1].task_id) == ("foreign_task", None)
-
-
-def kept(workshop: Workshop, job_id: str) -> None:
-    """Sweep until the job's film is kept aside."""
-    workshop.await_(lambda: workshop.sweep() is not None and "kept_aside" in workshop.history(job_id), "it is kept")
 
 
 class TestAFilmThatOthersMayHaveOrdered:
@@ -255,128 +207,3 @@ def test_a_lie_about_a_film_that_its_order_asked_for_costs_time_alone(
     told = workshop.case(other)
     assert (told.job.state, told.job.flagged) == (State.UNCONFIRMED, None)
     assert told.attempts[1].rejected_task_ids == [task_id]
-
-
-def elsewhere(workshop: Workshop, sandbox: Any, **request: Any) -> str:
-    """A task that another installation has made with the same key: no row bears it."""
-    job_id = lost(workshop, sandbox, **request)
-    with workshop.database.write() as db:
-        for table in (tables.events, tables.attempts, tables.hearsay):
-            db.execute(sa.delete(table).where(table.c.job_id == job_id))
-        db.execute(sa.delete(tables.jobs).where(tables.jobs.c.id == job_id))
-    task_id: str = sandbox.tasks(PROVIDER)[-1]["task_id"]
-    return task_id
-
-
-def happens(workshop: Workshop, job_id: str, event: str) -> None:
-    """Sweep until the job's history has that line."""
-    workshop.await_(lambda: workshop.sweep() is not None and event in workshop.history(job_id), event, job_id=job_id)
-
-
-class TestAFailureThatCallbacksAloneHaveTold:
-    """It may be another order's, or another installation's."""
-
-    def fails(self, sandbox: Any, *, retryable: bool = True) -> None:
-        """The next order's task."""
-        sandbox.fault(PROVIDER, "fail", retryable=retryable, times=1)
-
-    @pytest.mark.parametrize("owner_is_told", ["before", "after", "never"])
-    def test_a_failed_task_of_another_order_neither_orders_anew_nor_frees_the_money(
-        self, workshop: Workshop, receiver: Served, sandbox: Any, owner_is_told: str
-    ) -> None:
-        victim = lost(workshop, sandbox)
-        self.fails(sandbox)
-        owner = lost(workshop, sandbox)
-        own, failed = (task["task_id"] for task in sandbox.tasks(PROVIDER))
-        if owner_is_told == "before":
-            tell(workshop, owner, failed)
-            happens(workshop, owner, "failure_in_doubt")
-        tell(workshop, victim, failed)
-        happens(workshop, victim, "task_contested" if owner_is_told == "before" else "failure_in_doubt")
-        if owner_is_told == "after":
-            tell(workshop, owner, failed)
-            told_on_both(workshop, victim, owner)
-        workshop.sweep()
-        order = workshop.case(victim).attempts[1]
-        assert (workshop.state(victim), order.standing) == (State.UNCONFIRMED, Standing.UNCERTAIN)
-        tell(workshop, victim, own)
-        workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, victim) == own, "it is adopted")
-        Ahead(workshop).leap(workshop.settings.unconfirmed_window_s)  # the owner may have made that film
-        assert workshop.until(victim, State.ARCHIVED).attempts[1].task_id == own
-        RUN["jobs.reconcile"](owner, workshop.resources)
-        assert len([task for task in sandbox.tasks(PROVIDER) if task["task_id"] not in (own, failed)]) <= 1
-
-    def test_one_of_another_installation_does_not_either(
-        self, workshop: Workshop, receiver: Served, sandbox: Any
-    ) -> None:
-        self.fails(sandbox)
-        failed = elsewhere(workshop, sandbox)
-        victim = lost(workshop, sandbox)
-        tell(workshop, victim, failed)
-        happens(workshop, victim, "failure_in_doubt")
-        clock = Ahead(workshop)
-        clock.leap(workshop.settings.unconfirmed_window_s - 60)
-        workshop.sweep()
-        assert workshop.state(victim) is State.UNCONFIRMED
-        own = sandbox.tasks(PROVIDER)[1]["task_id"]
-        tell(workshop, victim, own)
-        assert workshop.until(victim, State.ARCHIVED).attempts[1].task_id == own
-
-    @pytest.mark.parametrize("retryable", [True, False])
-    def test_its_own_is_believed_once_a_lost_answer_is_waited_for_no_longer(
-        self, workshop: Workshop, receiver: Served, sandbox: Any, retryable: bool
-    ) -> None:
-        self.fails(sandbox, retryable=retryable)
-        job_id = lost(workshop, sandbox)
-        tell(workshop, job_id, sandbox.tasks(PROVIDER)[0]["task_id"])
-        tell(workshop, job_id, "made-up")
-        happens(workshop, job_id, "failure_in_doubt")
-        Ahead(workshop).leap(workshop.settings.unconfirmed_window_s)
-        case = workshop.until(job_id, State.ARCHIVED if retryable else State.FAILED)
-        assert case.attempts[1].outcome is AttemptOutcome.FAILED
-        assert case.attempts[1].standing is Standing.REFUNDED
-        assert len(sandbox.tasks(PROVIDER)) == 2 if retryable else 1
-
-
-class TestTwoTasksOfOneOrder:
-    """Under an order's URL callbacks told of its own task, and of one that another installation has made."""
-
-    def test_where_both_may_be_its_own_none_is_archived_and_a_person_decides(
-        self, workshop: Workshop, receiver: Served, sandbox: Any
-    ) -> None:
-        foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
-        own = sandbox.tasks(PROVIDER)[1]["task_id"]
-        for task_id in (foreign, own):
-            tell(workshop, job_id, task_id)
-        workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
-        kept(workshop, job_id)
-        job = workshop.case(job_id).job
-        assert (job.state, job.flagged) == (State.ARCHIVING, "contested_task")
-        assert attention_of(workshop, job_id) == {"contested_task"}
-        settling.name_task(job_id, 1, own, workshop.core)
-        case = workshop.until(job_id, State.ARCHIVED)
-        assert (case.attempts[1].task_id, case.job.flagged) == (own, None)
-
-    def test_what_is_told_while_the_first_one_runs_is_asked_about(
-        self, workshop: Workshop, receiver: Served, sandbox: Any
-    ) -> None:
-        sandbox.fault(PROVIDER, "stall")
-        foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
-        tell(workshop, job_id, foreign)
-        happens(workshop, job_id, "task_adopted")
-        tell(workshop, job_id, sandbox.tasks(PROVIDER)[1]["task_id"])
-        workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
-        assert workshop.case(job_id).job.flagged == "contested_task"
-
-    @pytest.mark.parametrize("other", [{"ratio": "9:16"}, {"resolution": "1080p"}, {"duration": 2}])
-    def test_a_film_that_contradicts_what_was_ordered_is_not_its_own(
-        self, workshop: Workshop, receiver: Served, sandbox: Any, other: dict[str, Any]
-    ) -> None:
-        sandbox.set(film="real")  # of the size and shape that was ordered
-        foreign, job_id = elsewhere(workshop, sandbox, **other), lost(workshop, sandbox, duration=5)
-        tell(workshop, job_id, foreign)
-        happens(workshop, job_id, "task_given_back")
-        assert workshop.case(job_id).attempts[1].rejected_task_ids == [foreign]
-        own = sandbox.tasks(PROVIDER)[1]["task_id"]
-        tell(workshop, job_id, own)
-        assert workshop.until(job_id, State.ARCHIVED).attempts[1].task_id == own

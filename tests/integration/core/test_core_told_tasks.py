@@ -1,0 +1,160 @@
+"""What callbacks alone have told of an order's task: a failure that waits, two tasks, a film that contradicts it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lost_orders import PROVIDER, bears, elsewhere, happens, kept, lost, tell, told_on_both
+from served import Served
+from workshop import RUN, Ahead, Workshop
+
+from jobs.intake import settling
+from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.states import State
+from jobs.reports import attention
+from jobs.steps import archiving
+
+
+def attention_of(workshop: Workshop, job_id: str) -> set[str]:
+    """Why a person should look at the job, each reason once."""
+    with workshop.database.read() as db:
+        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        found = [item.reason for item in attention.items(db, looking) if item.job_id == job_id]
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def fails(sandbox: Any, *, retryable: bool = True) -> None:
+    """The next order's task."""
+    sandbox.fault(PROVIDER, "fail", retryable=retryable, times=1)
+
+
+@pytest.mark.parametrize("owner_is_told", ["before", "after", "never"])
+def test_a_failed_task_of_another_order_neither_orders_anew_nor_frees_the_money(
+    workshop: Workshop, receiver: Served, sandbox: Any, owner_is_told: str
+) -> None:
+    victim = lost(workshop, sandbox)
+    fails(sandbox)
+    owner = lost(workshop, sandbox)
+    own, failed = (task["task_id"] for task in sandbox.tasks(PROVIDER))
+    if owner_is_told == "before":
+        tell(workshop, owner, failed)
+        happens(workshop, owner, "failure_in_doubt")
+    tell(workshop, victim, failed)
+    happens(workshop, victim, "task_contested" if owner_is_told == "before" else "failure_in_doubt")
+    if owner_is_told == "after":
+        tell(workshop, owner, failed)
+        told_on_both(workshop, victim, owner)
+    workshop.sweep()
+    order = workshop.case(victim).attempts[1]
+    assert (workshop.state(victim), order.standing) == (State.UNCONFIRMED, Standing.UNCERTAIN)
+    tell(workshop, victim, own)
+    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, victim) == own, "it is adopted")
+    Ahead(workshop).leap(workshop.settings.unconfirmed_window_s)  # the owner may have made that film
+    case = workshop.until(victim, State.ARCHIVED)
+    assert (list(case.attempts), case.attempts[1].task_id) == ([1], own)
+
+
+def test_a_failed_task_of_another_installation_does_neither(workshop: Workshop, receiver: Served, sandbox: Any) -> None:
+    fails(sandbox)
+    failed = elsewhere(workshop, sandbox)
+    victim = lost(workshop, sandbox)
+    tell(workshop, victim, failed)
+    happens(workshop, victim, "failure_in_doubt")
+    clock = Ahead(workshop)
+    clock.leap(workshop.settings.unconfirmed_window_s - 60)
+    workshop.sweep()
+    assert workshop.state(victim) is State.UNCONFIRMED
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    tell(workshop, victim, own)
+    assert workshop.until(victim, State.ARCHIVED).attempts[1].task_id == own
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_the_failure_of_an_orders_own_task_is_believed_once_a_lost_answer_is_waited_for_no_longer(
+    workshop: Workshop, receiver: Served, sandbox: Any, retryable: bool
+) -> None:
+    fails(sandbox, retryable=retryable)
+    job_id = lost(workshop, sandbox)
+    tell(workshop, job_id, sandbox.tasks(PROVIDER)[0]["task_id"])
+    tell(workshop, job_id, "made-up")
+    happens(workshop, job_id, "failure_in_doubt")
+    Ahead(workshop).leap(workshop.settings.unconfirmed_window_s)
+    case = workshop.until(job_id, State.ARCHIVED if retryable else State.FAILED)
+    assert case.attempts[1].outcome is AttemptOutcome.FAILED
+    assert case.attempts[1].standing is Standing.REFUNDED
+    assert len(sandbox.tasks(PROVIDER)) == 2 if retryable else 1
+
+
+@pytest.mark.both_databases
+def test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_decides(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    for task_id in (foreign, own):
+        tell(workshop, job_id, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
+    kept(workshop, job_id)
+    job = workshop.case(job_id).job
+    assert (job.state, job.flagged) == (State.ARCHIVING, "contested_task")
+    assert attention_of(workshop, job_id) == {"contested_task"}
+    settling.name_task(job_id, 1, own, workshop.core)
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert (case.attempts[1].task_id, case.job.flagged) == (own, None)
+
+
+def test_what_is_told_while_the_first_one_runs_is_asked_about(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    sandbox.fault(PROVIDER, "stall")
+    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
+    tell(workshop, job_id, foreign)
+    happens(workshop, job_id, "task_adopted")
+    tell(workshop, job_id, sandbox.tasks(PROVIDER)[1]["task_id"])
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
+    assert workshop.case(job_id).job.flagged == "contested_task"
+
+
+def test_a_film_that_contradicts_what_was_ordered_is_not_its_orders(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    sandbox.set(film="real")  # of the size and shape that was ordered
+    foreign, job_id = elsewhere(workshop, sandbox, ratio="9:16"), lost(workshop, sandbox)
+    tell(workshop, job_id, foreign)
+    happens(workshop, job_id, "task_given_back")
+    assert workshop.case(job_id).attempts[1].rejected_task_ids == [foreign]
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    tell(workshop, job_id, own)
+    assert workshop.until(job_id, State.ARCHIVED).attempts[1].task_id == own
+
+
+@pytest.mark.parametrize("told", ["its task to another order", "another task to its order"])
+def test_what_is_contested_by_the_end_of_the_copy_is_not_put(
+    workshop: Workshop, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    job_id = lost(workshop, sandbox)
+    task_id = sandbox.tasks(PROVIDER)[0]["task_id"]
+    real, puts = archiving._put, []
+
+    def put(case: Any, *args: Any) -> Any:
+        if not puts and told.startswith("another"):
+            tell(workshop, job_id, "another")
+        elif not puts:
+            other = lost(workshop, sandbox)
+            tell(workshop, other, task_id)
+            workshop.await_(lambda: is_contested(other), "it is contested")
+        puts.append(case)
+        return real(case, *args)
+
+    def is_contested(other: str) -> bool:
+        RUN["jobs.reconcile"](other, workshop.resources)
+        return workshop.case(job_id).attempts[1].contested
+
+    monkeypatch.setattr(archiving, "_put", put)
+    tell(workshop, job_id, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and "kept_aside" in workshop.history(job_id), "it is kept")
+    assert len(puts) == 1
+    assert workshop.state(job_id) is State.ARCHIVING
+    assert workshop.bucket.head(workshop.case(job_id).job.archive_key) is None
