@@ -62,15 +62,22 @@ class PostAnswer:
 
 
 class About(NamedTuple):
-    """An attempt's task, and the one that a person had named for it, as its row had them when something was learnt."""
+    """An attempt's task, and the one that a person had named for it, as its row had them when something was learnt.
+
+    `order`, its gateway, key and time, tells it from another one that bears its number since: nothing of the first was
+    sent, or a callback has corrected a guess.
+    """
 
     task_id: str | None
     named_task_id: str | None
+    order: tuple[str, str, datetime] | None
 
     @classmethod
     def seen(cls, attempt: Attempt | None) -> About:
         """None: it had no row yet."""
-        return cls(attempt.task_id, attempt.named_task_id) if attempt else cls(None, None)
+        if attempt is None:
+            return cls(None, None, None)
+        return cls(attempt.task_id, attempt.named_task_id, (attempt.provider, attempt.account, attempt.created_at))
 
 
 @dataclass(frozen=True)

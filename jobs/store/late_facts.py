@@ -155,7 +155,8 @@ def _without_other_tasks(case: Case, facts: Facts) -> Facts:
             dropped.add(number)
             notes = [note for note in notes if (note.event, note.attempt) != ("task_adopted", number)]
             notes += _told_of_another(attempt, about, changes)
-            held = cast(AttemptChanges, {name: said for name, said in held.items() if name in OF_ORDER})
+            still_said = OF_ORDER if _is_same_order(attempt, about) else frozenset()
+            held = cast(AttemptChanges, {name: said for name, said in held.items() if name in still_said})
         if held:
             kept[number] = held
     if not dropped:
@@ -175,10 +176,15 @@ def _without_other_tasks(case: Case, facts: Facts) -> Facts:
 def _is_of_another_task(attempt: Attempt, about: About, changes: AttemptChanges) -> bool:
     """Whether changes speak of another task than the one that the attempt has by now."""
     is_answer = changes.get("task_id") is not None and not changes.get("adopted")
-    if is_answer or about.task_id == attempt.task_id:
+    if is_answer or (about.task_id == attempt.task_id and _is_same_order(attempt, about)):
         return False
     # Of a task that was given back, an object under the job's key is a fact all the same: a person looks whose it is.
     return attempt.task_id is not None or changes.get("outcome") is not AttemptOutcome.DELIVERED
+
+
+def _is_same_order(attempt: Attempt, about: About) -> bool:
+    """Whether the number has not been given to another order since."""
+    return about.order in (None, About.seen(attempt).order)
 
 
 def _of_the_order(attempt: Attempt, about: About | None, changes: AttemptChanges) -> AttemptChanges:

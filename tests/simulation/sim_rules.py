@@ -55,7 +55,7 @@ RULES = {
     "two-tasks-wait": "of two tasks that an order was told, none is archived while the other one lives",
     "unsent-is-true": "an attempt that says not sent, or refused, has no task at any gateway",
     "verdict-is-true": "a gateway's verdict on a row is what the gateway answered to our own query",
-    "own-task": "a task id on an attempt's row is that attempt's own order",
+    "own-task": "a task id on an attempt's row is that attempt's own order, and no other takes a proven one's place",
     "link-of-task": "the link on an attempt's row is one of its own task's, told of that task",
     "forged-moves-nothing": "a callback without a genuine token changes no row",
     "standing": "every attempt has the one standing that its outcome allows",
@@ -395,6 +395,8 @@ class Rules:
             assert task is not None
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self.is_young(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
+        if old is not None and old.task_id is not None and not old.adopted:
+            self.check("own-task", row.task_id == old.task_id, f"{owner} bore {old.task_id}, and has it no more: {row}")
         if row.link is not None:
             linked, _ = self.gateways.find(row.link)
             self.check(

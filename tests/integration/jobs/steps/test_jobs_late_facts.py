@@ -166,10 +166,27 @@ def test_what_was_refused_of_one_named_task_says_nothing_of_the_one_that_is_name
 
 def test_what_others_have_rejected_meanwhile_stays_rejected(rows: Rows) -> None:
     job_id = lost(rows)
-    facts = Facts({1: {"rejected_task_ids": ["x"]}}, about={1: About(None, None)})
+    facts = Facts({1: {"rejected_task_ids": ["x"]}}, about={1: About(None, None, None)})
     rows.write(lambda db: db.execute(sa.update(attempts).values(rejected_task_ids=["y"])))
     rows.write(lambda db: late_facts.bring_facts(db, job_id, facts, now=NOW))
     assert rows.case(job_id).attempts[1].rejected_task_ids == ["y", "x"]
+
+
+@pytest.mark.parametrize("next_one", [{"created_at": NOW + MINUTE}, {"provider": "apiframe"}, {"account": "another"}])
+def test_what_was_learnt_of_an_order_says_nothing_of_the_next_one_under_its_number(
+    rows: Rows, next_one: dict[str, Any]
+) -> None:
+    """Nothing of the first was sent, or a callback has corrected where a forgotten one went."""
+    job_id = told_x(rows)
+
+    def meanwhile() -> None:
+        rows.now += 2 * MINUTE
+        rows.lease(job_id, "B")
+        rows.write(lambda db: db.execute(sa.update(attempts).values(**next_one)))
+
+    reconciliation.reconcile(job_id, worker(rows, Meanwhile(REPORTS["completed"], meanwhile)))
+    attempt = rows.case(job_id).attempts[1]
+    assert (attempt.task_id, attempt.outcome, attempt.last_word) == (None, A.OPEN, None)
 
 
 def test_every_column_of_an_order_is_its_tasks_or_its_own() -> None:

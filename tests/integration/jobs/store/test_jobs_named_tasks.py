@@ -55,7 +55,7 @@ def test_what_was_learnt_in_a_round_of_a_task_that_is_given_back_is_forgotten(ro
     rows.attempt(job_id, 1, lost_at=NOW, task_id="t", adopted=True)
     rows.attempt(job_id, 2, lost_at=NOW)
     learnt: dict[int, Any] = {1: {"outcome": A.FINISHED, "link": "https://cdn/v.mp4"}, 2: {"task_id": "t"}}
-    facts = Facts(learnt, about={1: About("t", None), 2: About(None, None)})
+    facts = Facts(learnt, about={1: About("t", None, None), 2: About(None, None, None)})
     for _ in range(2):  # the first time its row moves, and all is decided again
         said = rows.write(lambda db: late_facts.resolve_task_ids(db, rows.case(job_id), facts, now=NOW)).attempts
     assert said == {2: {"task_id": "t", **late_facts.PROVEN}}
