@@ -42,7 +42,7 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
     turn = results.take_turn(self, request)
     answer = _generated(self, request)
-    results.make_room(self, turn)
+    results.make_room(self, request, turn)
     return answer
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import redis
 from celery.exceptions import Ignore
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from jobs.worker import results
 
@@ -31,7 +33,7 @@ def answer(client: redis.Redis, request: dict[str, Any], what: str, *, redeliver
     """Handle a message as the task does; Celery keeps an answer only where none stands."""
     task = message(client, redelivered=redelivered)
     turn = results.take_turn(task, request)
-    results.make_room(task, turn)
+    results.make_room(task, request, turn)
     client.set(RESULT, what, nx=True)
 
 
@@ -75,8 +77,53 @@ def test_turns_live_no_longer_than_results(client: redis.Redis) -> None:
     assert 0 < client.ttl("rushes-generate-turns-order-1") <= 3600
 
 
+def nobody() -> redis.Redis:
+    """A client of no server, which does not try again by itself."""
+    return redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
+
+
+class LosesOne:
+    """A client one of whose calls, counted from 0, has its answer lost, after or before Valkey has seen it."""
+
+    def __init__(self, client: redis.Redis, lost: int, *, after: bool) -> None:
+        self._client, self._lost, self._after = client, lost, after
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self._lost -= 1
+            if self._lost == -1 and not self._after:
+                raise redis.ConnectionError
+            found = getattr(self._client, name)(*args)
+            if self._lost == -1:
+                raise redis.ConnectionError
+            return found
+
+        return call
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("lost", range(5))
+def test_one_lost_call_leaves_no_older_answer_in_place(client: redis.Redis, lost: int, after: bool) -> None:
+    answer(client, MADE, "refused")
+    task = message(client)
+    task.backend.client = LosesOne(client, lost, after=after)
+    turn = results.take_turn(task, MENDED)
+    results.make_room(task, MENDED, turn)
+    client.set(RESULT, "job-1", nx=True)
+    assert client.get(RESULT) == b"job-1"
+
+
+def test_one_that_could_take_no_turn_takes_it_with_its_answer(client: redis.Redis) -> None:
+    answer(client, MADE, "refused")
+    away = message(nobody())
+    turn = results.take_turn(away, MENDED)
+    results.make_room(message(client), MENDED, turn)
+    client.set(RESULT, "job-1", nx=True)
+    assert client.get(RESULT) == b"job-1"
+
+
 def test_without_valkey_the_job_is_made_all_the_same() -> None:
-    away = message(redis.Redis(port=1, socket_connect_timeout=0.2))
+    away = message(nobody())
     assert results.take_turn(away, MADE) is None
-    results.make_room(away, None)
-    results.make_room(away, 1)
+    results.make_room(away, MADE, None)
+    results.make_room(away, MADE, 1)
