@@ -100,7 +100,7 @@ def hear(db: Connection, account: Account, name: LaneName, word: Word, settings:
     if after == before:
         return False
     write(db, account, name, after)
-    if after.reason == breaker.UNREACHABLE:
+    if word.kind is Kind.UNREACHED and after.reason == breaker.UNREACHABLE:  # else the others are not locked
         _excuse_all(db, settings.accounts, name, now)
     return after.is_well and not before.is_well
 
