@@ -208,21 +208,33 @@ def _rested(lane: Lane, word: Word, reason: str, is_full: bool, now: datetime) -
     up, until they are as long as the longest. An order that was lost says nothing of whether questions are answered.
     """
     seconds = rest_s = next_rest_s(lane)
-    if word.advice_s is not None and not (is_full and not word.is_free):
-        seconds = min(word.advice_s, LONGEST_REST_S)
-        rest_s = min(lane.rest_s + seconds, LONGEST_REST_S)
+    if word.advice_s is not None:
+        advice_s = min(word.advice_s, LONGEST_REST_S)
+        if is_full and not word.is_free:
+            seconds = max(rest_s, advice_s)
+        else:
+            seconds, rest_s = advice_s, min(lane.rest_s + advice_s, LONGEST_REST_S)
     rested = replace(lane.rest(reason, seconds, now), rest_s=rest_s)
     is_silent = (word.is_question or word.kind is Kind.UNREACHED) and word.advice_s is None
     return rested.silent(now) if is_silent else rested
 
 
 def _rested_as_asked(lane: Lane, word: Word, now: datetime) -> Lane:
-    seconds = min(word.advice_s or FIRST_REST_S, LONGEST_REST_S)
-    if lane.rests_s(now) >= seconds:  # a longer one stays as it is
-        return replace(lane, prober=None, probing_until=None) if word.is_free and lane.prober == word.by else lane
+    """It rests for as long as it asked for. A longer rest stays, and says what its own prober was told.
+
+    A question that costs nothing may be refused alone, and orders not: after the longest rest one may try. The way
+    there is no shorter for such a refusal.
+    """
+    seconds, left_s = min(word.advice_s or FIRST_REST_S, LONGEST_REST_S), lane.rests_s(now)
+    if left_s >= seconds:
+        if lane.prober != word.by:
+            return lane
+        reason = lane.reason if word.is_question else word.reason
+        return replace(lane, reason=reason, prober=None, probing_until=None)
     rested = replace(lane if lane.reason == word.reason else lane.well(), losses=0, lost_of=None)
-    if word.is_free:  # it may be the question alone that is refused: after the longest rest an order may try
-        rested = replace(rested, rest_s=next_rest_s(lane))
+    if word.is_free:
+        rested = replace(rested, rest_s=lane.rest_s if left_s else next_rest_s(lane))
+        seconds = seconds if left_s else max(seconds, rested.rest_s)
     return rested.rest(word.reason or NO_ANSWER, seconds, now)
 
 

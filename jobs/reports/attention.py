@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.machine import flags, schedule, settlement
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.machine.times import iso_s
 from jobs.providers.base import Provider
@@ -93,6 +93,8 @@ class Item:
         template = COMMANDS.get(self.reason, HISTORY)
         if self.reason == "uncertain_money" and self.task_id is None:
             template = OF_A_LOST_ORDER
+        elif self.reason == "paid_not_delivered" and self.link is None:
+            template = COMMANDS["uncertain_money"]
         elif self.outcome == AttemptOutcome.UNDELIVERED:
             template = OF_A_FAILED_JOB.get(self.reason, template)
         elif self.reason == "absurd_cost" and self.outcome == AttemptOutcome.OPEN:
@@ -120,6 +122,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
         _unproven,
         _unconfirmed,
         _undelivered,
+        _linkless,
         _uncertain,
         _doubted,
         _forgotten,
@@ -256,27 +259,51 @@ def _unproven(db: Connection, looking: Looking) -> Iterator[Item]:
 
 
 def _unconfirmed(db: Connection, looking: Looking) -> Iterator[Item]:
-    """Orders whose answer was lost, while a callback may still tell."""
+    """Orders whose answer was lost, while a callback may still tell: a job's own, and those that it went past."""
+    waited_for = sa.and_(_CURRENT, jobs.c.state == State.UNCONFIRMED.value)
+    own, is_ordered = attempts.c.job_id == jobs.c.id, attempts.c.origin == Origin.ORDERED.value
+    earlier = sa.and_(is_ordered, attempts.c.task_id.is_(None), attempts.c.lost_at.is_not(None), ~waited_for)
+    passed = _order().join(attempts, own).where(stored_lanes.IS_OPEN, earlier)
+    passed = passed.order_by(attempts.c.job_id, attempts.c.number).limit(MOST)
     unconfirmed = _with_current(jobs.c.state == State.UNCONFIRMED.value).order_by(jobs.c.id)
-    for row in db.execute(unconfirmed).mappings():
+    for row in (*db.execute(unconfirmed).mappings(), *db.execute(passed).mappings()):
         attempt = attempt_of(row)
         until = schedule.unconfirmed_end(attempt, looking.settings, looking.providers)
         by = "a callback may tell" if attempt.with_callback else "no callback can tell, it is waited"
         what = "it may have been ordered before the backup was put back" if attempt.is_forgotten else "no answer came"
         said = f"{what}; {by} until {iso_s(until)}"
+        if row["state"] != State.UNCONFIRMED or attempt.number != row["current"]:
+            said += f"; the job is {row['state']} with order {row['current']}"
         yield Item("unconfirmed", said, since=attempt.lost_at, until=until, **_looked_up(row))
 
 
 def _undelivered(db: Connection, looking: Looking) -> Iterator[Item]:
-    """Videos that were paid for and not delivered, while their links may live."""
+    """Videos that were paid for and not delivered, while the links that they have may live."""
     made = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
-    paid = sa.and_(jobs.c.state.in_(OVER), made, attempts.c.standing == Standing.CHARGED.value)
+    has_link = attempts.c.link.is_not(None)
+    paid = sa.and_(jobs.c.state.in_(OVER), made, has_link, attempts.c.standing == Standing.CHARGED.value)
     for row in db.execute(_attempts_since(looking.now - LINK_LIVES, paid)).mappings():
         attempt = attempt_of(row)
         until = schedule.link_end(attempt, looking.settings, looking.providers)
         if until > looking.now:
             said = f"order {attempt.number} was paid, and the job is {row['state']}; its link dies at {iso_s(until)}"
             yield Item("paid_not_delivered", said, since=attempt.finished_at, until=until, **_looked_up(row))
+
+
+def _linkless(db: Connection, looking: Looking) -> Iterator[Item]:
+    """Orders that were paid for and whose link never came, where their job ended otherwise than by that."""
+    of_job = sa.and_(jobs.c.state == State.FAILED.value, attempts.c.number == jobs.c.attempt)
+    paid = sa.and_(
+        jobs.c.state.in_(OVER),
+        attempts.c.outcome == AttemptOutcome.UNDELIVERED.value,
+        attempts.c.standing == Standing.CHARGED.value,
+        attempts.c.link.is_(None),
+        attempts.c.settled.is_(None),
+        ~of_job,
+    )
+    for row in db.execute(_attempts_since(looking.now - LOOKED_BACK, paid)).mappings():
+        said = f"order {row['number']} was paid, and its gateway gave no link; the job is {row['state']}"
+        yield Item("paid_not_delivered", said, since=attempt_of(row).finished_at, **_looked_up(row))
 
 
 def _uncertain(db: Connection, looking: Looking) -> Iterator[Item]:

@@ -125,13 +125,14 @@ def postpone(
 def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, now: datetime) -> bool:
     """Say that a byte may leave from here on.
 
-    False: nothing may be sent, as the lease is no longer ours, the client wishes to cancel, or somebody has said
-    meanwhile what became of the order, such as a worker that slept before it sent anything.
+    False: nothing may be sent, as the lease is no longer ours, the client wishes to cancel, news has come since the
+    claim, which may show that an earlier order made the video, or somebody has said meanwhile what became of the order,
+    such as a worker that slept before it sent anything.
 
     Raises `version`: whoever has read that nothing was sent must read again.
     """
     mine = sa.and_(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder, jobs.c.leased_until > now)
-    ours = sa.update(jobs).where(mine, jobs.c.cancel_requested_at.is_(None))
+    ours = sa.update(jobs).where(mine, jobs.c.version == lease.job.version, jobs.c.cancel_requested_at.is_(None))
     pushed = {"leased_until": now + timedelta(seconds=lease_s), "version": jobs.c.version + 1, "updated_at": now}
     if not db.execute(ours.values(**pushed)).rowcount:
         return False

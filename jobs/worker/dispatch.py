@@ -12,7 +12,7 @@ from jobs.errors import UnknownJob
 from jobs.steps import late_answers
 from jobs.steps.resources import Resources
 from jobs.steps.step import fence
-from jobs.store import heartbeats
+from jobs.store import heartbeats, lanes
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.due import due_rows
 from jobs.store.step_table import OF_JOBS, STEPS, Step
@@ -30,6 +30,7 @@ def runner(step: Step) -> Callable[[str, Resources], None]:
 def run_in_place(resources: Resources, steps: Sequence[Step] = STEPS, *, limit: int = 1000) -> int:
     """Run every due step here and now, without Celery; returns how many ran. For cron, and for a lost Valkey."""
     ran = late_answers.bring(resources)
+    have_gateways_asked(resources)
     for step in steps:
         with resources.database.read() as db:
             now = resources.database.clock(db)
@@ -39,6 +40,15 @@ def run_in_place(resources: Resources, steps: Sequence[Step] = STEPS, *, limit: 
             ran += 1
     heartbeats.beat(resources.database, heartbeats.SWEPT, heartbeats.SWEPT)
     return ran
+
+
+def have_gateways_asked(resources: Resources) -> None:
+    """Once a minute, one of those who wait for a gateway that was silent looks whether it still is."""
+    with resources.database.read() as db:
+        if not lanes.any_to_ask(db, now=resources.database.clock(db)):
+            return
+    with resources.database.write() as db:
+        lanes.wake_askers(db, now=resources.database.clock(db))
 
 
 def guarded(step: Step, job_id: str, resources: Resources) -> None:

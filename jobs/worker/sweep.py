@@ -11,9 +11,10 @@ from datetime import timedelta
 import structlog
 
 from jobs.steps.resources import Resources
-from jobs.store import heartbeats, lanes
+from jobs.store import heartbeats
 from jobs.store.due import Due, any_rang, due_rows
 from jobs.store.step_table import STEPS, Step, slots
+from jobs.worker.dispatch import have_gateways_asked
 
 AGAIN_S = 0.5  # while due rows remain, or alarms ring
 LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
@@ -49,7 +50,7 @@ class Sweeper:
         """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
         resources = self.resources
         self._forget()
-        self._have_gateways_asked()
+        have_gateways_asked(self.resources)
         more = False
         for step in STEPS:
             waiting = resources.ringer.waiting(step.name)
@@ -65,15 +66,6 @@ class Sweeper:
                 resources.ringer.ring(step.name, row.id)
                 self._handed[step, row] = resources.monotonic()
         return more
-
-    def _have_gateways_asked(self) -> None:
-        """Once a minute, one of those who wait for a gateway that was silent looks whether it still is."""
-        resources = self.resources
-        with resources.database.read() as db:
-            if not lanes.any_to_ask(db, now=resources.database.clock(db)):
-                return
-        with resources.database.write() as db:
-            lanes.wake_askers(db, now=resources.database.clock(db))
 
     def _any_rang(self) -> bool:
         """Of late, not since the last look: a row is seen once its writer has committed, whenever its alarm was."""

@@ -72,6 +72,15 @@ def _mark_without_lease() -> dict[str, Any]:
     return {"jobs.store.leases.mark_sending": mark}
 
 
+def _mark_without_version() -> dict[str, Any]:
+    real = leases.mark_sending
+
+    def mark(db: Any, lease: Lease, *more: Any, **known: Any) -> bool:
+        return real(db, Lease(_as_it_stands(db, lease.case), lease.holder), *more, **known)
+
+    return {"jobs.store.leases.mark_sending": mark}
+
+
 def _lost_counts_as_unsent() -> dict[str, Any]:
     real = answers.read_answer
 
@@ -345,6 +354,9 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "nobody takes what another holds": Lack(_lease_ignored, TROUBLE),
     "the mark compares the holder": Lack(_mark_without_lease, ("worker_sleeps", "message_twice")),
+    "the mark compares the version": Lack(
+        _mark_without_version, ("task_failed_retryable", "callback_twice", "callback_late", "worker_sleeps")
+    ),
     "the mark is written before a byte leaves": Lack(
         _one("jobs.store.leases.mark_sending", lambda *_, **__: True), LOSS
     ),

@@ -48,6 +48,7 @@ RULES = {
     "cancelled-is-free": "a job is cancelled only while none of its orders may yet be made, or has been",
     "served": "once the faults have stopped, a due row is served",
     "news-kept": "no news is overwritten: unread news wants the job at once, and nobody reads what he has not seen",
+    "news-first": "no byte of a new order is let leave while news of its job is unread",
     "marked-first": "no byte leaves before a committed row says that it may",
     "one-post": "at most one POST per attempt, but for re-sends under a key that the gateway still honours",
     "no-blind-second": "no second order while an earlier one may have been taken, unless the client chose it",
@@ -383,6 +384,8 @@ class Rules:
             actor.marked = owner
             if row.lost_at is not None:
                 self.risks.resent(row)
+            overtaken = self.jobs[row.job_id].state == S.SUBMITTING and self.rows.has_unread(row.job_id)
+            self.check("news-first", not overtaken, f"{owner} is let leave before news of its job is read")
         allowed = {SAID[row.settled]} if row.settled else STANDINGS[row.outcome]
         self.check("standing", row.standing in allowed, f"{owner} is {row.outcome} and {row.standing}")
         if row.outcome == A.EXPIRED and row.standing == Standing.NONE and row.settled is None:

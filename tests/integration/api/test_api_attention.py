@@ -215,6 +215,36 @@ def test_an_earlier_order_that_is_open_is_told_by_its_number(
     assert told == [(reason, 1, "t-1", f"rushes jobs show {job_id}") for reason in reasons]
 
 
+@pytest.mark.parametrize("state", ["archived", "failed", "cancelled"])
+@pytest.mark.parametrize(
+    ("columns", "told", "choice"),
+    [
+        (
+            {"outcome": "undelivered", "standing": "charged", "error_code": "no_link", "task_id": "t-1"},
+            "paid_not_delivered",
+            "(--charged | --not-charged)",
+        ),
+        ({"standing": "uncertain", "lost_at": NOW}, "unconfirmed", "(--task-id T | --not-made)"),
+    ],
+    ids=["without_link", "lost"],
+)
+def test_an_earlier_order_that_was_paid_or_may_have_been_is_told_by_its_number(
+    desk: Desk, columns: dict[str, Any], told: str, choice: str, state: str
+) -> None:
+    job_id = desk.order(state, "held", job={"attempt": 2})
+    desk.second_order()
+    closed = {"outcome": "delivered"} if state == "archived" else {"outcome": "failed", "standing": "refunded"}
+    desk.write(sa.update(attempts).where(attempts.c.number == 2).values(**closed, task_id="t-2"))
+    first = sa.update(attempts).where(attempts.c.number == 1)
+    desk.write(first.values(**{"accepted_at": None, "finished_at": NOW, **columns}))
+    item = desk.only()
+    assert (item["reason"], item["attempt"], item["job_id"]) == (told, 1, job_id)
+    assert state in item["detail"]
+    assert item["command"] == f"rushes jobs settle {job_id} --attempt 1 {choice}"
+    desk.write(first.values(standing="none", outcome="not_made", settled="not_made"))
+    assert desk.told()["data"] == []
+
+
 def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
     long_ago = desk.now - attention.LOOKED_BACK - HOUR
     desk.order("archived", "charged", outcome="delivered", job={"flagged": "foreign_task", "created_at": long_ago})

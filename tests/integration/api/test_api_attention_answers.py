@@ -109,6 +109,11 @@ def paid_not_delivered(desk: Desk) -> None:
     desk.order("cancelled", "charged", outcome="finished", finished_at=desk.now, link="https://host/v.mp4")
 
 
+def paid_without_link(desk: Desk) -> None:
+    made = {"outcome": "undelivered", "error_code": "no_link", "task_id": "t-1", "finished_at": desk.now}
+    desk.order("cancelled", "charged", **made)
+
+
 def contested_task(desk: Desk) -> None:
     job = {"flagged": "contested_task"}
     desk.order("generating", "held", task_id="t-1", adopted=True, contested=True, job=job)
@@ -168,6 +173,8 @@ ANSWERS: list[tuple[str, Callable[[Desk], None], str, set[str]]] = [
     ("absurd_cost", absurd_cost, "--charged", set()),
     ("absurd_cost", absurd_cost, "--not-charged", set()),
     ("paid_not_delivered", paid_not_delivered, "", set()),
+    ("paid_not_delivered", paid_without_link, "--charged", set()),
+    ("paid_not_delivered", paid_without_link, "--not-charged", set()),
     ("contested_task", contested_task, "", {"unconfirmed"}),  # the other order's answer is still lost
     ("no_link", no_link, "", set()),
     ("link_forbidden", link_forbidden, "", set()),

@@ -179,3 +179,28 @@ def await_(condition: Callable[[], bool], what: str, within_s: float = 2) -> Non
     while not condition():
         assert time.monotonic() < end, f"not within {within_s} s: {what}"
         time.sleep(0.01)  # between two looks
+
+
+@pytest.mark.parametrize("news", ["callback", "named"])
+def test_news_that_comes_between_the_claim_and_the_first_byte_comes_before_the_order(
+    rows: Rows, news: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, gateway = working(rows)
+    job_id = ordered(rows, ["easyrouter"])
+    settled_before(rows, job_id)
+    real = submission._send
+
+    def send(*claimed: Any) -> Any:
+        if news == "callback":
+            rows.callback(job_id, task_id="task-of-1")
+        else:
+            settling.name_task(job_id, 1, "task-of-1", rows.core)
+        return real(*claimed)
+
+    monkeypatch.setattr(submission, "_send", send)
+    submission.submit(job_id, resources)
+    assert gateway.tried == []
+    case = rows.case(job_id)
+    assert (case.job.state, case.attempts[2].outcome) == (State.QUEUED, AttemptOutcome.NOT_SENT)
+    assert case.job.waiting is not None
+    assert case.job.waiting["code"] == "asks"

@@ -25,7 +25,9 @@ from jobs.steps import health, planning, submission
 from jobs.steps.health import NO_TASK
 from jobs.steps.resources import Resources
 from jobs.store import lanes, spending
+from jobs.store.step_table import OF_JOBS
 from jobs.store.tables import attempts
+from jobs.worker import dispatch
 from jobs.worker.sweep import Sweeper
 
 pytestmark = pytest.mark.both_databases
@@ -180,6 +182,20 @@ def test_an_outage_of_ten_minutes_costs_ten_minutes(
     gateway.orders, gateway.questions = None, NOT_FOUND
     run_for(rows, resources, 75 * SECOND)
     assert gateway.sent == risked + len([job_id for job_id in made if rows.case(job_id).attempts[1].lost_at is None])
+
+
+def test_without_a_broker_silent_gateways_are_asked_as_well(
+    rows: Rows, resources: Resources, gateway: IllGateway
+) -> None:
+    """As `rushes sweep --once` does, by cron."""
+    silent = Lane().rest(breaker.UNREACHABLE, 900, NOW).silent(NOW)
+    rows.write(lambda db: (lanes.lock(db, KEY, "submit"), lanes.write(db, KEY, "submit", silent)))
+    (job_id,) = submit(rows, resources)
+    assert rows.case(job_id).job.alarm_at == NOW + 900 * SECOND
+    gateway.orders, gateway.questions = None, NOT_FOUND
+    rows.now += MINUTE
+    dispatch.run_in_place(resources, OF_JOBS)
+    assert (len(gateway.asked), rows.case(job_id).job.state) == (1, State.GENERATING)
 
 
 def test_where_questions_are_answered_and_orders_are_lost_a_rest_takes_its_time(
@@ -406,20 +422,30 @@ class TestTheBoundUsedUp:
         made = submit(rows, resources, 10)
         assert {rows.case(job_id).job.state for job_id in made} == {State.GENERATING}
 
-    @pytest.mark.parametrize("answer", [Answered(401, {}, REFUSED.body), Answered(403, {}, REFUSED.body)])
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            (Answered(401, {}, REFUSED.body), "unauthorized"),
+            (Answered(403, {}, REFUSED.body), "unauthorized"),
+            (Answered(429, {}, REFUSED.body), "rate_limited"),
+            (Answered(429, {"Retry-After": "5"}, REFUSED.body), "rate_limited"),
+        ],
+    )
     def test_a_key_that_may_not_ask_rests_for_that_and_after_the_longest_rest_an_order_tries(
-        self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Any
+        self, rows: Rows, resources: Resources, gateway: IllGateway, answer: Any, reason: str
     ) -> None:
         use_up(rows, resources, gateway)
         gateway.orders, gateway.questions = None, answer
+        begun = rows.now
         submit(rows, resources)
-        assert lane(rows).reason == "unauthorized"
+        assert lane(rows).reason == reason
         end = rows.now + 3 * HOUR
         while not gateway.sent and rows.now < end:
             pass_rest(rows)
             submit(rows, resources)
         assert gateway.sent == 1
         assert len(gateway.asked) < 20
+        assert rows.now - begun >= breaker.LONGEST_REST_S * SECOND
 
     def test_the_refusal_of_a_probe_below_the_bound_makes_the_lane_well(
         self, rows: Rows, resources: Resources, gateway: IllGateway

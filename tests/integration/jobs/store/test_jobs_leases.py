@@ -324,6 +324,12 @@ class TestMarkSending:
         assert not self.mark(rows, lease)
         assert rows.case(job_id).attempts[1].sending_at is None
 
+    def test_it_is_refused_once_news_has_come_since_the_claim(self, rows: Rows, job_id: str) -> None:
+        lease = rows.lease(job_id)
+        rows.callback(job_id, task_id="task-of-an-earlier-order")
+        assert not self.mark(rows, lease)
+        assert rows.case(job_id).attempts[1].sending_at is None
+
     def test_it_is_refused_when_the_lease_is_anothers(self, rows: Rows, job_id: str) -> None:
         zombie = rows.lease(job_id)
         rows.now += 90 * SECOND

@@ -88,6 +88,42 @@ def test_with_the_bound_used_up_advice_shortens_no_rest() -> None:
     assert heard(probed(lane, now), failed, is_full=True, now=now).rests_s(now) == LONGEST_REST_S
 
 
+def test_with_the_bound_used_up_advice_lengthens_a_rest() -> None:
+    lane, now = ill(), NOW + FIRST_REST_S * SECOND
+    after = heard(probed(lane, now), word(Kind.LOST, at=now, by="P", advice_s=600), is_full=True, now=now)
+    assert (after.rests_s(now), after.rest_s) == (600, 2 * FIRST_REST_S)
+    short = heard(probed(lane, now), word(Kind.LOST, at=now, by="P", advice_s=20), is_full=True, now=now)
+    assert short.rests_s(now) == 2 * FIRST_REST_S
+
+
+@pytest.mark.parametrize("advice_s", [None, 5, 30, 300])
+def test_a_free_question_that_is_refused_shortens_no_way_to_the_longest_rest(advice_s: float | None) -> None:
+    lane, now, silent_s = probed(ill(), NOW + 15 * SECOND), NOW + 15 * SECOND, 0.0
+    while lane.rest_s < LONGEST_REST_S:
+        refused = replace(word(Kind.ASKED_FOR_REST, at=now, by="P", advice_s=advice_s), is_question=True, is_free=True)
+        lane = heard(lane, refused, is_full=True, now=now)
+        silent_s += lane.rests_s(now)
+        now += lane.rests_s(now) * SECOND
+        lane = probed(lane, now)
+    assert silent_s >= 30 + 60 + 120 + 240 + 480 + 900
+
+
+def test_a_free_question_that_is_refused_in_the_middle_of_a_rest_leaves_the_way_as_long_as_it_was() -> None:
+    long, now = Lane(rest_s=480).rest(breaker.UNREACHABLE, 480, NOW).silent(NOW), NOW + 60 * SECOND
+    for advice_s, left_s in ((30, 420), (430, 430)):
+        refused = replace(word(Kind.ASKED_FOR_REST, at=now, by="P", advice_s=advice_s), is_question=True, is_free=True)
+        after = heard(probed(long, now), refused, is_full=True, now=now)
+        assert (after.rests_s(now), after.rest_s, after.prober) == (left_s, 480, None)
+
+
+def test_a_key_that_is_refused_to_the_one_order_more_is_what_its_rest_says() -> None:
+    lane = probed(Lane(rest_s=900).rest(breaker.UNCONFIRMED, 900, NOW), NOW)
+    refused = replace(word(Kind.ASKED_FOR_REST, by="P", advice_s=300), reason="unauthorized")
+    after = heard(lane, refused, is_full=True, now=NOW + SECOND)
+    assert (after.reason, after.rests_s(NOW), after.prober) == ("unauthorized", 900, None)
+    assert heard(lane, replace(refused, by="another"), now=NOW + SECOND) == lane
+
+
 def test_a_question_about_news_that_fails_in_a_rest_leaves_the_next_one_its_time() -> None:
     lane = probed(ill(), NOW)
     failed = replace(word(Kind.LOST, at=NOW, by="P"), is_question=True)
