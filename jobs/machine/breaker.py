@@ -24,6 +24,7 @@ ASK_EVERY_S = 60.0  # while it rests for longer than this, and was silent when i
 
 REASONS = ("no_answer", "unreachable", "no_network", "unconfirmed", "by_hand")
 NO_ANSWER, UNREACHABLE, NO_NETWORK, UNCONFIRMED, BY_HAND = REASONS
+OUT_OF_REACH = frozenset({UNREACHABLE, NO_NETWORK})  # no connection can be made
 
 
 class Kind(StrEnum):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
+from jobs.machine.breaker import OUT_OF_REACH, Lane
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
@@ -24,6 +25,20 @@ def is_at_an_end(case: Case, rules: Rules) -> bool:
     """Whether a due case is looked at because a life is over: its gateway is asked then, however ill it is."""
     due_at = case.job.alarm_at
     return due_at is not None and any(a.is_open and _end(case, a, rules) <= due_at for a in case.attempts.values())
+
+
+def is_tried_by_others(case: Case, attempt: Attempt, lane: Lane, now: datetime, rules: Rules) -> bool:
+    """Whether questions about other tasks say that an attempt at its end was tried in vain, though it was not asked.
+
+    Its gateway could not be reached, which has nothing to do with any task: it was tried since the end, and within the
+    last quarter of an hour, and has been out of reach for as long as this attempt has had no answer.
+    """
+    end = _end(case, attempt, rules)
+    if not (attempt.is_open and attempt.task_id and end <= now and lane.reason in OUT_OF_REACH and lane.rests_s(now)):
+        return False
+    if lane.since is None or lane.began_at is None or not end <= lane.began_at <= now:
+        return False
+    return attempt.unanswered_since is None or attempt.unanswered_since < end or lane.since <= attempt.unanswered_since
 
 
 def is_finished_without_link(attempt: Attempt) -> bool:

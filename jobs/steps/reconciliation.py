@@ -11,9 +11,9 @@ from functools import partial
 
 import structlog
 
-from jobs.machine.breaker import FAILURES
+from jobs.machine.breaker import FAILURES, UNREACHABLE
 from jobs.machine.held_jobs import held_by
-from jobs.machine.lives import is_at_an_end
+from jobs.machine.lives import is_at_an_end, is_tried_by_others
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
@@ -72,7 +72,8 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
         try:
             work.lease = _claim(case, asked[:1], presses, lease_s, resources)
         except _LaneRests as e:
-            _put_off(case, e.wait_s, resources)
+            if not _count_as_tried(work, case, asked, lease_s, resources):
+                _put_off(case, e.wait_s, resources)
             return
         if work.lease is not None:
             work.facts = _round(work.lease, presses, urgent, resources)
@@ -90,6 +91,31 @@ def _claim(case: Case, asked: list[Inquiry], presses: bool, lease_s: float, reso
             if wait_s:
                 raise _LaneRests(wait_s)
         return lease
+
+
+def _count_as_tried(work: Work, case: Case, asked: list[Inquiry], lease_s: float, resources: Resources) -> bool:
+    """Where the gateway of a task at its end cannot be reached: the questions of others count for it too.
+
+    One at a time is tried while questions rest: hundreds of tasks would wait for hours for two questions of their own.
+    """
+    if case.has_news or not asked:
+        return False
+    account, of = _account(asked[0], resources), asked[0].attempt
+    if account is None or any((i.attempt.provider, i.attempt.account) != (of.provider, of.account) for i in asked):
+        return False
+    with resources.database.read() as db:
+        now, lane = resources.database.clock(db), lanes.read(db, account, "query")
+    rules = resources.rules
+    if not all(is_tried_by_others(case, inquiry.attempt, lane, now, rules) for inquiry in asked):
+        return False
+    with resources.database.write() as db:
+        holder, now = resources.new_lease_holder(), resources.database.clock(db)
+        work.lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
+    if work.lease is not None:
+        why = {"reason": f"{of.provider} cannot be reached, as questions about other tasks have shown"}
+        silent = [Reply(inquiry, None, UNREACHABLE, why, final=False) for inquiry in asked]
+        work.facts = learn(work.lease.case, silent, resources.providers, resources.settings, now)
+    return True
 
 
 def _put_off(case: Case, seconds: float, resources: Resources) -> None:
@@ -139,7 +165,8 @@ def _keep_lease(lease: Lease, resources: Resources) -> bool:
 def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
     """Ask the gateway for the link of a finished task, once the key's budget has room; None: it says there is none.
 
-    Raises LinkUnavailable where it does not answer, or when that room is further away than a lease may be left alone.
+    Raises LinkUnavailable where it does not answer, or when that room is further away than a lease may be left alone;
+    and while its questions rest, where another one that presses has just been tried.
     """
     assert attempt.task_id is not None
     inquiry = Inquiry(attempt, attempt.task_id, candidate=False)
@@ -149,9 +176,12 @@ def fresh_link(attempt: Attempt, resources: Resources) -> str | None:
             raise LinkUnavailable(f"{attempt.provider} may be asked in {wait:.1f} s")
         resources.pause(wait)
         left_s -= wait
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    reply = _inquire(inquiry, resources.new_lease_holder(), now, resources)
+    by, account = resources.new_lease_holder(), _account(inquiry, resources)
+    with resources.database.write() as db:
+        now, settings = resources.database.clock(db), resources.settings
+        if account and (wait := lanes.admit_query(db, account, by, settings, has_news=True, now=now)):
+            raise LinkUnavailable(f"questions to {attempt.provider} rest; this one may be tried in {wait:.1f} s")
+    reply = _inquire(inquiry, by, now, resources)
     if not reply.final:
         raise LinkUnavailable(f"{attempt.provider} was asked for a fresh link, and did not answer ({reply.word})")
     return reply.report.link if reply.report else None

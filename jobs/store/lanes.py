@@ -29,7 +29,6 @@ from jobs.store.spending import day_of
 from jobs.store.tables import attempts, jobs, lanes
 
 LANES: tuple[LaneName, ...] = ("submit", "query")
-OUT_OF_REACH = frozenset({breaker.UNREACHABLE, breaker.NO_NETWORK})
 PROBED_PAUSE_S = 5.0  # until somebody whom a probe keeps waiting looks again
 RUNS_FOR = 12  # times the expected time: an hour
 # As the indexes have them: SQLite takes a partial index for a condition that it knows word for word.
@@ -281,7 +280,7 @@ def _has_any_answered(db: Connection, since: datetime, now: datetime) -> bool:
 def _is_out_of_reach(lane: Lane, now: datetime) -> bool:
     """Whether no connection could be made just now; a rest that was over long ago says nothing of today."""
     is_over_s = 0.0 if lane.until is None else (now - lane.until).total_seconds()
-    return lane.reason in OUT_OF_REACH and is_over_s <= breaker.LONGEST_REST_S
+    return lane.reason in breaker.OUT_OF_REACH and is_over_s <= breaker.LONGEST_REST_S
 
 
 def _tell(account: Account, name: LaneName, before: Lane, after: Lane) -> None:

@@ -94,6 +94,8 @@ class SimClient(ProviderClient):
         task_id, asked_at = request.path.rpartition("/")[2], self.world.database_time()
         left_at = self.world.now
         outcome, told_of = self._ask(account, task_id, deadline_s)
+        if isinstance(outcome, NotSent):
+            self.rules.lives.unreached(account.provider, asked_at)
         is_answered = isinstance(outcome, Answered) and outcome.status in ANSWERS
         is_answered = is_answered and is_own(provider, task_id, outcome.status, outcome.body)
         if is_answered:

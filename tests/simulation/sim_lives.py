@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 A = AttemptOutcome
 HOUR_S = 3_600
+LONGEST_REST_S = 900  # of questions: so far are two tries apart
 MARGIN_S = 2_400  # a lease that ran on, a sleep, a pause between two tries, and a round of the sweep
 CLOCKS_DIFFER = timedelta(minutes=5, seconds=1)
 STEP_S = 300  # between a question and the commit that rests on it
@@ -37,10 +38,19 @@ class Lives:
     def __init__(self, world: World) -> None:
         self._world = world
         self._questions: dict[tuple[str, str], list[Question]] = defaultdict(list)
+        self._unreached: dict[str, list[datetime]] = defaultdict(list)  # when a gateway could not be asked, of whatever
         self.has_key: Callable[[str, str], bool] = lambda provider, account: True  # the service may still use it
 
     def asked(self, provider: str, task_id: str, asked_at: datetime, *, is_answered: bool, said: str | None) -> None:
         self._questions[provider, task_id].append(Question(asked_at, is_answered, said))
+
+    def unreached(self, provider: str, asked_at: datetime) -> None:
+        self._unreached[provider].append(asked_at)
+
+    def is_out_of_reach(self, provider: str, since: datetime) -> bool:
+        """Whether questions about whichever tasks were tried in vain since then, for most of an hour."""
+        tried = [asked_at for asked_at in self._unreached[provider] if asked_at >= since]
+        return bool(tried) and max(tried) - min(tried) >= timedelta(seconds=HOUR_S - 2 * LONGEST_REST_S)
 
     def was_asked(self, provider: str, task_id: str) -> bool:
         return (provider, task_id) in self._questions
@@ -67,6 +77,7 @@ def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -
     hour_ago = datetime.fromisoformat(now) - timedelta(seconds=HOUR_S - STEP_S)
     in_vain = any(question.asked_at <= hour_ago for question in since)  # the clock may have been set back between two
     enough = any(question.is_answered for question in since) or in_vain
+    enough = enough or rules.lives.is_out_of_reach(row.provider, end)
     rules.check(
         "asked-before-the-end",
         enough or not rules.lives.has_key(row.provider, row.account),

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from benches import Gateway, worker
 from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
+from jobs.machine import schedule
 from jobs.machine.breaker import Lane
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost, NotSent
+from jobs.providers.registry import PROVIDERS
 from jobs.steps import reconciliation
 from jobs.steps.resources import Resources
 from jobs.store import lanes
+from jobs.store.tables import attempts, jobs
+from jobs.store.tables import lanes as lanes_table
+from storage.errors import LinkUnavailable
 
 pytestmark = pytest.mark.both_databases
 
@@ -185,3 +192,96 @@ def test_a_task_at_the_end_of_its_life_is_asked_about_while_it_rests_and_ends_af
         rows.now = max(rows.now + SECOND, rows.case(job_id).job.alarm_at or rows.now)
         assert rows.now < began + 2 * HOUR
     assert len(gateway.asked) >= 6
+
+
+class TestManyTasksAtTheirEnds:
+    """One question at a time tries a gateway whose questions rest: none of hundreds must wait for two of its own."""
+
+    def ended(self, rows: Rows, count: int = 3) -> list[str]:
+        made = [running(rows, f"old{n}") for n in range(count)]
+        rows.now += 2 * DAY
+        rows.write(lambda db: db.execute(sa.update(jobs).values(alarm_at=rows.now)))
+        return made
+
+    def rest(self, rows: Rows, resources: Resources, reason: str = "unreachable") -> None:
+        rows.write(lambda db: lanes.rest(db, KEY, "query", reason, 900, now=rows.now))
+        self.probe(rows, resources)
+
+    def probe(self, rows: Rows, resources: Resources) -> None:
+        """Another one is being asked about."""
+        for_s = resources.settings.query_lease_s
+        rows.write(
+            lambda db: lanes.write(db, KEY, "query", lanes.lock(db, KEY, "query").probe("X", rows.now, for_s=for_s))
+        )
+
+    def follow(self, rows: Rows, resources: Resources, made: list[str], until: datetime, reason: str) -> None:
+        """At every alarm, and with a new rest each quarter of an hour."""
+        rested = rows.now
+        while rows.now < until:
+            for job_id in made:
+                if (at := rows.case(job_id).job.alarm_at) and at <= rows.now:
+                    self.probe(rows, resources)
+                    reconciliation.reconcile(job_id, resources)
+            rows.now += 5 * MINUTE
+            if rows.now >= rested + 15 * MINUTE:
+                rested = rows.now
+                self.rest(rows, resources, reason)
+
+    @pytest.mark.parametrize("reason", ["unreachable", "no_network"])
+    def test_where_it_cannot_be_reached_the_questions_of_others_count_for_all(
+        self, rows: Rows, resources: Resources, gateway: Asked, reason: str
+    ) -> None:
+        made = self.ended(rows)
+        self.rest(rows, resources, reason)
+        self.follow(rows, resources, made, rows.now + 50 * MINUTE, reason)
+        assert {rows.case(job_id).job.state for job_id in made} == {State.GENERATING}
+        self.follow(rows, resources, made, rows.now + 30 * MINUTE, reason)
+        assert {rows.case(job_id).job.error_code for job_id in made} == {"task_expired"}
+        assert gateway.asked == []
+
+    @pytest.mark.prove
+    @pytest.mark.timeout(300)
+    def test_hundreds_end_within_an_hour_and_a_third(self, rows: Rows, resources: Resources, gateway: Asked) -> None:
+        gateway.answer_with = NotSent("no route to host")
+        made = self.ended(rows, 200)
+        began = rows.now
+        while left := [case for job_id in made if (case := rows.case(job_id)).job.state is State.GENERATING]:
+            rows.now = max(rows.now + SECOND, min(case.job.alarm_at or rows.now for case in left))
+            ask(rows, resources, *(case.job.id for case in left if case.job.alarm_at and case.job.alarm_at <= rows.now))
+            assert rows.now < began + 80 * MINUTE
+        assert len(gateway.asked) < 80 * 60 / 15 + 200
+
+    @pytest.mark.parametrize("but", ["no answer came", "nobody was asked since its end", "news", "it was well since"])
+    def test_where_they_say_nothing_of_it_each_waits_for_its_own(
+        self, rows: Rows, resources: Resources, gateway: Asked, but: str
+    ) -> None:
+        reason = "no_answer" if but == "no answer came" else "unreachable"
+        (job_id,) = self.ended(rows, 1)
+        if but == "news":
+            rows.callback(job_id, task_id="old0")
+        if but == "it was well since":
+            rows.write(lambda db: db.execute(sa.update(attempts).values(unanswered_since=rows.now)))
+            rows.now += 2 * HOUR
+        self.rest(rows, resources, reason)
+        if but == "nobody was asked since its end":
+            end = schedule.life_end(rows.case(job_id).attempts[1], resources.settings, PROVIDERS)
+            rows.write(lambda db: db.execute(sa.update(lanes_table).values(began_at=end - MINUTE)))
+        reconciliation.reconcile(job_id, resources)
+        job = rows.case(job_id)
+        assert (job.job.state, gateway.asked) == (State.GENERATING, [])
+        since = job.attempts[1].unanswered_since
+        assert since is None or but == "it was well since"
+
+
+def test_a_fresh_link_is_asked_for_slowly_while_it_rests(rows: Rows, resources: Resources, gateway: Asked) -> None:
+    ask(rows, resources, *[running(rows, f"t{n}") for n in range(2)])
+    attempt = rows.case(running(rows, "finished")).attempts[1]
+    gateway.asked.clear()
+    for _ in range(3):
+        with pytest.raises(LinkUnavailable, match=r"did not answer|questions to evolink rest"):
+            reconciliation.fresh_link(attempt, resources)
+    assert gateway.asked == ["finished"]
+    rows.now += 15 * SECOND
+    gateway.answer_with = RUNNING
+    assert reconciliation.fresh_link(attempt, resources) is None
+    assert lane(rows).is_well
