@@ -144,6 +144,7 @@ class Rules:
         # The task ids that answers to POSTs have brought to a worker, and when.
         self.told_ids: dict[Owner, tuple[str, float]] = {}
         self.finished_at: dict[Owner, str] = {}  # when orders were heard to have finished
+        self.given_up_at: dict[str, float] = {}  # when transfers failed for good, by the video's key
         self.in_journal: Callable[[Owner], bool] = lambda owner: False
         self.forgotten: set[int] = set()  # orders (by position) that a restored backup does not know
         self.misjudged: set[Owner] = set()  # orders that another's failed task was believed of, in the end
@@ -318,6 +319,7 @@ class Rules:
                 self.failed_now.append(job.id)
                 if old.state == S.ARCHIVING:
                     check_nothing_left(self, job)
+                    self.given_up_at[job.archive_key] = self.world.now
             if job.state in (S.SUBMITTING, S.UNCONFIRMED):
                 self.on_way_now.append(job.id)
             if job.state == S.QUEUED:
