@@ -91,7 +91,7 @@ RULES = {
     "asked-before-the-end": "a task is given up once its gateway has answered after its life, or has not for an hour",
     "finished-is-paid": "a task that its gateway last called finished is not given up as one of which nobody knows",
     "named-answered": "a task that a person named is believed or refused in the end",
-    "balances": "an audit finds nothing but strangers' objects, and what a backup forgot, at work and in the end",
+    "balances": "an audit finds nothing but strangers' objects, late ones, and what a backup forgot, at work and in the end",
     "aside-for-deaths": "a job is set aside after three deaths of its holders in a row, and for an hour at most",
     "told": "every notice is delivered once the faults stop, in the end",
 }
@@ -237,7 +237,8 @@ class Rules:
             row = self.attempts.get(other.owner)
             is_settled = row is not None and row.outcome in SETTLED
             if row is not None and row.outcome == A.FAILED and other.owner not in self.misjudged:
-                is_settled = other.task is not None and row.task_id == other.task.id
+                made = {each.task.id for each in known if each.owner == other.owner and each.task}  # by a re-send
+                is_settled = row.task_id in made
             said = f"{row.outcome} by {row.task_id}" if row else "unknown"
             self.check("no-blind-second", is_settled, f"{order.owner} is sent while {other.owner} is {said}")
 
