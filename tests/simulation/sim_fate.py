@@ -98,6 +98,8 @@ FAULTS: dict[str, tuple[float, str]] = {
 OF_THEIR_OWN: dict[str, tuple[float, str]] = {
     "person_accepts": (0.5, "a person takes a film that the proof refused, at any time"),
     "aside_refused": (0.2, "S3 takes nothing beside the archive"),
+    "commits_lost": (0.3, "the last commits are lost, and nobody is told: a replica takes the database's place"),
+    "key_used_again": (0.3, "whoever has a callback key tells tasks of others, and of orders that a person spoke of"),
 }
 
 # Stretches in which a gateway is ill: how often at most one befalls a gateway in a run that has it.
