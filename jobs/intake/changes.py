@@ -33,6 +33,8 @@ class Write(Protocol):
 def cancel(job_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
     """Cancel a queued job; ask that one on its way to a gateway be cancelled if it turns out not to be accepted.
 
+    So for one of which a gateway is asked about an order that it may have taken.
+
     Asking again changes nothing. History names the key that asks. Raises UnknownJob, TooLate (no gateway can cancel),
     DatabaseUnavailable.
     """
@@ -85,6 +87,9 @@ def _cancelled(case: Case, now: datetime, rules: Rules, detail: Mapping[str, Any
     running = next((a for a in case.attempts.values() if lives(a)), None)
     if job.state is not State.QUEUED or running is not None:
         raise TooLate(_too_late(case, running or case.current))
+    if case.has_news:  # of an order that may have been made: it is asked about first
+        said = Note("cancel_requested", job.attempt, detail)
+        return Outcome(alarm_at=now, job={"cancel_requested_at": now}, facts=Facts(notes=(said,)))
     wish = cancelled(case, {"cancel_requested_at": now}, detail)
     waits = wish.move.event is Event.STAND_BY
     notes = (Note("cancel_requested", job.attempt, detail),) if waits else ()

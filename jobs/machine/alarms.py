@@ -46,8 +46,9 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     named_at = _named_at(case, now, rules)
     if job.state in ENDED:
         return _alarm_after_end(case, floor, named_at, now, rules)
-    if attempt is None or (job.state is S.QUEUED and case.unread):
-        return min(floor, schedule.look_by(now, now)) if case.unread else floor
+    is_told = bool(case.unread) or bool(case.strange)
+    if attempt is None or (job.state is S.QUEUED and is_told):
+        return min(floor, schedule.look_by(now, now)) if is_told else floor
     if job.state is S.QUEUED:  # nothing is ordered while a task that a person named may be its own
         return max(floor, min(named_at, job.start_by)) if named_at else floor
     if job.state is S.ARCHIVING:
@@ -68,7 +69,7 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
     else:
         end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
         wanted = _alarm_unconfirmed(case, attempt, end, now, rules)
-    wanted = now if case.unread else min(wanted, named_at or wanted)
+    wanted = now if is_told else min(wanted, named_at or wanted)
     return min(max(floor, wanted), schedule.look_by(end, now))
 
 
@@ -114,7 +115,7 @@ def _alarm_after_end(
 ) -> datetime | None:
     """None once there is nobody left to ask; else its attempts are asked about until their life is over."""
     looks = [max(floor, named_at)] if named_at else []
-    if any(callback.attempt not in case.attempts for callback in case.unread):
+    if case.strange or any(callback.attempt not in case.attempts for callback in case.unread):
         looks.append(floor)
     for attempt in case.attempts.values():
         if _has_news(case, attempt, now, rules):

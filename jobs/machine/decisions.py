@@ -118,7 +118,7 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
         since = {"suspected_since": forgotten.created_at.isoformat()}
         return turn_of(E.RESTORE, forgotten, {"flagged": None}, uncertain, detail=since)
-    if case.job.cancel_requested_at:
+    if case.job.cancel_requested_at and not case.has_news:
         return cancelled(case, {})
     if now < case.job.start_by:
         return None
@@ -137,7 +137,7 @@ def cancelled(case: Case, wish: JobChanges, detail: Mapping[str, Any] | None = N
 
 def no_order_of(case: Case, attempt: Attempt, otherwise: Event) -> Event:
     """The move of a job one of whose orders came to nothing: under a wish it is cancelled, unless another may come."""
-    if not case.job.cancel_requested_at:
+    if not case.job.cancel_requested_at or case.has_news:
         return otherwise
     others = [a for a in case.attempts.values() if a.number != attempt.number]
     return otherwise if any(a.is_open or a.outcome is A.FINISHED for a in others) else E.CANCEL

@@ -50,7 +50,10 @@ class Inquired(NamedTuple):
 
 @dataclass(frozen=True)
 class PostAnswer:
-    """What a gateway answered to one POST: which of its attempt's sends, and when it left by the database's clock."""
+    """What a gateway answered to one POST: which of its attempt's sends, and when it left by the database's clock.
+
+    `base_url`: where it was sent; None in what an earlier version has written.
+    """
 
     job_id: str
     attempt: int
@@ -59,6 +62,7 @@ class PostAnswer:
     send: int
     left_at: datetime
     said: AttemptChanges
+    base_url: str | None = None
 
 
 class About(NamedTuple):

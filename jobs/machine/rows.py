@@ -112,6 +112,7 @@ class Job:
     flagged: str | None
     troubles: int
     cancel_requested_at: datetime | None
+    strange_since: datetime | None
     error_code: str | None
     error_message: str | None
     error_retryable: bool | None
@@ -313,7 +314,7 @@ class KeptCallback:
 
 @dataclass(frozen=True)
 class Hearsay:
-    """A row of `hearsay`: a task id that a callback under an order's URL has told of."""
+    """A row of `hearsay`: a task id that a callback under an order's URL, which names its gateway, has told of."""
 
     attempt: int
     task_id: str
@@ -322,6 +323,7 @@ class Hearsay:
     ask_at: datetime
     is_signed: bool
     is_contested: bool
+    provider: str
 
     @property
     def turn(self) -> tuple[bool, bool, float]:
@@ -354,24 +356,39 @@ class Case:
         return any(attempt.is_named for attempt in self.attempts.values())
 
     @property
+    def strange(self) -> tuple[Hearsay, ...]:
+        """What callbacks tell of orders that no row knows, or knows at another gateway, until that is judged."""
+        unread = {(x.attempt, x.task_id) for x in self.unread}
+        told = (x for x in self.hearsay if not self.knows(x.attempt, x.provider))
+        return tuple(x for x in told if not x.asks or (x.attempt, x.task_id) in unread)
+
+    @property
     def has_news(self) -> bool:
-        """Whether there is something to ask about before anything else is done: a callback, or what a person named."""
-        return bool(self.unread) or self.is_named
+        """Whether there is something to ask about before anything else is done.
+
+        A callback, an order that no row knows, or what a person named.
+        """
+        return bool(self.unread) or bool(self.strange) or self.is_named
 
     @property
     def has_news_of_others(self) -> bool:
         """Whether a callback tells of another order than the current one, and nobody has read it."""
-        return any(callback.attempt != self.job.attempt for callback in self.unread)
+        return bool(self.strange) or any(callback.attempt != self.job.attempt for callback in self.unread)
 
     def heard(self, number: int) -> list[Hearsay]:
         """What may be an attempt's task by hearsay, and nobody has rejected.
 
         What a person named is not among these: it is asked about before them, at a pace of its own. Nor is the task
-        that it has.
+        that it has, and what was told under another gateway's URL.
         """
         attempt = self.attempts[number]
         known = {*attempt.rejected_task_ids, attempt.named_task_id, attempt.task_id}
-        return [x for x in self.hearsay if x.attempt == number and x.task_id not in known]
+        told = (x for x in self.hearsay if x.attempt == number and self.knows(number, x.provider))
+        return [x for x in told if x.task_id not in known]
+
+    def knows(self, number: int, provider: str) -> bool:
+        """Whether a row bears this number, of an order at this gateway."""
+        return number in self.attempts and self.attempts[number].provider == provider
 
     def is_undecided(self, number: int) -> bool:
         """Whether an order and another one lay claim to the same task, or two tasks may be its own."""

@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob
 from jobs.machine.outcome import Facts, PostAnswer
-from jobs.machine.rows import Attempt, AttemptChanges, Case
+from jobs.machine.rows import Attempt, AttemptChanges, Case, Origin, Standing
+from jobs.steps import forgotten_attempts
 from jobs.steps.resources import Resources
-from jobs.store import callbacks, cases, late_facts
+from jobs.store import attempt_rows, callbacks, cases, contests, hearsay, late_facts, leases, spending
 from jobs.store.callbacks import Callback
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.journal import told
@@ -28,36 +29,56 @@ def bring(resources: Resources) -> int:
     for answer in resources.journal.left(older_than_s=WRITERS_TIME_S):
         try:
             with resources.database.write() as db:
-                _bring(db, answer, resources, now=resources.database.clock(db))
+                is_kept = _bring(db, answer, resources, now=resources.database.clock(db))
         except DatabaseUnavailable:
             break
         except Exception:  # it stays, and is tried again; the others are brought
             log.exception("answer_not_brought", **told(answer))
             continue
-        resources.journal.drop(answer)
-        brought += 1
+        if is_kept:
+            resources.journal.drop(answer)
+            brought += 1
     return brought
 
 
-def _bring(db: Connection, answer: PostAnswer, resources: Resources, *, now: datetime) -> None:
+def bring_of(job_id: str, resources: Resources) -> None:
+    """The same of one job, before it is ordered: what its orders came to may stand here alone.
+
+    Raises DatabaseUnavailable.
+    """
+    for answer in resources.journal.left(older_than_s=0):
+        if answer.job_id == job_id:
+            with resources.database.write() as db:
+                is_kept = _bring(db, answer, resources, now=resources.database.clock(db))
+            if is_kept:
+                resources.journal.drop(answer)
+
+
+def _bring(db: Connection, answer: PostAnswer, resources: Resources, *, now: datetime) -> bool:
+    """False: it is kept nowhere yet, and has to stay."""
+    leases.lock_row(db, answer.job_id)  # what is written here rests on the case
     try:
         case = cases.read_case(db, answer.job_id)
     except UnknownJob:
-        case = None
-    attempt = _attempt(case, answer)
-    if attempt is None:
-        _keep_for_unknown_order(db, answer, resources, now=now)
-        return
-    log.info("late_answer", **told(answer))
+        return _keep_for_unknown_job(db, answer, resources, now=now)
     task_id = answer.said.get("task_id")
-    if task_id is None and _may_be_taken(attempt, answer):
-        return
+    attempt = _attempt(case, answer)
+    if attempt is None and task_id is not None:
+        attempt = _forgotten(db, case, answer, task_id, resources, now=now)
+    log.info("late_answer", **told(answer))
+    if attempt is None or (task_id is None and _may_be_taken(attempt, answer)):
+        return True
     if task_id is not None and task_id == attempt.task_id and not attempt.adopted:
-        return
+        return True
     said: AttemptChanges = answer.said
     if task_id is not None:  # whoever else told of it, this proves it
         said = {**said, "accepted_at": answer.left_at, "adopted": False}
-    late_facts.bring_facts(db, answer.job_id, Facts({answer.attempt: said}), now=now)
+        if attempt.is_forgotten:
+            said = {**said, "standing": Standing.HELD}
+    late_facts.bring_facts(db, answer.job_id, Facts({attempt.number: said}), now=now)
+    if attempt.is_forgotten:
+        contests.wake(db, answer.job_id, now)
+    return True
 
 
 def _may_be_taken(attempt: Attempt, answer: PostAnswer) -> bool:
@@ -69,25 +90,60 @@ def _may_be_taken(attempt: Attempt, answer: PostAnswer) -> bool:
     return not is_known or attempt.sends != answer.send
 
 
-def _attempt(case: Case | None, answer: PostAnswer) -> Attempt | None:
-    """The order that was answered; not one that bears its number since a backup was put back."""
-    attempt = case.attempts.get(answer.attempt) if case else None
+def _attempt(case: Case, answer: PostAnswer) -> Attempt | None:
+    """The order that was answered; not one that bears its number since commits were lost."""
+    attempt = case.attempts.get(answer.attempt)
     if attempt is None or (attempt.provider, attempt.account) != (answer.provider, answer.account):
         return None
     return attempt if attempt.created_at <= answer.left_at else None
 
 
-def _keep_for_unknown_order(db: Connection, answer: PostAnswer, resources: Resources, *, now: datetime) -> None:
-    """A backup that was put back has forgotten the order: told as a callback would have been, its task is asked about.
+def _forgotten(
+    db: Connection, case: Case, answer: PostAnswer, task_id: str, resources: Resources, *, now: datetime
+) -> Attempt:
+    """The order that was answered, of which the database has lost all, or guesses where it went: with its row.
 
-    Where the job itself is not known, it stands in the list of what needs a person.
+    Nobody else's word is needed for it: the entry is our own, and names gateway, key and task. Where another order
+    bears its number by now, it has the next one.
     """
     log.warning("answer_to_unknown_order", **told(answer))
+    borne = (a for a in case.attempts.values() if (a.provider, a.task_id) == (answer.provider, task_id))
+    if (bearer := next(borne, None)) is not None:  # by a callback, or brought before
+        return bearer
+    at_number = case.attempts.get(answer.attempt)
+    where = {"provider": answer.provider, "account": answer.account, "base_url": _base_url(answer, resources)}
+    is_guessed = at_number is not None and at_number.is_forgotten and at_number.task_id is None
+    number = answer.attempt if at_number is None or is_guessed else max(case.attempts) + 1
+    row = forgotten_attempts.forgotten_row(
+        case, number, answer.provider, Origin.FORGOTTEN, resources, since=answer.left_at, now=now
+    )
+    row |= {**where, "lost_at": None}
+    if at_number is not None and is_guessed:
+        attempt_rows.correct_guess(db, at_number, row, now)
+    else:
+        attempt_rows.add_attempt(db, row)
+        spending.open_day(db, row["provider"], row["day"])
+    return cases.read_case(db, answer.job_id).attempts[number]
+
+
+def _base_url(answer: PostAnswer, resources: Resources) -> str:
+    account = resources.settings.account_of(answer.provider, answer.account)
+    known = account.base_url if account else resources.providers[answer.provider].base_url
+    return answer.base_url or known
+
+
+def _keep_for_unknown_job(db: Connection, answer: PostAnswer, resources: Resources, *, now: datetime) -> bool:
+    """A backup that was put back has forgotten the job: kept as a callback, it stands among what needs a person.
+
+    False: there is no room for it.
+    """
+    log.warning("answer_to_unknown_job", **told(answer))
     task_id = answer.said.get("task_id")
     if task_id is None:
-        return
+        return True
     body = json.dumps({"task_id": task_id, "said_by": "the answer to our POST, from the journal"}).encode()
     callback = Callback(
         answer.provider, answer.job_id, answer.attempt, body, {}, readable=True, task_id=task_id, status=200
     )
-    callbacks.keep(db, callback, resources.settings, resources.providers, now=now)
+    kept = callbacks.keep(db, callback, resources.settings, resources.providers, now=now)
+    return kept.kept or hearsay.is_kept(db, answer.job_id, answer.attempt, task_id)

@@ -144,7 +144,7 @@ def _tell(owners: list[Attempt], bearer: Attempt, resources: Resources) -> None:
     with resources.database.write() as db:
         now = resources.database.clock(db)
         for owner in owners:
-            if hearsay.note(db, owner.job_id, owner.number, bearer.task_id or "", again=False, now=now):
+            if hearsay.note(db, owner.job_id, owner.number, owner.provider, bearer.task_id or "", again=False, now=now):
                 contests.wake(db, owner.job_id, now)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from jobs.machine.breaker import FAILURES, UNREACHABLE
+from jobs.machine.breaker import FAILURES, UNREACHABLE, Kind
 from jobs.machine.held_jobs import held_by
 from jobs.machine.lives import is_at_an_end, is_tried_by_others
 from jobs.machine.outcome import Facts
@@ -20,7 +20,7 @@ from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.steps import forgotten_attempts, ownership, submission
+from jobs.steps import ownership, strange_orders, submission
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.health import Exchange, hear, word_of_query
 from jobs.steps.resources import Resources
@@ -52,13 +52,13 @@ def reconcile(job_id: str, resources: Resources) -> None:
 
 def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
     """Claim a due case and ask about it, as far as budgets and room allow just now."""
-    case = None if work.case is None else forgotten_attempts.correct_guesses(_judged(work.case, resources), resources)
-    if case is None:
+    if work.case is None:
         return
+    case = _judged(work.case, resources)
     ownership.end_contests(case, resources)
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    asked = [*inquiries(case, resources.settings, now), *forgotten_attempts.strange_orders(case, resources, now)]
+    asked = strange_orders.questions(case, inquiries(case, resources.settings, now), resources, now)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     presses = case.has_news or is_at_an_end(case, resources.rules)
     urgent = presses or case.job.state is State.UNCONFIRMED
@@ -129,8 +129,7 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> F
     """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    strange = forgotten_attempts.strange_orders(lease.case, resources, now)
-    asked = [*inquiries(lease.case, resources.settings, now), *strange[:AT_ONCE]]
+    asked = strange_orders.questions(lease.case, inquiries(lease.case, resources.settings, now), resources, now)
     replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
     others = [inquiry for inquiry in asked[1:] if not inquiry.is_guess]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
@@ -141,12 +140,9 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> F
             replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    judged = forgotten_attempts.judge_strange(lease, replies, resources, now)
+    judged = strange_orders.judge(lease, replies, resources, now)
     lease = judged.lease
-    facts = learn(lease.case, judged.replies, resources.providers, resources.settings, now)
-    read = tuple(number for number in facts.read if number not in judged.left)
-    trouble = facts.trouble or bool(judged.left)
-    facts = replace(facts, read=read, notes=(*judged.notes, *facts.notes), trouble=trouble)
+    facts = judged.with_facts(learn(lease.case, judged.replies, resources.providers, resources.settings, now))
     sent = submission.resend(lease, now, resources)
     if sent is None:
         return facts
@@ -259,8 +255,9 @@ def _inquire(inquiry: Inquiry, by: str, since: datetime, resources: Resources) -
     answer = resources.client.ask(provider, account, request, deadline_s=resources.settings.query_deadline_s)
     reply = read_reply(inquiry, provider, account, answer)
     word = word_of_query(provider, Exchange(inquiry.task_id, since, by), answer)
-    # What a stranger's callback named proves nothing: a gateway may fail over it alone.
-    if not inquiry.candidate or word.kind not in FAILURES:
+    # What a stranger's callback named proves nothing: a gateway may fail over it alone, or ask for a rest.
+    proves_nothing = {*FAILURES, Kind.ASKED_FOR_REST} if inquiry.is_guess else FAILURES
+    if not inquiry.candidate or word.kind not in proves_nothing:
         hear(account, "query", word, resources)
     return reply
 

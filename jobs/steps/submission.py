@@ -18,7 +18,7 @@ from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent
-from jobs.steps import health
+from jobs.steps import health, late_answers
 from jobs.steps.answers import read_answer
 from jobs.steps.health import Exchange, hear, word_of_order
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
@@ -57,6 +57,7 @@ class _Sent(NamedTuple):
 
 def submit(job_id: str, resources: Resources) -> None:
     """Take a due queued job to a gateway."""
+    late_answers.bring_of(job_id, resources)
     with at_work(due_case(job_id, SUBMIT, resources), resources) as work:
         if work.case is None:
             return None
@@ -326,7 +327,7 @@ def _journalled(facts: Facts, attempt: Attempt, sent: _Sent, resources: Resource
     if not said:
         return facts
     of = (attempt.job_id, attempt.number, attempt.provider, attempt.account, attempt.sends + 1, sent.left_at)
-    answer = PostAnswer(*of, said)
+    answer = PostAnswer(*of, said, attempt.base_url)
     resources.journal.keep(answer)
     return replace(facts, answer=answer)
 

@@ -15,6 +15,9 @@ from jobs.providers.client import Account
 from jobs.store import spending
 from jobs.store.tables import attempts, jobs
 
+# What the row of an order that a backup has forgotten can only guess at.
+GUESSED = ("provider", "base_url", "account", "with_callback", "estimated_credits", "estimated_usd")
+
 
 def new_row(
     job_id: str,
@@ -46,6 +49,20 @@ def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
     row = sa.and_(attempts.c.job_id == values["job_id"], attempts.c.number == values["number"])
     if not db.execute(sa.update(attempts).where(row).values(**values)).rowcount:
         db.execute(sa.insert(attempts).values(**values))
+
+
+def correct_guess(db: Connection, attempt: Attempt, known: Mapping[str, Any], now: datetime) -> None:
+    """Write where an order went that a backup has forgotten; all else stays as it is, also what a person said of it.
+
+    What was reserved at the gateway that was guessed goes back, and is taken at the right one.
+    """
+    row = sa.and_(attempts.c.job_id == attempt.job_id, attempts.c.number == attempt.number)
+    given_back = spending.adjust(db, attempt.job_id, attempt.number, {"standing": Standing.NONE})
+    corrected = {name: known[name] for name in GUESSED if name in known}
+    db.execute(sa.update(attempts).where(row).values(**corrected, **given_back))
+    spending.open_day(db, corrected.get("provider", attempt.provider), attempt.day)
+    as_before: AttemptChanges = {"standing": attempt.standing, "settled": attempt.settled}
+    change_attempt(db, attempt.job_id, attempt.number, as_before, now)
 
 
 def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptChanges, now: datetime) -> None:

@@ -70,7 +70,7 @@ def keep(
     count = db.execute(sa.select(sa.func.count()).where(same_attempt)).scalar_one()
     has_room = count < settings.max_inbox_rows
     is_heard = callback.task_id is not None and hearsay.note(
-        db, callback.job_id, callback.attempt, callback.task_id, again=has_room, now=now
+        db, callback.job_id, callback.attempt, callback.provider, callback.task_id, again=has_room, now=now
     )
     if not has_room:
         woken = is_heard and _wake(db, callback.job_id, callback.attempt, settings, providers, now=now)
@@ -142,7 +142,7 @@ def replay(
         raise UnknownJob(f"This database does not know the job of {callback_id}, {job_id}.")
     db.execute(sa.update(inbox).where(inbox.c.id == row["id"]).values(read_at=None))
     if row["task_id"] is not None:
-        hearsay.note(db, job_id, number, row["task_id"], again=True, now=now)
+        hearsay.note(db, job_id, number, row["provider"], row["task_id"], again=True, now=now)
     if not _wake(db, job_id, number, settings, providers, now=now):
         raise NothingOpen(f"{job_id} is {state}, and none of its orders is open: no callback can matter to it.")
     said = Note("callback_replayed", number, {"callback": callback_id, "api_key": api_key_id})

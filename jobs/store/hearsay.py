@@ -20,26 +20,40 @@ from jobs.store.tables import attempts, hearsay
 MOST = 1000  # ids of one order
 
 
-def note(db: Connection, job_id: str, attempt: int, task_id: str, *, again: bool, now: datetime) -> bool:
-    """Keep an id that a callback tells. `again`: one that is known is asked about anew. False: nothing is new.
+def note(db: Connection, job_id: str, attempt: int, provider: str, task_id: str, *, again: bool, now: datetime) -> bool:
+    """Keep an id that a callback of this gateway tells. `again`: one that is known is asked about anew.
 
-    Of an order whose own POST was answered it is no news. One that has a task by hearsay may yet have to give it back.
+    False: nothing is new. Of an order whose own POST was answered it is no news. One that has a task by hearsay may yet
+    have to give it back.
     """
     order = sa.and_(attempts.c.job_id == job_id, attempts.c.number == attempt)
-    is_answered = sa.and_(order, attempts.c.task_id.is_not(None), ~attempts.c.adopted)
+    is_answered = sa.and_(order, attempts.c.provider == provider, attempts.c.task_id.is_not(None), ~attempts.c.adopted)
     if db.execute(sa.select(attempts.c.number).where(is_answered)).first():
         return False
     of_order = sa.and_(hearsay.c.job_id == job_id, hearsay.c.attempt == attempt)
-    known = sa.update(hearsay).where(of_order, hearsay.c.task_id == task_id)
-    if db.execute(known.values(heard_at=hearsay.c.heard_at)).rowcount:
-        if again:
-            db.execute(known.values(heard_at=now, ask_at=now))
-        return again
+    same = sa.and_(of_order, hearsay.c.task_id == task_id)
+    told_by = db.execute(sa.select(hearsay.c.provider).where(same)).scalar_one_or_none()
+    if told_by is not None:
+        # Whoever has a callback key could tell it of another gateway before the true one does.
+        is_moved = (
+            told_by != provider
+            and not db.execute(sa.select(attempts.c.number).where(order, attempts.c.provider == told_by)).first()
+        )
+        if again or is_moved:
+            moved = {"provider": provider, "asks": 0} if is_moved else {}
+            db.execute(sa.update(hearsay).where(same).values(heard_at=now, ask_at=now, **moved))
+        return again or is_moved
     if db.execute(sa.select(sa.func.count()).where(of_order)).scalar_one() >= MOST:
         return False
-    values = {"job_id": job_id, "attempt": attempt, "task_id": task_id, "heard_at": now, "asks": 0, "ask_at": now}
-    db.execute(upsert(db, hearsay).values(**values, is_signed=False, is_contested=False).on_conflict_do_nothing())
+    values = {"job_id": job_id, "attempt": attempt, "provider": provider, "task_id": task_id, "heard_at": now}
+    values |= {"asks": 0, "ask_at": now, "is_signed": False, "is_contested": False}
+    db.execute(upsert(db, hearsay).values(**values).on_conflict_do_nothing())
     return True
+
+
+def is_kept(db: Connection, job_id: str, attempt: int, task_id: str) -> bool:
+    """Whether an order is told to have this task."""
+    return db.execute(sa.select(hearsay.c.asks).where(_is(job_id, attempt, task_id))).first() is not None
 
 
 def write(db: Connection, job_id: str, inquired: Mapping[tuple[int, str], Inquired]) -> None:

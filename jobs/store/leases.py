@@ -6,7 +6,7 @@ compares it; only the holder's own write lets go of the lease; news never touche
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,6 +90,19 @@ def renew_lease(db: Connection, lease: Lease, *, lease_s: float, now: datetime) 
     """Keep a lease that is ours. Leaves `version`: it is no news. False: it is no longer ours, stop."""
     statement = sa.update(jobs).where(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder)
     return db.execute(statement.values(leased_until=now + timedelta(seconds=lease_s))).rowcount == 1
+
+
+def ask_in_vain(db: Connection, lease: Lease, since: datetime | None, *, lease_s: float, now: datetime) -> None:
+    """Keep a lease that is ours, and since when questions about orders that no row knows are not all answered."""
+    if renew_lease(db, lease, lease_s=lease_s, now=now):
+        db.execute(sa.update(jobs).where(jobs.c.id == lease.job.id).values(strange_since=since))
+
+
+def flag(db: Connection, job_id: str, *, flagged: str, instead_of: Collection[str], now: datetime) -> None:
+    """Show a job to a person, unless it is shown for something else than these reasons. The version is raised."""
+    is_free = sa.or_(jobs.c.flagged.is_(None), jobs.c.flagged.in_(sorted(instead_of)))
+    values = {"flagged": flagged, "updated_at": now, "version": jobs.c.version + 1}
+    db.execute(sa.update(jobs).where(jobs.c.id == job_id, is_free).values(**values))
 
 
 def bring_news(db: Connection, job_id: str, *, now: datetime) -> bool:

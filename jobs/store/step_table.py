@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from jobs.machine.states import ENDED, State
 from jobs.settings import Settings
-from jobs.store.tables import attempts, inbox, jobs
+from jobs.store.tables import attempts, hearsay, inbox, jobs
 
 Role = Literal["worker", "transfer", "notify"]
 
@@ -54,7 +54,14 @@ NAMED = sa.exists().where(attempts.c.job_id == jobs.c.id, _is_named)
 REFUSED = (  # how many of a job's orders have a task that a person named and their gateway refused
     sa.select(sa.func.count(attempts.c.named_refused)).where(attempts.c.job_id == jobs.c.id).scalar_subquery()
 )
-_news = sa.or_(_unread, NAMED)
+_known = sa.exists().where(
+    attempts.c.job_id == hearsay.c.job_id,
+    attempts.c.number == hearsay.c.attempt,
+    attempts.c.provider == hearsay.c.provider,
+)
+# `Case.strange`, in SQL, as far as no unread callback tells of it.
+_strange = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.asks == 0, ~_known)
+_news = sa.or_(_unread, NAMED, _strange)
 _queued = jobs.c.state == State.QUEUED
 # An ended job is due only while an attempt of it is open.
 _ASKED = COPIES_AT_ONCE | ENDED

@@ -101,6 +101,8 @@ jobs = sa.Table(
     sa.Column("flagged", sa.String(64)),  # why a person should look; NULL: nobody needs to
     sa.Column("troubles", sa.Integer, nullable=False, default=0),  # failures of our own in a row, for the backoff
     sa.Column("cancel_requested_at", Instant),
+    # Since when questions about orders that no row knows have not all been answered; NULL: they have.
+    sa.Column("strange_since", Instant),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", Words),
     sa.Column("error_retryable", sa.Boolean),
@@ -241,6 +243,7 @@ hearsay = sa.Table(
     sa.Column("job_id", sa.String(40), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
     sa.Column("task_id", sa.String(200), primary_key=True),
+    sa.Column("provider", sa.String(32), nullable=False),  # the gateway whose callback URL it was told under
     sa.Column("heard_at", Instant, nullable=False),  # when a callback last told of it
     sa.Column("asks", sa.Integer, nullable=False),  # how often the gateway has answered a question about it
     sa.Column("ask_at", Instant, nullable=False),  # when it is next asked about

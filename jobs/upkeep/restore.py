@@ -1,7 +1,7 @@
 """After a backup was put back: what may have been bought since is not bought again, and is waited for.
 
 Runs once, before any process has seen the database. Nothing here guesses: an order that may have been made gets a row
-of its own (`suspects.py`), and the decisions do the rest.
+of its own (`forgotten_attempts`), and the decisions do the rest.
 """
 
 from __future__ import annotations

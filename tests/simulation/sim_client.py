@@ -103,6 +103,8 @@ class SimClient(ProviderClient):
         task = self.gateways.tasks.get((account.provider, task_id))
         said = task.last_told if task and is_answered and told_of == task_id else None
         is_answered = is_answered and told_of in (task_id, None)
+        if is_answered and self.world.actor is not None:
+            self.world.actor.asked.append((account.provider, task_id, account.api_key, told_of is not None))
         self.rules.lives.asked(account.provider, task_id, asked_at, is_answered=is_answered, said=said)
         return outcome
 

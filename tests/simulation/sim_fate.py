@@ -104,6 +104,8 @@ OF_THEIR_OWN: dict[str, tuple[float, str]] = {
     "aside_refused": (0.2, "S3 takes nothing beside the archive"),
     "link_forbidden": (0.4, "a link leads where none may lead; a fresh one does not"),
     "report_of_nobody": (0.1, "a query is answered by a page that has a status word, and names no task"),
+    "commits_lost": (0.3, "the last commits are lost, and nobody is told: a replica takes the database's place"),
+    "key_used_again": (0.3, "whoever has a callback key tells tasks of others, and of orders that a person spoke of"),
 }
 
 # Stretches in which a gateway is ill: how often at most one befalls a gateway in a run that has it.

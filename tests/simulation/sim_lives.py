@@ -88,8 +88,9 @@ def check_end(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -
 def check_heard_of(rules: Rules, row: AttemptRow, now: str) -> None:
     """A lost order is given up: what callbacks told of it was asked about, whatever came before it."""
     told = rules.database.rows(
-        "SELECT task_id FROM hearsay WHERE job_id = ? AND attempt = ? AND heard_at < ?",
+        "SELECT task_id FROM hearsay WHERE job_id = ? AND attempt = ? AND provider = ? AND heard_at < ?",
         *row.owner,
+        row.provider,
         (datetime.fromisoformat(now) - timedelta(seconds=2 * HOUR_S)).isoformat(timespec="microseconds"),
     )
     unheard = [task_id for (task_id,) in told if not rules.lives.was_asked(row.provider, task_id)]

@@ -13,14 +13,15 @@ from unittest.mock import patch
 import sqlalchemy as sa
 from sim_bucket import MARK, SimBucket
 
+from jobs.intake import changes
 from jobs.machine import decisions, routing, schedule
-from jobs.machine.rows import Attempt
+from jobs.machine.rows import Attempt, Case
 from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers, archiving, forgotten_attempts, object_metadata, ownership
-from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
+from jobs.steps import answers, archiving, object_metadata, ownership, strange_orders
+from jobs.store import availability, callbacks, cases, due, hearsay, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
 from storage.errors import ObjectExists
@@ -214,6 +215,18 @@ def _cancelled_at_once() -> dict[str, Any]:
     return {**dict.fromkeys(names, cancelled), "jobs.machine.decisions.no_order_of": no_order_of}
 
 
+def _cancelled_unasked() -> dict[str, Any]:
+    class Unasked(Case):
+        has_news = False  # type: ignore[assignment]
+
+    real = changes._cancelled
+
+    def cancelled(case: Any, *more: Any) -> Any:
+        return real(Unasked(case.job, case.attempts, case.callbacks, case.hearsay), *more)
+
+    return {"jobs.intake.changes._cancelled": cancelled}
+
+
 def _lane_obstacle(**settings: Any) -> dict[str, Any]:
     """What stands in an order's way, under other settings."""
     real = availability.lane_obstacle
@@ -272,14 +285,30 @@ def _first_gateway_alone() -> dict[str, Any]:
 
 
 def _callback_is_believed() -> dict[str, Any]:
-    def judge(lease: Lease, replies: list[Any], resources: Any, now: Any) -> Any:
-        for callback in [x for x in lease.case.unread if x.attempt not in lease.case.attempts]:
-            row = forgotten_attempts._row(lease.case, callback, resources, now)
-            forgotten_attempts._write_row(lease, row, str(callback.task_id), resources)
-        known = [r for r in replies if r.inquiry.attempt.number in lease.case.attempts]
-        return forgotten_attempts.Judged(lease, known, (), frozenset())
+    real = strange_orders.judge
 
-    return {"jobs.steps.forgotten_attempts.judge_strange": judge}
+    def judge(lease: Lease, replies: list[Any], resources: Any, now: Any) -> Any:
+        for told in lease.case.strange:
+            key = resources.settings.accounts[told.provider]
+            asked = SimpleNamespace(account=key.fingerprint, base_url=key.base_url)
+            reply = SimpleNamespace(inquiry=SimpleNamespace(attempt=asked))
+            strange_orders._recognise(lease, told, reply, resources)  # type: ignore[arg-type]
+        return real(lease, replies, resources, now)
+
+    return {"jobs.steps.strange_orders.judge": judge}
+
+
+def _first_body_alone() -> dict[str, Any]:
+    """Nothing is kept of a callback whose body is not, and one body is kept of an order."""
+    note, keep = hearsay.note, callbacks.keep
+
+    def note_first(db: Any, *order: Any, again: bool, now: Any) -> bool:
+        return again and note(db, *order, again=again, now=now)
+
+    def keep_first(db: Any, callback: Any, settings: Any, *more: Any, now: Any) -> Any:
+        return keep(db, callback, replace(settings, max_inbox_rows=1), *more, now=now)
+
+    return {"jobs.store.hearsay.note": note_first, "jobs.store.callbacks.keep": keep_first}
 
 
 def _archived_undecided() -> dict[str, Any]:
@@ -465,6 +494,19 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order that no row knows is recognised by its gateway's answer alone": Lack(
         _callback_is_believed, ("key_leaked",)
+    ),
+    "what is told of a lost order past the kept bodies is asked about": Lack(
+        _first_body_alone, ("commits_lost", "ids_made_up", "task_slow")
+    ),
+    "a lost order is recognised by its gateway's answer": Lack(
+        _one("jobs.steps.strange_orders._recognise", lambda *_: "no order of ours"), ("commits_lost", "callback_twice")
+    ),
+    "a lost order is asked about with each key": Lack(
+        _one("jobs.steps.strange_orders._with_each_key", lambda inquiry, settings: [inquiry]),
+        ("commits_lost", "key_replaced", "task_slow"),
+    ),
+    "a wish to cancel waits for what is asked about": Lack(
+        _cancelled_unasked, ("commits_lost", "client_cancels", "client_cancels_late", "query_refused", "answer_lost")
     ),
     "a contested film is kept aside": Lack(
         _archived_undecided, ("submit_unanswered", "callback_of_another", "answer_late")

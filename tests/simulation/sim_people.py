@@ -92,6 +92,8 @@ class People:
                 self.world.after(
                     fate.between(0, 300) if fate.chance(0.7) else fate.between(0, 6000), self._cancel(job_id)
                 )
+            if not replayed and fate.strikes("commits_lost"):
+                self._lag()
             if not replayed and fate.strikes("strange_object"):
                 # Where nothing is: who overwrites a stored video is a misfortune that no rule of ours can bear.
                 self.service.bucket.objects.setdefault(case.job.archive_key, strange(case.job.archive_key))
@@ -202,6 +204,8 @@ class People:
                 settling.name_task(*owner, said, self.service.core)
 
         self._at_web(f"settle {owner[0][-2:]}", settle, lambda: False)
+        if fate.strikes("key_used_again"):
+            self.world.after(fate.own.uniform(1, 600), lambda: self._mint_for(*owner))
 
     def _decide(self, job_id: str) -> None:
         """A person says whose a task is to which two jobs lay claim; they look it up at the gateway."""
@@ -347,6 +351,22 @@ class People:
         seen = Seen("made-up", "finished", "wan", self.world.now, self.world.now, "https://nowhere.example/v.mp4", 1.0)
         self.service.call_back(url, json.dumps(body(seen)).encode(), {}, 0.0)
 
+    def _mint_for(self, job_id: str, number: int) -> None:
+        """The same of an order that may well have been made, and at times a task that there is."""
+        own, gateways, settings = self.world.fate.own, self.service.gateways, self.service.settings
+        name = own.choice(("aivideoapi", "apiframe", "evolink"))
+        there = sorted(task.id for task in gateways.tasks.values() if task.provider == name)
+        task_id = own.choice([*there, "made-up"])
+        if task_id in there:
+            gateways.misled.add(((job_id, number), task_id))
+            seen = gateways.seen(gateways.tasks[name, task_id], "finished")
+        else:
+            seen = Seen(task_id, "finished", "wan", self.world.now, self.world.now, "https://nowhere.example/v", 1.0)
+        body = DIALECTS[name].callback
+        assert body is not None
+        url = callback_urls.mint(PUBLIC_URL, settings.callback_keys, name, job_id, number)
+        self.service.call_back(url, json.dumps(body(seen)).encode(), {}, 0.0)
+
     def _prune(self) -> None:
         """An operator has no room: what has rested for minutes goes."""
         if not self.world.fate.strikes("pruned"):
@@ -380,6 +400,27 @@ class People:
             self.world.tell("backup")
             self.world.after(self.world.fate.between(10, 3000), lambda: self._put_back(backup, at))
 
+    def _lag(self) -> None:
+        """A replica falls behind, and takes the database's place soon; only callbacks are still taken meanwhile."""
+        world, service, own = self.world, self.service, self.world.fate.own
+        backup, taken_at = service.database.back_up_rows(), self.world.now
+        written_at = max(world.database_time(), backup.written_at)
+        down_s = own.uniform(3, own.choice((10, 600)))
+
+        def take_its_place() -> None:
+            if world.fate.calm or written_at > world.database_time():
+                return
+            world.tell("commits lost since", round(taken_at))
+            for name, process in service.processes.items():
+                world.kill(process, for_s=own.uniform(1, 3) if name == "web" else down_s)
+            world.after(0.5, lambda: self._failed_over(backup, taken_at))
+
+        world.after(own.uniform(2, 120), take_its_place)
+
+    def _failed_over(self, backup: Backup, taken_at: float) -> None:
+        self.service.failed_over(backup, taken_at)
+        self._send_lost_ones_again()
+
     def _put_back(self, backup: Backup, taken_at: tuple[float, datetime]) -> None:
         """Stop everything, put the backup back, say so to the service, start again."""
         if self.world.fate.calm or taken_at[1] > self.world.database_time():  # the clock was set back: it is refused
@@ -394,8 +435,13 @@ class People:
     def _restored(self, backup: Backup, taken_at: tuple[float, datetime]) -> None:
         world, service = self.world, self.service
         service.restored(backup, *taken_at)
+        self._send_lost_ones_again()
+        world.after(world.fate.between(0, 3000), self._repair)  # as docs/restore.md says
+
+    def _send_lost_ones_again(self) -> None:
+        """Clients ask after their jobs; whose is gone hears 404, and sends it again under the same key."""
+        world, service = self.world, self.service
         for key, job_id in list(self._ids.items()):
-            if job_id not in service.rules.jobs:  # its client asks, hears 404, and sends again under the same key
+            if job_id not in service.rules.jobs:
                 del self._ids[key]
                 world.after(world.fate.between(60, 600), lambda key=key: self._send(key))
-        world.after(world.fate.between(0, 3000), self._repair)  # as docs/restore.md says

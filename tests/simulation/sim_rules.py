@@ -17,6 +17,7 @@ from sim_database import SimDatabase
 from sim_dialects import DIALECTS
 from sim_gateways import KEY_LIFE_S, Gateways, Order, Owner, Task
 from sim_lives import Lives, check_end, check_in_time
+from sim_losses import Losses, check_word_kept
 from sim_risks import Risks
 from sim_rows import AttemptRow, CallbackRow, Changes, JobRow, Rows
 from sim_truths import (
@@ -45,7 +46,7 @@ RULES = {
     "final-states": "`archived` and `cancelled` are never left; `failed` only by prove, retry and retry_transfer",
     "history-is-a-path": "a job's history is a path of the table, and ends where the job is",
     "alarmed": "every job that is owed something has an alarm that will ring",
-    "cancelled-is-free": "a job is cancelled only while none of its orders may yet be made, or has been",
+    "cancelled-is-free": "a job is cancelled only while none of its orders may be made, has been, or is asked about",
     "served": "once the faults have stopped, a due row is served",
     "news-kept": "no news is overwritten: unread news wants the job at once, and nobody reads what he has not seen",
     "news-first": "no byte of a new order is let leave while news of its job is unread",
@@ -70,7 +71,8 @@ RULES = {
     "undecided-waits": "no job is archived while another one lays claim to its task",
     "own-id-kept": "no order's true task is struck from those that may be its own, unless it seems older than it",
     "heard-of": "an order is given up only after the tasks that its callbacks told of were asked about",
-    "no-strangers-order": "an order that no row knew is recognised only if it was made",
+    "no-strangers-order": "an order that no row knew is recognised, or a guess at one corrected, only if it was made",
+    "lost-order-known": "no second order is made where a callback or the journal tells of one that the database lost",
     "asked-again": "a gateway that was silent is asked again, once a minute, while jobs wait for it",
     "nobody-blamed": "where several gateways are out of reach and none has answered since, none of them is called ill",
     "not-stranded": "no job stays queued for long while a gateway of its route is well and has room",
@@ -91,7 +93,7 @@ RULES = {
     "asked-before-the-end": "a task is given up once its gateway has answered after its life, or has not for an hour",
     "finished-is-paid": "a task that its gateway last called finished is not given up as one of which nobody knows",
     "named-answered": "a task that a person named is believed or refused in the end",
-    "balances": "an audit finds nothing but strangers' objects, late ones, and what a backup forgot, at work and in the end",
+    "balances": "an audit finds nothing but strangers' objects, late ones, and what a backup forgot, at all times",
     "aside-for-deaths": "a job is set aside after three deaths of its holders in a row, and for an hour at most",
     "told": "every notice is delivered once the faults stop, in the end",
 }
@@ -153,6 +155,7 @@ class Rules:
         self._line = 0
         self.risks = Risks(world, self.rows, settings)
         self.lives = Lives(world)
+        self.losses = Losses(self)
         self.waits = Waits(world, self.rows, settings)
         self.aside = Aside(self.check)
 
@@ -200,14 +203,19 @@ class Rules:
         self.risks.committed(changes)
         self.waits.committed({change.row.key for change in (*changes.attempts, *changes.lanes)})
 
-    def restored(self, taken_at: float) -> None:
+    def restored(self, taken_at: float, *, is_told: bool) -> None:
         """A backup was put back: what stands there is the past that everything is now compared with.
 
         Of what was ordered since, nothing is known. A job that was live then is still not to be bought twice, nor one
-        that had failed: its client may have tried it again.
+        that had failed: its client may have tried it again. Where the service is not told of it, an order is as good as
+        never made, until something tells of it.
         """
         self.was_restored = True
-        self.forgotten |= {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
+        lost = {i for i, order in enumerate(self.gateways.orders) if order.at > taken_at}
+        self.forgotten |= lost
+        if not is_told:
+            self.excused |= lost
+            self.losses.lost([self.gateways.orders[i] for i in sorted(lost)])
         self.rows.read_all()
         self.risks.restored()
         self.told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
@@ -220,6 +228,7 @@ class Rules:
     def posted(self, order: Order) -> None:
         """A byte of an order leaves."""
         job_id, number = order.owner
+        self.losses.posted(order)
         known = [o for i, o in enumerate(self.gateways.orders) if i not in self.excused and o.owner[0] == job_id]
         again = [o for o in known if o.owner[1] == number]
         if again and order.key is not None:
@@ -244,6 +253,8 @@ class Rules:
 
     def ended(self, actor: Actor) -> None:
         """An actor has done its work, and was not killed at it."""
+        for question in () if actor.dead else actor.asked:
+            self.losses.asked(*question)
         if actor.accepted is None or actor.dead:
             return
         owner, task_id = actor.accepted
@@ -335,6 +346,8 @@ class Rules:
                 mine = self.rows.attempts_of[job.id].values()
                 open_ones = [a.owner for a in mine if a.is_open or a.outcome == A.FINISHED]
                 self.check("cancelled-is-free", not open_ones, f"{job.id} is cancelled beside {open_ones}")
+                asked = self.rows.has_unread(job.id) or any(a.is_asked_about for a in mine)
+                self.check("cancelled-is-free", not asked, f"{job.id} is cancelled, and there is news of it")
         if old.lease_holder is not None and job.lease_holder is None and job.troubles == 0 and job.state in ASKS:
             unread = self.rows.has_unread(job.id)
             calm = unread and job.updated_at <= _later(now) and not is_aside
@@ -400,6 +413,7 @@ class Rules:
             self.check("own-task", task is not None, f"{owner} bears {row.task_id}, which no gateway made")
             assert task is not None
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self.is_young(task, row)
+            excused = excused or self._has_next_number(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
         if old is not None and old.task_id is not None and not old.adopted:
             self.check("own-task", row.task_id == old.task_id, f"{owner} bore {old.task_id}, and has it no more: {row}")
@@ -410,9 +424,14 @@ class Rules:
             )
         check_odd(self, row)
         check_own_id(self, old, row)
-        if old is None and row.origin == "called_back":
+        if old is not None:
+            check_word_kept(self, old, row)
+        if old.provider != row.provider if old is not None and row.origin != "ordered" else row.origin == "called_back":
             made = [o for o in self.gateways.orders if o.owner == owner and o.provider == row.provider]
-            self.check("no-strangers-order", bool(made), f"{owner} at {row.provider} was never made")
+            misled = [t for o, t in self.gateways.misled if o == owner and (row.provider, t) in self.gateways.tasks]
+            by_journal = any(o.owner[0] == row.job_id and o.provider == row.provider for o in self.losses.orders)
+            made_or_misled = made or misled or by_journal
+            self.check("no-strangers-order", bool(made_or_misled), f"{owner} at {row.provider} was never made")
         if old is None or old.outcome != row.outcome:
             self._verdict(owner, row)
             if row.outcome == A.FAILED:
@@ -435,6 +454,11 @@ class Rules:
         made = BEGIN + timedelta(seconds=task.at + self.gateways.clock_off_s[task.provider])
         tells = DIALECTS[task.provider].callback is not None  # those that call back tell when
         return not tells or made >= datetime.fromisoformat(row.created_at) - TOLERANCE
+
+    def _has_next_number(self, task: Task, row: AttemptRow) -> bool:
+        """Whether it is an order that the database lost, and that its journal told: another one bears its number."""
+        lost = [o.task for i, o in enumerate(self.gateways.orders) if i in self.forgotten]
+        return row.origin == "forgotten" and task in lost and task.owner[0] == row.job_id
 
     def _orders(self, owner: Owner) -> list[Order]:
         return [o for i, o in enumerate(self.gateways.orders) if o.owner == owner and i not in self.forgotten]

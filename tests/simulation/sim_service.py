@@ -237,6 +237,10 @@ class Service:
         self.bucket = self.rules.bucket = SimBucket(world)
         self.journal, self.pipeline = SimJournal(world), SimSession(world)
         self.rules.in_journal = lambda owner: any(key[:2] == owner for key in self.journal.kept)
+        self.rules.losses.in_journal = lambda task: any(
+            (kept.provider, kept.said.get("task_id")) == (task.provider, task.id)
+            for kept in self.journal.left(older_than_s=0)
+        )
         self.rules.waits.gateways = self.gateways
         self.gateways.unconfirmed = self.rules.unconfirmed
         self.rules.lives.has_key = lambda name, key: self.settings.account_of(name, key) is not None
@@ -263,11 +267,17 @@ class Service:
     def restored(self, backup: Backup, taken_at: float, as_of: datetime) -> None:
         """A backup from `taken_at` is put back, and said to be one. Orders made since are not in it."""
         self.database.put_back(backup)
-        self.rules.restored(taken_at)
+        self.rules.restored(taken_at, is_told=True)
         fate, was_calm = self.world.fate, self.world.fate.calm
         fate.calm = True  # an operator who sees it fail puts the backup back once more
         restore.restored(self._build(self.processes["sweep"]), as_of=as_of)
         fate.calm = was_calm
+        self._is_stale = True
+
+    def failed_over(self, backup: Backup, taken_at: float) -> None:
+        """A replica that had come as far as `taken_at` takes the database's place, and nobody is told."""
+        self.database.put_back(backup)
+        self.rules.restored(taken_at, is_told=False)
         self._is_stale = True
 
     @property

@@ -61,6 +61,7 @@ class Actor:
         self.left: dict[str, str] = {}  # when its last request to each gateway left, by the database's clock
         self.holders: set[str] = set()  # the leases that it has taken
         self.seen: set[int] = set()  # the callbacks that it had before it when it last took a lease
+        self.asked: list[tuple[str, str, str, bool]] = []  # gateway, task and key of answered questions; if known there
         self._work = work
         self._greenlet = greenlet(self._run)
         process.actors.add(self)

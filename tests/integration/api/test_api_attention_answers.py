@@ -118,7 +118,8 @@ def contested_task(desk: Desk) -> None:
     job = {"flagged": "contested_task"}
     desk.order("generating", "held", task_id="t-1", adopted=True, contested=True, job=job)
     other = desk.order("unconfirmed", "uncertain", lost_at=desk.now, accepted_at=None, job=job)
-    told = {"job_id": other, "attempt": 1, "task_id": "t-1", "is_signed": False, "is_contested": True}
+    told = {"job_id": other, "attempt": 1, "provider": "evolink", "task_id": "t-1"}
+    told |= {"is_signed": False, "is_contested": True}
     desk.write(sa.insert(hearsay).values(**told, heard_at=desk.now, asks=0, ask_at=desk.now))
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 from workshop import RUN, Workshop
 
-from jobs.machine.rows import AttemptOutcome, Standing
+from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
@@ -264,18 +264,26 @@ def test_twice_is_once(workshop: Workshop, later: list[float], monkeypatch: pyte
     assert workshop.case(job_id) == before
 
 
-def test_one_that_a_backup_forgot_is_asked_about_like_any_order_that_nobody_knows(
-    workshop: Workshop, answered: Answered, later: list[float]
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_one_of_an_order_that_nobody_remembers_has_its_row_again_beside_whatever_bears_its_number(
+    workshop: Workshop, answered: Answered, later: list[float], sandbox: Any, tmp_path: Path, elsewhere: bool
 ) -> None:
+    """Its own worker does not order again what its journal knows; another one cannot know."""
     job_id = answered("gravitex")
+    [task] = sandbox.tasks("gravitex")
     with workshop.database.write() as db:
         db.execute(sa.delete(tables.attempts))
         fresh = {"state": State.QUEUED.value, "attempt": 0, "lease_holder": None, "leased_until": None}
         db.execute(sa.update(tables.jobs).values(**fresh))
+    other = workshop.another_worker(journal=Journal(tmp_path / "elsewhere"))
+    RUN["jobs.submit"](job_id, other if elsewhere else workshop.resources)
     later[0] += 60
-    late_answers.bring(workshop.resources)
-    case = workshop.case(job_id)
-    assert [callback.task_id is not None for callback in case.callbacks] == [True]
+    for _ in range(2):
+        late_answers.bring(workshop.resources)
+    case = workshop.until(job_id, State.ARCHIVED)
+    [row] = [a for a in case.attempts.values() if a.task_id == task["task_id"]]
+    assert (row.number, row.origin, row.adopted) == (1 + elsewhere, Origin.FORGOTTEN, False)
+    assert len(sandbox.tasks("gravitex")) == len(case.attempts) == 1 + elsewhere
 
 
 def test_one_of_a_job_that_nobody_knows_is_shown_to_a_person(

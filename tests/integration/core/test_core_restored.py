@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+import requests
 import sqlalchemy as sa
 from losing import lose
 from rows_backup import Backup
 from served import Served
 from workshop import RUN, Workshop
 
+from jobs import callback_urls
 from jobs.errors import MayBePaid
 from jobs.intake import changes, settling
 from jobs.machine.rows import AttemptOutcome, Origin, Settled, Standing
@@ -326,22 +329,44 @@ def test_a_callback_wakes_an_ended_job_whose_order_was_forgotten(
     assert bought(sandbox) == 1
 
 
-def test_an_order_beside_the_known_one_of_its_number_is_told(
-    workshop: Workshop, receiver: Served, sandbox: Any
+@pytest.fixture
+def only(workshop: Workshop) -> Callable[[str], None]:
+    """Leaves keys for one gateway alone, until the next call; "" gives all of them back."""
+    accounts = workshop.settings.accounts
+
+    def leave(name: str) -> None:
+        object.__setattr__(workshop.settings, "accounts", {name: accounts[name]} if name else accounts)
+
+    return leave
+
+
+def mint(workshop: Workshop, provider: str, job_id: str, number: int, task_id: str, *, named: str = "id") -> None:
+    """A callback as whoever has a callback key can make it up, through the receiver's own door."""
+    settings = workshop.settings
+    url = callback_urls.mint(str(settings.public_url), settings.callback_keys, provider, job_id, number)
+    assert requests.post(url, json={named: task_id, "status": "completed"}, timeout=10).status_code in (200, 400)
+
+
+def test_an_order_beside_the_known_one_of_its_number_is_told_once_its_gateway_knows_it(
+    workshop: Workshop, receiver: Served, sandbox: Any, only: Callable[[str], None]
 ) -> None:
     """Nobody ran the command: the job was ordered twice, under one number, at two gateways."""
-    job_id = workshop.create(provider="evolink")
     sandbox.set(generation_s=60)
+    job_id = workshop.create(provider=["evolink", "aivideoapi"])
+    backup = Backup(workshop)
+    only("aivideoapi")
     RUN["jobs.submit"](job_id, workshop.resources)
-    with workshop.database.write() as db:
-        values = {"job_id": job_id, "attempt": 1, "provider": "aivideoapi", "digest": "0" * 64, "body": b"{}"}
-        more = {"headers": {}, "readable": True, "status": 200, "task_id": "t-2"}
-        db.execute(sa.insert(tables.inbox).values(**values, **more, received_at=workshop.database.clock(db)))
-        leases.bring_news(db, job_id, now=workshop.database.clock(db))
-    workshop.sweep()
+    backup.put_back()
+    only("evolink")
+    RUN["jobs.submit"](job_id, workshop.resources)
+    only("")
+    mint(workshop, "aivideoapi", job_id, 1, "made-up")
+    workshop.await_(lambda: workshop.sweep() and not workshop.case(job_id).unread, "the answer", job_id=job_id)
+    assert workshop.case(job_id).job.flagged is None
+    assert sandbox.call_back("aivideoapi", sandbox.tasks("aivideoapi")[0]["task_id"]) == 200
+    workshop.await_(lambda: workshop.sweep() and not workshop.case(job_id).unread, "the answer", job_id=job_id)
     case = workshop.case(job_id)
-    assert case.job.flagged == "unknown_attempt"
-    assert case.attempts[1].provider == "evolink"
+    assert (case.job.flagged, case.attempts[1].provider) == ("unknown_attempt", "evolink")
     assert "unknown_order" in workshop.history(job_id)
 
 

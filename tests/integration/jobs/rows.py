@@ -98,9 +98,16 @@ class Rows:
         }
         self.write(lambda db: db.execute(sa.insert(attempts).values(**{**values, **columns})))
 
-    def callback(self, job_id: str, body: bytes = b"{}", *, longest: int = 32, **changes: Any) -> Kept:
+    def change(self, job_id: str, number: int = 1, **columns: Any) -> None:
+        """Other columns of an attempt."""
+        row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
+        self.write(lambda db: db.execute(sa.update(attempts).where(row).values(**columns)))
+
+    def callback(
+        self, job_id: str, body: bytes = b"{}", *, provider: str = "evolink", longest: int = 32, **changes: Any
+    ) -> Kept:
         values: dict[str, Any] = {"attempt": 1, "readable": True, "task_id": "task-1", "status": 200, **changes}
-        callback = Callback("evolink", job_id, body=body, headers={"X-Event": "x"}, **values)
+        callback = Callback(provider, job_id, body=body, headers={"X-Event": "x"}, **values)
         limited = replace(self.core.settings, max_inbox_rows=longest)
         return self.write(lambda db: keep(db, callback, limited, PROVIDERS, now=self.now))
 

@@ -117,9 +117,9 @@ def case(job_: Job, *attempts: Attempt, callbacks: Iterable[KeptCallback] = ()) 
     kept = tuple(callbacks)
     heard = {(x.attempt, x.task_id): x for x in kept if x.task_id}
     hearsay = tuple(
-        Hearsay(number, str(task_id), x.received_at, 0, x.received_at, is_signed=False, is_contested=False)
+        Hearsay(number, str(task_id), x.received_at, 0, x.received_at, False, False, x.provider)
         if x.read_at is None
-        else Hearsay(number, str(task_id), x.received_at, 1, x.read_at + 10 * MINUTE, False, is_contested=False)
+        else Hearsay(number, str(task_id), x.received_at, 1, x.read_at + 10 * MINUTE, False, False, x.provider)
         for (number, task_id), x in heard.items()
     )
     return Case(job_, {a.number: a for a in attempts}, kept, hearsay)

@@ -134,12 +134,12 @@ def test_what_bears_the_gateways_signature_comes_first(
 def test_only_so_many_are_kept_and_each_once(rows: Rows) -> None:
     job_id = lost(rows)
     noted = [
-        rows.write(lambda db, n=n: hearsay.note(db, job_id, 1, f"t{n}", again=False, now=NOW))  # type: ignore[misc]
+        rows.write(lambda db, n=n: hearsay.note(db, job_id, 1, "evolink", f"t{n}", again=False, now=NOW))  # type: ignore[misc]
         for n in range(hearsay.MOST + 1)
     ]
     assert (sum(noted), noted[-1]) == (hearsay.MOST, False)
-    assert not rows.write(lambda db: hearsay.note(db, job_id, 1, "t0", again=False, now=NOW))
-    assert rows.write(lambda db: hearsay.note(db, job_id, 2, "t0", again=False, now=NOW))
+    assert not rows.write(lambda db: hearsay.note(db, job_id, 1, "evolink", "t0", again=False, now=NOW))
+    assert rows.write(lambda db: hearsay.note(db, job_id, 2, "evolink", "t0", again=False, now=NOW))
 
 
 @pytest.mark.parametrize(("adopted", "kept"), [(False, 0), (True, 1)])

@@ -93,8 +93,10 @@ def test_one_task_alone_never_does(rows: Rows, resources: Resources, gateway: As
     assert lane(rows).is_well
 
 
-def test_candidates_never_do(rows: Rows, resources: Resources, gateway: Asked) -> None:
-    """Anybody who knows a callback's URL can name tasks; a gateway may fail over each of them."""
+@pytest.mark.parametrize("answer", [None, Answered(429, {"Retry-After": "600"}, b"{}")], ids=["silence", "429"])
+def test_candidates_never_do(rows: Rows, resources: Resources, gateway: Asked, answer: Answered | None) -> None:
+    """Anybody who knows a callback's URL can name tasks; a gateway may fail over each of them, or want a rest."""
+    gateway.answer_with = answer or gateway.answer_with
     for number in range(4):
         job_id = rows.job(State.UNCONFIRMED, alarm_at=rows.now)
         rows.attempt(job_id, account=KEY.fingerprint, lost_at=rows.now)

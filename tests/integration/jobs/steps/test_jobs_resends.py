@@ -138,7 +138,7 @@ def test_none_goes_once_a_worker_that_slept_says_that_nothing_was_sent(
         return Lost("no whole answer")
 
     gateway.ask = resolve  # type: ignore[method-assign]
-    rows.callback(job_id, task_id="made-up")
+    rows.callback(job_id, provider="apiframe", task_id="made-up")
     rows.now += 2 * MINUTE
     reconciliation.reconcile(job_id, resources)
     assert gateway.sent == 0

@@ -11,7 +11,7 @@ from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, attempt, callba
 
 from jobs.machine import schedule
 from jobs.machine.decisions import decide
-from jobs.machine.outcome import Cooldown, Facts
+from jobs.machine.outcome import Cooldown, Facts, Inquired
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import ENDED, State, next_state
 from jobs.providers.registry import PROVIDERS
@@ -90,9 +90,12 @@ CHANGES = st.sampled_from(
 
 @st.composite
 def learnt(draw: st.DrawFn, subject: Case) -> Facts:
+    read = tuple(x for x in subject.unread if draw(st.booleans()))
+    strange = {(x.attempt, str(x.task_id)) for x in read if not subject.knows(x.attempt, x.provider)}
     return Facts(
         attempts={n: draw(CHANGES) for n in subject.attempts if draw(st.booleans())},
-        read=tuple(x.id for x in subject.unread if draw(st.booleans())),
+        read=tuple(x.id for x in read),
+        inquired=dict.fromkeys(strange, Inquired(answered=True, again_at=NOW)),  # what is read has been judged
         cooldown=draw(st.none() | st.builds(Cooldown, st.just("rate_limited"), st.floats(0.1, 900))),
         trouble=draw(st.booleans()),
     )
@@ -128,7 +131,10 @@ def test_every_decision_keeps_to_the_table_and_forgets_nothing(data: st.DataObje
     elif state in ENDED:
         late = {x.attempt for x in subject.unread if x.id not in facts.read}
         heard = {n for n in rows if subject.heard_at(n)}
-        assert is_owed or any(n not in rows or rows[n].can_still_deliver for n in late | heard)
+        strange = any((x.attempt, x.task_id) not in facts.inquired for x in subject.strange)
+        told = [x for x in subject.unread if x.id not in facts.read]
+        strange = strange or not all(subject.knows(x.attempt, x.provider) for x in told)
+        assert is_owed or strange or any(n not in rows or rows[n].can_still_deliver for n in late | heard)
     if outcome.alarm_at is not None:
         assert outcome.alarm_at >= NOW
     unread = [x for x in subject.unread if x.id not in facts.read]
