@@ -62,7 +62,8 @@ class SimDatabase(Database):
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         world = self.world
-        world.effect("before a transaction", 0.002)
+        is_slow = world.fate.strikes("database_slow")
+        world.effect("before a transaction", world.fate.own.uniform(1, 30) if is_slow else 0.002)
         self._reach()
         with super().write() as db:
             before = self._mark(db)

@@ -102,6 +102,7 @@ OF_THEIR_OWN: dict[str, tuple[float, str]] = {
     "person_accepts": (0.5, "a person takes a film that the proof refused, at any time"),
     "task_elsewhere": (0.3, "whoever has an order's callback URL tells of a task of another installation"),
     "aside_refused": (0.2, "S3 takes nothing beside the archive"),
+    "database_slow": (0.05, "a transaction begins seconds late"),
     "link_forbidden": (0.4, "a link leads where none may lead; a fresh one does not"),
     "report_of_nobody": (0.1, "a query is answered by a page that has a status word, and names no task"),
     "commits_lost": (0.3, "the last commits are lost, and nobody is told: a replica takes the database's place"),

@@ -384,7 +384,7 @@ PROTECTIONS: dict[str, Lack] = {
     "nobody takes what another holds": Lack(_lease_ignored, TROUBLE),
     "the mark compares the holder": Lack(_mark_without_lease, ("worker_sleeps", "message_twice")),
     "the mark compares the version": Lack(
-        _mark_without_version, ("task_failed_retryable", "callback_twice", "callback_late", "worker_sleeps")
+        _mark_without_version, ("task_failed_retryable", "callback_twice", "callback_late", "database_slow")
     ),
     "the mark is written before a byte leaves": Lack(
         _one("jobs.store.leases.mark_sending", lambda *_, **__: True), LOSS

@@ -13,6 +13,8 @@ RARELY_MISSED = {
     "a due submit whose byte may have left is unconfirmed",
     "a route leads past a gateway that rests",
     "an order that was not sent goes elsewhere",
+    "the mark compares the version",
+    "a job that is held by news says so",
     "one alone probes",
     "what left before a rest began counts for nothing",
     "a person's word about the money yields to a new word of the gateway's",
