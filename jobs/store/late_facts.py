@@ -89,6 +89,11 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
         task_id, attempt = changes.get("task_id"), case.attempts[number]
         if task_id is None:
             continue
+        if _is_second(attempt, task_id):
+            del resolved[number]
+            notes.append(Note("late_answer", number, {"task_id": task_id}))
+            db.execute(sa.update(jobs).where(jobs.c.id == attempt.job_id).values(flagged="unknown_attempt"))
+            continue
         task = (attempt.provider, task_id)
         bearer = found.get(task) or bearer_of(db, attempt, task_id)
         if bearer is not None and _are_two(attempt, changes, bearer):
@@ -211,6 +216,12 @@ def _still_lost(attempt: Attempt, changes: AttemptChanges, now: datetime) -> Att
     """What is left of an adoption that is not to be: that its gateway has answered."""
     said: AttemptChanges = {"lost_at": attempt.lost_at or now, "answered_at": changes.get("answered_at")}
     return {**said, "unanswered_since": None}
+
+
+def _is_second(attempt: Attempt, task_id: str) -> bool:
+    """Whether another POST under an attempt's number was answered as well: both are paid for, and the row has one."""
+    is_other = attempt.task_id not in (None, task_id) and not attempt.adopted
+    return is_other and (attempt.is_open or attempt.outcome is AttemptOutcome.FINISHED)
 
 
 def _are_two(attempt: Attempt, changes: AttemptChanges, bearer: Attempt) -> bool:

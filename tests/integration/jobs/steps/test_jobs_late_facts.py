@@ -21,7 +21,7 @@ from jobs.steps import reconciliation
 from jobs.steps.step import conclude
 from jobs.store import contests, late_facts, spending
 from jobs.store.leases import Lease
-from jobs.store.tables import attempts
+from jobs.store.tables import attempts, events
 
 pytestmark = pytest.mark.both_databases
 
@@ -187,6 +187,22 @@ def test_what_was_learnt_of_an_order_says_nothing_of_the_next_one_under_its_numb
     reconciliation.reconcile(job_id, worker(rows, Meanwhile(REPORTS["completed"], meanwhile)))
     attempt = rows.case(job_id).attempts[1]
     assert (attempt.task_id, attempt.outcome, attempt.last_word) == (None, A.OPEN, None)
+
+
+@pytest.mark.parametrize("outcome", [A.OPEN, A.FINISHED])
+def test_a_second_answer_takes_no_paid_tasks_place_and_a_person_hears_of_it(
+    rows: Rows, outcome: AttemptOutcome
+) -> None:
+    """A backup that was put back has forgotten the first order, and another one bore its number."""
+    job_id = rows.job(State.GENERATING if outcome is A.OPEN else State.ARCHIVING, alarm_at=NOW)
+    rows.attempt(job_id, task_id="first", outcome=outcome, link="https://cdn/first.mp4")
+    before = rows.case(job_id).attempts[1]
+    answer_t(rows, job_id)
+    case = rows.case(job_id)
+    assert (case.attempts[1], case.job.flagged) == (before, "unknown_attempt")
+    with rows.database.read() as db:
+        said = db.execute(sa.select(events.c.detail).where(events.c.event == "late_answer")).scalar_one()
+    assert said == {"task_id": "t"}
 
 
 def test_every_column_of_an_order_is_its_tasks_or_its_own() -> None:
