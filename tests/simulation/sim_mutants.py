@@ -569,11 +569,6 @@ PROTECTIONS: dict[str, Lack] = {
     "a task's end needs an answer after it, or an hour of tries": Lack(
         _one("jobs.machine.schedule.is_asked_after", lambda *_: True), ENDS
     ),
-    "questions about other tasks count only while their gateway is out of reach": Lack(
-        _one("jobs.steps.reconciliation.is_tried_by_others", lambda *_: True),
-        ("task_stuck", "gateway_unavailable", "gateway_loses_a_third", "answer_lost"),
-        fleet=True,
-    ),
     "that hour begins with the first try after the end": Lack(
         _one("jobs.machine.schedule.unanswered_since", lambda attempt, end, now: attempt.unanswered_since or now),
         ("task_stuck", "key_replaced", "key_gone"),
