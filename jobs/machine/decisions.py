@@ -113,6 +113,9 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
     if known := _known_elsewhere(case, rules):
         return known
+    in_doubt = next((a for a in case.attempts.values() if a.is_failed_in_doubt), None)
+    if in_doubt is not None and case.job.on_unconfirmed != "resubmit":  # its own task may be another, and run
+        return turn_of(E.STAND_BY, in_doubt, {"flagged": None})
     forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
