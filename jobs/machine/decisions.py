@@ -114,7 +114,7 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if known := _known_elsewhere(case, rules):
         return known
     in_doubt = next((a for a in case.attempts.values() if a.is_failed_in_doubt), None)
-    if in_doubt is not None and case.job.on_unconfirmed != "resubmit":  # its own task may be another, and run
+    if in_doubt is not None and not _may_order_beside(case, in_doubt, now, rules):
         return turn_of(E.STAND_BY, in_doubt, {"flagged": None})
     forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
@@ -126,6 +126,12 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if now < case.job.start_by:
         return None
     return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
+
+
+def _may_order_beside(case: Case, in_doubt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether the client's choice has come to its time, though the task that failed may be another order's."""
+    is_chosen = case.job.on_unconfirmed == "resubmit"
+    return is_chosen and now >= schedule.resubmit_at(in_doubt, rules.settings)
 
 
 def cancelled(case: Case, wish: JobChanges, detail: Mapping[str, Any] | None = None) -> Turn:
