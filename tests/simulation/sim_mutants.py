@@ -21,7 +21,7 @@ from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, archiving, object_metadata, ownership, strange_orders
-from jobs.store import availability, callbacks, cases, due, hearsay, lanes, late_facts, leases, tables
+from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
 from storage.errors import ObjectExists
@@ -298,19 +298,6 @@ def _callback_is_believed() -> dict[str, Any]:
     return {"jobs.steps.strange_orders.judge": judge}
 
 
-def _first_body_alone() -> dict[str, Any]:
-    """Nothing is kept of a callback whose body is not, and one body is kept of an order."""
-    note, keep = hearsay.note, callbacks.keep
-
-    def note_first(db: Any, *order: Any, again: bool, now: Any) -> bool:
-        return again and note(db, *order, again=again, now=now)
-
-    def keep_first(db: Any, callback: Any, settings: Any, *more: Any, now: Any) -> Any:
-        return keep(db, callback, replace(settings, max_inbox_rows=1), *more, now=now)
-
-    return {"jobs.store.hearsay.note": note_first, "jobs.store.callbacks.keep": keep_first}
-
-
 def _archived_undecided() -> dict[str, Any]:
     real = ownership.doubt
 
@@ -494,9 +481,6 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order that no row knows is recognised by its gateway's answer alone": Lack(
         _callback_is_believed, ("key_leaked",)
-    ),
-    "what is told of a lost order past the kept bodies is asked about": Lack(
-        _first_body_alone, ("commits_lost", "ids_made_up", "task_slow")
     ),
     "a lost order is recognised by its gateway's answer": Lack(
         _one("jobs.steps.strange_orders._recognise", lambda *_: "no order of ours"), ("commits_lost", "callback_twice")

@@ -30,6 +30,8 @@ RARELY_MISSED = {
     "no task id is borne twice",
     "one order more begins the next rest",
     "news is written on its own attempt",
+    "a lost order is asked about with each key",
+    "a wish to cancel waits for what is asked about",
     "a task that two orders were told is struck from neither",
     "what was learnt of a task is written on that one alone",
     "what is known of a task goes with it",
