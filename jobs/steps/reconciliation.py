@@ -76,7 +76,7 @@ def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
                 _put_off(case, e.wait_s, resources)
             return
         if work.lease is not None:
-            work.facts = _round(work.lease, presses, urgent, resources)
+            work.lease, work.facts = _round(work.lease, presses, urgent, resources)
 
 
 def _claim(case: Case, asked: list[Inquiry], presses: bool, lease_s: float, resources: Resources) -> Lease | None:
@@ -125,8 +125,11 @@ def _put_off(case: Case, seconds: float, resources: Resources) -> None:
         leases.postpone(db, case.job, until=now + timedelta(seconds=seconds), now=now, waiting=waiting)
 
 
-def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> Facts:
-    """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due."""
+def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> tuple[Lease, Facts]:
+    """One round of inquiries, as far as the keys' budgets reach, and the re-send that may be due.
+
+    The lease has the rows of orders that were recognised, and corrected, in it: what was learnt speaks of those.
+    """
     with resources.database.read() as db:
         now = resources.database.clock(db)
     asked = strange_orders.questions(lease.case, inquiries(lease.case, resources.settings, now), resources, now)
@@ -145,10 +148,9 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> F
     facts = judged.with_facts(learn(lease.case, judged.replies, resources.providers, resources.settings, now))
     sent = submission.resend(lease, now, resources)
     if sent is None:
-        return facts
-    return replace(
-        facts, attempts={**facts.attempts, **sent.attempts}, notes=(*facts.notes, *sent.notes), answer=sent.answer
-    )
+        return lease, facts
+    told, notes = {**facts.attempts, **sent.attempts}, (*facts.notes, *sent.notes)
+    return lease, replace(facts, attempts=told, notes=notes, answer=sent.answer)
 
 
 def _keep_lease(lease: Lease, resources: Resources) -> bool:

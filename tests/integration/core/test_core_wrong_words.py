@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from persons import lines, lost, rested, spent, submit
 from served import Served
-from workshop import RUN, Workshop
+from workshop import RUN, Ahead, Workshop
 
 from jobs.intake import changes
 from jobs.intake.settling import settle
@@ -90,6 +90,13 @@ def test_the_gateways_word_about_the_money_outweighs_a_persons(
     case = settle(job_id, 1, Settled.CHARGED, workshop.core)
     assert spent(workshop, case) == case.attempts[1].estimated_usd
     call_back(sandbox)
+
+    def is_told() -> bool:
+        workshop.sweep()
+        return "failure_in_doubt" in workshop.history(job_id)
+
+    workshop.await_(is_told, "a failure that a callback alone has told", job_id=job_id)
+    Ahead(workshop).leap(901)  # for as long as a lost answer is waited for it may be another order's
     case = workshop.await_(lambda: rested(workshop, job_id), "it rests", job_id=job_id)
     assert outcomes(case) == [(AttemptOutcome.FAILED, Standing.REFUNDED)]
     assert spent(workshop, case) == 0
