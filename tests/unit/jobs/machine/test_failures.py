@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -62,6 +63,23 @@ def test_a_job_whose_task_was_being_made_is_unconfirmed_again() -> None:
 )
 def test_it_is_believed_in_the_end_and_at_once_where_it_is_the_orders_own(attempt: Attempt) -> None:
     assert moved(case(job(State.UNCONFIRMED), attempt)) == ([Event.FAIL_RETRYABLE], Standing.REFUNDED)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "lost_at", "moves"),
+    [
+        ("wait", NOW - HOUR, [Event.STAND_BY]),
+        ("resubmit", NOW - MINUTE, [Event.STAND_BY]),
+        ("resubmit", NOW - HOUR, []),
+    ],
+    ids=["waits", "too early", "chosen"],
+)
+def test_a_queued_job_orders_nothing_beside_it_before_its_client_has_chosen_so(
+    chosen: str, lost_at: datetime, moves: list[Event]
+) -> None:
+    """Queued, as the database has lost the order and a callback has told of it since."""
+    queued = job(State.QUEUED, on_unconfirmed=chosen)
+    assert moved(case(queued, doubted(closed_at=NOW, lost_at=lost_at))) == (moves, Standing.UNCERTAIN)
 
 
 def test_another_task_that_its_gateway_does_not_know_keeps_it_in_doubt_no_longer() -> None:
