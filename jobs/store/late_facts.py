@@ -54,8 +54,8 @@ def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> 
         elif task_id and task_id != attempt.task_id:
             notes.append(Note("late_answer", number, {"task_id": task_id}))
             if attempt.outcome is AttemptOutcome.DELIVERED:
-                flagged = {"flagged": "foreign_task", "updated_at": now, "version": jobs.c.version + 1}
-                db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**flagged))
+                row = sa.update(jobs).where(jobs.c.id == job_id)
+                db.execute(row.values(flagged="foreign_task", updated_at=now, version=jobs.c.version + 1))
                 continue
             again: AttemptChanges = {
                 "outcome": AttemptOutcome.OPEN,

@@ -127,6 +127,7 @@ def test_and_brought_home_if_it_answers_within_that_hour(workshop: Workshop, clo
     clock.leap(3 * DAY_S)
     assert asked(workshop, job_id) is State.GENERATING
     sandbox.clear()
+    workshop.await_(lambda: sandbox.tasks("gravitex")[0]["state"] == "finished", "the task's end")
     clock.leap(50 * MINUTE_S)
     workshop.until(job_id, State.ARCHIVED)
 
