@@ -37,6 +37,11 @@ RARELY_MISSED = {
     "what is known of a task goes with it",
     "a task's owner is sought under every key",
     "an order asks about the other tasks that it was told",
+    "an answer to the free question names what was asked about",
+    "where no gateway can be reached it is the network",
+    "one gateway that rests for another reason hides no missing network",
+    "a gateway that was silent is asked again",
+    "the mark compares the holder",
 }
 
 
