@@ -157,9 +157,12 @@ def test_what_was_refused_of_one_named_task_says_nothing_of_the_one_that_is_name
         rows.write(lambda db: db.execute(sa.update(attempts).values(named_refused="it is none")))
         settling.name_task(job_id, 1, "t", rows.core)
 
-    gateway = Meanwhile(b"", name_another)
-    gateway.ask = lambda *_, **__: (name_another(), Answered(404, {}, b'{"error": {"message": "no"}}'))[1]  # type: ignore
-    reconciliation.reconcile(job_id, worker(rows, gateway))
+    class Refuses(Knows):
+        def ask(self, *_: Any, **__: Any) -> Answered:
+            name_another()
+            return Answered(404, {}, b'{"error": {"message": "no"}}')
+
+    reconciliation.reconcile(job_id, worker(rows, Refuses()))
     attempt = rows.case(job_id).attempts[1]
     assert (attempt.named_task_id, attempt.named_refused) == ("t", None)
 
