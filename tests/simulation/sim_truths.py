@@ -133,6 +133,12 @@ def _waited_until(rules: Rules, heard_at: str) -> datetime:
     return datetime.fromisoformat(heard_at) + timedelta(seconds=rules.settings.unconfirmed_window_s)
 
 
+def _bears_a_lost_one(rules: Rules, row: AttemptRow | None) -> bool:
+    """Whether a row has the task of an order that the database lost in silence; its number was used again since."""
+    lost = [order.task for order in rules.losses.orders if row is not None and order.owner == row.owner]
+    return row is not None and any(task is not None and task.id == row.task_id for task in lost)
+
+
 def check_odd(rules: Rules, row: AttemptRow) -> None:
     """An order's row has just been changed by a report that may hold odd values."""
     task = rules.gateways.tasks.get((row.provider, row.task_id or ""))
@@ -206,6 +212,8 @@ def check_rest(rules: Rules, calm_at: float, bound_s: float, archiving: dict[str
         if task.told & {"failed", "retryable"} and task.reversed_at is not None:
             continue  # it was called failed, and nobody owes it another look
         standing = attempt.standing if attempt else None
+        if _bears_a_lost_one(rules, attempt):  # of two under one number the row has but one
+            continue
         if order.owner in rules.misjudged or (attempt is not None and rules.words.excuse(attempt, task)):
             continue
         rules.check("money-known", standing in PAID, f"{order.owner} was paid for, and stands as {standing}")
