@@ -39,6 +39,7 @@ MOVES = [f"{state.value} {event.value}" for state, moves in TRANSITIONS.items() 
 # What a thousand seeds need not show, with the reason.
 EXCEPTIONS: dict[str, str] = {
     "queued recall": "a resubmitted order must wait while the first one shows itself, running: one in thousands",
+    "unconfirmed recall": "a backup must have forgotten two orders, and the one not waited for show itself, running",
     "unconfirmed refuse": "a refusal must be read by a worker that slept past its lease, with no gateway left",
     "unconfirmed stand_by": "a job must come back to an earlier order, and that one's task be given back and fail",
     "generating stand_by": "the same",

@@ -210,7 +210,8 @@ class People:
     def _decide(self, job_id: str) -> None:
         """A person says whose a task is to which two jobs lay claim; they look it up at the gateway."""
         rules = self.service.rules
-        if rules.jobs[job_id].flagged != "contested_task":
+        job = rules.jobs.get(job_id)  # an older backup may know nothing of it
+        if job is None or job.flagged != "contested_task":
             return
         borne = {(row.provider, row.task_id) for row in rules.attempts.values() if row.contested}
         for provider, task_id in sorted(borne, key=str):
