@@ -28,7 +28,6 @@ _COMMON: dict[str, Any] = {
     "result_expires": RESULT_LIFE_S,
     "result_serializer": "json",
     "worker_prefetch_multiplier": 1,
-    "worker_disable_prefetch": True,
     "worker_enable_remote_control": False,
     "worker_send_task_events": False,
     "worker_hijack_root_logger": False,

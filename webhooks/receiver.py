@@ -14,7 +14,6 @@ from typing import IO, Any
 import structlog
 from flask import Blueprint, Response, request
 from marshmallow import ValidationError
-from sqlalchemy.exc import IntegrityError
 
 from jobs import callback_urls
 from jobs.errors import BadReport
@@ -22,11 +21,11 @@ from jobs.providers.answers import TaskId, json_body, part, task_id
 from jobs.providers.base import Provider, ReportState
 from jobs.ringer import Ringer
 from jobs.settings import Settings
-from jobs.store import callbacks
-from jobs.store.callbacks import Callback, Kept
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.keeping import Callback
 from jobs.store.step_table import wake
 from webhooks.bodies import Bodies, TooMany, TooSlow
+from webhooks.keeper import Keeper
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
 KEPT_HEADERS = (
@@ -55,6 +54,10 @@ class Receiver:
     database: Database
     ringer: Ringer
     bodies: Bodies = field(default_factory=Bodies)
+    keeper: Keeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keeper", Keeper(self.database, self.settings, self.providers))
 
 
 def blueprint(receiver: Receiver) -> Blueprint:
@@ -110,10 +113,7 @@ def _sent(length: int | None, limit: int) -> tuple[IO[bytes], int]:
 
 def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> Response:
     try:
-        try:
-            kept = _write(receiver, callback)
-        except IntegrityError:  # its twin came at the same moment, and is kept by now
-            kept = _write(receiver, callback)
+        kept = receiver.keeper.keep(callback)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", job=callback.job_id, reason=str(e))
         return _answer(503)  # the gateway tries again; the sweep asks in any case
@@ -125,13 +125,6 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
         step = wake(kept.state, news=True, says_finished=state is ReportState.FINISHED)
         receiver.ringer.ring(step.name, callback.job_id)
     return _answer(kept.status)
-
-
-def _write(receiver: Receiver, callback: Callback) -> Kept:
-    database = receiver.database
-    with database.write() as db:
-        now = database.clock(db)
-        return callbacks.keep(db, callback, receiver.settings, receiver.providers, now=now)
 
 
 def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:

@@ -13,10 +13,10 @@ from jobs.machine.outcome import Facts, PostAnswer
 from jobs.machine.rows import Attempt, AttemptChanges, Case, Origin, Standing
 from jobs.steps import forgotten_attempts
 from jobs.steps.resources import Resources
-from jobs.store import attempt_rows, callbacks, cases, contests, hearsay, late_facts, leases, spending
-from jobs.store.callbacks import Callback
+from jobs.store import attempt_rows, cases, contests, hearsay, keeping, late_facts, leases, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.journal import told
+from jobs.store.keeping import Callback
 
 WRITERS_TIME_S = 5  # in which whoever was answered usually has written it himself; to bring it twice does no harm
 
@@ -145,5 +145,5 @@ def _keep_for_unknown_job(db: Connection, answer: PostAnswer, resources: Resourc
     callback = Callback(
         answer.provider, answer.job_id, answer.attempt, body, {}, readable=True, task_id=task_id, status=200
     )
-    kept = callbacks.keep(db, callback, resources.settings, resources.providers, now=now)
+    kept = keeping.keep(db, callback, resources.settings, resources.providers, now=now)
     return kept.kept or hearsay.is_kept(db, answer.job_id, answer.attempt, task_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,31 @@ from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, S
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store import spending
+from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, jobs
 
 # What the row of an order that a backup has forgotten can only guess at.
 GUESSED = ("provider", "base_url", "account", "with_callback", "estimated_credits", "estimated_usd")
+
+_OF_JOBS = sa.select(attempts).where(attempts.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
+_NEW, _CHANGE = sa.insert(attempts), sa.update(attempts).where(of(attempts.c.job_id, attempts.c.number))
+_OF_KEY = of(attempts.c.provider, attempts.c.account)
+_NEWEST_TASK = (
+    sa.select(attempts.c.task_id)
+    .where(_OF_KEY, attempts.c.task_id.is_not(None))
+    .order_by(attempts.c.created_at.desc())
+    .limit(1)
+)
+_IS_LOST = sa.and_(attempts.c.standing == Standing.UNCERTAIN.value, attempts.c.lost_at.is_not(None))
+_WAITS = sa.and_(jobs.c.state == State.UNCONFIRMED.value, jobs.c.attempt == attempts.c.number)
+_LOST = (
+    sa.select(jobs.c.id)
+    .select_from(attempts.join(jobs))
+    .where(_OF_KEY, _IS_LOST, _WAITS, attempts.c.outcome == AttemptOutcome.OPEN.value)
+    .where(attempts.c.created_at > at("since"))
+    .order_by(attempts.c.sending_at, jobs.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 def new_row(
@@ -44,11 +65,16 @@ def new_row(
     return row | known
 
 
+def of_jobs(db: Connection, job_ids: Sequence[str]) -> dict[tuple[str, int], Attempt]:
+    """All attempts of these jobs, by job and number."""
+    found = map(attempt_of, db.execute(_OF_JOBS, {"job_ids": job_ids}).mappings())
+    return {(attempt.job_id, attempt.number): attempt for attempt in found}
+
+
 def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
     """A new attempt, or the same one once more when it was provably not sent."""
-    row = sa.and_(attempts.c.job_id == values["job_id"], attempts.c.number == values["number"])
-    if not db.execute(sa.update(attempts).where(row).values(**values)).rowcount:
-        db.execute(sa.insert(attempts).values(**values))
+    if not db.execute(_CHANGE, {**_of(values["job_id"], values["number"]), **values}).rowcount:
+        db.execute(_NEW, values)
 
 
 def correct_guess(db: Connection, attempt: Attempt, known: Mapping[str, Any], now: datetime) -> None:
@@ -56,10 +82,9 @@ def correct_guess(db: Connection, attempt: Attempt, known: Mapping[str, Any], no
 
     What was reserved at the gateway that was guessed goes back, and is taken at the right one.
     """
-    row = sa.and_(attempts.c.job_id == attempt.job_id, attempts.c.number == attempt.number)
     given_back = spending.adjust(db, attempt.job_id, attempt.number, {"standing": Standing.NONE})
     corrected = {name: known[name] for name in GUESSED if name in known}
-    db.execute(sa.update(attempts).where(row).values(**corrected, **given_back))
+    db.execute(_CHANGE, _of(attempt.job_id, attempt.number) | corrected | given_back)
     spending.open_day(db, corrected.get("provider", attempt.provider), attempt.day)
     as_before: AttemptChanges = {"standing": attempt.standing, "settled": attempt.settled}
     change_attempt(db, attempt.job_id, attempt.number, as_before, now)
@@ -74,25 +99,23 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptCha
         changes = {**changes, "settled": None}
     values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
     if values:
-        row = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
-        db.execute(sa.update(attempts).where(row).values(**values))
+        db.execute(_CHANGE, {**_of(job_id, number), **values})
 
 
 def newest_task(db: Connection, account: Account) -> str | None:
     """The id of a task that the key has at its gateway, of the newest one; None where it has none."""
-    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
-    found = sa.select(attempts.c.task_id).where(of_key, attempts.c.task_id.is_not(None))
-    return db.execute(found.order_by(attempts.c.created_at.desc()).limit(1)).scalar_one_or_none()
+    of_key = {"of_provider": account.provider, "of_account": account.fingerprint}
+    return db.execute(_NEWEST_TASK, of_key).scalar_one_or_none()
 
 
 def lost_orders(db: Connection, account: Account, *, since: datetime, limit: int) -> list[str]:
     """The jobs that wait for the answer to an order which the key sent after `since`: the longest unsent ones first."""
-    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
-    is_lost = sa.and_(attempts.c.standing == Standing.UNCERTAIN.value, attempts.c.lost_at.is_not(None))
-    waits = sa.and_(jobs.c.state == State.UNCONFIRMED.value, jobs.c.attempt == attempts.c.number)
-    found = sa.select(jobs.c.id).select_from(attempts.join(jobs)).where(of_key, is_lost, waits)
-    found = found.where(attempts.c.outcome == AttemptOutcome.OPEN.value, attempts.c.created_at > since)
-    return list(db.execute(found.order_by(attempts.c.sending_at, jobs.c.id).limit(limit)).scalars())
+    of_key = {"of_provider": account.provider, "of_account": account.fingerprint}
+    return list(db.execute(_LOST, {**of_key, "since": since, "limit": limit}).scalars())
+
+
+def _of(job_id: str, number: int) -> dict[str, Any]:
+    return {"of_job_id": job_id, "of_number": number}
 
 
 def attempt_of(row: RowMapping | Mapping[str, Any]) -> Attempt:

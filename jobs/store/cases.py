@@ -3,65 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection, Row
 
 from jobs.errors import UnknownJob
-from jobs.machine.rows import Attempt, Case, Hearsay, Job, KeptCallback
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Settled, Standing
 from jobs.machine.states import State
-from jobs.store.attempt_rows import attempt_of
+from jobs.store.packed_rows import Unpacked, packed
 from jobs.store.tables import attempts, events, hearsay, inbox, jobs
 
-# Reading a case is what every step does most; a statement that is built once is not analysed again each time.
 _NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_JOBS = sa.select(jobs).where(jobs.c.id.in_(_IDS))
-_ATTEMPTS = sa.select(attempts).where(attempts.c.job_id.in_(_IDS)).order_by(attempts.c.number)
-_CALLBACKS = (
-    sa.select(inbox.c.job_id, *[inbox.c[name] for name in KeptCallback.__dataclass_fields__])
-    .where(inbox.c.job_id.in_(_IDS))
-    .order_by(inbox.c.id)
+_OF_JOB, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
+    [table.c[name] for name in row.__dataclass_fields__]
+    for table, row in ((jobs, Job), (attempts, Attempt), (inbox, KeptCallback), (hearsay, Hearsay))
 )
-_HEARSAY = (
-    sa.select(hearsay.c.job_id, *[hearsay.c[name] for name in Hearsay.__dataclass_fields__])
-    .where(hearsay.c.job_id.in_(_IDS))
-    .order_by(hearsay.c.heard_at, hearsay.c.task_id)
+_STATE = list(Job.__dataclass_fields__).index("state")
+_ATTEMPT = Unpacked(
+    _OF_ATTEMPT, {"origin": Origin, "outcome": AttemptOutcome, "standing": Standing, "settled": Settled}
 )
+_CALLBACK, _HEARSAY = Unpacked(_OF_CALLBACK, {}), Unpacked(_OF_HEARSAY, {})
 
 
 def read_case(db: Connection, job_id: str) -> Case:
     """A job with its attempts and callbacks. Raises UnknownJob."""
-    found = read_cases(db, [job_id])
-    if not found:
+    row = db.execute(_statement(db.dialect.name, is_one=True, is_whole=True), {"id": job_id}).one_or_none()
+    if row is None:
         raise UnknownJob(f"No job {job_id}.")
-    return found[0]
+    return _whole(row)
 
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     """The jobs of these ids that there are, in this order, with their attempts, callbacks and hearsay."""
-    cases = read_shown(db, job_ids)
-    callbacks: dict[str, list[KeptCallback]] = {case.job.id: [] for case in cases}
-    for job_id, *values in db.execute(_CALLBACKS, {"ids": list(job_ids)}):
-        if job_id in callbacks:  # the inbox also keeps those of jobs that are not here
-            callbacks[job_id].append(KeptCallback(*values))
-    heard: dict[str, list[Hearsay]] = {case.job.id: [] for case in cases}
-    for job_id, *values in db.execute(_HEARSAY, {"ids": list(job_ids)}):
-        if job_id in heard:
-            heard[job_id].append(Hearsay(*values))
-    return [replace(case, callbacks=tuple(callbacks[case.job.id]), hearsay=tuple(heard[case.job.id])) for case in cases]
+    found = db.execute(_statement(db.dialect.name, is_one=False, is_whole=True), {"ids": list(job_ids)})
+    return _in_order(job_ids, map(_whole, found))
 
 
 def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     """As `read_cases`, for views: without the callbacks, which no view shows."""
-    chosen = {"ids": list(job_ids)}
-    rows = {row["id"]: row for row in db.execute(_JOBS, chosen).mappings()}
-    tries: dict[str, dict[int, Attempt]] = {job_id: {} for job_id in rows}
-    for row in db.execute(_ATTEMPTS, chosen).mappings():
-        tries[row["job_id"]][row["number"]] = attempt_of(row)
-    return [Case(_job(rows[job_id]), tries[job_id], ()) for job_id in job_ids if job_id in rows]
+    found = db.execute(_statement(db.dialect.name, is_one=False, is_whole=False), {"ids": list(job_ids)})
+    return _in_order(job_ids, (Case(_job(row), _attempts(row.of_attempts), ()) for row in found))
 
 
 def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
@@ -73,5 +56,35 @@ def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
     return Case(Job(**row), {}, ())
 
 
-def _job(row: RowMapping) -> Job:
-    return Job(**{**row, "state": State(row["state"])})
+@cache  # reading a case is what every step does most; a statement that is built once is not analysed again each time
+def _statement(dialect: str, *, is_one: bool, is_whole: bool) -> sa.Select[Any]:
+    beside = [(_OF_ATTEMPT, attempts)]
+    beside += [(_OF_CALLBACK, inbox), (_OF_HEARSAY, hearsay)] if is_whole else []
+    is_sqlite = dialect == "sqlite"
+    rows = [packed(columns, table.c.job_id == jobs.c.id, is_sqlite=is_sqlite) for columns, table in beside]
+    chosen = sa.select(*_OF_JOB, *rows)
+    return chosen.where(
+        jobs.c.id == sa.bindparam("id") if is_one else jobs.c.id.in_(sa.bindparam("ids", expanding=True))
+    )
+
+
+def _whole(row: Row[Any]) -> Case:
+    callbacks = sorted((KeptCallback(*_CALLBACK(each)) for each in row.of_inbox), key=lambda each: each.id)
+    heard = sorted((Hearsay(*_HEARSAY(each)) for each in row.of_hearsay), key=lambda x: (x.heard_at, x.task_id))
+    return Case(_job(row), _attempts(row.of_attempts), tuple(callbacks), tuple(heard))
+
+
+def _job(row: Row[Any]) -> Job:
+    values = list(row[: len(_OF_JOB)])
+    values[_STATE] = State(values[_STATE])
+    return Job(*values)
+
+
+def _attempts(rows: list[list[Any]]) -> dict[int, Attempt]:
+    found = (Attempt(*_ATTEMPT(row)) for row in rows)
+    return {attempt.number: attempt for attempt in sorted(found, key=lambda each: each.number)}
+
+
+def _in_order(job_ids: Sequence[str], found: Any) -> list[Case]:
+    by_id = {case.job.id: case for case in found}
+    return [by_id[job_id] for job_id in job_ids if job_id in by_id]

@@ -20,12 +20,14 @@ from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.history import write_notes
 from jobs.store.lanes import IS_OPEN
 from jobs.store.leases import bring_news
+from jobs.store.prepared import of
 from jobs.store.tables import attempts, jobs
 from jobs.store.tables import hearsay as claims
 
 FLAG = "contested_task"
 MOST = 50  # orders whose task one may be, that are looked at
 NOT_ASKED_FOR = "its film is not what this order asked for, and is what another one did"
+_WAKE_ENDED = sa.update(jobs).where(of(jobs.c.id), jobs.c.alarm_at.is_(None))
 
 
 def begin(db: Connection, claimant: Attempt, bearer: Attempt, task_id: str, *, now: datetime) -> None:
@@ -139,7 +141,7 @@ def give_back(db: Connection, bearer: Attempt, task_id: str, reason: str, *, now
 
 def wake(db: Connection, job_id: str, now: datetime) -> None:
     """There is something to look at; an ended job that was settled has an alarm again."""
-    db.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_(None)).values(alarm_at=now))
+    db.execute(_WAKE_ENDED, {"of_id": job_id, "alarm_at": now})
     bring_news(db, job_id, now=now)
 
 

@@ -40,6 +40,7 @@ SQLITE_TROUBLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
+_TIME = sa.text("SELECT clock_timestamp()")
 
 
 class DatabaseUnavailable(JobsError):
@@ -53,14 +54,14 @@ class DiskFull(DatabaseUnavailable):
 def database_clock(db: Connection) -> datetime:
     """The database's own time: the one clock that all processes share. For SQLite that is this machine's."""
     if db.dialect.name == "postgresql":
-        now: datetime = db.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        now: datetime = db.execute(_TIME).scalar_one()
         return now.astimezone(UTC)
     return datetime.now(UTC)
 
 
-def upsert(db: Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say what to do about a row that is there already, in the database's own dialect."""
-    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+def upsert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what to do about a row that is there already, in this database's dialect, by its name."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 class Database:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine.rows import Job
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
+from jobs.store.prepared import at
 from jobs.store.step_table import BY_NAME, NOTIFY, Step
 from jobs.store.tables import Instant, jobs, notice_tries, notices
 
@@ -51,10 +52,15 @@ def _due_job(now: Any, ahead: Any) -> sa.ColumnElement[bool]:
     )
 
 
-def unleased(now: datetime) -> sa.ColumnElement[bool]:
-    """Jobs that nobody has a lease of: what a claim compares beside the version. `is_leased` is its opposite."""
-    ahead = now + CLOCK_SET_BACK
-    return sa.or_(jobs.c.lease_holder.is_(None), jobs.c.leased_until <= now, jobs.c.updated_at > ahead)
+# Jobs that nobody has a lease of: what a claim compares beside the version. `is_leased` is its opposite.
+UNLEASED = sa.or_(
+    jobs.c.lease_holder.is_(None), jobs.c.leased_until <= at("of_now"), jobs.c.updated_at > at("of_ahead")
+)
+
+
+def unleased(now: datetime) -> dict[str, datetime]:
+    """The parameters of UNLEASED."""
+    return {"of_now": now, "of_ahead": now + CLOCK_SET_BACK}
 
 
 def due_notice(now: datetime) -> sa.ColumnElement[bool]:

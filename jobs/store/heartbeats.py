@@ -25,7 +25,8 @@ def beat(database: Database, name: str, role: str) -> None:
     """Say that somebody is alive: a process by its own name, the sweep by its role's. Or that a spool is full."""
     with database.write() as db:
         row = {"name": name, "role": role, "seen_at": database.clock(db)}
-        db.execute(upsert(db, heartbeats).values(**row).on_conflict_do_update(index_elements=["name"], set_=row))
+        insert = upsert(db.dialect.name, heartbeats).values(**row)
+        db.execute(insert.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
 def last_seen_s(db: Connection, database: Database) -> dict[str, float]:

@@ -12,20 +12,28 @@ from sqlalchemy.engine import Connection, RowMapping
 from jobs.machine.outcome import Move, Note
 from jobs.machine.states import State
 from jobs.store import unknown_words
+from jobs.store.prepared import of
 from jobs.store.tables import events
+
+_NEW, _OF_JOB = sa.insert(events), sa.select(events).where(of(events.c.job_id)).order_by(events.c.id)
 
 
 def of_job(db: Connection, job_id: str) -> list[RowMapping]:
     """Every line of a job's history, oldest first."""
-    return list(db.execute(sa.select(events).where(events.c.job_id == job_id).order_by(events.c.id)).mappings())
+    return list(db.execute(_OF_JOB, {"of_job_id": job_id}).mappings())
 
 
 def write_notes(db: Connection, job_id: str, notes: Iterable[Note], now: datetime) -> None:
     """Write lines that move nothing; unknown status words among them are counted."""
     notes = tuple(notes)
-    if notes:
-        db.execute(sa.insert(events), [line(job_id, note, now) for note in notes])
-        unknown_words.count(db, notes, now=now)
+    write_lines(db, [line(job_id, note, now) for note in notes])
+    unknown_words.count(db, notes, now=now)
+
+
+def write_lines(db: Connection, lines: list[dict[str, Any]]) -> None:
+    """Write lines as `line` makes them; none is well."""
+    if lines:
+        db.execute(_NEW, lines)
 
 
 def line(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from jobs.providers.client import Account
 from jobs.request.generation import Mode
 from jobs.settings import Settings
 from jobs.store.database import upsert
+from jobs.store.prepared import at, of
 from jobs.store.spending import day_of
 from jobs.store.tables import attempts, jobs, lanes
 
@@ -33,7 +35,11 @@ PROBED_PAUSE_S = 5.0  # until somebody whom a probe keeps waiting looks again
 RUNS_FOR = 12  # times the expected time: an hour
 # As the indexes have them: SQLite takes a partial index for a condition that it knows word for word.
 IS_OPEN, IS_UNCERTAIN = sa.text("attempts.outcome = 'open'"), sa.text("attempts.standing = 'uncertain'")
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 COLUMNS = [lanes.c[name] for name in Lane.__dataclass_fields__]
+_IS = of(lanes.c.provider, lanes.c.account, lanes.c.lane)
+_READ, _CHANGE = sa.select(*COLUMNS).where(_IS), sa.update(lanes).where(_IS)
+_LOCK = _READ.with_for_update()
 
 log = structlog.get_logger()
 
@@ -64,22 +70,24 @@ class Out:
 
 def read(db: Connection, account: Account, name: LaneName) -> Lane:
     """The lane as it stands; one without a row is well."""
-    row = db.execute(sa.select(*COLUMNS).where(_is(account, name))).one_or_none()
-    return Lane() if row is None else Lane(**row._mapping)
+    row = db.execute(_READ, _of(account, name)).one_or_none()
+    return Lane() if row is None else Lane(*row)
 
 
 def lock(db: Connection, account: Account, name: LaneName) -> Lane:
     """The lane, and nobody else may change it until the transaction ends."""
-    key = {"provider": account.provider, "account": account.fingerprint, "lane": name}
-    db.execute(upsert(db, lanes).values(**key).on_conflict_do_nothing())
-    row = db.execute(sa.select(*COLUMNS).where(_is(account, name)).with_for_update()).one()
-    return Lane(**row._mapping)
+    row = db.execute(_LOCK, _of(account, name)).one_or_none()
+    if row is None:
+        key = {"provider": account.provider, "account": account.fingerprint, "lane": name}
+        db.execute(_new(db.dialect.name), key)
+        row = db.execute(_LOCK, _of(account, name)).one()
+    return Lane(*row)
 
 
 def write(db: Connection, account: Account, name: LaneName, lane: Lane) -> None:
     """Write a lane that was locked. The log hears of every rest that begins or ends, whoever is the cause."""
     before = read(db, account, name)
-    db.execute(sa.update(lanes).where(_is(account, name)).values(**asdict(lane)))
+    db.execute(_CHANGE, _of(account, name) | asdict(lane))
     _tell(account, name, before, lane)
 
 
@@ -133,35 +141,42 @@ def _owes(db: Connection, account: Account, lane: Lane, word: Word, settings: Se
 
 def out(db: Connection, account: Account, lane: Lane, settings: Settings, *, now: datetime) -> Out:
     """How many orders of the key are out."""
-    usual, edits = (now - timedelta(seconds=_runs_s(mode, settings)) for mode in (Mode.TEXT, Mode.EDIT))
-    may_run = sa.case((jobs.c.mode == Mode.EDIT.value, attempts.c.lost_at > edits), else_=attempts.c.lost_at > usual)
-    accepted_at = lane.accepted_at
-    if accepted_at is not None and accepted_at > now + CLOCK_SET_BACK:
-        accepted_at = None  # the clock was set back since: no order could be told to be younger
-    since = sa.true() if accepted_at is None else attempts.c.lost_at > accepted_at
-    of_key = sa.and_(attempts.c.provider == account.provider, attempts.c.account == account.fingerprint)
-    is_accepted = attempts.c.accepted_at.is_not(None)
-    on_way = sa.and_(~is_accepted, attempts.c.lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
-    # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
-    lost = sa.and_(~is_accepted, attempts.c.lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
-    resent = _is_sent_again(settings, now)
-    found = db.execute(  # as of one moment; which row is which, they say themselves: SQL promises no order
-        sa.union_all(
-            sa.select(_named("open"), _count(is_accepted), _count(on_way), sa.literal(0)).where(of_key, IS_OPEN),
-            sa.select(_named("lost"), _count(may_run), _count(sa.or_(since, resent)), _count(resent))
-            .select_from(attempts.join(jobs))
-            .where(of_key, IS_UNCERTAIN, lost),
-        )
-    )
-    counted = {row[0]: row[1:] for row in found}
+    since = lane.accepted_at or EARLIEST
+    if since > now + CLOCK_SET_BACK:
+        since = EARLIEST  # the clock was set back since: no order could be told to be younger
+    usual_s, edit_s = (_runs_s(mode, settings) for mode in (Mode.TEXT, Mode.EDIT))
+    ages = {"lives_after": settings.submit_lease_s, "runs_after": usual_s, "edit_runs_after": edit_s}
+    times = {name: now - timedelta(seconds=age_s) for name, age_s in ages.items()}
+    key = {"of_provider": account.provider, "of_account": account.fingerprint}
+    counted = {row[0]: row[1:] for row in db.execute(_out(), {**key, **times, "since": since, "now": now})}
     (accepted, sent, _), (may_be_running, unknown, again) = counted["open"], counted["lost"]
     return Out(accepted + sent + may_be_running, sent, unknown, again)
 
 
-def _is_sent_again(settings: Settings, now: datetime) -> sa.ColumnElement[bool]:
-    """Whether a lost order's POST is under way once more: it was marked as sent, and who did so has its job yet."""
-    may_live = attempts.c.sending_at > now - timedelta(seconds=settings.submit_lease_s)
-    return sa.and_(attempts.c.sending_at > attempts.c.lost_at, may_live, jobs.c.leased_until > now)
+@cache
+def _out() -> sa.CompoundSelect[Any]:
+    """Counts as of one moment; which row is which, they say themselves: SQL promises no order.
+
+    `since`: the last acceptance. `…_after`: what began before that lives, or runs, no more.
+    """
+    of_key = of(attempts.c.provider, attempts.c.account)
+    lost_at, is_accepted = attempts.c.lost_at, attempts.c.accepted_at.is_not(None)
+    may_run = sa.case(
+        (jobs.c.mode == Mode.EDIT.value, lost_at > at("edit_runs_after")), else_=lost_at > at("runs_after")
+    )
+    on_way = sa.and_(~is_accepted, lost_at.is_(None), attempts.c.origin == Origin.ORDERED.value)
+    # The end of a wait is no knowledge: an order that expired without an answer is as lost as it was before.
+    lost = sa.and_(~is_accepted, lost_at.is_not(None), attempts.c.origin == Origin.ORDERED.value)
+    # Its POST is under way once more: it was marked as sent, and who did so has its job yet.
+    may_live = attempts.c.sending_at > at("lives_after")
+    resent = sa.and_(attempts.c.sending_at > lost_at, may_live, jobs.c.leased_until > at("now"))
+    unknown = sa.or_(lost_at > at("since"), resent)
+    return sa.union_all(
+        sa.select(_named("open"), _count(is_accepted), _count(on_way), sa.literal(0)).where(of_key, IS_OPEN),
+        sa.select(_named("lost"), _count(may_run), _count(unknown), _count(resent))
+        .select_from(attempts.join(jobs))
+        .where(of_key, IS_UNCERTAIN, lost),
+    )
 
 
 def admit_query(
@@ -308,5 +323,10 @@ def _count(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     return sa.func.count().filter(which)
 
 
-def _is(account: Account, name: LaneName) -> sa.ColumnElement[bool]:
-    return sa.and_(lanes.c.provider == account.provider, lanes.c.account == account.fingerprint, lanes.c.lane == name)
+@cache
+def _new(dialect: str) -> sa.Insert:
+    return upsert(dialect, lanes).on_conflict_do_nothing()
+
+
+def _of(account: Account, name: LaneName) -> dict[str, Any]:
+    return {"of_provider": account.provider, "of_account": account.fingerprint, "of_lane": name}

@@ -25,11 +25,18 @@ from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case
 from jobs.store.history import write_notes
 from jobs.store.leases import bring_news, lock_row
+from jobs.store.prepared import of
 from jobs.store.tables import attempts, jobs
 
 PROVEN: AttemptChanges = {"adopted": False, "contested": False}  # of a task that our own POST was answered with
 OF_ORDER = frozenset({"rejected_task_ids", "named_refused"})  # what holds of an order whichever task it has
 OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
+_BEARER = (
+    sa.select(attempts)
+    .where(of(attempts.c.provider, attempts.c.task_id), ~of(attempts.c.job_id, attempts.c.number))
+    .order_by(attempts.c.adopted)
+    .limit(1)
+)
 
 
 def bring_facts(db: Connection, job_id: str, facts: Facts, *, now: datetime) -> None:
@@ -236,15 +243,7 @@ def bearer_of(db: Connection, attempt: Attempt, task_id: str) -> Attempt | None:
 
     Under whichever key: no page says that a task is shown to none but the key that ordered it.
     """
-    found = db.execute(
-        sa.select(attempts)
-        .where(
-            attempts.c.provider == attempt.provider,
-            attempts.c.task_id == task_id,
-            sa.or_(attempts.c.job_id != attempt.job_id, attempts.c.number != attempt.number),
-        )
-        .order_by(attempts.c.adopted)
-        .limit(1)
-    )
+    task = {"of_provider": attempt.provider, "of_task_id": task_id}
+    found = db.execute(_BEARER, {**task, "of_job_id": attempt.job_id, "of_number": attempt.number})
     row = found.mappings().one_or_none()
     return None if row is None else attempt_of(row)

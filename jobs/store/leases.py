@@ -21,8 +21,25 @@ from jobs.machine.states import ENDED, next_state
 from jobs.store import due, hearsay, notices, setting_aside
 from jobs.store.attempt_rows import change_attempt
 from jobs.store.cases import read_case
-from jobs.store.history import line, write_notes
-from jobs.store.tables import attempts, events, inbox, jobs
+from jobs.store.history import line, write_lines, write_notes
+from jobs.store.prepared import at, of
+from jobs.store.tables import attempts, inbox, jobs
+
+_JOB = of(jobs.c.id)
+_LOCK = sa.select(jobs.c.id).where(_JOB).with_for_update()
+_WAKE = sa.update(jobs).where(_JOB, jobs.c.alarm_at.is_not(None)).values(version=jobs.c.version + 1)
+_ANY = sa.update(jobs).where(_JOB)
+_HELD = _ANY.where(of(jobs.c.lease_holder))
+# What a write that rests on what was read compares: the version, and who has the lease.
+_UNMOVED = _ANY.where(of(jobs.c.version))
+_UNMOVED_HELD, _UNMOVED_UNLEASED = _UNMOVED.where(of(jobs.c.lease_holder)), _UNMOVED.where(due.UNLEASED)
+_UNCANCELLED_HELD = _UNMOVED_HELD.where(jobs.c.leased_until > at("now"), jobs.c.cancel_requested_at.is_(None))
+_MARK = (
+    sa.update(attempts)
+    .where(of(attempts.c.job_id, attempts.c.number), attempts.c.outcome == AttemptOutcome.OPEN.value)
+    .values(sends=attempts.c.sends + 1)
+)
+_ALL_READ = sa.update(inbox).where(inbox.c.id.in_(sa.bindparam("of_ids", expanding=True)))
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,7 @@ class Lease:
 
 def lock_row(db: Connection, job_id: str) -> None:
     """Nobody else may change the job until the transaction ends."""
-    db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    db.execute(_LOCK, {"of_id": job_id})
 
 
 def reread(db: Connection, lease: Lease) -> Lease | None:
@@ -62,7 +79,7 @@ def claim(
         outcome = replace(outcome, alarm_at=now)
     taken = {"lease_holder": holder, "leased_until": now + timedelta(seconds=lease_s)}
     taken["holder_deaths"] = setting_aside.deaths(case.job)
-    if not _write(db, case, outcome, taken, now, due.unleased(now)):
+    if not _write(db, case, outcome, taken, now, _UNMOVED_UNLEASED, due.unleased(now)):
         return None
     return Lease(read_case(db, case.job.id), holder)
 
@@ -72,30 +89,30 @@ def finish_step(db: Connection, lease: Lease, outcome: Outcome, *, now: datetime
     taken = {} if keep_lease else {"lease_holder": None, "leased_until": None, **setting_aside.FORGOTTEN}
     if not keep_lease and lease.job.flagged == HOLDER_DIED and not outcome.moves:
         outcome = replace(outcome, job={"flagged": None, **outcome.job})
-    return _write(db, lease.case, outcome, taken, now, jobs.c.lease_holder == lease.holder)
+    return _write(db, lease.case, outcome, taken, now, _UNMOVED_HELD, {"of_lease_holder": lease.holder})
 
 
 def move_unleased(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
     """A write that needs no lease, because nothing outside the database is touched. False: the row has moved."""
     taken = {"lease_holder": None, "leased_until": None, "holder_deaths": setting_aside.deaths(case.job)}
-    return _write(db, case, outcome, taken, now, due.unleased(now))
+    return _write(db, case, outcome, taken, now, _UNMOVED_UNLEASED, due.unleased(now))
 
 
 def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
     """What a client wishes of its job, as it stands in `case`. Leaves the lease alone. False: the row has moved."""
-    return _write(db, case, outcome, {}, now, sa.true())
+    return _write(db, case, outcome, {}, now, _UNMOVED, {})
 
 
 def renew_lease(db: Connection, lease: Lease, *, lease_s: float, now: datetime) -> bool:
     """Keep a lease that is ours. Leaves `version`: it is no news. False: it is no longer ours, stop."""
-    statement = sa.update(jobs).where(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder)
-    return db.execute(statement.values(leased_until=now + timedelta(seconds=lease_s))).rowcount == 1
+    ours = {"of_id": lease.job.id, "of_lease_holder": lease.holder}
+    return db.execute(_HELD, {**ours, "leased_until": now + timedelta(seconds=lease_s)}).rowcount == 1
 
 
 def ask_in_vain(db: Connection, lease: Lease, since: datetime | None, *, lease_s: float, now: datetime) -> None:
     """Keep a lease that is ours, and since when questions about orders that no row knows are not all answered."""
     if renew_lease(db, lease, lease_s=lease_s, now=now):
-        db.execute(sa.update(jobs).where(jobs.c.id == lease.job.id).values(strange_since=since))
+        db.execute(_ANY, {"of_id": lease.job.id, "strange_since": since})
 
 
 def flag(db: Connection, job_id: str, *, flagged: str, instead_of: Collection[str], now: datetime) -> None:
@@ -107,8 +124,7 @@ def flag(db: Connection, job_id: str, *, flagged: str, instead_of: Collection[st
 
 def bring_news(db: Connection, job_id: str, *, now: datetime) -> bool:
     """Alarm to now, version + 1, where the alarm is not NULL. Never touches the lease. False: nobody to tell."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.alarm_at.is_not(None))
-    return db.execute(statement.values(alarm_at=now, updated_at=now, version=jobs.c.version + 1)).rowcount == 1
+    return db.execute(_WAKE, {"of_id": job_id, "alarm_at": now, "updated_at": now}).rowcount == 1
 
 
 def postpone(
@@ -124,10 +140,10 @@ def postpone(
 
     `waiting` says why ({provider, code, reason}); history has a line where that is another reason than before.
     """
-    statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, due.unleased(now))
+    seen = {"of_id": job.id, "of_version": job.version, **due.unleased(now)}
     values: dict[str, Any] = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
     values |= {"flagged": flagged or job.flagged, "waiting": waiting}
-    if db.execute(statement.values(**values)).rowcount != 1:
+    if db.execute(_UNMOVED_UNLEASED, seen | values).rowcount != 1:
         return False
     before = job.waiting or {}
     if waiting and (waiting["provider"], waiting["code"]) != (before.get("provider"), before.get("code")):
@@ -144,20 +160,26 @@ def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, n
 
     Raises `version`: whoever has read that nothing was sent must read again.
     """
-    mine = sa.and_(jobs.c.id == lease.job.id, jobs.c.lease_holder == lease.holder, jobs.c.leased_until > now)
-    ours = sa.update(jobs).where(mine, jobs.c.version == lease.job.version, jobs.c.cancel_requested_at.is_(None))
-    pushed = {"leased_until": now + timedelta(seconds=lease_s), "version": jobs.c.version + 1, "updated_at": now}
-    if not db.execute(ours.values(**pushed)).rowcount:
+    ours = {"of_id": lease.job.id, "of_version": lease.job.version, "of_lease_holder": lease.holder, "now": now}
+    pushed = {"leased_until": now + timedelta(seconds=lease_s), "version": lease.job.version + 1, "updated_at": now}
+    if not db.execute(_UNCANCELLED_HELD, ours | pushed).rowcount:
         return False
-    order = sa.and_(attempts.c.job_id == lease.job.id, attempts.c.number == number)
-    row = sa.update(attempts).where(order, attempts.c.outcome == AttemptOutcome.OPEN.value)
-    return db.execute(row.values(sending_at=now, sends=attempts.c.sends + 1)).rowcount == 1
+    return db.execute(_MARK, {"of_job_id": lease.job.id, "of_number": number, "sending_at": now}).rowcount == 1
 
 
 def _write(
-    db: Connection, case: Case, outcome: Outcome, lease: Mapping[str, Any], now: datetime, guard: sa.ColumnElement[bool]
+    db: Connection,
+    case: Case,
+    outcome: Outcome,
+    lease: Mapping[str, Any],
+    now: datetime,
+    guarded: sa.Update,
+    guard: Mapping[str, Any],
 ) -> bool:
-    """The one place that writes a job's state: guarded by version, with its history, facts and notices."""
+    """The one place that writes a job's state: guarded by version, with its history, facts and notices.
+
+    `guarded`: the statement, which compares the version; `guard`: what else it compares.
+    """
     job, facts = case.job, outcome.facts
     state = job.state
     lines: list[dict[str, Any]] = []
@@ -176,19 +198,16 @@ def _write(
     told = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))
     if told:
         values["notices"] = job.notices + len(told)
-    if not db.execute(
-        sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, guard).values(**values)
-    ).rowcount:
+    if not db.execute(guarded, {"of_id": job.id, "of_version": job.version, **guard, **values}).rowcount:
         return False
     # In one order of gateways and days, so that two who correct the same days do not lock each other out.
     for number, changes in sorted(facts.attempts.items(), key=lambda x: _day_of(case, x[0])):
         change_attempt(db, job.id, number, changes, now)
     if facts.read:
-        db.execute(sa.update(inbox).where(inbox.c.id.in_(facts.read)).values(read_at=now))
+        db.execute(_ALL_READ, {"of_ids": facts.read, "read_at": now})
     hearsay.write(db, job.id, facts.inquired)
     write_notes(db, job.id, facts.notes, now)
-    if lines:
-        db.execute(sa.insert(events), lines)
+    write_lines(db, lines)
     if told:
         notices.write(db, read_case(db, job.id), told, now=now)
     return True

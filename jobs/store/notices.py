@@ -53,6 +53,7 @@ class NoticeState(StrEnum):
     FAILED = "failed"  # given up
 
 
+_NEW = sa.insert(notices)
 _given_up = sa.and_(notices.c.alarm_at.is_(None), notices.c.delivered_at.is_(None))
 STATES: dict[NoticeState, sa.ColumnElement[bool]] = {
     NoticeState.WAITING: notices.c.alarm_at.is_not(None),
@@ -77,19 +78,8 @@ def write(db: Connection, case: Case, kinds: Sequence[str], *, now: datetime) ->
     job = case.job
     for sequence, kind in enumerate(kinds, job.notices - len(kinds) + 1):
         body = {"type": kind, "timestamp": iso(now), "sequence": sequence, "data": job_json(case)}
-        db.execute(
-            sa.insert(notices).values(
-                id=f"ntc_{ULID()}",
-                job_id=job.id,
-                sequence=sequence,
-                type=kind,
-                url=job.notify_url,
-                body=body,
-                version=0,
-                alarm_at=now,
-                created_at=now,
-            )
-        )
+        row = {"id": f"ntc_{ULID()}", "job_id": job.id, "sequence": sequence, "type": kind, "url": job.notify_url}
+        db.execute(_NEW, row | {"body": body, "version": 0, "tries": 0, "alarm_at": now, "created_at": now})
 
 
 def state_of(row: RowMapping) -> NoticeState:

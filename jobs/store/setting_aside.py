@@ -17,12 +17,16 @@ from jobs.machine.outcome import Note
 from jobs.machine.rows import Job
 from jobs.store import due
 from jobs.store.history import write_notes
+from jobs.store.prepared import of
 from jobs.store.tables import jobs
 
 MOST_DEATHS = 3
 ASIDE = timedelta(hours=1)
 SHORTEST = timedelta(minutes=1)
 FORGOTTEN: dict[str, Any] = {"holder_deaths": 0, "set_aside_until": None}
+_SET_ASIDE = sa.update(jobs).where(of(jobs.c.id, jobs.c.version), due.UNLEASED)
+_SHOW_NO_MORE = sa.update(jobs).where(of(jobs.c.id), jobs.c.flagged == HOLDER_DIED).values(flagged=None)
+_FORGET = sa.update(jobs).where(of(jobs.c.id), jobs.c.holder_deaths > 0).values(**FORGOTTEN)
 
 
 def deaths(job: Job) -> int:
@@ -45,11 +49,11 @@ def aside_until(job: Job, now: datetime) -> datetime | None:
 
 def set_aside(db: Connection, job: Job, until: datetime, now: datetime) -> bool:
     """Leave a due job alone until then, and let a person see it. False: the row has moved."""
-    statement = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version, due.unleased(now))
+    seen = {"of_id": job.id, "of_version": job.version, **due.unleased(now)}
     lease = {"lease_holder": None, "leased_until": None}
     said = {"flagged": "holder_died", "holder_deaths": deaths(job), "set_aside_until": until}
     written = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
-    if db.execute(statement.values(**lease, **said, **written)).rowcount != 1:
+    if db.execute(_SET_ASIDE, {**seen, **lease, **said, **written}).rowcount != 1:
         return False
     if job.lease_holder is not None:
         write_notes(db, job.id, [Note("set_aside", job.attempt, {"deaths": deaths(job)})], now)
@@ -58,6 +62,5 @@ def set_aside(db: Connection, job: Job, until: datetime, now: datetime) -> bool:
 
 def lives(db: Connection, job_id: str) -> None:
     """A holder that was taken for dead has come back: nobody died of this job."""
-    own = sa.update(jobs).where(jobs.c.id == job_id)
-    db.execute(own.where(jobs.c.flagged == HOLDER_DIED).values(flagged=None))
-    db.execute(own.where(jobs.c.holder_deaths > 0).values(**FORGOTTEN))
+    db.execute(_SHOW_NO_MORE, {"of_id": job_id})
+    db.execute(_FORGET, {"of_id": job_id})

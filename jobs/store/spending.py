@@ -8,17 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import ABSURD, FREE, AttemptChanges, Money, Settled, Standing
 from jobs.store.database import upsert
+from jobs.store.prepared import of
 from jobs.store.tables import attempts, spending
 
 # Of one order: nobody pays more, and thousands of such can still be added up.
 MOST = {"usd": 1e9, "credits": 1e15}
+
+_IS_DAY = of(spending.c.provider, spending.c.day)
+_SPENT = sa.select(spending.c.micro_usd).where(_IS_DAY)
+_LOCK = sa.select(spending.c.day).where(_IS_DAY).with_for_update()
+_AMOUNT: sa.BindParameter[int] = sa.bindparam("amount", type_=sa.BigInteger)
+_COUNT = sa.update(spending).where(_IS_DAY).values(micro_usd=spending.c.micro_usd + _AMOUNT)
+_COUNT_WITHIN = _COUNT.where(spending.c.micro_usd + _AMOUNT <= sa.bindparam("most", type_=sa.BigInteger))
+_UNCERTAIN = sa.select(sa.func.sum(attempts.c.reserved_micro_usd)).where(
+    of(attempts.c.provider, attempts.c.day), attempts.c.standing == Standing.UNCERTAIN.value
+)
+_OF_DAY = (attempts.c.provider, attempts.c.day, attempts.c.reserved_micro_usd)
+_ORDER = sa.select(*_OF_DAY, *(attempts.c[name] for name in Money._fields))
+_LOCK_ORDER = _ORDER.where(of(attempts.c.job_id, attempts.c.number)).with_for_update()
 
 
 def day_of(moment: datetime) -> str:
@@ -38,16 +53,12 @@ def taken(money: Money) -> int:
 
 def spent_usd(db: Connection, provider: str, day: str) -> float:
     """What the orders of a day come to so far."""
-    row = sa.select(spending.c.micro_usd).where(spending.c.provider == provider, spending.c.day == day)
-    return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
+    return int(db.execute(_SPENT, _of(provider, day)).scalar_one_or_none() or 0) / 1_000_000
 
 
 def uncertain_usd(db: Connection, provider: str, day: str) -> float:
     """What of it stands uncertain: orders of which nobody knows whether they were charged."""
-    of_day = sa.and_(attempts.c.provider == provider, attempts.c.day == day)
-    row = sa.select(sa.func.sum(attempts.c.reserved_micro_usd))
-    row = row.where(of_day, attempts.c.standing == Standing.UNCERTAIN.value)
-    return int(db.execute(row).scalar_one_or_none() or 0) / 1_000_000
+    return int(db.execute(_UNCERTAIN, _of(provider, day)).scalar_one_or_none() or 0) / 1_000_000
 
 
 def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: float | None) -> bool:
@@ -56,39 +67,42 @@ def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: flo
     The row stays locked until the transaction ends, so that claims on one gateway come one after the other.
     """
     open_day(db, provider, day)
-    row = sa.update(spending).where(spending.c.provider == provider, spending.c.day == day)
-    if daily_usd is not None:
-        row = row.where(spending.c.micro_usd + amount <= micro(daily_usd))
-    return db.execute(row.values(micro_usd=spending.c.micro_usd + amount)).rowcount == 1
+    values = _of(provider, day) | {"amount": amount}
+    if daily_usd is None:
+        return db.execute(_COUNT, values).rowcount == 1
+    return db.execute(_COUNT_WITHIN, values | {"most": micro(daily_usd)}).rowcount == 1
 
 
 def lock_days(db: Connection, days: Collection[tuple[str, str]]) -> None:
     """Nobody else may change these gateways' days until the transaction ends; always in one order."""
     for provider, day in sorted(days):
         open_day(db, provider, day)
-        one = sa.select(spending.c.day).where(spending.c.provider == provider, spending.c.day == day)
-        db.execute(one.with_for_update())
+        db.execute(_LOCK, _of(provider, day))
 
 
 def open_day(db: Connection, provider: str, day: str) -> None:
     """See that a day has its row, so that what becomes of its orders can be counted to it."""
-    db.execute(upsert(db, spending).values(provider=provider, day=day, micro_usd=0).on_conflict_do_nothing())
+    db.execute(_new_day(db.dialect.name), {"provider": provider, "day": day, "micro_usd": 0})
+
+
+@cache
+def _new_day(dialect: str) -> sa.Insert:
+    return upsert(dialect, spending).on_conflict_do_nothing()
+
+
+def _of(provider: str, day: str) -> dict[str, Any]:
+    return {"of_provider": provider, "of_day": day}
 
 
 def adjust(db: Connection, job_id: str, number: int, changes: AttemptChanges) -> dict[str, int]:
     """What an attempt with these changes takes of its day from now on, by its column; {} where it takes the same."""
     if not changes.keys() & set(Money._fields):
         return {}
-    one = sa.and_(attempts.c.job_id == job_id, attempts.c.number == number)
-    columns = (attempts.c.provider, attempts.c.day, attempts.c.reserved_micro_usd)
-    known = [attempts.c[name] for name in Money._fields]
-    row = db.execute(sa.select(*columns, *known).where(one).with_for_update()).one()
+    row = db.execute(_LOCK_ORDER, {"of_job_id": job_id, "of_number": number}).one()
     wanted = taken(Money(*({**row._mapping, **changes}[name] for name in Money._fields)))
     if wanted == row.reserved_micro_usd:
         return {}
-    day = sa.and_(spending.c.provider == row.provider, spending.c.day == row.day)
-    corrected = spending.c.micro_usd + (wanted - row.reserved_micro_usd)
-    db.execute(sa.update(spending).where(day).values(micro_usd=corrected))
+    db.execute(_COUNT, _of(row.provider, row.day) | {"amount": wanted - row.reserved_micro_usd})
     return {"reserved_micro_usd": wanted}
 
 

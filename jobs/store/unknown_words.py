@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -25,11 +26,15 @@ def count(db: Connection, notes: Iterable[Note], *, now: datetime) -> None:
     for note in notes:
         if note.event not in (EVENT, SHAPE_EVENT):
             continue
-        insert = upsert(db, unknown_words).values(
-            provider=note.detail["provider"], word=note.detail["word"], times=1, last_at=now
-        )
-        again = {"times": unknown_words.c.times + 1, "last_at": now}
-        db.execute(insert.on_conflict_do_update(index_elements=["provider", "word"], set_=again))
+        said = {"provider": note.detail["provider"], "word": note.detail["word"], "times": 1, "last_at": now}
+        db.execute(_once_more(db.dialect.name), said)
+
+
+@cache
+def _once_more(dialect: str) -> sa.Insert:
+    insert = upsert(dialect, unknown_words)
+    again = {"times": unknown_words.c.times + 1, "last_at": insert.excluded.last_at}
+    return insert.on_conflict_do_update(index_elements=["provider", "word"], set_=again)
 
 
 def seen(db: Connection) -> dict[str, dict[str, int]]:

@@ -77,6 +77,7 @@ def run(plant: Plant, count: int, outage_s: float) -> float:
     return took_s
 
 
+@pytest.mark.prove
 def test_a_batch_that_meets_an_outage_of_all_gateways_risks_five_orders_each_and_comes_home_after_it(
     plant: Plant,
 ) -> None:

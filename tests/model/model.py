@@ -88,7 +88,7 @@ class Mechanism:
     lose_believes_sending_at: bool = True
     silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
     settle_sees_lease: bool = True  # a person's "not made" is refused while a step holds the job
-    late_callback_wakes: bool = True  # callbacks._wake
+    late_callback_wakes: bool = True  # keeping.Desk.wake
     settles: bool = False  # a person calls an order whose answer was lost not made, rightly or wrongly
     attempts: int = 1  # a job that would need another comes too late to be started
     resubmit: bool = False
@@ -163,7 +163,7 @@ def _settled(w: World, n: int, m: Mechanism) -> Judgement:
 
 
 def _keep_callback(w: World, n: int, m: Mechanism) -> World:
-    """jobs.store.callbacks.keep: kept once, as news; the same again rings once more if the first is unread."""
+    """jobs.store.keeping.keep: kept once, as news; the same again rings once more if the first is unread."""
     t = w.tries[n - 1]
     if not t.callback:
         if w.alarm == "none" and t.outcome in WITHOUT_VIDEO and t.age < 2 and m.late_callback_wakes:

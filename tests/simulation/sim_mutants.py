@@ -22,6 +22,7 @@ from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
 from jobs.steps import answers, archiving, object_metadata, ownership, strange_orders
 from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
+from jobs.store.keeping import Desk
 from jobs.store.leases import Lease
 from jobs.store.step_table import NOTIFY
 from storage.errors import ObjectExists
@@ -42,6 +43,15 @@ def _as_it_stands(db: Any, case: Any) -> Any:
     """The case under the version that the row has by now: a comparison with it is no comparison."""
     now = db.execute(sa.select(tables.jobs.c.version).where(tables.jobs.c.id == case.job.id)).scalar_one()
     return replace(case, job=replace(case.job, version=now))
+
+
+def _ended_jobs_sleep() -> dict[str, Any]:
+    real = Desk.wake
+
+    def wake(self: Desk, job_id: str, number: int) -> bool:
+        return job_id in self._alarmed and real(self, job_id, number)
+
+    return {"jobs.store.keeping.Desk.wake": wake}
 
 
 def _claim_without_version() -> dict[str, Any]:
@@ -420,9 +430,7 @@ PROTECTIONS: dict[str, Lack] = {
     "a job is not cancelled beside an order that may come": Lack(
         _cancelled_at_once, ("submit_unanswered", "callback_lost", "refused_key", "client_cancels_late")
     ),
-    "a kept callback wakes its job": Lack(
-        _one("jobs.store.callbacks.bring_news", lambda *_, **__: True), ("callback_twice",)
-    ),
+    "a kept callback wakes its job": Lack(_one("jobs.store.keeping.Desk.wake", lambda *_: True), ("callback_twice",)),
     "an ended job with an open attempt keeps an alarm": Lack(
         _one("jobs.machine.alarms._alarm_after_end", _nothing),
         ("submit_unanswered", "task_slow", "task_failed", "callback_late", "refused_key"),
@@ -536,7 +544,7 @@ PROTECTIONS: dict[str, Lack] = {
         _settled_under_a_lease, (*WORDS, "worker_sleeps", "callback_lost")
     ),
     "a callback wakes an ended job for an order without a video": Lack(
-        _one("jobs.store.callbacks._wake", lambda db, job_id, *_, now: leases.bring_news(db, job_id, now=now)),
+        _ended_jobs_sleep,
         (*WORDS, "callback_late", "client_cancels"),
     ),
     "a person's word about the money yields to a new word of the gateway's": Lack(

@@ -21,7 +21,7 @@ from jobs.providers.registry import PROVIDERS, on_terms
 from jobs.settings import load
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
-from jobs.store import callbacks, cases, history, migrate
+from jobs.store import cases, history, keeping, migrate
 from jobs.store.database import Database
 from jobs.store.journal import Journal
 from jobs.store.step_table import OF_JOBS
@@ -257,9 +257,9 @@ class World:
                 hurry(self)
         return self.case(job_id)
 
-    def callback(self, job_id: str, attempt: int, provider: str, body: dict[str, Any]) -> callbacks.Kept:
+    def callback(self, job_id: str, attempt: int, provider: str, body: dict[str, Any]) -> keeping.Kept:
         """A callback whose token was found to be genuine."""
-        told = callbacks.Callback(
+        told = keeping.Callback(
             provider=provider,
             job_id=job_id,
             attempt=attempt,
@@ -270,7 +270,7 @@ class World:
             status=200,
         )
         with self.database.write() as db:
-            return callbacks.keep(db, told, self.settings, PROVIDERS, now=self.clock.now)
+            return keeping.keep(db, told, self.settings, PROVIDERS, now=self.clock.now)
 
     def show(self, job_id: str) -> None:
         """Print how the job and its attempts stand."""

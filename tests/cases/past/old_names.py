@@ -31,7 +31,7 @@ MODULES = {
     "jobs.gateways": "jobs.reports.providers",
     "jobs.generation": "jobs.request.generation",
     "jobs.heartbeats": "jobs.store.heartbeats",
-    "jobs.inbox": "jobs.store.callbacks",
+    "jobs.inbox": "jobs.store.keeping",
     "jobs.input_life": "jobs.request.input_links",
     "jobs.key_uses": "jobs.intake.key_uses",
     "jobs.line": "jobs.reports.queue_position",

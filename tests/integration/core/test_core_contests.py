@@ -18,8 +18,6 @@ from jobs.machine.states import State
 from jobs.store.tables import attempts
 from storage.errors import LinkDead
 
-pytestmark = pytest.mark.both_databases
-
 
 def forget_links(workshop: Workshop) -> None:
     """Every link of a gateway is dead from now on; the bucket's own are not."""

@@ -325,7 +325,6 @@ class TestACallbackForAVideoThatWasNotDelivered:
             sandbox.fault("evolink", "expire_link", task_id=task["task_id"], reports=0)
         assert sandbox.call_back("evolink", task["task_id"]) == 200
 
-    @pytest.mark.both_databases
     @pytest.mark.parametrize("settled", [None, Settled.NOT_CHARGED])
     def test_brings_it_home_by_a_fresh_link_and_leaves_the_money_where_it_is(
         self, workshop: Workshop, undelivered: str, sandbox: Any, settled: Settled | None

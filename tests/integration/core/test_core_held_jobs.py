@@ -17,8 +17,6 @@ from jobs.machine.states import State
 from jobs.machine.times import iso_s
 from jobs.store import lanes
 
-pytestmark = pytest.mark.both_databases
-
 
 def waits(workshop: Workshop, job_id: str) -> tuple[str, str, str]:
     said = job_json(workshop.case(job_id))["waiting"]

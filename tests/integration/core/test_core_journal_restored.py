@@ -17,8 +17,6 @@ from jobs.providers.registry import PROVIDERS
 from jobs.steps import late_answers
 from jobs.store.journal import Journal
 
-pytestmark = pytest.mark.both_databases
-
 Only = Callable[[str], None]
 
 

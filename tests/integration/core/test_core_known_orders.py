@@ -13,8 +13,6 @@ from jobs.intake.settling import name_task, settle
 from jobs.machine.rows import Settled
 from jobs.machine.states import State
 
-pytestmark = pytest.mark.both_databases
-
 
 class _Interrupted:
     """Asks gateways as the real client does; just before an order leaves, somebody speaks."""

@@ -17,8 +17,6 @@ from jobs.machine.states import State
 from jobs.store import leases
 from storage.errors import BucketUnavailable
 
-pytestmark = pytest.mark.both_databases
-
 
 def test_it_is_asked_about_and_its_video_comes_home(workshop: Workshop, sandbox: Any) -> None:
     job_id = lost(workshop, sandbox, made=True)

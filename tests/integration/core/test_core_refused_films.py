@@ -40,7 +40,6 @@ def try_once(workshop: Workshop, job_id: str) -> None:
     RUN["jobs.transfer"](job_id, workshop.resources)
 
 
-@pytest.mark.both_databases
 def test_a_key_for_videos_alone_is_told_when_it_keeps_no_refused_film(odd: Odd, store: OddStore) -> None:
     store.ways.denied_outside = "videos/"
     for _ in range(2):

@@ -24,8 +24,6 @@ from jobs.store import leases, tables
 from jobs.upkeep import audit, repair, restore
 from jobs.upkeep.restore import NotRestored
 
-pytestmark = pytest.mark.both_databases
-
 HOUR = timedelta(hours=1)
 
 

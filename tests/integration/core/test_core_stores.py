@@ -39,7 +39,6 @@ def await_trouble(workshop: Workshop, job_id: str) -> None:
     workshop.await_(is_troubled, "trouble", job_id=job_id)
 
 
-@pytest.mark.both_databases
 def test_a_bucket_that_denies_the_put_later_on_is_told_at_the_first_refusal(on: On, make_odd_store: MakeStore) -> None:
     store = make_odd_store(Ways())
     workshop = on(store)

@@ -87,7 +87,6 @@ def test_the_failure_of_an_orders_own_task_is_believed_once_a_lost_answer_is_wai
     assert len(sandbox.tasks(PROVIDER)) == 2 if retryable else 1
 
 
-@pytest.mark.both_databases
 def test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_decides(
     workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:

@@ -15,8 +15,6 @@ from jobs.machine.job_json import job_json
 from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import State
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def called_not_made(workshop: Workshop, receiver: Served, sandbox: Any) -> str:

@@ -17,9 +17,9 @@ from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
 from jobs.store import cases, leases, spending
-from jobs.store.callbacks import Callback, Kept, keep
 from jobs.store.core import Core
 from jobs.store.database import Database
+from jobs.store.keeping import Callback, Kept, keep
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 

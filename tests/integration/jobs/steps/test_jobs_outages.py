@@ -30,8 +30,6 @@ from jobs.store.tables import attempts
 from jobs.worker import dispatch
 from jobs.worker.sweep import Sweeper
 
-pytestmark = pytest.mark.both_databases
-
 KEY = Account("evolink", "https://gateway", "sk-1")
 BAD_GATEWAY = Answered(502, {}, b"<html>502 Bad Gateway</html>")
 REFUSED = Answered(400, {}, b'{"error": {"code": 400, "message": "no", "type": "invalid_request_error"}}')

@@ -25,8 +25,6 @@ from jobs.steps.resources import Resources
 from jobs.store import lanes, late_facts
 from jobs.store.tables import attempts, jobs
 
-pytestmark = pytest.mark.both_databases
-
 KEY = Account("apiframe", "https://gateway", "afk-1")
 WANTS = {"prompt": "A fox", "provider": "apiframe"}
 REFUSED = Answered(400, {}, b'{"error": "not like this"}')

@@ -18,8 +18,6 @@ from jobs.steps import reconciliation, submission
 from jobs.steps.resources import Resources
 from jobs.store import lanes
 
-pytestmark = pytest.mark.both_databases
-
 NAMES = ("evolink", "easyrouter")
 NO_NAME = NotSent("look-up of gateway: gaierror: Temporary failure in name resolution")
 NOT_FOUND = b'{"error": {"message": "Task not found"}}'

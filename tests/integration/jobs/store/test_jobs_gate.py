@@ -11,8 +11,8 @@ from rows import NOW, Rows
 
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.states import State
-from jobs.store import callbacks, history, late_facts, leases, tables, unknown_words
-from jobs.store.callbacks import Callback
+from jobs.store import history, keeping, late_facts, leases, tables, unknown_words
+from jobs.store.keeping import Callback
 from jobs.store.tables import Told, Words
 
 pytestmark = pytest.mark.both_databases
@@ -57,7 +57,7 @@ def test_a_reason_to_wait_and_a_jobs_error_hold_any_words(rows: Rows) -> None:
 def test_a_callbacks_headers_hold_any_words_and_its_body_stays_bytes(rows: Rows) -> None:
     job_id, body = rows.job(State.GENERATING), b'{"id": "t\0", \xff'
     callback = Callback("evolink", job_id, 1, body, {"X-Event": ODD}, readable=False, task_id=None, status=400)
-    rows.write(lambda db: callbacks.keep(db, callback, rows.core.settings, rows.core.providers, now=NOW))
+    rows.write(lambda db: keeping.keep(db, callback, rows.core.settings, rows.core.providers, now=NOW))
     with rows.database.read() as db:
         [row] = db.execute(sa.select(tables.inbox)).mappings()
     assert (row["body"], row["headers"]) == (body, {"X-Event": CLEAN})

@@ -1,0 +1,215 @@
+"""Keeping callbacks before they are answered: one, or a group in a few statements, each as if it had come alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from jobs.machine.outcome import Note
+from jobs.machine.rows import Attempt
+from jobs.machine.schedule import heard_until
+from jobs.machine.states import ENDED, State
+from jobs.providers.base import Provider
+from jobs.settings import Settings
+from jobs.store import attempt_rows, hearsay, unknown_words
+from jobs.store.hearsay import Heard
+from jobs.store.history import line, write_lines
+from jobs.store.tables import inbox, jobs
+
+_IDS: sa.BindParameter[Any] = sa.bindparam("job_ids", expanding=True)
+_STANDING = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at).where(jobs.c.id.in_(_IDS)).order_by(jobs.c.id)
+# In the order of their ids, so that two groups do not lock each other out. Rows that refer to a job may come meanwhile.
+_LOCK, _LOCK_FREE = (_STANDING.with_for_update(key_share=True, skip_locked=skips) for skips in (False, True))
+_KNOWN = sa.select(jobs.c.id).where(jobs.c.id.in_(_IDS))
+_BODIES = sa.select(
+    inbox.c.job_id, inbox.c.attempt, inbox.c.digest, inbox.c.status, inbox.c.read_at, inbox.c.readable
+).where(inbox.c.job_id.in_(_IDS))
+_NEW = sa.insert(inbox)
+_WAKE = sa.update(jobs).where(jobs.c.id.in_(_IDS)).values(version=jobs.c.version + 1)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback under a genuine token. `status`: the answer that it gets, now and whenever it comes again."""
+
+    provider: str
+    job_id: str
+    attempt: int
+    body: bytes
+    headers: Mapping[str, str]
+    readable: bool
+    task_id: str | None
+    status: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What came of keeping one. `state` is None for a job that this database does not know."""
+
+    status: int
+    state: State | None
+    ring: bool
+    kept: bool
+
+
+class _Body(NamedTuple):
+    """What is remembered of a body that was kept."""
+
+    status: int
+    read_at: datetime | None
+    readable: bool
+
+
+def keep(
+    db: Connection, callback: Callback, settings: Settings, providers: Mapping[str, Provider], *, now: datetime
+) -> Kept:
+    """Keep a callback and wake its job, in the caller's transaction. The same body is kept once.
+
+    Of an order's first bodies all is kept, of further ones the task id. The first that cannot be read counts as a drift
+    of its gateway.
+    """
+    desk = Desk(db, [callback.job_id], settings, providers, now)
+    desk.open([callback])
+    kept = desk.keep(callback)
+    desk.write()
+    return kept
+
+
+def keep_all(
+    db: Connection,
+    group: Sequence[Callback],
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    *,
+    now: datetime,
+) -> list[Kept | None]:
+    """As `keep`, each as if they had come one after the other.
+
+    None: somebody is writing its job, and would have to be waited for; nothing of this callback is kept.
+    """
+    desk = Desk(db, {callback.job_id for callback in group}, settings, providers, now, waits=False)
+    free = [callback for callback in group if callback.job_id not in desk.busy]
+    desk.open(free)
+    kept = {id(callback): desk.keep(callback) for callback in free}
+    desk.write()
+    return [kept.get(id(callback)) for callback in group]
+
+
+class Desk:
+    """Some jobs, locked; what callbacks change of them is written at the end.
+
+    `waits`: for jobs that somebody writes just now; else these are `busy`.
+    """
+
+    def __init__(
+        self,
+        db: Connection,
+        job_ids: Collection[str],
+        settings: Settings,
+        providers: Mapping[str, Provider],
+        now: datetime,
+        *,
+        waits: bool = True,
+    ) -> None:
+        self._db, self._settings, self._providers, self._now = db, settings, providers, now
+        wanted = sorted(job_ids)
+        locked = db.execute(_LOCK if waits else _LOCK_FREE, {"job_ids": wanted}).all()
+        self._states = {row.id: State(row.state) for row in locked}
+        self._alarmed = {row.id for row in locked if row.alarm_at is not None}
+        missing = [job_id for job_id in wanted if job_id not in self._states]
+        self.busy = set() if waits or not missing else set(db.execute(_KNOWN, {"job_ids": missing}).scalars())
+        self._ids = [job_id for job_id in wanted if job_id not in self.busy]
+        self._orders = attempt_rows.of_jobs(db, self._ids)
+        self._bodies: dict[tuple[str, int], dict[str, _Body]] = defaultdict(dict)
+        self._heard = Heard(db, ())
+        self._woken: set[str] = set()
+        self._new: list[dict[str, Any]] = []
+        self._lines: list[dict[str, Any]] = []
+        self._strange: list[Note] = []
+
+    def open(self, group: Sequence[Callback]) -> None:
+        """Read what is kept of the orders that these are about."""
+        for row in self._db.execute(_BODIES, {"job_ids": self._ids}):
+            self._bodies[row.job_id, row.attempt][row.digest] = _Body(row.status, row.read_at, row.readable)
+        told = (x for x in group if hearsay.may_be_news(self._orders.get((x.job_id, x.attempt)), x.provider))
+        self._heard = Heard(self._db, {(x.job_id, x.attempt, x.task_id) for x in told if x.task_id is not None})
+
+    def state(self, job_id: str) -> State | None:
+        return self._states.get(job_id)
+
+    def keep(self, callback: Callback) -> Kept:
+        """What is to be answered, and to be written of it."""
+        digest, order = hashlib.sha256(callback.body).hexdigest(), (callback.job_id, callback.attempt)
+        state, bodies = self.state(callback.job_id), self._bodies[order]
+        if digest in bodies:
+            is_open = callback.job_id in self._alarmed
+            return Kept(bodies[digest].status, state, ring=is_open and bodies[digest].read_at is None, kept=True)
+        has_room = len(bodies) < self._settings.max_inbox_rows
+        is_heard = callback.task_id is not None and self._heard.note(
+            self._orders.get(order), (*order, callback.task_id), callback.provider, again=has_room, now=self._now
+        )
+        if not has_room:
+            return Kept(200, state, ring=is_heard and self.wake(*order), kept=False)
+        # An answer that asks for another try helps nobody once the job has ended or is not known here.
+        status = callback.status if state is not None and state not in ENDED else 200
+        if state is not None and not callback.readable and all(body.readable for body in bodies.values()):
+            self._note_drift(callback)
+        bodies[digest] = _Body(status, None, callback.readable)
+        self._new.append(
+            {
+                "job_id": callback.job_id,
+                "attempt": callback.attempt,
+                "provider": callback.provider,
+                "digest": digest,
+                "body": callback.body,
+                "headers": dict(callback.headers),
+                "readable": callback.readable,
+                "status": status,
+                "task_id": callback.task_id,
+                "received_at": self._now,
+            }
+        )
+        return Kept(status, state, ring=self.wake(*order), kept=True)
+
+    def wake(self, job_id: str, number: int) -> bool:
+        """Wake a job to what is said of one of its orders; an ended one if that can still matter. False: no use.
+
+        It matters to an order that is over and whose video is not in the bucket, while task and link can live: whoever
+        called it over may have been wrong. And to one that has no row: only we mint its token, so a backup that was put
+        back has forgotten it.
+        """
+        attempt = self._orders.get((job_id, number))
+        if job_id not in self._states:
+            return False
+        if job_id not in self._alarmed and attempt is not None and not self._can_matter(attempt):
+            return False
+        self._alarmed.add(job_id)
+        self._woken.add(job_id)
+        return True
+
+    def _can_matter(self, over: Attempt) -> bool:
+        return over.can_still_deliver and self._now < heard_until(over, self._settings, self._providers)
+
+    def write(self) -> None:
+        """Write what has come together."""
+        if self._new:
+            self._db.execute(_NEW, self._new)
+        self._heard.write(self._db)
+        write_lines(self._db, self._lines)
+        unknown_words.count(self._db, self._strange, now=self._now)
+        if self._woken:
+            woken = {"job_ids": sorted(self._woken), "alarm_at": self._now, "updated_at": self._now}
+            self._db.execute(_WAKE, woken)
+
+    def _note_drift(self, callback: Callback) -> None:
+        strange = {"provider": callback.provider, "word": unknown_words.OTHER_CALLBACK}
+        note = Note(unknown_words.SHAPE_EVENT, callback.attempt, strange)
+        self._lines.append(line(callback.job_id, note, self._now))
+        self._strange.append(note)
