@@ -20,8 +20,6 @@ from storage.errors import BucketUnavailable
 from storage.spool import has_room
 
 ROLES = ("worker", "transfer", "notify", "sweep", "beat")
-MISSED = 3  # heartbeats, until a process counts as gone
-GRACE_S = 5
 DISK_FULL = "disk full"
 
 log = structlog.get_logger()
@@ -63,7 +61,7 @@ def _database(health: Health) -> dict[str, str]:
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", reason=str(e))
         return {"database": "unavailable"}
-    limit_s = MISSED * health.settings.sweep_interval_s + GRACE_S
+    limit_s = heartbeats.believed_s(health.settings.sweep_interval_s)
     said: dict[str, str] = {"database": DISK_FULL if health.database.look_at_disk() else "ok"}
     # A transfer elsewhere says so in the database; where one works here its folder is looked at.
     is_spool_full = seen.get(heartbeats.SPOOL_FULL, limit_s) < limit_s or not has_room(health.settings.spool_dir)

@@ -30,7 +30,7 @@ from jobs.steps.object_metadata import BadMetadata, Said
 from jobs.steps.ownership import Doubt, Undecided
 from jobs.steps.resources import Resources
 from jobs.steps.spooling import NoLink
-from jobs.steps.step import Work, at_work, due_case
+from jobs.steps.step import Work, at_work, if_due
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
@@ -119,20 +119,20 @@ def transfer(job_id: str, resources: Resources) -> None:
     """
     lease_s = resources.settings.transfer_lease_s
     with resources.database.read() as db:
-        case, now = cases.read_case(db, job_id), resources.database.clock(db)
+        case, now = found = cases.find(db, resources.database, job_id)
     is_told_more = case.is_named or case.has_news_of_others or ownership.asks(case, resources, now)
     if case.job.state in COPIES_AT_ONCE or is_told_more:
         step = TRANSFER if case.job.state is State.ARCHIVING else RECONCILE
-        with at_work(due_case(job_id, step, resources), resources, keep_for=State.ARCHIVING) as asked:
+        with at_work(if_due(found, step, resources), resources, keep_for=State.ARCHIVING) as asked:
             reconciliation.ask(asked, resources, lease_s=lease_s)
         with at_work(None, resources, lease=asked.kept) as work:
             _copy_under(work, resources)
         return
-    with at_work(due_case(job_id, TRANSFER, resources), resources) as work:
-        if work.case is not None:
+    with at_work(if_due(found, TRANSFER, resources), resources) as work:
+        if work.found is not None:
             with resources.database.write() as db:
                 now, holder = resources.database.clock(db), resources.new_lease_holder()
-                work.lease = leases.claim(db, work.case, holder=holder, lease_s=lease_s, now=now)
+                work.lease = leases.claim(db, work.found.case, holder=holder, lease_s=lease_s, now=now)
         _copy_under(work, resources)
 
 

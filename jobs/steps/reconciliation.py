@@ -52,12 +52,10 @@ def reconcile(job_id: str, resources: Resources) -> None:
 
 def ask(work: Work, resources: Resources, *, lease_s: float) -> None:
     """Claim a due case and ask about it, as far as budgets and room allow just now."""
-    if work.case is None:
+    if work.found is None:
         return
-    case = _judged(work.case, resources)
+    case, now = _judged(work.found.case, resources), work.found.now
     ownership.end_contests(case, resources)
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
     asked = strange_orders.questions(case, inquiries(case, resources.settings, now), resources, now)
     gateways = sorted({i.attempt.provider for i in asked} | {a.provider for a in [case.current] if a})
     presses = case.has_news or is_at_an_end(case, resources.rules)
@@ -222,9 +220,9 @@ def _wait(asked: list[Inquiry], presses: bool, urgent: bool, resources: Resource
             continue
         with resources.database.read() as db:
             lane = lanes.read(db, account, "query")
-            now = resources.database.clock(db)
-        # News, and a task at the end of its life, are asked about while a lane rests too, slowly: the claim decides.
-        wait = max(wait, 0.0 if presses else lane.wait_s(now))
+            # News, and a task at the end of its life, are asked about while it rests too, slowly: the claim decides.
+            if not presses and not lane.is_well:
+                wait = max(wait, lane.wait_s(resources.database.clock(db)))
         wait = wait or _slot(inquiry, urgent, resources)
     return wait
 

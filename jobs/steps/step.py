@@ -16,6 +16,7 @@ from jobs.machine.rows import Case
 from jobs.machine.states import State, next_state
 from jobs.steps.resources import Resources
 from jobs.store import cases, due, late_facts, leases, setting_aside
+from jobs.store.cases import Found
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, Step, wake
@@ -59,9 +60,9 @@ def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: Stat
 
 @dataclass
 class Work:
-    """A step's turn at one row: the case if it is due, our lease once it is claimed, and what the step learns."""
+    """A step's turn at one row: what was read if it is due, our lease once it is claimed, and what the step learns."""
 
-    case: Case | None
+    found: Found | None
     lease: Lease | None = None
     facts: Facts = field(default_factory=Facts)
     kept: Lease | None = None  # the lease, if it outlives the turn
@@ -69,14 +70,14 @@ class Work:
 
 @contextmanager
 def at_work(
-    case: Case | None, resources: Resources, *, lease: Lease | None = None, keep_for: State | None = None
+    found: Found | None, resources: Resources, *, lease: Lease | None = None, keep_for: State | None = None
 ) -> Iterator[Work]:
     """One turn of a step, from the row as it was read to the write that ends it.
 
     Inside, the step claims by setting `lease`, and says in `facts` what it learns; the end of the block concludes.
     Should it raise under a lease, the lease is let go and the job waits; a begun submit is unconfirmed then.
     """
-    work = Work(case, lease)
+    work = Work(found, lease)
     try:
         yield work
         if work.lease is not None:
@@ -127,16 +128,20 @@ def end_state(case: Case, outcome: Outcome) -> State:
     return state
 
 
-def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
-    """The case, if this step is the one that its row asks for now.
+def due_case(job_id: str, step: Step, resources: Resources) -> Found | None:
+    """The case, and the time, if this step is the one that its row asks for now.
 
     A doorbell for a row that is leased, or not due, is left: the holder rings when it has finished, and the sweep finds
     what is due. A row that is due for another step is rung for there. One whose holders have died too often is set
     aside.
     """
     with resources.database.read() as db:
-        case = cases.read_case(db, job_id)
-        now = resources.database.clock(db)
+        return if_due(cases.find(db, resources.database, job_id), step, resources)
+
+
+def if_due(found: Found, step: Step, resources: Resources) -> Found | None:
+    """As `due_case`, of what was read just now."""
+    (case, now), job_id = found, found.case.job.id
     if not due.is_due(case.job, now=now):
         return None
     wanted = wake(case.job.state, news=case.has_news)
@@ -145,7 +150,7 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Case | None:
         return None
     until = setting_aside.aside_until(case.job, now)
     if until is None or step is LOSE:  # that one touches nothing but the row, and says that an order is lost
-        return case
+        return found
     log.error("job_set_aside", job=job_id, holder=case.job.lease_holder, deaths=setting_aside.deaths(case.job))
     with resources.database.write() as db:
         setting_aside.set_aside(db, case.job, until, now)

@@ -59,26 +59,25 @@ def submit(job_id: str, resources: Resources) -> None:
     """Take a due queued job to a gateway."""
     late_answers.bring_of(job_id, resources)
     with at_work(due_case(job_id, SUBMIT, resources), resources) as work:
-        if work.case is None:
+        if work.found is None:
             return None
-        with resources.database.read() as db:
-            now = resources.database.clock(db)
-        if decide(work.case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
-            return move_unleased(work.case, Facts(), resources)
-        planned = plan(work.case, resources, ask=_ask_for_free)
+        case, now = work.found
+        if decide(case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
+            return move_unleased(case, Facts(), resources)
+        planned = plan(case, resources, ask=_ask_for_free)
         if isinstance(planned, Plan) and _goes_first(planned.account, resources):
-            planned = plan(work.case, resources, ask=None)
+            planned = plan(case, resources, ask=None)
         if isinstance(planned, Wait):
-            return _postpone(work.case, planned, resources)
+            return _postpone(case, planned, resources)
         with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
             if come_back_in:
                 name = planned.provider.name
                 slow = Obstacle("slow", f"{name} takes its time", come_back_in, name)
-                return _postpone(work.case, Wait(slow), resources)
+                return _postpone(case, Wait(slow), resources)
             try:
                 work.lease = _claim(planned, resources)
             except _Hindered as e:
-                return _postpone(work.case, Wait(e.obstacle), resources)
+                return _postpone(case, Wait(e.obstacle), resources)
             if work.lease is not None:
                 work.facts = _send(work.lease, planned, resources)
         tried: set[str] = set()  # each gateway once, however long it lets one wait
@@ -126,9 +125,9 @@ def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) ->
 
 def lose(job_id: str, resources: Resources) -> None:
     """A job that is due while submitting has lost its worker: unconfirmed, unless provably nothing was sent."""
-    case = due_case(job_id, LOSE, resources)
-    if case is not None:
-        move_unleased(case, Facts(), resources)
+    found = due_case(job_id, LOSE, resources)
+    if found is not None:
+        move_unleased(found.case, Facts(), resources)
 
 
 def resend(lease: Lease, now: datetime, resources: Resources) -> Facts | None:
@@ -192,7 +191,7 @@ def _send_one_again(account: Account, resources: Resources) -> bool | None:
     if resources.providers[account.provider].idempotency_header is None:
         return None
     for case in _due_again(account, resources)[:RESENDS_AT_ONCE]:
-        with at_work(case, resources) as work:
+        with at_work(None, resources) as work:
             holder = resources.new_lease_holder()
             with resources.database.write() as db:
                 now = resources.database.clock(db)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -12,8 +13,9 @@ from sqlalchemy.engine import Connection, Row
 from jobs.errors import UnknownJob
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Settled, Standing
 from jobs.machine.states import State
+from jobs.store.database import Database
 from jobs.store.packed_rows import Unpacked, packed
-from jobs.store.tables import attempts, events, hearsay, inbox, jobs
+from jobs.store.tables import Instant, attempts, events, hearsay, inbox, jobs
 
 _NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
 _OF_JOB, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
@@ -27,12 +29,24 @@ _ATTEMPT = Unpacked(
 _CALLBACK, _HEARSAY = Unpacked(_OF_CALLBACK, {}), Unpacked(_OF_HEARSAY, {})
 
 
+class Found(NamedTuple):
+    """A case, and the database's time when it was read."""
+
+    case: Case
+    now: datetime
+
+
 def read_case(db: Connection, job_id: str) -> Case:
     """A job with its attempts and callbacks. Raises UnknownJob."""
-    row = db.execute(_statement(db.dialect.name, is_one=True, is_whole=True), {"id": job_id}).one_or_none()
-    if row is None:
-        raise UnknownJob(f"No job {job_id}.")
-    return _whole(row)
+    return _whole(_one(db, _statement(db.dialect.name, is_one=True, is_whole=True), job_id))
+
+
+def find(db: Connection, database: Database, job_id: str) -> Found:
+    """As `read_case`, with the time. Raises UnknownJob."""
+    if not database.tells_time:
+        return Found(read_case(db, job_id), database.clock(db))
+    row = _one(db, _with_time(), job_id)
+    return Found(_whole(row), row.now)
 
 
 def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
@@ -66,6 +80,19 @@ def _statement(dialect: str, *, is_one: bool, is_whole: bool) -> sa.Select[Any]:
     return chosen.where(
         jobs.c.id == sa.bindparam("id") if is_one else jobs.c.id.in_(sa.bindparam("ids", expanding=True))
     )
+
+
+@cache
+def _with_time() -> sa.Select[Any]:
+    now = sa.type_coerce(sa.func.clock_timestamp(), Instant).label("now")
+    return _statement("postgresql", is_one=True, is_whole=True).add_columns(now)
+
+
+def _one(db: Connection, statement: sa.Select[Any], job_id: str) -> Row[Any]:
+    row = db.execute(statement, {"id": job_id}).one_or_none()
+    if row is None:
+        raise UnknownJob(f"No job {job_id}.")
+    return row
 
 
 def _whole(row: Row[Any]) -> Case:

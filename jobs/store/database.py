@@ -40,7 +40,6 @@ SQLITE_TROUBLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
-_TIME = sa.text("SELECT clock_timestamp()")
 
 
 class DatabaseUnavailable(JobsError):
@@ -53,10 +52,7 @@ class DiskFull(DatabaseUnavailable):
 
 def database_clock(db: Connection) -> datetime:
     """The database's own time: the one clock that all processes share. For SQLite that is this machine's."""
-    if db.dialect.name == "postgresql":
-        now: datetime = db.execute(_TIME).scalar_one()
-        return now.astimezone(UTC)
-    return datetime.now(UTC)
+    return postgres.clock(db) if db.dialect.name == "postgresql" else datetime.now(UTC)
 
 
 def upsert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -79,6 +75,11 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether a statement can tell the time of `clock` itself, as `clock_timestamp()`."""
+        return not self.is_sqlite and self.clock is database_clock
 
     @property
     def disk_is_full(self) -> bool:

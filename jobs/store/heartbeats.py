@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,11 +15,34 @@ from jobs.store.tables import heartbeats
 
 SWEPT = "swept"  # name and role of the beat that says when a sweep last looked
 SPOOL_FULL = "spool_full"  # role of the beat of a transfer whose disk has no room for a film
+MISSED = 3  # heartbeats, until a process counts as gone
+GRACE_S = 5
 
 
 def process_name(role: str) -> str:
     """Who a holder or a heartbeat is: role, host and process id."""
-    return f"{role}@{socket.gethostname()[:32]}:{os.getpid()}"
+    return f"{role}@{_host()}:{os.getpid()}"
+
+
+def _host() -> str:
+    return socket.gethostname()[:32]
+
+
+def believed_s(sweep_interval_s: float) -> float:
+    """For how many seconds after its last heartbeat a process is believed to live."""
+    return MISSED * sweep_interval_s + GRACE_S
+
+
+def other_hosts(db: Connection, database: Database, role: str, within_s: float) -> list[str]:
+    """The hosts where processes of a role live, if none of them is this one; else none."""
+    now = database.clock(db)
+    lately = sa.select(heartbeats.c.name).where(
+        heartbeats.c.role == role,
+        heartbeats.c.seen_at > now - timedelta(seconds=within_s),
+        heartbeats.c.seen_at <= now + CLOCK_SET_BACK,
+    )
+    hosts = {name.partition("@")[2].rpartition(":")[0] for name in db.execute(lately).scalars()}
+    return [] if _host() in hosts else sorted(hosts)
 
 
 def beat(database: Database, name: str, role: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,11 +16,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import InvalidatePoolError
 
+_TIME = "SELECT clock_timestamp()"
+_ASK_TIME = sa.text(_TIME)
 PING_AFTER_S = 2  # of rest
 CONNECT_S = 3
 LIMITS = {"statement_timeout": "10s", "lock_timeout": "3s", "idle_in_transaction_session_timeout": "30s"}
 _BEGIN = {None: "BEGIN", "reads": "BEGIN READ ONLY", "snapshot": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
-_POOLED = "is_pooled"
+_POOLED, _BEGUN_AT = "is_pooled", "begun_at"
 
 
 def engine_of(url: sa.URL, threads: int) -> Engine:
@@ -80,12 +83,19 @@ def _set_up(connection: Any, record: Any) -> None:
         connection.execute(_limits("SET"), prepare=False)
 
 
+def clock(db: Connection) -> datetime:
+    """The server's time. A transaction that writes was told it as it began, and asks from the second time on."""
+    begun_at: datetime | None = db.connection.info.pop(_BEGUN_AT, None)
+    return (begun_at or db.execute(_ASK_TIME).scalar_one()).astimezone(UTC)
+
+
 def _begin(db: Connection) -> None:
     only = db.get_execution_options().get("only")
-    if is_pooled(db):
-        db.exec_driver_sql(f"{_BEGIN[only]}; {_limits('SET LOCAL')}")
-    elif only != "reads":
-        db.exec_driver_sql(_BEGIN[only])
+    limits = f"; {_limits('SET LOCAL')}" if is_pooled(db) else ""
+    if only is None:  # each of them asks for the time first: on the way of the BEGIN it costs no trip of its own
+        db.connection.info[_BEGUN_AT] = db.exec_driver_sql(f"{_TIME}; {_BEGIN[only]}{limits}").scalar_one()
+    elif limits or only != "reads":
+        db.exec_driver_sql(f"{_BEGIN[only]}{limits}")
 
 
 def _limits(how: str) -> str:
@@ -94,3 +104,4 @@ def _limits(how: str) -> str:
 
 def _note_rest(connection: Any, record: Any) -> None:
     record.info["rests_since"] = time.monotonic()
+    record.info.pop(_BEGUN_AT, None)  # of a transaction that never asked

@@ -6,6 +6,9 @@ import shutil
 import tempfile
 
 from jobs.settings import Settings
+from jobs.store import heartbeats, migrate
+from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.migrate import SchemaOutdated
 from rushes.doctor.findings import Findings, fail, ok, warn
 from storage.spool import MARGIN_BYTES
 
@@ -36,7 +39,7 @@ def settings(settings: Settings) -> Findings:
 
 
 def folder(settings: Settings) -> Findings:
-    """The data folder: there, writable, with room for the videos that are copied at the same time."""
+    """The data folder: there, writable, with room for the videos that are copied at the same time, if they are here."""
     path = settings.data_dir
     try:
         with tempfile.TemporaryFile(dir=path):
@@ -46,14 +49,31 @@ def folder(settings: Settings) -> Findings:
         yield fail("data folder", f"{path} cannot be written to ({error.strerror})", then)
         return
     said = f"{path} has {free / 1e9:.1f} GB free"
+    wanted = settings.max_video_bytes * MARGIN
+    if free < wanted and (hosts := _copied_at(settings)):
+        yield ok("data folder", f"{said}; films are copied at {', '.join(hosts)}, and /readyz tells of the room there")
+        return
     if free < MARGIN_BYTES:
         then = "free some room where the transfer process keeps its folder: it copies nothing with so little left"
         yield fail("data folder", said, then)
         return
-    wanted = settings.max_video_bytes * MARGIN
     if free < wanted:
         most = f"{settings.max_video_bytes / 1e9:.1f} GB (RUSHES_MAX_VIDEO_BYTES)"
         then = f"free some room where the transfer process keeps its folder: one video may take {most}"
         yield warn("data folder", said, then)
     else:
         yield ok("data folder", said)
+
+
+def _copied_at(settings: Settings) -> list[str]:
+    """The hosts, in a container its own, where transfer processes live; none if one does here, or nobody can tell."""
+    database = Database(settings.database_url, threads=1)
+    try:
+        migrate.check(database)
+        with database.read() as db:
+            within_s = heartbeats.believed_s(settings.sweep_interval_s)
+            return heartbeats.other_hosts(db, database, "transfer", within_s)
+    except (DatabaseUnavailable, SchemaOutdated):  # told by its own check
+        return []
+    finally:
+        database.close()

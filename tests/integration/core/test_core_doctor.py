@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.steps.store_trial import FOLDER
 from jobs.store.database import Database
-from jobs.store.tables import inbox
+from jobs.store.tables import heartbeats, inbox
 from rushes.cli import main
 from rushes.doctor import store
 from rushes.local.valkey import Valkey
@@ -463,6 +464,26 @@ def test_a_folder_with_too_little_room_for_any_video_is_told(doctor: Doctor, mon
     usage = shutil.disk_usage("/")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=MARGIN_BYTES - 1))
     assert failed(doctor(failing=True)) == ["data folder"]
+
+
+@pytest.mark.parametrize(
+    ("name", "age_s", "is_elsewhere"),
+    [("transfer@another:7", 0, True), ("transfer@another:7", 600, False), ("worker@another:7", 0, False)],
+)
+def test_where_films_are_copied_elsewhere_their_room_is_told_from_there(
+    doctor: Doctor, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str, age_s: float, is_elsewhere: bool
+) -> None:
+    """As in a container of the web process, whose own folder holds next to nothing."""
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=MARGIN_BYTES - 1))
+    with workshop.database.write() as db:
+        seen_at = workshop.database.clock(db) - timedelta(seconds=age_s)
+        db.execute(sa.delete(heartbeats).where(heartbeats.c.role == "transfer"))
+        row = {"name": name, "role": name.partition("@")[0], "seen_at": seen_at}
+        db.execute(sa.insert(heartbeats).values(**row))
+    told = doctor(failing=not is_elsewhere)
+    assert ("data folder" in failed(told)) is not is_elsewhere
+    assert ("another" in told["data folder"]["found"]) is is_elsewhere
 
 
 @pytest.mark.prove

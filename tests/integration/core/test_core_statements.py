@@ -1,0 +1,65 @@
+"""What a job with a callback costs the database, from its order to its archive: statements and commits, by counting."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from served import Served
+from workshop import RUN, Workshop
+
+from jobs.machine.states import State
+from jobs.store.database import Database
+
+MOST_STATEMENTS, MOST_COMMITS = 76, 12  # with up to two callbacks; the limit falls with what is saved
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[Counter[str]]:
+    """Counts each statement, by its first words, and each commit of a transaction that wrote."""
+    said: Counter[str] = Counter()
+
+    def note(db: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.endswith("BEGIN"):
+            said[re.sub(r"\s+", " ", statement)[:90]] += 1
+
+    def commit(db: Any) -> None:
+        said["COMMIT"] += 1
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    sa.event.listen(database.engine, "commit", commit)
+    try:
+        yield said
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", note)
+        sa.event.remove(database.engine, "commit", commit)
+
+
+def archive(workshop: Workshop) -> str:
+    """A whole job, as bells have it: each step runs once, as soon as somebody rings for it."""
+    job_id, last = workshop.create(provider="evolink"), ""
+    RUN["jobs.submit"](job_id, workshop.resources)
+    while last != "jobs.transfer":  # the callback says that the video is there
+        for last, rung_for in workshop.await_(workshop.bells.take, "a bell"):
+            RUN[last](rung_for, workshop.resources)
+    return job_id
+
+
+@pytest.mark.databases("postgresql")
+def test_a_job_with_a_callback_takes_few_statements_and_commits(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    archive(workshop)  # what a process says once is said here
+    with counted(workshop.database) as said:
+        job_id = archive(workshop)
+    assert workshop.state(job_id) is State.ARCHIVED
+    commits = said.pop("COMMIT")
+    told = "\n".join(f"{count:3} {words}" for words, count in said.most_common())
+    print(f"{said.total()} statements, {commits} commits")  # noqa: T201 - `pytest -rP` shows it
+    assert said.total() <= MOST_STATEMENTS, told
+    assert commits <= MOST_COMMITS, told
