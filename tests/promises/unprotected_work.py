@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from protection import Protection, as_simulated, one
 
-from jobs.store import cases, tables
+from jobs.store import cases, leases, tables
 from jobs.store.leases import Lease
 from webhooks import delivery
 
@@ -77,7 +77,8 @@ def _held_for_ever() -> dict[str, Any]:
         return job.alarm_at is not None and job.alarm_at <= now and job.lease_holder is None
 
     return {
-        "jobs.store.due.unleased": lambda now: tables.jobs.c.lease_holder.is_(None),
+        "jobs.store.leases._UNMOVED_UNLEASED": leases._UNMOVED.where(tables.jobs.c.lease_holder.is_(None)),
+        "jobs.store.due.unleased": lambda now: {},
         "jobs.store.due.is_due": is_due,
     }
 

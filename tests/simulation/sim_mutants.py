@@ -71,7 +71,8 @@ def _lease_ignored() -> dict[str, Any]:
     def is_due(job: Any, *, now: Any) -> bool:
         return job.alarm_at is not None and job.alarm_at <= now
 
-    return {"jobs.store.due.unleased": lambda now: sa.true(), "jobs.store.due.is_due": is_due}
+    statements = {"jobs.store.leases._UNMOVED_UNLEASED": leases._UNMOVED, "jobs.store.due.unleased": lambda now: {}}
+    return {**statements, "jobs.store.due.is_due": is_due}
 
 
 def _mark_without_lease() -> dict[str, Any]:
