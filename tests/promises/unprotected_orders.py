@@ -14,13 +14,16 @@ from protection import Protection, as_simulated, nothing, one
 from jobs.intake import new_jobs
 from jobs.machine import decisions, schedule
 from jobs.machine.rows import Standing
+from jobs.machine.states import State
 from jobs.providers.answers import json_body
 from jobs.providers.registry import PROVIDERS
 from jobs.steps import reconciliation
 from jobs.steps.answers import Inquiry, Reply
 from jobs.store import migrate, tables
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.keeping import Kept
 from webhooks import receiver
+from webhooks.keeper import Keeper
 
 CORE = "integration/core"
 ENDS, TROUBLES = f"{CORE}/test_core_ends.py", f"{CORE}/test_core_troubles.py"
@@ -62,6 +65,29 @@ def _called_back_before_it_is_kept() -> dict[str, Any]:
         return receiver._answer(200)
 
     return {"webhooks.receiver._keep": keep}
+
+
+def _answered_before_its_group_is_kept() -> dict[str, Any]:
+    real = Keeper._write
+
+    def write(self: Keeper, group: list[Any]) -> None:
+        _in_background(real, self, [replace(waiting) for waiting in group])
+        for waiting in group:
+            waiting.kept = Kept(200, State.GENERATING, ring=False, kept=True)
+
+    return {"webhooks.keeper.Keeper._write": write}
+
+
+def _failed_with_its_group() -> dict[str, Any]:
+    real = Keeper._write
+
+    def write(self: Keeper, group: list[Any]) -> None:
+        real(self, group)
+        for waiting in group:
+            if waiting.kept is None and waiting.error is None:
+                waiting.error = DatabaseUnavailable("a neighbour could not be written")
+
+    return {"webhooks.keeper.Keeper._write": write}
 
 
 def _rung_in_the_request() -> dict[str, Any]:
@@ -208,6 +234,15 @@ PROTECTIONS = [
         f"{CALLBACKS}::test_a_callback_that_names_another_jobs_task_brings_nobody_that_jobs_video",
     ),
     Protection("P7", "a 200 comes after the commit", _called_back_before_it_is_kept, f"{COMMITTED}[sqlite]"),
+    Protection(
+        "P7", "a group is answered after its commit", _answered_before_its_group_is_kept, f"{COMMITTED}[sqlite]"
+    ),
+    Protection(
+        "P7",
+        "one of a group that cannot be written fails no other",
+        _failed_with_its_group,
+        f"{CORE}/test_core_callback_groups.py::test_one_that_cannot_be_written_fails_none_of_its_group",
+    ),
     Protection(
         "P7",
         "doorbells are rung by a thread",
