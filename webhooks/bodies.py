@@ -1,7 +1,8 @@
 """Bodies of callbacks, read within a time: no server that we run bounds how long a sender may take over one.
 
 A thread reads, and whoever waits for it lets go when the time is over. Nothing can end a read whose sender is silent,
-so such a thread stays until the sender goes; few of one order may, or its next callbacks are put off.
+so such a thread stays until the sender goes; few of one order may, or its next callbacks are put off. A thread that has
+read is kept for the next body for a moment: to start one costs more than to read what is there already.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import IO
 WITHIN_S = 10
 MOST_AWAITED = 120  # beside as many long polls (rushes/api/edge/long_polls.py) the server's 256 threads are not used up
 MOST_ABANDONED = 20  # of one order
+IDLE_S = 0.02  # for which a thread waits for another body
 
 
 class TooSlow(Exception):
@@ -34,6 +36,14 @@ class _Reading:
     is_abandoned: bool = False
 
 
+@dataclass(eq=False)
+class _Reader:
+    """A thread's work: what it reads now, and that it was given."""
+
+    reading: _Reading
+    given: threading.Event = field(default_factory=threading.Event)
+
+
 class Bodies:
     """Reads the bodies of one process. Safe for threads."""
 
@@ -42,6 +52,7 @@ class Bodies:
         self._lock = threading.Lock()
         self._awaited = 0
         self._abandoned: Counter[str] = Counter()  # by order
+        self._idle: list[_Reader] = []
 
     def read(self, stream: IO[bytes], size: int, *, order: str) -> bytes | None:
         """At most `size` bytes; None for a body that breaks off as it comes. Raises TooSlow, TooMany.
@@ -54,7 +65,7 @@ class Bodies:
             self._awaited += 1
         reading = _Reading(stream, size, order)
         try:
-            threading.Thread(target=self._run, args=(reading,), name="body", daemon=True).start()
+            self._give(reading)
             reading.ended.wait(self._within_s)
         finally:
             with self._lock:
@@ -66,7 +77,28 @@ class Bodies:
             raise TooSlow
         return reading.body
 
-    def _run(self, reading: _Reading) -> None:
+    def _give(self, reading: _Reading) -> None:
+        with self._lock:
+            reader = self._idle.pop() if self._idle else None
+            if reader is not None:
+                reader.reading = reading
+                reader.given.set()
+                return
+        threading.Thread(target=self._run, args=(_Reader(reading),), name="body", daemon=True).start()
+
+    def _run(self, reader: _Reader) -> None:
+        while True:
+            self._read(reader.reading)
+            with self._lock:
+                reader.given.clear()
+                self._idle.append(reader)
+            if not reader.given.wait(IDLE_S):
+                with self._lock:
+                    if reader in self._idle:  # else it was given one just now
+                        self._idle.remove(reader)
+                        return
+
+    def _read(self, reading: _Reading) -> None:
         try:
             reading.body = reading.stream.read(reading.size)
         except (OSError, ValueError):  # chunks that are none, or a connection that is closed

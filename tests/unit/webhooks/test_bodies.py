@@ -55,6 +55,23 @@ def test_a_whole_body_is_read_and_a_broken_one_is_none() -> None:
     assert reader.read(Broken(), 4, order="job_1/1") is None
 
 
+def test_one_thread_reads_one_body_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "IDLE_S", 1)
+    read_by = []
+
+    class Telling(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            read_by.append(threading.current_thread())
+            return super().read(size)
+
+    reader = Bodies()
+    for n in range(5):
+        assert reader.read(Telling(b"%d" % n), 1, order="job_1/1") == b"%d" % n
+        while not reader._idle:  # it is done with this one a moment after its answer
+            time.sleep(0.001)
+    assert len(set(read_by)) == 1
+
+
 def test_who_does_not_come_to_an_end_is_let_go_in_time(senders: Senders) -> None:
     begun = time.monotonic()
     with pytest.raises(TooSlow):
