@@ -378,11 +378,12 @@ class Case:
     def heard(self, number: int) -> list[Hearsay]:
         """What may be an attempt's task by hearsay, and nobody has rejected.
 
-        What a person named is not among these: it is asked about before them, at a pace of its own. Nor is the task
-        that it has, and what was told under another gateway's URL.
+        What a person named is not among these: it is asked about before them, at a pace of its own, until its gateway
+        has said that it knows no such task. Nor is the task that it has, and what was told under another gateway's URL.
         """
         attempt = self.attempts[number]
-        known = {*attempt.rejected_task_ids, attempt.named_task_id, attempt.task_id}
+        known = {*attempt.rejected_task_ids, attempt.task_id}
+        known |= {attempt.named_task_id} if attempt.is_named else set()
         told = (x for x in self.hearsay if x.attempt == number and self.knows(number, x.provider))
         return [x for x in told if x.task_id not in known]
 

@@ -35,6 +35,8 @@ def test_a_failed_job_is_woken_for_it(make_workshop: Any, sandbox: Any) -> None:
     workshop: Workshop = make_workshop(unconfirmed_window_s=0.1)
     job_id = lost(workshop, sandbox, made=True)
     assert workshop.until(job_id, State.FAILED).job.alarm_at is None
+    # One that still ran would be asked about next at the pace of a job that has ended.
+    workshop.await_(lambda: sandbox.tasks("gravitex")[0]["state"] == "finished", "its video is made")
     name_task(job_id, 1, sandbox.tasks("gravitex")[0]["task_id"], workshop.core)
     case = workshop.until(job_id, State.ARCHIVED)
     assert (case.job.flagged, case.attempts[1].standing) == (None, Standing.CHARGED)

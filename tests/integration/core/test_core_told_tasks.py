@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,32 @@ def test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_dec
     settling.name_task(job_id, 1, own, workshop.core)
     case = workshop.until(job_id, State.ARCHIVED)
     assert (case.attempts[1].task_id, case.job.flagged) == (own, None)
+
+
+def test_a_named_task_that_its_gateway_has_forgotten_leaves_the_other_one_undecided(
+    workshop: Workshop, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    for task_id in (foreign, own):
+        tell(workshop, job_id, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
+    kept(workshop, job_id)
+    borne = bears(workshop, job_id)
+    named = own if borne == foreign else foreign
+    real = workshop.resources.client.ask
+
+    def ask(provider: Any, account: Any, request: Any, **more: Any) -> Any:
+        return real(provider, account, replace(request, path=request.path.replace(named, "forgotten")), **more)
+
+    monkeypatch.setattr(workshop.resources.client, "ask", ask)
+    settling.name_task(job_id, 1, named, workshop.core)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).attempts[1].named_refused, "refused")
+    kept_again = lambda: workshop.sweep() is not None and workshop.history(job_id).count("kept_aside") == 2  # noqa: E731
+    workshop.await_(kept_again, "its film is kept aside again", job_id=job_id)
+    assert (workshop.state(job_id), bears(workshop, job_id)) == (State.ARCHIVING, borne)
+    settling.name_task(job_id, 1, str(borne), workshop.core)
+    assert workshop.until(job_id, State.ARCHIVED).attempts[1].task_id == borne
 
 
 def test_what_is_told_while_the_first_one_runs_is_asked_about(
