@@ -40,8 +40,9 @@ def counted(database: Database) -> Iterator[Counter[str]]:
         sa.event.remove(database.engine, "commit", commit)
 
 
-def archive(workshop: Workshop, provider: str) -> str:
+def archive(workshop: Workshop, sandbox: Any, provider: str) -> str:
     """A whole job: its order, the callback that says that the video is there, and the step that this rings for."""
+    sandbox.fault(provider, "delay_callback", seconds=1)  # it may not overtake the answer to the order
     job_id = workshop.create(provider=provider)
     RUN["jobs.submit"](job_id, workshop.resources)
     workshop.await_(lambda: ("jobs.transfer", job_id) in workshop.bells.take(), "the callback's bell")
@@ -53,9 +54,9 @@ def archive(workshop: Workshop, provider: str) -> str:
 def test_a_job_with_a_callback_takes_few_statements_and_commits(
     workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
-    archive(workshop, "aivideoapi")  # what a process says once is said here
+    archive(workshop, sandbox, "aivideoapi")  # what a process says once is said here
     with counted(workshop.database) as said:
-        job_id = archive(workshop, "evolink")
+        job_id = archive(workshop, sandbox, "evolink")
     assert workshop.state(job_id) is State.ARCHIVED
     commits = said.pop("COMMIT")
     told = "\n".join(f"{count:3} {words}" for words, count in said.most_common())

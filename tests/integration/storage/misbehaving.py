@@ -9,7 +9,7 @@ Talk = Callable[["Server", socket.socket, str], None]  # the server, the connect
 
 
 class Server:
-    """Accepts, reads one request's head, lets `talk` answer, closes. Each connection has a thread of its own."""
+    """Accepts, reads one request, lets `talk` answer, closes. Each connection has a thread of its own."""
 
     def __init__(self, talk: Talk, *, tls: ssl.SSLContext | None = None, reads_head: bool = True) -> None:
         self.requests: list[str] = []
@@ -57,14 +57,14 @@ class Server:
             if self._tls:
                 connection = self._tls.wrap_socket(plain, server_side=True)
             if self._reads_head:
-                head = b""
-                while b"\r\n\r\n" not in head:
+                request = b""
+                while not _is_whole(request):
                     more = connection.recv(4096)
                     if not more:
                         return
-                    head += more
-                self.requests.append(head.decode())
-                self._talk(self, connection, head.split(b" ", 2)[1].decode())
+                    request += more
+                self.requests.append(request.decode())
+                self._talk(self, connection, request.split(b" ", 2)[1].decode())
             else:
                 self._talk(self, connection, "")
         except OSError:
@@ -72,6 +72,15 @@ class Server:
         finally:
             connection.close()
             plain.close()
+
+
+def _is_whole(request: bytes) -> bool:
+    """Whether the head is there, and the body that it declares: closed before, a connection would lose our answer."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    lines = [line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line]
+    told = {name: value.strip() for name, value in lines}
+    is_sent = b"expect" not in told  # else it comes once it is asked for
+    return b"\r\n\r\n" in request and (not is_sent or len(body) >= int(told.get(b"content-length", b"0")))
 
 
 def head(status: str = "200 OK", **headers: object) -> bytes:
