@@ -7,7 +7,7 @@ would have to wait for, or that the database refuses, is kept by its own request
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,6 +20,8 @@ from jobs.store.database import BUSY_S, Database, DatabaseUnavailable
 from jobs.store.keeping import Callback, Kept
 
 MOST = 256  # in one group
+
+Wait = Callable[[threading.Event, float], bool]  # for an event, so many seconds at most; False: it did not come
 
 log = structlog.get_logger()
 
@@ -41,8 +43,15 @@ class Keeper:
     The first one that waits writes for all that do, and hands on to the first of those that have come meanwhile.
     """
 
-    def __init__(self, database: Database, settings: Settings, providers: Mapping[str, Provider]) -> None:
-        self._database, self._settings, self._providers = database, settings, providers
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        providers: Mapping[str, Provider],
+        *,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
+        self._database, self._settings, self._providers, self._wait = database, settings, providers, wait
         self._lock = threading.Lock()
         self._queue: list[_Waiting] = []
         self._is_led = False
@@ -53,8 +62,12 @@ class Keeper:
         with self._lock:
             self._queue.append(mine)
             mine.leads, self._is_led = not self._is_led, True
-        if not mine.leads and not mine.turn.wait(BUSY_S):
-            self._give_up(mine)
+        try:
+            if not mine.leads and not self._wait(mine.turn, BUSY_S):
+                self._give_up(mine)
+        except BaseException:
+            self._leave(mine)
+            raise
         if mine.leads:
             self._lead()
         if mine.error is not None:
@@ -66,9 +79,14 @@ class Keeper:
         with self._lock:
             if mine.turn.is_set():  # just now
                 return
+        raise DatabaseUnavailable(f"the writer of callbacks has not come to it within {BUSY_S} s")
+
+    def _leave(self, mine: _Waiting) -> None:
+        with self._lock:
             if mine in self._queue:
                 self._queue.remove(mine)
-        raise DatabaseUnavailable(f"the writer of callbacks has not come to it within {BUSY_S} s")
+            if mine.leads:
+                self._hand_on()
 
     def _lead(self) -> None:
         with self._lock:
@@ -77,13 +95,16 @@ class Keeper:
             self._write(group)
         finally:
             with self._lock:
-                next_leads = self._queue[:1]
-                self._is_led = bool(next_leads)
-                for waiting in next_leads:
-                    waiting.leads = True
-                    waiting.turn.set()
+                self._hand_on()
             for waiting in group:
                 waiting.turn.set()
+
+    def _hand_on(self) -> None:
+        """Under the lock: let the first of those who wait lead, if somebody does."""
+        self._is_led = bool(self._queue)
+        for waiting in self._queue[:1]:
+            waiting.leads = True
+            waiting.turn.set()
 
     def _write(self, group: list[_Waiting]) -> None:
         try:

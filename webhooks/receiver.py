@@ -7,6 +7,7 @@ the answer, and the doorbell last.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -25,7 +26,7 @@ from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.keeping import Callback
 from jobs.store.step_table import wake
 from webhooks.bodies import Bodies, TooMany, TooSlow
-from webhooks.keeper import Keeper
+from webhooks.keeper import Keeper, Wait
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
 KEPT_HEADERS = (
@@ -54,10 +55,12 @@ class Receiver:
     database: Database
     ringer: Ringer
     bodies: Bodies = field(default_factory=Bodies)
+    wait: Wait = threading.Event.wait  # by which a callback waits for its turn to be kept
     keeper: Keeper = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keeper", Keeper(self.database, self.settings, self.providers))
+        keeper = Keeper(self.database, self.settings, self.providers, wait=self.wait)
+        object.__setattr__(self, "keeper", keeper)
 
 
 def blueprint(receiver: Receiver) -> Blueprint:

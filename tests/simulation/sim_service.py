@@ -217,8 +217,17 @@ class House:
         self.providers = on_terms(self.settings.terms)
         self.bell = _Proxy()
         app = Flask("receiver")
-        app.register_blueprint(blueprint(Receiver(self.settings, self.providers, self.database, self.bell)))
+        receiver = Receiver(self.settings, self.providers, self.database, self.bell, wait=self._wait)
+        app.register_blueprint(blueprint(receiver))
         self.app = app
+
+    def _wait(self, event: threading.Event, seconds: float) -> bool:
+        """In the time of the run: whoever is waited for goes on meanwhile."""
+        world = self.database.world
+        end = world.now + seconds
+        while not event.is_set() and world.now < end:
+            world.effect("during a pause", 0.05)
+        return event.is_set()
 
     def client(self) -> FlaskClient:
         return self.app.test_client()
