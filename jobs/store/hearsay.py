@@ -98,7 +98,7 @@ class Heard:
 
     def write(self, db: Connection) -> None:
         if self._new:
-            db.execute(_new(db.dialect.name), list(self._new.values()))
+            db.execute(_new(db.dialect.name), [row for _, row in sorted(self._new.items())])
         for told, values in sorted(self._changed.items()):
             db.execute(_CHANGE, _of(*told) | values)
 

@@ -198,12 +198,16 @@ class Desk:
         return over.can_still_deliver and self._now < heard_until(over, self._settings, self._providers)
 
     def write(self) -> None:
-        """Write what has come together."""
+        """Write what has come together, in one order of jobs and gateways: two groups wait for each other one way only.
+
+        Of one job the order of arrival stays.
+        """
         if self._new:
-            self._db.execute(_NEW, self._new)
+            self._db.execute(_NEW, sorted(self._new, key=lambda row: str(row["job_id"])))
         self._heard.write(self._db)
         write_lines(self._db, self._lines)
-        unknown_words.count(self._db, self._strange, now=self._now)
+        strange = sorted(self._strange, key=lambda note: str(note.detail["provider"]))
+        unknown_words.count(self._db, strange, now=self._now)
         if self._woken:
             woken = {"job_ids": sorted(self._woken), "alarm_at": self._now, "updated_at": self._now}
             self._db.execute(_WAKE, woken)

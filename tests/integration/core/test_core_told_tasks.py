@@ -31,6 +31,17 @@ def fails(sandbox: Any, *, retryable: bool = True) -> None:
     sandbox.fault(PROVIDER, "fail", retryable=retryable, times=1)
 
 
+def told_of_two(workshop: Workshop, sandbox: Any) -> tuple[str, str, str]:
+    """A job whose film is kept aside: callbacks told of another installation's task, and then of its own."""
+    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    for task_id in (foreign, own):
+        tell(workshop, job_id, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
+    kept(workshop, job_id)
+    return job_id, foreign, own
+
+
 @pytest.mark.parametrize("owner_is_told", ["before", "after", "never"])
 def test_a_failed_task_of_another_order_neither_orders_anew_nor_frees_the_money(
     workshop: Workshop, receiver: Served, sandbox: Any, owner_is_told: str
@@ -91,12 +102,7 @@ def test_the_failure_of_an_orders_own_task_is_believed_once_a_lost_answer_is_wai
 def test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_decides(
     workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
-    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
-    own = sandbox.tasks(PROVIDER)[1]["task_id"]
-    for task_id in (foreign, own):
-        tell(workshop, job_id, task_id)
-    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
-    kept(workshop, job_id)
+    job_id, _foreign, own = told_of_two(workshop, sandbox)
     job = workshop.case(job_id).job
     assert (job.state, job.flagged) == (State.ARCHIVING, "contested_task")
     assert attention_of(workshop, job_id) == {"contested_task"}
@@ -108,12 +114,7 @@ def test_of_two_tasks_that_may_both_be_its_own_none_is_archived_and_a_person_dec
 def test_a_named_task_that_its_gateway_has_forgotten_leaves_the_other_one_undecided(
     workshop: Workshop, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
-    own = sandbox.tasks(PROVIDER)[1]["task_id"]
-    for task_id in (foreign, own):
-        tell(workshop, job_id, task_id)
-    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
-    kept(workshop, job_id)
+    job_id, foreign, own = told_of_two(workshop, sandbox)
     borne = bears(workshop, job_id)
     named = own if borne == foreign else foreign
     real = workshop.resources.client.ask
