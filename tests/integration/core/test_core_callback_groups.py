@@ -120,14 +120,24 @@ def test_while_the_writer_hangs_nobody_waits_for_longer_than_the_busy_time(
     assert [len(kept(workshop, job_id)) for job_id in live[:3]] == [1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("the database does not take this"), 500), (DatabaseUnavailable("a row that it wants is held"), 503)],
+)
 def test_one_that_cannot_be_written_fails_none_of_its_group(
-    workshop: Workshop, live: list[str], posts: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop,
+    live: list[str],
+    posts: Any,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
 ) -> None:
     real = Desk.keep
 
     def keep(self: Desk, callback: Callback) -> Kept:
         if callback.job_id == live[2]:
-            raise ValueError("the database does not take this")
+            raise error
         return real(self, callback)
 
     monkeypatch.setattr(Desk, "keep", keep)
@@ -136,7 +146,7 @@ def test_one_that_cannot_be_written_fails_none_of_its_group(
     others = [posts(job_id) for job_id in live[1:]]
     workshop.await_(lambda: gate.behind() == COUNT - 1, "the others wait")
     gate.opened.set()
-    assert [each.result() for each in (first, *others)] == [200, 200, 500, 200, 200, 200]
+    assert [each.result() for each in (first, *others)] == [200, 200, status, 200, 200, 200]
     assert [len(kept(workshop, job_id)) for job_id in live] == [1, 1, 0, 1, 1, 1]
 
 
