@@ -59,6 +59,7 @@ bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
 	$(BIN)/python benchmarks/api_rates.py
 	$(BIN)/python benchmarks/million_jobs.py
 	$(BIN)/python benchmarks/help.py
+	$(BIN)/python benchmarks/receiver.py
 
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
 	PYTHONPATH=tests/plant $(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)

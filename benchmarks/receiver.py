@@ -100,16 +100,15 @@ class Course:
     """Servers to measure by name, jobs that callbacks are about, and the broker where bells arrive."""
 
     def __init__(self, ports: Mapping[str, int], job_ids: list[str], broker: redis.Redis) -> None:
-        self.ports, self._job_ids, self._broker, self._turns = ports, job_ids, broker, 0
+        self.ports, self._job_ids, self._unused, self._broker, self._turns = ports, job_ids, job_ids, broker, 0
 
     def turn(self, name: str, pool: ProcessPoolExecutor) -> Turn:
         """Let one server have its turn. A job is called back to ours once: an order's later callbacks are others."""
         self._broker.flushdb()
         self._turns += 1
-        size = JOBS // (ROUNDS + 1)
-        chosen, rest = self._job_ids[:size], self._job_ids[size:]
+        size, chosen = JOBS // (ROUNDS + 1), self._job_ids  # the others do not know of jobs
         if name == "ours":
-            self._job_ids = rest
+            chosen, self._unused = self._unused[:size], self._unused[size:]
         begun = time.monotonic()
         parts = [pool.submit(load, self.ports[name], chosen[n::GENERATORS], self._turns) for n in range(GENERATORS)]
         told = [part.result() for part in parts]
