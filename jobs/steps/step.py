@@ -136,7 +136,8 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Found | None:
     aside.
     """
     with resources.database.read() as db:
-        return if_due(cases.find(db, resources.database, job_id), step, resources)
+        found = cases.find(db, resources.database, job_id)
+    return if_due(found, step, resources)  # it may write, and ring: not with a connection in hand
 
 
 def if_due(found: Found, step: Step, resources: Resources) -> Found | None:
