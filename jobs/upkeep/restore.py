@@ -99,6 +99,8 @@ def _suspect(db: Connection, case: Case, resources: Resources, as_of: datetime, 
     A failed job stays failed: nothing rests on that order until somebody wants to try it again.
     """
     sent = case.current if case.job.state is State.SUBMITTING else None  # it was on its way, or about to be
+    if sent is not None and not (sent.is_open and sent.task_id is None):
+        sent = None  # its answer stands in the row, whoever brought it; what is suspected is a later order
     gateway = sent.provider if sent else forgotten_attempts.guess(case, resources)
     number = sent.number if sent else next_number(case, gateway)
     since = case.job.updated_at

@@ -18,9 +18,11 @@ from workshop import RUN, Workshop
 from jobs import callback_urls
 from jobs.errors import MayBePaid
 from jobs.intake import changes, settling
+from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Origin, Settled, Standing
 from jobs.machine.states import State
-from jobs.store import leases, tables
+from jobs.store import late_facts, leases, tables
+from jobs.store.leases import Lease
 from jobs.upkeep import audit, repair, restore
 from jobs.upkeep.restore import NotRestored
 
@@ -158,6 +160,35 @@ def test_a_submitting_job_is_unconfirmed_though_its_row_says_that_nothing_was_se
     assert sandbox.call_back("evolink", sandbox.tasks("evolink")[0]["task_id"]) == 200
     workshop.until(job_id, State.ARCHIVED)
     assert bought(sandbox) == 1
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["accepted", "refused"])
+def test_an_answer_that_another_process_has_brought_to_a_submitting_job_is_not_forgotten(
+    workshop: Workshop, receiver: Served, sandbox: Any, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    """Its row has it before the step that ordered comes to its end."""
+    if is_refused:
+        sandbox.fault("evolink", "refuse", status=400)
+    job_id = workshop.create(provider="evolink")
+
+    def bring(lease: Lease, facts: Facts, *_: Any, **__: Any) -> None:
+        with workshop.database.write() as db:
+            late_facts.bring_facts(db, lease.job.id, facts, now=workshop.database.clock(db))
+
+    monkeypatch.setattr("jobs.steps.step.conclude", bring)
+    RUN["jobs.submit"](job_id, workshop.resources)
+    monkeypatch.undo()
+    before = workshop.case(job_id)
+    assert before.job.state is State.SUBMITTING
+    assert lose(workshop, Backup(workshop)).live == {"submitting": 1}
+    case = workshop.case(job_id)
+    for name in ("origin", "outcome", "task_id", "sending_at", "reserved_micro_usd"):
+        assert getattr(case.attempts[1], name) == getattr(before.attempts[1], name)
+    assert (case.attempts[2].origin, case.attempts[2].standing) == (Origin.FORGOTTEN, Standing.NONE)
+    assert case.job.state is (State.FAILED if is_refused else State.GENERATING)
+    if not is_refused:
+        assert workshop.until(job_id, State.ARCHIVED).job.attempt == 1
+        assert bought(sandbox) == 1
 
 
 def test_a_running_task_that_fails_after_a_restore_is_not_followed_by_an_order_that_may_have_been_made(
