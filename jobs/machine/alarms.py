@@ -59,6 +59,8 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
         if attempt.last_word == KEPT_ASIDE:
             rivals = schedule.rivals(case, attempt, now, rules.settings, rules.providers)
             wanted = min([wanted, *(max(floor, each.ask_at) for each in rivals)])
+        if is_told:  # while a step had it
+            wanted = min(wanted, floor)
         if attempt.accepted_film and not (attempt.last_word or "").startswith((ACCEPTED, KEPT_ASIDE)):
             return now  # nobody has tried to copy it since it was accepted
         return min(wanted, named_at or wanted)
@@ -123,6 +125,9 @@ def _alarm_after_end(
         heard_at = _heard_at(case, attempt, now, rules)
         if heard_at and (attempt.is_open or _can_be_heard(attempt, now, rules)):
             looks.append(max(floor, heard_at))
+        until = schedule.heard_until(attempt, rules.settings, rules.providers)
+        if case.is_undecided(attempt.number) and now < until:
+            looks.append(until)  # then nobody needs to look at it any more
         if not attempt.is_open:
             continue
         looks.append(schedule.look_by(schedule.life_end(attempt, rules.settings, rules.providers), now))

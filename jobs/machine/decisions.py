@@ -70,7 +70,7 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     if case.job.state is S.QUEUED:
         changes |= _waits_by_rows(case, facts, changes)
-    flagged = flags.shown(case, now, rules.settings)
+    flagged = flags.shown(case, now, rules.settings, rules.providers)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged
     if _is_overdue(case, now, rules) and not case.job.overdue:
@@ -96,7 +96,8 @@ def _waits_by_rows(case: Case, facts: Facts, changes: JobChanges) -> JobChanges:
 
 
 def _with_facts(case: Case, facts: Facts, now: datetime) -> Case:
-    attempts = {n: replace(a, **with_times(facts.attempts.get(n, {}), now)) for n, a in case.attempts.items()}
+    learnt = {n: with_times(said, now) for n, said in facts.attempts.items() if said}
+    attempts = {n: replace(a, **learnt[n]) if n in learnt else a for n, a in case.attempts.items()}
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
     asked = [(x, facts.inquired.get((x.attempt, x.task_id))) for x in case.hearsay]
     heard = (_asked(x, y) if y else x for x, y in asked)

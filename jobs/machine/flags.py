@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from jobs.machine import schedule
 from jobs.machine.rows import ACCEPTED, FREE, Attempt, AttemptOutcome, Case
+from jobs.machine.schedule import Providers
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import ReportState
 from jobs.settings import Settings
@@ -37,7 +38,7 @@ SHOWN = OF_TASKS | {
 }  # by rows; every other one is said by a move, and outranks these
 
 
-def shown(case: Case, now: datetime, settings: Settings) -> str | None:
+def shown(case: Case, now: datetime, settings: Settings, providers: Providers) -> str | None:
     """The flag of a job, as its rows stand now."""
     job, flagged = case.job, case.job.flagged
     if flagged is not None and flagged not in SHOWN:
@@ -45,7 +46,7 @@ def shown(case: Case, now: datetime, settings: Settings) -> str | None:
     # It stays until a move takes it back, of which a job that has ended has none.
     was_troubled = flagged == "troubled" and (job.state not in ENDED or job.troubles)
     of_task = _of_task(case, now, settings)
-    if _is_contested(case) and of_task not in PRESSING:
+    if _is_contested(case, now, settings, providers) and of_task not in PRESSING:
         flagged = "contested_task"
     elif of_task is not None:
         flagged = of_task
@@ -73,9 +74,13 @@ def acceptable(case: Case) -> Attempt | None:
     return max(lost, key=lambda a: a.number, default=None)
 
 
-def _is_contested(case: Case) -> bool:
-    """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay, or it has two."""
-    return any(case.is_undecided(number) for number in case.attempts)
+def _is_contested(case: Case, now: datetime, settings: Settings, providers: Providers) -> bool:
+    """Whether one of its orders, and one of another job's, lay claim to the same task by hearsay, or it has two.
+
+    Of two that can live no longer nobody can say any more which it was.
+    """
+    undecided = [each for each in case.attempts.values() if case.is_undecided(each.number)]
+    return any(each.contested or now < schedule.heard_until(each, settings, providers) for each in undecided)
 
 
 def _is_of_another_length(case: Case) -> bool:

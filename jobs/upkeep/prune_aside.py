@@ -13,6 +13,7 @@ from jobs.machine import flags, schedule
 from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, UnprovenFilm
 from jobs.machine.states import ENDED, State
+from jobs.providers.registry import on_terms
 from jobs.settings import Settings
 from jobs.store import cases, leases
 from jobs.store.attempt_rows import attempt_of
@@ -63,7 +64,7 @@ def _forget(database: Database, before: datetime, left: set[str], settings: Sett
             changes = {number: _without(attempt, is_gone) for number, attempt in case.attempts.items()}
             facts = Facts({number: change for number, change in changes.items() if change})
             after = {number: replace(each, **changes[number]) for number, each in case.attempts.items()}
-            flagged = flags.shown(replace(case, attempts=after), now, settings)
+            flagged = flags.shown(replace(case, attempts=after), now, settings, on_terms(settings.terms))
             # Where the row has moved meanwhile, the next run looks again.
             leases.write_wish(db, case, Outcome(case.job.alarm_at, job={"flagged": flagged}, facts=facts), now=now)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_cases import DAY, MINUTE, NOW, SECOND, accepted, case, finished, job, rules
+from made_cases import DAY, MINUTE, NOW, SECOND, SETTINGS, accepted, callback, case, finished, job, lost, rules
 
 from jobs.machine.decisions import decide
 from jobs.machine.error_codes import FLAGS
 from jobs.machine.outcome import Facts, Outcome
 from jobs.machine.rows import AttemptChanges, AttemptOutcome, Case
+from jobs.machine.schedule import heard_until
 from jobs.machine.states import Event, State
+from jobs.providers.registry import PROVIDERS
 
 A = AttemptOutcome
 DOING = ("transfer", "accepted", "not_kept")
@@ -49,6 +52,31 @@ def test_what_keeps_a_contested_film_from_being_kept_is_told_before_whose_it_is(
     claimed = case(job(State.ARCHIVING), finished(last_word=word, contested=True))
     assert decided(claimed).job["flagged"] in {"bucket_refuses", "disk_full"}
     assert decided(claimed, {"last_word": "kept_aside"}).job["flagged"] == "contested_task"
+
+
+def test_which_of_two_tasks_was_an_orders_own_is_asked_for_as_long_as_they_can_live() -> None:
+    """The job has its video from another order; the gateway knows one of them no more."""
+    given_up = lost(2, outcome=A.EXPIRED, closed_at=NOW, lost_at=NOW, created_at=NOW)
+    told = callback(2, task_id="task-9", read_at=NOW)
+    archived = case(job(State.ARCHIVED, alarm_at=None), finished(outcome=A.DELIVERED), given_up, callbacks=[told])
+    heard = tuple(replace(each, is_contested=True, ask_at=NOW + 9 * DAY) for each in archived.hearsay)
+    subject = replace(archived, hearsay=heard)
+    ends = heard_until(given_up, SETTINGS, PROVIDERS)
+    assert decided(subject).job["flagged"] == "contested_task"
+    flagged = replace(subject, job=replace(subject.job, flagged="contested_task"))
+    before = decide(flagged, Facts(), now=ends - SECOND, rules=rules())
+    assert ("flagged" in before.job, before.alarm_at) == (False, ends)
+    over = decide(flagged, Facts(), now=ends, rules=rules())
+    assert (over.job["flagged"], over.alarm_at) == (None, None)
+
+
+def test_news_that_came_while_a_step_had_a_film_that_waits_is_looked_at_at_once() -> None:
+    waits = finished(adopted=True, contested=True, last_word="kept_aside")
+    other = lost(2, outcome=A.FINISHED, task_id="task-2", adopted=True, link="https://host/2.mp4")
+    subject = case(job(State.ARCHIVING), waits, other)
+    asleep, woken = subject, replace(subject, callbacks=(callback(2, task_id="task-7"),))
+    assert (decided(asleep).alarm_at or NOW) > NOW + MINUTE
+    assert decided(woken).alarm_at == NOW
 
 
 def test_a_day_past_the_time_that_it_was_expected_flags_it() -> None:
