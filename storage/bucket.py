@@ -24,6 +24,7 @@ from storage.errors import BucketRefuses, BucketUnavailable, NoStoreKeys, Object
 from storage.outbound import trust
 from storage.put_body import PutBody
 from storage.rules import FORBID_OVERWRITE, LOOK, MD5, PATH, SHA256, VIRTUAL, StoreRules
+from storage.signing import sign_by_known_hash
 from storage.spool import Spooled
 from storage.store_errors import told
 
@@ -170,7 +171,7 @@ class Bucket:
         looks_first = once and self.config.rules.condition == LOOK
         if looks_first and self.head(key) is not None:
             raise ObjectExists(f"{key} is taken")
-        body = PutBody(spooled.file, keep_going)
+        body = PutBody(spooled, keep_going)
         condition = {"IfNoneMatch": "*"} if once and not looks_first else {}
         try:
             with self._told(f"PUT {key}"):
@@ -322,6 +323,7 @@ def connect(config: BucketConfig) -> Any:
             response_checksum_validation="when_required",
         ),
     )
+    sign_by_known_hash(client)
     if rules.condition in FORBID_OVERWRITE:
         client.meta.events.register("before-call.s3.PutObject", partial(_forbid_overwrite, rules.condition))
     return client

@@ -3,7 +3,8 @@
 import hashlib
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+
+from storage.spool import Spooled
 
 KEEP_GOING_S = 0.25
 READ_BYTES = 256 << 10
@@ -13,9 +14,11 @@ class PutBody:
     """Calls `keep_going` up to four times a second while it is read; what that raises is kept in `stopped`.
 
     From then on it gives no byte: botocore takes what comes out of here for an error of the network, and sends again.
+    `sha256`, in hex, goes into the signature.
     """
 
-    def __init__(self, file: BinaryIO, keep_going: Callable[[], None] | None) -> None:
+    def __init__(self, spooled: Spooled, keep_going: Callable[[], None] | None) -> None:
+        file, self.sha256 = spooled.file, spooled.sha256
         file.seek(0)
         self.stopped: BaseException | None = None
         self._file, self._keep_going = file, keep_going

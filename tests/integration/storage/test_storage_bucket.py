@@ -1,6 +1,7 @@
 """Against a real S3 server."""
 
 import hashlib
+import io
 import os
 import socket
 import subprocess
@@ -81,7 +82,22 @@ def test_bytes_that_are_not_those_of_the_hash_never_appear(bucket: Bucket) -> No
     put(bucket, films.film())
 
 
-@pytest.mark.parametrize("patience", [3, 20], ids=["while the body is hashed to be signed", "while it is sent"])
+def test_a_video_is_read_once_to_be_put(bucket: Bucket) -> None:
+    data, count = os.urandom(4 << 20), 0
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal count
+            piece = super().read(size)
+            count += len(piece)
+            return piece
+
+    bucket.put_video(KEY, Spooled(Counted(data), len(data), hashlib.sha256(data).hexdigest()), FACTS)
+    assert count == len(data)
+    assert b"".join(bucket.open(KEY)) == data
+
+
+@pytest.mark.parametrize("patience", [0, 20], ids=["before the first byte", "while it is sent"])
 def test_a_caller_who_says_stop_in_the_middle_leaves_no_object(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, patience: int
 ) -> None:
