@@ -27,7 +27,7 @@ Judge = Callable[[Case, datetime, Rules], Outcome | None]
 class Write(Protocol):
     """A guarded write of `leases`. False: the row has moved."""
 
-    def __call__(self, db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool: ...
+    def __call__(self, db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> Case | None: ...
 
 
 def cancel(job_id: str, core: Core, *, api_key_id: str | None = None) -> Case:
@@ -70,9 +70,9 @@ def grant(job_id: str, judge: Judge, core: Core, write: Write = leases.write_wis
             case = cases.read_case(db, job_id)
             now = core.database.clock(db)
             outcome = judge(case, now, core.rules)
-            if outcome is not None and not write(db, case, outcome, now=now):
+            written = case if outcome is None else write(db, case, outcome, now=now)
+            if written is None:
                 continue
-            written = cases.read_case(db, job_id)
         core.ring_for(written, notices=case.job.notices)
         return written
 

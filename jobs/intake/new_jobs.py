@@ -76,7 +76,8 @@ def quote(body: Any, core: Core) -> Quote:
         def hindered(candidate: Candidate) -> Obstacle | None:
             account = core.settings.accounts[candidate.name]
             usd = candidate.estimate.usd if candidate.estimate else None
-            return availability.obstacle(db, account, usd, core.settings, now=now)
+            looked = lanes.look(db, account, core.settings, core.database)
+            return availability.obstacle(db, account, usd, core.settings, looked)
 
         choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, core.settings, inputs_until, now)

@@ -13,6 +13,7 @@ import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -57,7 +58,7 @@ class Account:
     api_key: str = field(repr=False)
     is_stand_in: bool = False  # plain http will do, and its links may lead to where it is
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Names the key without telling it; rows and logs hold this."""
         return hashlib.sha256(b"rushes provider key\0" + self.api_key.encode()).hexdigest()[:16]

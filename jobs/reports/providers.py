@@ -18,7 +18,7 @@ from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextFie
 from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
 from jobs.store import availability, lanes, spending, unknown_words
-from jobs.store.lanes import LANES
+from jobs.store.lanes import LANES, Look
 
 
 def overview(
@@ -86,11 +86,12 @@ def status(
     now: datetime,
 ) -> dict[str, Any]:
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
-    hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, now=now)
     found = {name: lanes.read(db, account, name) for name in LANES}
     previous = settings.previous_accounts.get(provider.name)
     previous_query = _pause(lanes.read(db, previous, "query"), now) if previous else None
     out = lanes.out(db, account, found["submit"], settings, now=now)
+    looked = Look(found["submit"], out, now)
+    hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, looked)
     return {
         "obstacle": hindered and {"code": hindered.code, "reason": hindered.reason, "seconds": round(hindered.wait_s)},
         "paused": {name: _pause(lane, now) for name, lane in found.items()} | {"previous_query": previous_query},

@@ -80,35 +80,41 @@ class _Proven:
 
 
 class _Keeper:
-    """Pushes our lease every third of its length, from inside the work. Raises Cancelled when the work must stop."""
+    """Pushes our lease whenever a third of it is over, from inside the work. Raises Cancelled when that must stop.
+
+    Until then nobody else can have it: it was just written, for as long as its row says.
+    """
 
     def __init__(self, lease: Lease, resources: Resources):
         self._held, self._parts = lease, resources
         self._lease_s = resources.settings.transfer_lease_s
-        self._pushed = resources.monotonic()
+        job = lease.job
+        left_s = (job.leased_until - job.updated_at).total_seconds() if job.leased_until is not None else 0.0
+        self._push_at = resources.monotonic() + min(left_s, self._lease_s) / 3
         self._puts = False
 
     def keep_going(self) -> None:
         if self._parts.stopping.is_set():
             raise Cancelled("this process is told to stop")
-        if self._parts.monotonic() - self._pushed >= self._lease_s / 3:
+        if self._parts.monotonic() >= self._push_at:
             self.push()
 
     def keep_putting(self) -> None:
         """Called before the PUT and while it goes: what is contested by then is not put. Raises Undecided as well."""
-        if not self._puts:
+        attempt = self._held.case.current
+        if not self._puts and attempt is not None and attempt.adopted:
             self.push(is_decided=True)
-            self._puts = True
+        self._puts = True
         self.keep_going()
 
     def push(self, *, is_decided: bool = False) -> None:
-        database, attempt = self._parts.database, self._held.case.current
+        database = self._parts.database
         with database.write() as db:
             if not leases.renew_lease(db, self._held, lease_s=self._lease_s, now=database.clock(db)):
                 raise Cancelled("the lease was lost")
-            if is_decided and attempt is not None and attempt.adopted:
+            if is_decided:
                 ownership.require_decided(db, self._held, self._parts)
-        self._pushed = self._parts.monotonic()
+        self._push_at = self._parts.monotonic() + self._lease_s / 3
 
 
 def transfer(job_id: str, resources: Resources) -> None:
@@ -178,8 +184,8 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
         facts = _put_accepted(case, accepted, resources, keeper)
     else:
         with _proven(lease, resources, keeper, must_be_whole=not attempt.is_by_hearsay) as proven:
-            keeper.push()  # without our lease nothing may be put
             if ownership.is_denied(_film(proven), attempt, resources):
+                keeper.push()  # without our lease nothing may be put
                 _put_aside(case, proven, resources, keeper)
                 ownership.reject(Doubt(attempt), resources)
                 return replace(_is_kept(Doubt(attempt), resources), read=unread)

@@ -71,10 +71,11 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
     try:
         if word.kind in (Kind.ACCEPTED, Kind.ALIVE, Kind.OURS):
             with database.read() as db:
-                lane = lanes.read(db, account, name)
-                lost = (
-                    name == "submit" and lanes.out(db, account, lane, resources.settings, now=database.clock(db)).lost
-                )
+                if name == "submit":
+                    lane, out, _ = lanes.look(db, account, resources.settings, database)
+                    lost = out.lost
+                else:
+                    lane, lost = lanes.read(db, account, name), 0
             # Most words are good ones about a lane that is well: they change nothing, so nothing is written.
             if lane.is_well and not lane.losses and not lost and lane.prober is None:
                 return

@@ -40,6 +40,8 @@ def doubt(case: Case, resources: Resources) -> Doubt | None:
     """None: nobody else may have ordered the task of the current order, or the time to say so is over."""
     bearer = case.current
     assert bearer is not None
+    if not (bearer.contested or bearer.is_by_hearsay):
+        return None
     with resources.database.read() as db:
         now = resources.database.clock(db)
         others = contests.claimants(db, bearer) if bearer.contested else []
@@ -94,8 +96,10 @@ def _is_over(attempt: Attempt, now: datetime, resources: Resources) -> bool:
 
 def is_denied(film: Film, bearer: Attempt, resources: Resources) -> bool:
     """Whether the film contradicts what its order asked for, though callbacks alone have named its task."""
+    if not bearer.is_by_hearsay:
+        return False
     ordered = _ordered(bearer, resources)
-    return bearer.is_by_hearsay and ordered is not None and ordered.is_denied_by(film)
+    return ordered is not None and ordered.is_denied_by(film)
 
 
 def reject(doubt: Doubt, resources: Resources) -> None:

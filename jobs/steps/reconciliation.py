@@ -128,17 +128,17 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> t
 
     The lease has the rows of orders that were recognised, and corrected, in it: what was learnt speaks of those.
     """
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    asked = strange_orders.questions(lease.case, inquiries(lease.case, resources.settings, now), resources, now)
-    replies = [_inquire(inquiry, lease.holder, lease.job.updated_at, resources) for inquiry in asked[:1]]
+    claimed_at = lease.job.updated_at
+    found = inquiries(lease.case, resources.settings, claimed_at)
+    asked = strange_orders.questions(lease.case, found, resources, claimed_at)
+    replies = [_inquire(inquiry, lease.holder, claimed_at, resources) for inquiry in asked[:1]]
     others = [inquiry for inquiry in asked[1:] if not inquiry.is_guess]
     turn = lease.job.version % len(others) if others else 0  # so that each gets its turn where not all do at once
     for inquiry in (*others[turn:], *others[:turn], *(each for each in asked[1:] if each.is_guess)):
         if not _keep_lease(lease, resources) or _wait([inquiry], presses, urgent, resources):
             replies.append(Reply(inquiry, None, inquiry.attempt.last_word, {}, final=False, asked=False))
         else:
-            replies.append(_inquire(inquiry, lease.holder, lease.job.updated_at, resources))
+            replies.append(_inquire(inquiry, lease.holder, claimed_at, resources))
     with resources.database.read() as db:
         now = resources.database.clock(db)
     judged = strange_orders.judge(lease, replies, resources, now)

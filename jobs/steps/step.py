@@ -115,9 +115,8 @@ def _conclude_once(
         resolved = late_facts.resolve_task_ids(db, ours.case, facts, now=now)
         outcome = decide(ours.case, resolved, now=now, rules=resources.rules)
         kept = keep_for is not None and end_state(ours.case, outcome) is keep_for
-        if not leases.finish_step(db, ours, outcome, now=now, keep_lease=kept):
-            return None
-        return cases.read_case(db, lease.job.id), kept
+        written = leases.finish_step(db, ours, outcome, now=now, keep_lease=kept)
+        return None if written is None else (written, kept)
 
 
 def end_state(case: Case, outcome: Outcome) -> State:
@@ -163,7 +162,6 @@ def move_unleased(case: Case, facts: Facts, resources: Resources) -> None:
     with resources.database.write() as db:
         now = resources.database.clock(db)
         outcome = decide(case, facts, now=now, rules=resources.rules)
-        if not leases.move_unleased(db, case, outcome, now=now):
-            return
-        written = cases.read_case(db, case.job.id)
-    resources.ring_for(written, notices=case.job.notices)
+        written = leases.move_unleased(db, case, outcome, now=now)
+    if written is not None:
+        resources.ring_for(written, notices=case.job.notices)

@@ -258,13 +258,14 @@ def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Fact
                 facts=Facts(notes=(routed,)),
             )
             lease_s = resources.settings.submit_lease_s
-            if leases.claim(db, case, holder=holder, lease_s=lease_s, now=now, outcome=outcome) is None:
+            lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now, outcome=outcome)
+            if lease is None:
                 return None
             if found := availability.admit(db, planned.account, holder, resources.settings, now=now):
                 raise _Hindered(found)
             _reserve(db, planned, now, resources)
-            attempt_rows.add_attempt(db, attempt_row(planned, now))
-            return Lease(cases.read_case(db, job.id), holder)
+            ordered = attempt_rows.add_attempt(db, attempt_row(planned, now))
+            return replace(lease, case=replace(lease.case, attempts={**lease.case.attempts, ordered.number: ordered}))
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.
         with resources.database.read() as db:
@@ -290,9 +291,7 @@ def _give_up(db: Connection, lease: Lease, facts: Facts, now: datetime, resource
         return None
     outcome = decide(ours.case, facts, now=now, rules=resources.rules)
     goes_on = end_state(ours.case, outcome) is State.QUEUED and outcome.alarm_at is not None and outcome.alarm_at <= now
-    if not goes_on or not leases.finish_step(db, ours, outcome, now=now):
-        return None
-    return cases.read_case(db, lease.job.id)
+    return leases.finish_step(db, ours, outcome, now=now) if goes_on else None
 
 
 def _reserve(db: Connection, planned: Plan, now: datetime, resources: Resources) -> None:

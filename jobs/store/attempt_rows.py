@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.sql.dml import ReturningInsert
 
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Settled, Standing, with_times
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store import spending
+from jobs.store.database import DatabaseUnavailable, upsert
 from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, jobs
 
@@ -20,7 +23,10 @@ from jobs.store.tables import attempts, jobs
 GUESSED = ("provider", "base_url", "account", "with_callback", "estimated_credits", "estimated_usd")
 
 _OF_JOBS = sa.select(attempts).where(attempts.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
-_NEW, _CHANGE = sa.insert(attempts), sa.update(attempts).where(of(attempts.c.job_id, attempts.c.number))
+COLUMNS = [attempts.c[name] for name in Attempt.__dataclass_fields__]
+_CHANGE = sa.update(attempts).where(of(attempts.c.job_id, attempts.c.number))
+# Whoever changes an order's money changes one of these: its spending is put right by what was read of it.
+_CHANGE_KNOWN = _CHANGE.where(of(attempts.c.standing, attempts.c.reserved_micro_usd)).returning(*COLUMNS)
 _OF_KEY = of(attempts.c.provider, attempts.c.account)
 _NEWEST_TASK = (
     sa.select(attempts.c.task_id)
@@ -71,10 +77,16 @@ def of_jobs(db: Connection, job_ids: Sequence[str]) -> dict[tuple[str, int], Att
     return {(attempt.job_id, attempt.number): attempt for attempt in found}
 
 
-def add_attempt(db: Connection, values: Mapping[str, Any]) -> None:
+def add_attempt(db: Connection, values: Mapping[str, Any]) -> Attempt:
     """A new attempt, or the same one once more when it was provably not sent."""
-    if not db.execute(_CHANGE, {**_of(values["job_id"], values["number"]), **values}).rowcount:
-        db.execute(_NEW, values)
+    return attempt_of(db.execute(_new_or_again(db.dialect.name), values).mappings().one())
+
+
+@cache
+def _new_or_again(dialect: str) -> ReturningInsert[Any]:
+    insert = upsert(dialect, attempts)
+    again = {column.name: insert.excluded[column.name] for column in attempts.columns if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=["job_id", "number"], set_=again).returning(*COLUMNS)
 
 
 def correct_guess(db: Connection, attempt: Attempt, known: Mapping[str, Any], now: datetime) -> None:
@@ -95,11 +107,32 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptCha
 
     A standing that no person names rests on a person's word no longer.
     """
-    if "standing" in changes and "settled" not in changes:
-        changes = {**changes, "settled": None}
+    changes = _unsettled(changes)
     values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
     if values:
         db.execute(_CHANGE, {**_of(job_id, number), **values})
+
+
+def change_known(db: Connection, order: Attempt, changes: AttemptChanges, now: datetime) -> Attempt:
+    """As `change_attempt`, of a row that stands as it was read, as its job's version has shown; the row after it.
+
+    Raises DatabaseUnavailable where its money has moved all the same.
+    """
+    changes = _unsettled(changes)
+    values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust_known(db, order, changes)}
+    if not values:
+        return order
+    read = {"of_standing": order.standing, "of_reserved_micro_usd": order.reserved_micro_usd}
+    row = db.execute(_CHANGE_KNOWN, {**_of(order.job_id, order.number), **read, **values}).mappings().one_or_none()
+    if row is None:
+        raise DatabaseUnavailable(f"the money of {order.job_id}, order {order.number}, was written by somebody else")
+    return attempt_of(row)
+
+
+def _unsettled(changes: AttemptChanges) -> AttemptChanges:
+    if "standing" in changes and "settled" not in changes:
+        return {**changes, "settled": None}
+    return changes
 
 
 def newest_task(db: Connection, account: Account) -> str | None:

@@ -14,7 +14,7 @@ from jobs.machine.times import iso_s
 from jobs.providers.client import Account
 from jobs.settings import Settings
 from jobs.store import lanes, spending
-from jobs.store.lanes import Out
+from jobs.store.lanes import Look, Out
 
 FULL_PAUSE_S = 5  # until a gateway that is full, or is being tried, is looked at again
 ON_WAY_PAUSE_S = 1  # until a gateway that is taking orders, as many as may be on their way, is looked at again
@@ -31,13 +31,10 @@ WORDS = {
 }
 
 
-def obstacle(
-    db: Connection, account: Account, usd: float | None, settings: Settings, *, now: datetime
-) -> Obstacle | None:
-    """Why this key cannot take an order of that price now; None when it can."""
-    name = account.provider
-    lane = lanes.read(db, account, "submit")
-    if found := lane_obstacle(account, lane, lanes.out(db, account, lane, settings, now=now), settings, now):
+def obstacle(db: Connection, account: Account, usd: float | None, settings: Settings, looked: Look) -> Obstacle | None:
+    """Why this key cannot take an order of that price now, as its lane was when looked at; None when it can."""
+    name, now = account.provider, looked.now
+    if found := lane_obstacle(account, looked.lane, looked.out, settings, now):
         return found
     daily_usd, day = settings.terms[name].daily_usd, spending.day_of(now)
     if daily_usd is not None:

@@ -18,7 +18,7 @@ from jobs.store.packed_rows import Unpacked, packed
 from jobs.store.tables import Instant, attempts, events, hearsay, inbox, jobs
 
 _NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
-_OF_JOB, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
+JOB_COLUMNS, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
     [table.c[name] for name in row.__dataclass_fields__]
     for table, row in ((jobs, Job), (attempts, Attempt), (inbox, KeptCallback), (hearsay, Hearsay))
 )
@@ -58,7 +58,7 @@ def read_cases(db: Connection, job_ids: Sequence[str]) -> list[Case]:
 def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     """As `read_cases`, for views: without the callbacks, which no view shows."""
     found = db.execute(_statement(db.dialect.name, is_one=False, is_whole=False), {"ids": list(job_ids)})
-    return _in_order(job_ids, (Case(_job(row), _attempts(row.of_attempts), ()) for row in found))
+    return _in_order(job_ids, (Case(job_of(row), _attempts(row.of_attempts), ()) for row in found))
 
 
 def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
@@ -76,7 +76,7 @@ def _statement(dialect: str, *, is_one: bool, is_whole: bool) -> sa.Select[Any]:
     beside += [(_OF_CALLBACK, inbox), (_OF_HEARSAY, hearsay)] if is_whole else []
     is_sqlite = dialect == "sqlite"
     rows = [packed(columns, table.c.job_id == jobs.c.id, is_sqlite=is_sqlite) for columns, table in beside]
-    chosen = sa.select(*_OF_JOB, *rows)
+    chosen = sa.select(*JOB_COLUMNS, *rows)
     return chosen.where(
         jobs.c.id == sa.bindparam("id") if is_one else jobs.c.id.in_(sa.bindparam("ids", expanding=True))
     )
@@ -98,11 +98,12 @@ def _one(db: Connection, statement: sa.Select[Any], job_id: str) -> Row[Any]:
 def _whole(row: Row[Any]) -> Case:
     callbacks = sorted((KeptCallback(*_CALLBACK(each)) for each in row.of_inbox), key=lambda each: each.id)
     heard = sorted((Hearsay(*_HEARSAY(each)) for each in row.of_hearsay), key=lambda x: (x.heard_at, x.task_id))
-    return Case(_job(row), _attempts(row.of_attempts), tuple(callbacks), tuple(heard))
+    return Case(job_of(row), _attempts(row.of_attempts), tuple(callbacks), tuple(heard))
 
 
-def _job(row: Row[Any]) -> Job:
-    values = list(row[: len(_OF_JOB)])
+def job_of(row: Row[Any]) -> Job:
+    """A job's row as a value; it begins with JOB_COLUMNS."""
+    values = list(row[: len(JOB_COLUMNS)])
     values[_STATE] = State(values[_STATE])
     return Job(*values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +23,12 @@ def of_job(db: Connection, job_id: str) -> list[RowMapping]:
     return list(db.execute(_OF_JOB, {"of_job_id": job_id}).mappings())
 
 
-def write_notes(db: Connection, job_id: str, notes: Iterable[Note], now: datetime) -> None:
-    """Write lines that move nothing; unknown status words among them are counted."""
+def write_notes(
+    db: Connection, job_id: str, notes: Iterable[Note], now: datetime, *, moves: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Write lines that move nothing, and then those of `moves`; unknown status words among the first are counted."""
     notes = tuple(notes)
-    write_lines(db, [line(job_id, note, now) for note in notes])
+    write_lines(db, [*(line(job_id, note, now) for note in notes), *moves])
     unknown_words.count(db, notes, now=now)
 
 

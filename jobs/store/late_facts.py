@@ -131,15 +131,21 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**resolved[number], **PROVEN}
         found[task] = replace(attempt, adopted=False)
         if is_proven:
-            contests.withdraw(db, attempt, now=now)
+            _withdraw(db, case, number, now)
         else:
             hearsay.contest(db, case.job.id, number, task_id, is_contested=False)
     for number in [n for n, said in resolved.items() if said.get("outcome") is AttemptOutcome.DELIVERED]:
-        contests.withdraw(db, case.attempts[number], now=now)
+        _withdraw(db, case, number, now)
     _claim_rivals(db, case, facts, resolved, now)
     if case.job.attempt in {number for number, _ in contested}:
         facts = replace(facts, progress=None)
     return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
+
+
+def _withdraw(db: Connection, case: Case, number: int, now: datetime) -> None:
+    """As `contests.withdraw`; who was told of no task lays claim to none."""
+    if any(heard.attempt == number for heard in case.hearsay):
+        contests.withdraw(db, case.attempts[number], now=now)
 
 
 def _claim_rivals(db: Connection, case: Case, facts: Facts, resolved: dict[int, AttemptChanges], now: datetime) -> None:

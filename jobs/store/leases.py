@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.outcome import Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Job
 from jobs.machine.states import ENDED, next_state
 from jobs.store import due, hearsay, notices, setting_aside
-from jobs.store.attempt_rows import change_attempt
-from jobs.store.cases import read_case
-from jobs.store.history import line, write_lines, write_notes
+from jobs.store.attempt_rows import change_known
+from jobs.store.cases import JOB_COLUMNS, job_of, read_case
+from jobs.store.history import line, write_notes
 from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, inbox, jobs
 
@@ -79,27 +81,37 @@ def claim(
         outcome = replace(outcome, alarm_at=now)
     taken = {"lease_holder": holder, "leased_until": now + timedelta(seconds=lease_s)}
     taken["holder_deaths"] = setting_aside.deaths(case.job)
-    if not _write(db, case, outcome, taken, now, _UNMOVED_UNLEASED, due.unleased(now)):
-        return None
-    return Lease(read_case(db, case.job.id), holder)
+    written = _write(db, case, outcome, taken, now, _UNMOVED_UNLEASED, due.unleased(now))
+    return None if written is None else Lease(written, holder)
 
 
-def finish_step(db: Connection, lease: Lease, outcome: Outcome, *, now: datetime, keep_lease: bool = False) -> bool:
-    """Write what the step came to, let go of our lease, set the next alarm. False: news came, or the lease is lost."""
+def finish_step(
+    db: Connection, lease: Lease, outcome: Outcome, *, now: datetime, keep_lease: bool = False
+) -> Case | None:
+    """Write what the step came to, let go of our lease, set the next alarm; the case after it.
+
+    None: news came, or the lease is lost.
+    """
     taken = {} if keep_lease else {"lease_holder": None, "leased_until": None, **setting_aside.FORGOTTEN}
     if not keep_lease and lease.job.flagged == HOLDER_DIED and not outcome.moves:
         outcome = replace(outcome, job={"flagged": None, **outcome.job})
     return _write(db, lease.case, outcome, taken, now, _UNMOVED_HELD, {"of_lease_holder": lease.holder})
 
 
-def move_unleased(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
-    """A write that needs no lease, because nothing outside the database is touched. False: the row has moved."""
+def move_unleased(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> Case | None:
+    """A write that needs no lease, because nothing outside the database is touched; the case after it.
+
+    None: the row has moved.
+    """
     taken = {"lease_holder": None, "leased_until": None, "holder_deaths": setting_aside.deaths(case.job)}
     return _write(db, case, outcome, taken, now, _UNMOVED_UNLEASED, due.unleased(now))
 
 
-def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> bool:
-    """What a client wishes of its job, as it stands in `case`. Leaves the lease alone. False: the row has moved."""
+def write_wish(db: Connection, case: Case, outcome: Outcome, *, now: datetime) -> Case | None:
+    """What a client wishes of its job, as it stands in `case`; the case after it. Leaves the lease alone.
+
+    None: the row has moved.
+    """
     return _write(db, case, outcome, {}, now, _UNMOVED, {})
 
 
@@ -175,10 +187,11 @@ def _write(
     now: datetime,
     guarded: sa.Update,
     guard: Mapping[str, Any],
-) -> bool:
+) -> Case | None:
     """The one place that writes a job's state: guarded by version, with its history, facts and notices.
 
-    `guarded`: the statement, which compares the version; `guard`: what else it compares.
+    `guarded`: the statement, which compares the version; `guard`: what else it compares. The case after it, which is
+    not read again, as the version has shown that all stood as it was read. None: something has moved.
     """
     job, facts = case.job, outcome.facts
     state = job.state
@@ -198,19 +211,29 @@ def _write(
     told = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))
     if told:
         values["notices"] = job.notices + len(told)
-    if not db.execute(guarded, {"of_id": job.id, "of_version": job.version, **guard, **values}).rowcount:
-        return False
+    seen = {"of_id": job.id, "of_version": job.version, **guard}
+    row = db.execute(_returning(guarded), seen | values).one_or_none()
+    if row is None:
+        return None
+    attempts = dict(case.attempts)
     # In one order of gateways and days, so that two who correct the same days do not lock each other out.
     for number, changes in sorted(facts.attempts.items(), key=lambda x: _day_of(case, x[0])):
-        change_attempt(db, job.id, number, changes, now)
+        attempts[number] = change_known(db, attempts[number], changes, now)
     if facts.read:
         db.execute(_ALL_READ, {"of_ids": facts.read, "read_at": now})
     hearsay.write(db, job.id, facts.inquired)
-    write_notes(db, job.id, facts.notes, now)
-    write_lines(db, lines)
+    write_notes(db, job.id, facts.notes, now, moves=lines)
+    callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
+    # What was told of tasks moves without the job's version: contests begin and end on it.
+    written = read_case(db, job.id) if case.hearsay else Case(job_of(row), attempts, callbacks)
     if told:
-        notices.write(db, read_case(db, job.id), told, now=now)
-    return True
+        notices.write(db, written, told, now=now)
+    return written
+
+
+@cache
+def _returning(guarded: sa.Update) -> ReturningUpdate[Any]:
+    return guarded.returning(*JOB_COLUMNS)
 
 
 def _day_of(case: Case, number: int) -> tuple[str, str]:

@@ -6,15 +6,16 @@ given back when nothing was sold or the money came back, put right when the gate
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningInsert
 
-from jobs.machine.rows import ABSURD, FREE, AttemptChanges, Money, Settled, Standing
+from jobs.machine.rows import ABSURD, FREE, Attempt, AttemptChanges, Money, Settled, Standing
 from jobs.store.database import upsert
 from jobs.store.prepared import of
 from jobs.store.tables import attempts, spending
@@ -27,7 +28,6 @@ _SPENT = sa.select(spending.c.micro_usd).where(_IS_DAY)
 _LOCK = sa.select(spending.c.day).where(_IS_DAY).with_for_update()
 _AMOUNT: sa.BindParameter[int] = sa.bindparam("amount", type_=sa.BigInteger)
 _COUNT = sa.update(spending).where(_IS_DAY).values(micro_usd=spending.c.micro_usd + _AMOUNT)
-_COUNT_WITHIN = _COUNT.where(spending.c.micro_usd + _AMOUNT <= sa.bindparam("most", type_=sa.BigInteger))
 _UNCERTAIN = sa.select(sa.func.sum(attempts.c.reserved_micro_usd)).where(
     of(attempts.c.provider, attempts.c.day), attempts.c.standing == Standing.UNCERTAIN.value
 )
@@ -66,11 +66,13 @@ def reserve(db: Connection, provider: str, day: str, amount: int, daily_usd: flo
 
     The row stays locked until the transaction ends, so that claims on one gateway come one after the other.
     """
-    open_day(db, provider, day)
-    values = _of(provider, day) | {"amount": amount}
+    counted: dict[str, Any] = {"provider": provider, "day": day, "micro_usd": amount}
     if daily_usd is None:
-        return db.execute(_COUNT, values).rowcount == 1
-    return db.execute(_COUNT_WITHIN, values | {"most": micro(daily_usd)}).rowcount == 1
+        return db.execute(_more(db.dialect.name, is_limited=False), counted).first() is not None
+    most = micro(daily_usd)
+    if amount > most:  # the day's first order is compared with nothing
+        return False
+    return db.execute(_more(db.dialect.name, is_limited=True), counted | {"most": most}).first() is not None
 
 
 def lock_days(db: Connection, days: Collection[tuple[str, str]]) -> None:
@@ -83,6 +85,16 @@ def lock_days(db: Connection, days: Collection[tuple[str, str]]) -> None:
 def open_day(db: Connection, provider: str, day: str) -> None:
     """See that a day has its row, so that what becomes of its orders can be counted to it."""
     db.execute(_new_day(db.dialect.name), {"provider": provider, "day": day, "micro_usd": 0})
+
+
+@cache
+def _more(dialect: str, *, is_limited: bool) -> ReturningInsert[Any]:
+    """Open a day with an order, or add it to those that the day has. No row comes back where it would be too much."""
+    insert = upsert(dialect, spending)
+    total = spending.c.micro_usd + insert.excluded.micro_usd
+    within = total <= sa.bindparam("most", type_=sa.BigInteger) if is_limited else None
+    added = insert.on_conflict_do_update(index_elements=["provider", "day"], set_={"micro_usd": total}, where=within)
+    return added.returning(spending.c.day)
 
 
 @cache
@@ -99,10 +111,23 @@ def adjust(db: Connection, job_id: str, number: int, changes: AttemptChanges) ->
     if not changes.keys() & set(Money._fields):
         return {}
     row = db.execute(_LOCK_ORDER, {"of_job_id": job_id, "of_number": number}).one()
-    wanted = taken(Money(*({**row._mapping, **changes}[name] for name in Money._fields)))
-    if wanted == row.reserved_micro_usd:
+    return _adjust(db, row._asdict(), changes)
+
+
+def adjust_known(db: Connection, order: Attempt, changes: AttemptChanges) -> dict[str, int]:
+    """As `adjust`, of an order whose row is known to be as it was read."""
+    if not changes.keys() & set(Money._fields):
         return {}
-    db.execute(_COUNT, _of(row.provider, row.day) | {"amount": wanted - row.reserved_micro_usd})
+    known = {"provider": order.provider, "day": order.day, "reserved_micro_usd": order.reserved_micro_usd}
+    return _adjust(db, known | order.money._asdict(), changes)
+
+
+def _adjust(db: Connection, order: Mapping[str, Any], changes: AttemptChanges) -> dict[str, int]:
+    wanted = taken(Money(*({**order, **changes}[name] for name in Money._fields)))
+    before = order["reserved_micro_usd"]
+    if wanted == before:
+        return {}
+    db.execute(_COUNT, _of(order["provider"], order["day"]) | {"amount": wanted - before})
     return {"reserved_micro_usd": wanted}
 
 

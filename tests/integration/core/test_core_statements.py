@@ -16,7 +16,12 @@ from workshop import RUN, Workshop
 from jobs.machine.states import State
 from jobs.store.database import Database
 
-MOST_STATEMENTS, MOST_COMMITS = 63, 10  # two callbacks among them; the limits fall with what is saved
+MOST_STATEMENTS, MOST_COMMITS = 38, 8
+
+
+@pytest.fixture
+def told_as_they_stand() -> None:
+    """Nothing is compared here: that would be counted."""
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def archive(workshop: Workshop, sandbox: Any, provider: str) -> str:
 def test_a_job_with_a_callback_takes_few_statements_and_commits(
     workshop: Workshop, receiver: Served, sandbox: Any
 ) -> None:
-    archive(workshop, sandbox, "aivideoapi")  # what a process says once is said here
+    archive(workshop, sandbox, "evolink")  # what is said once, of a process or of a gateway's key, is said here
     with counted(workshop.database) as said:
         job_id = archive(workshop, sandbox, "evolink")
     assert workshop.state(job_id) is State.ARCHIVED
