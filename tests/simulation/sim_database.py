@@ -40,6 +40,7 @@ class SimDatabase(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url, clock=self._clock)
         metadata.create_all(self.engine)
+        self._reading = self._reads.connect()  # one for all reads: to open one costs as much as most of these
         self.tables = [table.name for table in reversed(metadata.sorted_tables)]
         self.writes = 0
 
@@ -84,8 +85,8 @@ class SimDatabase(Database):
     def read(self) -> Iterator[Connection]:
         self.world.effect("before a read", 0.001)
         self._reach()
-        with super().read() as db:
-            yield db
+        with self._translated():
+            yield self._reading
 
     @abstractmethod
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -132,6 +133,11 @@ class SimSqlite(SimDatabase):
         with self.engine.connect() as db:
             self.raw: sqlite3.Connection = db.connection.driver_connection
         self._note_writes()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        with self.read() as db:  # nothing else happens meanwhile
+            yield db
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.raw.execute(statement, values).fetchall()

@@ -138,6 +138,7 @@ THEMED = 0.4  # of all runs
 FLEETS = 0.015  # of all runs have a fleet of jobs, and gateways that are ill
 FLEET = (60, 300)
 LIVES_S = (3_600, 7_200, 10_800)  # of tasks and links; the service is told the same
+CALLING_BACK = ("aivideoapi", "apiframe", "evolink")  # the gateways that do
 IN_A_FLEET = 0.1  # so often strikes at single occasions what else strikes always
 
 
@@ -146,12 +147,14 @@ class Fate:
 
     With `only`, it has these and no others, and they strike more often. `jobs`: of how many jobs, where that is a
     fleet; else None. With `fleet` it is one; by itself every so many seeds are. `life_s`: of tasks and links.
+    `route`: where all jobs go, with `crowded`, so that orders meet each other's tasks; None: wherever they like.
     """
 
-    def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False) -> None:
+    def __init__(self, seed: int, only: Collection[str] = (), *, fleet: bool = False, crowded: bool = False) -> None:
         self.random, self.own = random.Random(seed), random.Random(f"{seed} of its own")
         # No page says which it is: whether a gateway shows a task to every key of its account, or to none but its own.
         self.shows_to_all_keys = random.Random(f"{seed} of keys").random() < SHOWN_TO_ALL
+        self.route = random.Random(f"{seed} of routes").choice(CALLING_BACK) if crowded else None
         is_whole = not only
         self.calm = False
         self.struck: Counter[str] = Counter()

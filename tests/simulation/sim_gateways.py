@@ -285,7 +285,7 @@ class Gateways:
             self.misled.add((other.owner, task.id))
             order.slow_s = fate.between(15, 55)
             if fate.chance(0.5):
-                task.ends_at = self.world.now + 0.5
+                task.ends_at = self.world.now + 0.05  # before whoever is misled can ask
             self._post(other, self.seen(task, "finished"), 0.0)
 
     def _post(self, task: Task, seen: Seen, delay: float) -> None:

@@ -31,12 +31,14 @@ from storage.errors import ObjectExists
 class Lack(NamedTuple):
     """What stands in a protection's place, and the faults against which it protects.
 
-    `fleet`: among hundreds of jobs it is missed soon; among a few it takes many seeds, or none shows it.
+    `fleet`: among hundreds of jobs it is missed soon; among a few it takes many seeds, or none shows it. `crowded`: it
+    is missed where orders at one gateway meet.
     """
 
     patches: Callable[[], dict[str, Any]]
     faults: tuple[str, ...]
     fleet: bool = False
+    crowded: bool = False
 
 
 def _as_it_stands(db: Any, case: Any) -> Any:
@@ -502,21 +504,25 @@ PROTECTIONS: dict[str, Lack] = {
         _cancelled_unasked, ("commits_lost", "client_cancels", "client_cancels_late", "query_refused", "answer_lost")
     ),
     "a contested film is kept aside": Lack(
-        _archived_undecided, ("submit_unanswered", "callback_of_another", "answer_late")
+        _archived_undecided, ("submit_unanswered", "callback_of_another", "answer_late"), crowded=True
     ),
     "a film waits for the other orders that may have made it": Lack(
         _one("jobs.machine.schedule.held_until", lambda attempt, now, settings: None),
         ("submit_unanswered", "callback_of_another"),
+        crowded=True,
     ),
     "a film shows its owner by what was asked for alone": Lack(
         _one("jobs.steps.ownership._may_be_of", lambda film, attempt, resources: attempt.adopted),
         ("submit_unanswered", "callback_of_another"),
+        crowded=True,
     ),
     "a task that two orders were told is struck from neither": Lack(
         _first_bearer_is_believed, ("submit_unanswered", "callback_of_another", "task_slow", "callback_late")
     ),
     "a task's owner is sought under every key": Lack(
-        _borne_under_one_key, ("key_replaced", "submit_unanswered", "callback_of_another", "callback_late")
+        _borne_under_one_key,
+        ("key_replaced", "submit_unanswered", "callback_of_another", "callback_late"),
+        crowded=True,
     ),
     "a failure that callbacks alone have told is not believed at once": Lack(
         _one("jobs.machine.failures._is_in_doubt", lambda *_: False),
@@ -538,8 +544,7 @@ PROTECTIONS: dict[str, Lack] = {
     ),
     "an order that was not sent goes elsewhere": Lack(_unsent_stays, ("gateway_away",)),
     "a reservation that is not needed is given back": Lack(
-        _one("jobs.store.spending.adjust", lambda db, job_id, number, changes: changes),
-        ("connection_refused", "task_failed"),
+        _one("jobs.store.spending.adjust_known", lambda db, order, changes: {}), ("connection_refused", "task_failed")
     ),
     "no order is called not made while a step holds its job": Lack(
         _settled_under_a_lease, (*WORDS, "worker_sleeps", "callback_lost")

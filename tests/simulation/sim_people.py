@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 from sim_bucket import strange
 from sim_database import Backup
 from sim_dialects import DIALECTS, Seen
-from sim_gateways import Owner
+from sim_gateways import Owner, Task
 from sim_service import NAMES, PUBLIC_URL, Service
 from sim_truths import check_audit
 from sim_world import World
@@ -31,6 +32,7 @@ from storage.errors import BucketUnavailable
 
 MOST_JOBS = 5
 MOST_WORDS = 2  # beside those about orders that were just lost, or are over
+MOST_WORDS = 40  # of one job
 ROUTES: tuple[Any, ...] = ("auto", *NAMES, list(NAMES), ["evolink", "easyrouter"], ["apiframe", "evolink"])
 NOTIFY_URL = "https://pipeline.example/hook"
 
@@ -41,6 +43,7 @@ class People:
     def __init__(self, world: World, service: Service) -> None:
         self.world, self.service = world, service
         self.restored_at: float | None = None
+        self._spoken_of: Counter[str] = Counter()
         self.down_until = 0.0
         fate = world.fate
         self.calm_at = fate.between(1_800, 15_000)
@@ -64,7 +67,8 @@ class People:
         # Of two lengths, so that some films show whose they are, and some do not.
         body: dict[str, Any] = {"mode": "text-to-video", "prompt": f"Fox {number}", "resolution": "720p"}
         body["duration"] = 2 + number % 2
-        body["provider"] = fate.one_of(ROUTES)
+        route = fate.one_of(ROUTES)
+        body["provider"] = fate.route or route
         if fate.chance(0.4):
             body["on_unconfirmed"] = "resubmit"
         if fate.chance(0.3):
@@ -178,7 +182,8 @@ class People:
     def _speak_of(self, job_id: str) -> Callable[[], None]:
         def speak() -> None:
             orders = [owner for owner in self.service.rules.attempts if owner[0] == job_id]
-            if orders:
+            self._spoken_of[job_id] += 1  # what is said makes more to be said of it, and nobody does that for ever
+            if orders and self._spoken_of[job_id] <= MOST_WORDS:
                 self._say(self.world.fate.one_of(orders))
 
         return speak
@@ -214,20 +219,25 @@ class People:
         if job is None or job.flagged != "contested_task":
             return
         borne = {(row.provider, row.task_id) for row in rules.attempts.values() if row.contested}
-        for provider, task_id in sorted(borne, key=str):
-            task = self.service.gateways.tasks[provider, task_id or ""]
+        found = [self.service.gateways.tasks[provider, task_id or ""] for provider, task_id in sorted(borne, key=str)]
+        for task in filter(self._can_look_up, found):
 
             def settle(owner: Owner = task.owner, task_id: str = task.id) -> None:
                 settling.name_task(*owner, task_id, self.service.core)
 
             self._at_web(f"name {task.id}", settle, lambda: False)
-        for order in [o for o in self.service.gateways.orders if o.owner[0] == job_id and o.task is not None]:
+        for owner, task in [(o.owner, o.task) for o in self.service.gateways.orders if o.owner[0] == job_id]:
+            if task is None or not self._can_look_up(task):
+                continue
 
-            def name(owner: Owner = order.owner, task_id: str = order.task.id if order.task else "") -> None:
+            def name(owner: Owner = owner, task_id: str = task.id) -> None:
                 settling.name_task(*owner, task_id, self.service.core)
 
-            self._at_web(f"name {order.owner[1]}", name, lambda: False)
+            self._at_web(f"name {owner[1]}", name, lambda: False)
         self.world.after(3_000, lambda: self._decide(job_id))
+
+    def _can_look_up(self, task: Task) -> bool:
+        return self.world.now < task.gone_at()
 
     def _at_web(self, about: str, act: Callable[[], None], again: Callable[[], bool]) -> None:
         """A request to the web process. `again`: whether its sender asks again when it heard no answer."""

@@ -145,6 +145,7 @@ class Rules:
         self.asked_now: list[str] = []  # unconfirmed jobs that a step has just taken
         # The task ids that answers to POSTs have brought to a worker, and when.
         self.told_ids: dict[Owner, tuple[str, float]] = {}
+        self.borne_since: dict[Owner, float] = {}  # the task that an order's row has
         self.finished_at: dict[Owner, str] = {}  # when orders were heard to have finished
         self.given_up_at: dict[str, float] = {}  # when transfers failed for good, by the video's key
         self.in_journal: Callable[[Owner], bool] = lambda owner: False
@@ -218,7 +219,10 @@ class Rules:
             self.losses.lost([self.gateways.orders[i] for i in sorted(lost)])
         self.rows.read_all()
         self.risks.restored()
-        self.told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
+        # What an answer said may be lost with the row: the journal lets go of it once that is written.
+        lost_ids = {owner for owner, at in self.borne_since.items() if at > taken_at and not self.in_journal(owner)}
+        told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
+        self.told_ids = {owner: told for owner, told in told_ids.items() if owner not in lost_ids}
         self._line = self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0]
         self.accepted &= self.jobs.keys()
         may_order = {job.id for job in self.jobs.values() if job.state not in (S.ARCHIVED, S.CANCELLED)}
@@ -409,6 +413,7 @@ class Rules:
         if row.outcome != A.OPEN and row.standing in (Standing.NONE, Standing.REFUNDED):
             self.check("standing", row.reserved_micro_usd == 0, f"{owner} is free, and still takes of its budget")
         if row.task_id and (old is None or old.task_id != row.task_id):
+            self.borne_since[owner] = self.world.now
             task = self.gateways.tasks.get((row.provider, row.task_id))
             self.check("own-task", task is not None, f"{owner} bears {row.task_id}, which no gateway made")
             assert task is not None

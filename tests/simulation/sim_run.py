@@ -64,13 +64,15 @@ def in_memory() -> House:
     return House(SimSqlite())
 
 
-def simulate(seed: int, only: Collection[str] = (), *, fleet: bool = False, house: House | None = None) -> Run:
+def simulate(
+    seed: int, only: Collection[str] = (), *, fleet: bool = False, crowded: bool = False, house: House | None = None
+) -> Run:
     """Run one seed to its rest, or to the first rule that does not hold.
 
-    `only`: with no faults but these. `fleet`: with hundreds of jobs, as some seeds have by themselves. `house`: where
-    else than in memory.
+    `only`: with no faults but these. `fleet`: with hundreds of jobs, as some seeds have by themselves. `crowded`: all
+    jobs at one gateway. `house`: where else than in memory.
     """
-    fate = Fate(seed, only, fleet=fleet)
+    fate = Fate(seed, only, fleet=fleet, crowded=crowded)
     world = World(fate)
     house = house or in_memory()
     service = Service(world, house, _settings(fate, house.settings))

@@ -52,7 +52,9 @@ RARELY_MISSED = {
 def test_a_rule_breaks_without_the_protection_that(protection: str) -> None:
     with without(protection) as lack:
         for seed in range(MOST_SEEDS):
-            if (found := simulate(seed, only=lack.faults, fleet=lack.fleet).violation) is not None:
+            if (
+                found := simulate(seed, only=lack.faults, fleet=lack.fleet, crowded=lack.crowded).violation
+            ) is not None:
                 print(f"{protection}: seed {seed} breaks {found.rule}")  # noqa: T201 - `pytest -rP` shows it
                 return
     pytest.fail(f"{MOST_SEEDS} seeds are well without the protection that {protection}")

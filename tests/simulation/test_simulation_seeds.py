@@ -9,11 +9,14 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sim_coverage import Coverage
 from sim_rules import RULES
 from sim_run import simulate
+
+from jobs.store import cases, leases
 
 SEEDS, CHUNKS = 1_000, 40
 EACH = SEEDS // CHUNKS
@@ -56,6 +59,24 @@ def test_a_seed_is_the_same_run_every_time() -> None:
     second = simulate(first.seed)
     assert first.story == second.story
     assert (first.faults, first.moves, first.virtual_s) == (second.faults, second.moves, second.virtual_s)
+
+
+def test_what_a_write_tells_is_what_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, strange, told = leases._write, [], 0
+
+    def compared(db: Any, case: Any, *more: Any) -> Any:
+        nonlocal told
+        written = write(db, case, *more)
+        if written is not None:
+            told += 1
+            strange.extend([written] if written != cases.read_case(db, case.job.id) else [])
+        return written
+
+    monkeypatch.setattr(leases, "_write", compared)
+    for seed in range(10):
+        assert simulate(seed).violation is None
+    assert told > 200
+    assert not strange
 
 
 def test_a_broken_rule_is_told_with_its_story_and_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
