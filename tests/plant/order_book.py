@@ -63,11 +63,12 @@ class OrderBook:
         self.orders.append(Order(prompt, body, secrets.token_hex(8), may_pay_twice=may_pay_twice))
         return self.orders[-1]
 
-    def send(self, order: Order, timeout_s: float = 20) -> None:
-        """One try. Whatever comes of it stands in `answers`; an acceptance gives the job's id."""
+    def send(self, order: Order, timeout_s: float = 20, *, at: str = "web") -> None:
+        """One try, at this web process. What comes of it stands in `answers`; an acceptance gives the job's id."""
         headers = {"Authorization": f"Bearer {self._plant.key}", "Idempotency-Key": order.idempotency_key}
         try:
-            answer = requests.post(f"{self._plant.url}/v1/jobs", json=order.body, headers=headers, timeout=timeout_s)
+            there = f"{self._plant.url_of(at)}/v1/jobs"
+            answer = requests.post(there, json=order.body, headers=headers, timeout=timeout_s)
         except requests.RequestException as e:
             order.answers.append(type(e).__name__)
             return
@@ -76,12 +77,12 @@ class OrderBook:
             assert order.job_id in (None, answer.json()["id"]), "the same key gave two jobs"
             order.job_id = answer.json()["id"]
 
-    def insist(self, order: Order, within_s: float = 30) -> str:
+    def insist(self, order: Order, within_s: float = 30, *, at: str = "web") -> str:
         """Send under the same key until it is taken, as a pipeline does that minds its orders."""
         end = time.monotonic() + within_s
         while order.job_id is None:
             assert time.monotonic() < end, order.answers
-            self.send(order)
+            self.send(order, at=at)
             if order.job_id is None:
                 time.sleep(0.1)  # a pipeline's own pause between two tries
         return order.job_id

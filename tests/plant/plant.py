@@ -96,13 +96,16 @@ class Plant:
         self.to_database = {name: Proxy(postgres.port, PostgresReader) for name in names} if postgres else {}
         self.to_valkey = {name: Proxy(valkey.port) for name in names}
         self.to_bucket = {name: Proxy(int(str(bucket.endpoint_url).rpartition(":")[2])) for name in names}
-        self._port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._ports = dict(zip(("web", "web-2"), free_ports(2), strict=True))
+        self.url = self.url_of("web")
         self._env = self._environment(folder, bucket)
         self._told_otherwise: set[str] = set()  # processes that run under settings of their own
         self.book = OrderBook(self)
 
-    def start(self, name: str, **settings: float) -> None:
+    def url_of(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def start(self, name: str, **settings: float | Path) -> None:
         """Start a role's process, "worker", or a second one of it, "worker-2"; does not wait for it.
 
         `settings` are for this process alone, and until the test's end.
@@ -124,6 +127,7 @@ class Plant:
         env["RUSHES_REDIS_URL"] = self._behind(sa.make_url(self.valkey.url), self.to_valkey[name])
         env["RUSHES_S3_ENDPOINT_URL"] = f"http://127.0.0.1:{self.to_bucket[name].port}"
         env["RUSHES_DATA_DIR"] = str(self.folder_of(name))
+        env["PORT"] = str(self._ports.get(name, self._ports["web"]))
         return env
 
     def folder_of(self, name: str) -> Path:
@@ -169,7 +173,7 @@ class Plant:
         for name in names:
             role = name.removesuffix("-2")
             if role == "web":
-                self.await_(self._web_answers, "the web process", within_s)
+                self.await_(lambda n=name: self._web_answers(n), "the web process", within_s)
             else:
                 self.await_(lambda n=name, r=role: self._beats(n, r), f"a heartbeat of {name}", within_s)
 
@@ -215,6 +219,12 @@ class Plant:
         self.book.check()
         assert self.book.told_secrets(*SECRETS, str(self.database.url.password)) == []
 
+    def cut_off(self, *names: str) -> None:
+        """Let these processes reach neither database nor Valkey nor bucket; what they had open is reset."""
+        for proxies in (self.to_database, self.to_valkey, self.to_bucket):
+            for name in names:
+                proxies[name].refuse()
+
     def heal_wires(self) -> None:
         """Everything passes, nobody is frozen, no gateway's fault waits; who was killed stays so."""
         for proxy in self._proxies():
@@ -246,9 +256,9 @@ class Plant:
     def _proxies(self) -> list[Proxy]:
         return [*self.to_database.values(), *self.to_valkey.values(), *self.to_bucket.values()]
 
-    def _web_answers(self) -> bool:
+    def _web_answers(self, name: str) -> bool:
         try:
-            return requests.get(f"{self.url}/livez", timeout=2).ok
+            return requests.get(f"{self.url_of(name)}/livez", timeout=2).ok
         except requests.RequestException:
             return False
 
@@ -268,7 +278,6 @@ class Plant:
     def _environment(self, folder: Path, bucket: BucketConfig) -> dict[str, str]:
         env = {
             "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-            "PORT": str(self._port),
             "RUSHES_DATA_DIR": str(folder / "data"),
             "RUSHES_DATABASE_URL": self.database.url.render_as_string(hide_password=False),
             "RUSHES_S3_BUCKET": bucket.bucket,
