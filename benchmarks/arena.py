@@ -79,11 +79,11 @@ class Arena:
 
 
 @contextmanager
-def arena(settings: Mapping[str, str] | None = None) -> Iterator[Arena]:
+def arena(settings: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Arena]:
     """Starts everything in a temporary folder; prints the processes' lines only when something fails."""
     lines: list[str] = []
     environ = {"PATH": os.environ["PATH"], "RUSHES_SWEEP_INTERVAL_S": "1", **(settings or {})}
-    flags = Flags(port=free_ports(1)[0], sandbox=True)
+    flags = Flags(port=port or free_ports(1)[0], sandbox=True)
     with tempfile.TemporaryDirectory(prefix="rushes-bench-") as folder:
         try:
             with running(
