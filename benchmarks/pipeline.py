@@ -107,6 +107,7 @@ def ours(stack: ExitStack, gateway: int, url: str | None) -> Ours:
         "RUSHES_ALLOW_PRIVATE_ADDRESSES": "1",
         "RUSHES_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "RUSHES_API_REQUESTS_PER_MIN": "10000000",
+        "RUSHES_AIVIDEOAPI_QUERIES_PER_S": "1000",  # the gateway's own page allows few
         **({"RUSHES_DATABASE_URL": url} if url else {}),
     }
     it = stack.enter_context(arena(settings, port=port))

@@ -54,6 +54,8 @@ def make_film(path: Path, size: int) -> None:
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         for _ in range(48):
             frame = av.VideoFrame(320, 180, "yuv420p")
+            for plane in frame.planes:  # else it shows what the memory held, which packs badly
+                plane.update(bytes(plane.buffer_size))
             film.mux(stream.encode(frame))
         film.mux(stream.encode(None))
     padding = size - path.stat().st_size

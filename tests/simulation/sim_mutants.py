@@ -499,6 +499,7 @@ PROTECTIONS: dict[str, Lack] = {
     "a lost order is asked about with each key": Lack(
         _one("jobs.steps.strange_orders._with_each_key", lambda inquiry, settings: [inquiry]),
         ("commits_lost", "key_replaced"),
+        crowded=True,
     ),
     "a wish to cancel waits for what is asked about": Lack(
         _cancelled_unasked, ("commits_lost", "client_cancels", "client_cancels_late", "query_refused", "answer_lost")

@@ -282,7 +282,8 @@ class People:
         fate, settings = self.world.fate, self.service.settings
         if not fate.strikes("key_replaced"):
             return
-        name = fate.one_of(NAMES)
+        any_name = fate.one_of(NAMES)
+        name = fate.route or any_name
         old = settings.accounts[name]
         self.world.tell("key replaced", name)
         accounts = {**settings.accounts, name: Account(name, old.base_url, f"sk-second-{name}")}
