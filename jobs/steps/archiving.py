@@ -317,7 +317,7 @@ def _adopt(case: Case, stored: StoredVideo, resources: Resources, keeper: _Keepe
     """
     try:
         said = object_metadata.read(stored)
-        if said.job_id == case.job.id and not _is_of_another_task(case, said):
+        if said.job_id == case.job.id and _maker(case, said) is not None:
             if said.accepted_by is not None or case.attempts[case.job.attempt].accepted_film is not None:
                 _put_beside(case, stored, resources, keeper.keep_going)
             return _stored(case, stored, resources)
@@ -339,17 +339,25 @@ def _put_beside(case: Case, stored: StoredVideo, resources: Resources, keep_goin
         resources.bucket.put_small(poster_key(stored.key), poster, POSTER_TYPE)
 
 
-def _is_of_another_task(case: Case, said: Said) -> bool:
-    """Whether the object was made from a task that its attempt has since had to give back."""
-    attempt = case.attempts.get(said.attempt)
-    return attempt is not None and said.task_id != attempt.task_id
+def _maker(case: Case, said: Said) -> int | None:
+    """The order whose task an object was made from. None: a task that its order has since had to give back.
+
+    By the task: after a restore another order may bear the number that the object names.
+    """
+    if said.task_id is not None:
+        for attempt in case.attempts.values():
+            if attempt.task_id == said.task_id:
+                return attempt.number
+    at_number = case.attempts.get(said.attempt)
+    if at_number is None:
+        return case.job.attempt
+    return at_number.number if at_number.task_id == said.task_id else None
 
 
 def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
-    """The row's facts, from the object's own metadata; the row takes the object's attempt. Raises BadMetadata."""
-    number = object_metadata.read(stored).attempt
+    """The row's facts, from the object's own metadata; the row takes the order that made it. Raises BadMetadata."""
+    number = _maker(case, object_metadata.read(stored)) or case.job.attempt
     video: JobChanges = {"bucket": resources.bucket.config.bucket, **object_metadata.video_columns(stored)}
-    number = number if number in case.attempts else case.job.attempt
     return Facts(
         {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
         notes=_other_length(case, number, video["duration_s"]),

@@ -134,6 +134,10 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             _withdraw(db, case, number, now)
         else:
             hearsay.contest(db, case.job.id, number, task_id, is_contested=False)
+            if claimants := contests.claimants(db, replace(attempt, task_id=task_id)):
+                # Another order was told of it beside the task that it has, and asked about it before this one did.
+                resolved[number] = {**resolved[number], "contested": True}
+                notes.append(Note("task_contested", number, {"task_id": task_id, "by": claimants[0].job_id}))
     for number in [n for n, said in resolved.items() if said.get("outcome") is AttemptOutcome.DELIVERED]:
         _withdraw(db, case, number, now)
     _claim_rivals(db, case, facts, resolved, now)

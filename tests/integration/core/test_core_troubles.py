@@ -262,9 +262,22 @@ def test_a_foreign_object_at_the_key_is_not_overwritten(workshop: Workshop, sand
     assert b"".join(workshop.bucket.open(case.job.archive_key)) == b"somebody else's"
 
 
+def renumber(workshop: Workshop, job_id: str) -> None:
+    """The first order becomes the second one, and another one, which has come to nothing, bears its number."""
+    first, of_job = tables.attempts.c, tables.jobs.c
+    with workshop.database.write() as db:
+        row = dict(db.execute(sa.select(tables.attempts).where(first.job_id == job_id)).mappings().one())
+        other = {"outcome": AttemptOutcome.EXPIRED, "standing": Standing.UNCERTAIN, "task_id": "another"}
+        db.execute(sa.update(tables.attempts).where(first.job_id == job_id).values(**other))
+        db.execute(sa.insert(tables.attempts).values(**{**row, "number": 2}))
+        db.execute(sa.update(tables.jobs).where(of_job.id == job_id).values(attempt=2, version=of_job.version + 1))
+
+
+@pytest.mark.parametrize("is_renumbered", [False, True])
 def test_an_object_of_ours_is_adopted_from_its_metadata_without_another_download(
-    workshop: Workshop, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, sandbox: Any, monkeypatch: pytest.MonkeyPatch, is_renumbered: bool
 ) -> None:
+    """Also where another order bears the number that it names since a backup was put back."""
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
     with monkeypatch.context() as patch:
@@ -273,7 +286,11 @@ def test_an_object_of_ours_is_adopted_from_its_metadata_without_another_download
             RUN["jobs.transfer"](job_id, workshop.resources)
     assert len(objects(workshop)) == 1
     hits = sandbox.tasks("evolink")[0]["link_hits"]["count"]
+    if is_renumbered:
+        renumber(workshop, job_id)
     make_due(workshop, job_id)
     case = workshop.until(job_id, State.ARCHIVED)
+    assert case.job.attempt == 1 + is_renumbered
+    assert case.attempts[case.job.attempt].outcome is AttemptOutcome.DELIVERED
     assert case.job.duration_s == pytest.approx(2, abs=0.1)
     assert sandbox.tasks("evolink")[0]["link_hits"]["count"] == hits

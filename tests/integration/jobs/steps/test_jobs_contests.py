@@ -196,6 +196,26 @@ def test_nobody_takes_it_from_one_for_which_a_person_named_it(rows: Rows, resour
         settling.name_task(other, 1, "t", rows.core)
 
 
+def test_a_task_that_another_order_was_told_beside_its_own_is_contested_from_the_first(
+    rows: Rows, resources: Resources, gateway: Knows
+) -> None:
+    """Nobody bore it when that one asked about it."""
+    gateway.tasks = {"t", "u"}
+    first, second = lost(rows), lost(rows)
+    for task_id in ("u", "t"):
+        hear(rows, first, task_id)
+        look(rows, first, resources)
+        rows.now += SECOND
+    hear(rows, second, "t")
+    look(rows, second, resources)
+    assert (task_of(rows, first), task_of(rows, second)) == ("u", "t")
+    assert [rows.case(job_id).job.flagged for job_id in (first, second)] == ["contested_task"] * 2
+    assert rows.case(second).attempts[1].contested
+    settling.name_task(second, 1, "t", rows.core)
+    look(rows, second, resources)
+    assert not rows.case(second).attempts[1].contested
+
+
 class TestUnderAnotherKey:
     """A gateway may show a task to every key of its account, and keys are replaced."""
 
