@@ -54,6 +54,29 @@ def test_no_rule_breaks_under_any_fault(chunk: int, shared: Path) -> None:
         assert not whole.missing(), f"never seen in {SEEDS} seeds: {whole.missing()}\n{whole}"
 
 
+# What makes orders meet each other's tasks, and what makes it hard to tell whose these are.
+MEETINGS = {
+    "told of another's task": ("submit_unanswered", "callback_of_another", "answer_late"),
+    "commits lost and a key replaced": ("commits_lost", "key_replaced", "callback_late", "callback_twice"),
+    "a backup put back": (
+        "backup_restored",
+        "submit_unanswered",
+        "callback_of_another",
+        "person_settles",
+        "callback_late",
+    ),
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seeds", [range(10), pytest.param(range(10, 160), marks=pytest.mark.prove)], ids=str)
+@pytest.mark.parametrize("faults", MEETINGS.values(), ids=list(MEETINGS))
+def test_no_rule_breaks_where_orders_meet_at_one_gateway(faults: tuple[str, ...], seeds: range) -> None:
+    for seed in seeds:
+        run = simulate(seed, only=faults, crowded=True)
+        assert run.violation is None, run.report
+
+
 def test_a_seed_is_the_same_run_every_time() -> None:
     first = next(run for run in map(simulate, range(100)) if len(run.story) > 50)  # one in which much happens
     second = simulate(first.seed)
