@@ -24,6 +24,15 @@ from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
 
 
+# Where the system has one, a clock that goes on while the machine sleeps: a lease runs out meanwhile, too.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def elapsed_s() -> float:
+    """Seconds since some moment."""
+    return time.clock_gettime(_CLOCK)
+
+
 class Fetch(Protocol):
     """Brings a link's bytes into the spool folder, as storage.fetch does; raises what it raises."""
 
@@ -55,7 +64,7 @@ class Resources(Core):
     fetch: Fetch = fetch_to_spool
     # For links of our own making and those of stand-ins, which may lead inside.
     inner_session: requests.Session = field(default_factory=lambda: guarded_session(allow_private=True))
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = elapsed_s
     pause: Callable[[float], None] = time.sleep
     jitter: Callable[[float], float] = lambda s: s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, hides nothing
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -14,6 +14,7 @@ from test_core_troubles import make_due, objects
 from workshop import RUN, Workshop
 
 from jobs.machine.states import State
+from jobs.steps.resources import Resources
 from storage.fetch import Spooled
 
 
@@ -76,7 +77,7 @@ def another_archives_while_it_sleeps(workshop: Workshop, wire: Wire, job_id: str
     """In the block the first worker sleeps, its lease has run out, and another one has had its turn."""
     another = workshop.another_worker()
     if not wire.sleeps_before_put:
-        workshop.resources.fetch = _slept_after(workshop.resources.fetch, wire)
+        workshop.resources.fetch = _slept_after(workshop.resources, wire)
     sleeper = threading.Thread(target=RUN["jobs.transfer"], args=(job_id, workshop.resources), name="sleeper")
     sleeper.start()
     try:
@@ -91,10 +92,13 @@ def another_archives_while_it_sleeps(workshop: Workshop, wire: Wire, job_id: str
         sleeper.join()
 
 
-def _slept_after(fetch: Any, wire: Wire) -> Any:
+def _slept_after(resources: Resources, wire: Wire) -> Any:
+    fetch, clock = resources.fetch, resources.monotonic
+
     def fetch_and_sleep(*args: Any, **more: Any) -> Spooled:
         spooled: Spooled = fetch(*args, **more)
         wire.sleep()
+        resources.monotonic = lambda: clock() + resources.settings.transfer_lease_s  # for so long, at least
         return spooled
 
     return fetch_and_sleep
