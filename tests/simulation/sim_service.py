@@ -42,6 +42,9 @@ NAMES = ("aivideoapi", "apiframe", "evolink", "easyrouter", "gravitex")
 MESSAGE_LIFE_S = 60
 ROLES = {TRANSFER.name: ("transfer-1", "transfer-2"), NOTIFY.name: ("notify",)}
 WORKERS = ("worker-1", "worker-2")
+TRIED_AT = (
+    "coalesce((SELECT at FROM notice_tries WHERE notice_id = notices.id ORDER BY number DESC LIMIT 1), created_at)"
+)
 DUE = "CASE WHEN leased_until > alarm_at THEN leased_until ELSE alarm_at END"
 LOOK_EVERY_S = 3_600  # once all is calm
 
@@ -367,12 +370,11 @@ class Service:
         ahead, now = (t.isoformat(timespec="microseconds") for t in (clock + CLOCK_SET_BACK, clock))
         row = self.database.rows(
             f"SELECT min(CASE WHEN updated_at > ? THEN ? ELSE {DUE} END) FROM jobs WHERE alarm_at IS NOT NULL"
-            f" UNION ALL SELECT min({DUE}) FROM notices WHERE alarm_at IS NOT NULL"
+            f" UNION ALL SELECT min(CASE WHEN {TRIED_AT} > ? THEN ? ELSE {DUE} END) FROM notices"
+            " WHERE alarm_at IS NOT NULL"
             " UNION ALL SELECT min(ask_at) FROM lanes WHERE lane = 'submit' AND until > ?"
             " AND EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND waiting IS NOT NULL)",
-            ahead,
-            now,
-            now,
+            *(ahead, now, ahead, now, now),
         )
         times = [each for (each,) in row if each is not None]
         return _seconds(min(times)) - self.world.clock_off_s if times else None

@@ -155,7 +155,7 @@ def test_a_put_that_was_told_to_stop_is_not_sent_again(
 
     def keep_going() -> None:
         read.append(spooled.file.tell())
-        if read[-1] < max(read):  # it was read for the signature, and is being sent
+        if len(read) > 2:  # it is being sent
             monkeypatch.setattr(put_body, "KEEP_GOING_S", 60)  # for as long as it takes it is not asked again
             raise Cancelled("the lease was lost")
 
