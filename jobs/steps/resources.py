@@ -23,7 +23,6 @@ from storage.fetch import FetchLimits, Spooled, fetch_to_spool
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
 
-
 # Where the system has one, a clock that goes on while the machine sleeps: a lease runs out meanwhile, too.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
