@@ -341,14 +341,10 @@ def _put_beside(case: Case, stored: StoredVideo, resources: Resources, keep_goin
 
 
 def _maker(case: Case, said: Said) -> int | None:
-    """The order whose task an object was made from. None: a task that its order has since had to give back.
-
-    By the task: after a restore another order may bear the number that the object names.
-    """
-    if said.task_id is not None:
-        for attempt in case.attempts.values():
-            if attempt.task_id == said.task_id:
-                return attempt.number
+    """The order whose task an object was made from. None: a task that its order has since had to give back."""
+    number = object_metadata.bearer(case, said)
+    if number is not None:
+        return number
     at_number = case.attempts.get(said.attempt)
     if at_number is None:
         return case.job.attempt

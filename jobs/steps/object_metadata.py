@@ -78,6 +78,12 @@ def read(stored: StoredVideo) -> Said:
     return Said(job_id, int(attempt), task_id or None, said.get("rushes-accepted-by"))
 
 
+def bearer(case: Case, said: Said) -> int | None:
+    """The order that bears an object's task, if one does: since a restore that may be another one than it names."""
+    of_task = (a.number for a in case.attempts.values() if said.task_id is not None and a.task_id == said.task_id)
+    return next(of_task, None)
+
+
 def video_columns(stored: StoredVideo) -> JobChanges:
     """A video's columns of its job's row. Raises BadMetadata."""
     said = stored.metadata

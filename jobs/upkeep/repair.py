@@ -78,10 +78,11 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
         said = object_metadata.read(stored)
     except BadMetadata as e:
         raise _NeedsPerson from e
-    number, task_id = said.attempt, said.task_id
+    task_id = said.task_id
     with resources.database.write() as db:
         now = resources.database.clock(db)
         case = cases.read_case(db, str(finding.job_id))
+        number = object_metadata.bearer(case, said) or said.attempt
         if case.job.state is State.CANCELLED:
             raise _NeedsPerson
         known = case.attempts.get(number)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from workshop import RUN, Workshop
 
 from jobs import callback_urls
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.store import tables
 
@@ -63,3 +64,14 @@ def told_on_both(workshop: Workshop, *both: str) -> None:
 
 def bears(workshop: Workshop, job_id: str) -> str | None:
     return workshop.case(job_id).attempts[1].task_id
+
+
+def renumber(workshop: Workshop, job_id: str) -> None:
+    """The first order becomes the second one, and another one, which has come to nothing, bears its number."""
+    first, of_job = tables.attempts.c, tables.jobs.c
+    with workshop.database.write() as db:
+        row = dict(db.execute(sa.select(tables.attempts).where(first.job_id == job_id)).mappings().one())
+        other = {"outcome": AttemptOutcome.EXPIRED, "standing": Standing.UNCERTAIN, "task_id": "another"}
+        db.execute(sa.update(tables.attempts).where(first.job_id == job_id).values(**other))
+        db.execute(sa.insert(tables.attempts).values(**{**row, "number": 2}))
+        db.execute(sa.update(tables.jobs).where(of_job.id == job_id).values(attempt=2, version=of_job.version + 1))

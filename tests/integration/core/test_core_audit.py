@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from lost_orders import renumber
 from workshop import RUN, Workshop
 
 from jobs.machine.rows import AttemptOutcome, Standing
@@ -199,6 +200,21 @@ def test_a_video_that_is_there_already_is_adopted_and_nothing_is_bought_again(
     assert case.attempts[1].standing is Standing.CHARGED
     assert codes(look(workshop, deep=True)) == []
     assert len(sandbox.tasks()) == 1
+
+
+def test_a_video_is_adopted_by_its_task_whichever_number_its_order_bears_by_now(
+    workshop: Workshop, sandbox: Any
+) -> None:
+    job_id = archived(workshop)
+    write(workshop, jobs, job_id, state=State.FAILED, bucket=None, bytes=None, sha256=None)
+    write(workshop, attempts, job_id, outcome=AttemptOutcome.EXPIRED, standing=Standing.UNCERTAIN)
+    with workshop.database.write() as db:
+        db.execute(sa.update(events).where(events.c.to_state == "archived").values(to_state="failed"))
+    renumber(workshop, job_id)
+    report = mend(workshop)
+    assert [done for found, done in report.findings if found.code == "object_not_adopted"] == ["it will be adopted"]
+    case = workshop.until(job_id, State.ARCHIVED)
+    assert (case.job.attempt, case.attempts[2].outcome) == (2, AttemptOutcome.DELIVERED)
 
 
 def test_a_cancelled_jobs_video_is_left_to_a_person(workshop: Workshop, sandbox: Any) -> None:

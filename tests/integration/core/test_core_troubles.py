@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from lost_orders import renumber
 from workshop import RUN, Workshop
 
 from jobs.machine.outcome import Facts
@@ -260,17 +261,6 @@ def test_a_foreign_object_at_the_key_is_not_overwritten(workshop: Workshop, sand
     case = workshop.until(job_id, State.FAILED)
     assert case.job.error_code == "key_conflict"
     assert b"".join(workshop.bucket.open(case.job.archive_key)) == b"somebody else's"
-
-
-def renumber(workshop: Workshop, job_id: str) -> None:
-    """The first order becomes the second one, and another one, which has come to nothing, bears its number."""
-    first, of_job = tables.attempts.c, tables.jobs.c
-    with workshop.database.write() as db:
-        row = dict(db.execute(sa.select(tables.attempts).where(first.job_id == job_id)).mappings().one())
-        other = {"outcome": AttemptOutcome.EXPIRED, "standing": Standing.UNCERTAIN, "task_id": "another"}
-        db.execute(sa.update(tables.attempts).where(first.job_id == job_id).values(**other))
-        db.execute(sa.insert(tables.attempts).values(**{**row, "number": 2}))
-        db.execute(sa.update(tables.jobs).where(of_job.id == job_id).values(attempt=2, version=of_job.version + 1))
 
 
 @pytest.mark.parametrize("is_renumbered", [False, True])
