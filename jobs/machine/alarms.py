@@ -59,8 +59,8 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
         if attempt.last_word == KEPT_ASIDE:
             rivals = schedule.rivals(case, attempt, now, rules.settings, rules.providers)
             wanted = min([wanted, *(max(floor, each.ask_at) for each in rivals)])
-        if is_told:  # while a step had it
-            wanted = min(wanted, floor)
+        if is_told:  # while a step had it; not at once, as a gateway may be silent about it, and a copy is no trouble
+            wanted = min(wanted, max(floor, now + timedelta(seconds=rules.settings.retry_first_s)))
         if attempt.accepted_film and not (attempt.last_word or "").startswith((ACCEPTED, KEPT_ASIDE)):
             return now  # nobody has tried to copy it since it was accepted
         return min(wanted, named_at or wanted)

@@ -70,13 +70,13 @@ def test_which_of_two_tasks_was_an_orders_own_is_asked_for_as_long_as_they_can_l
     assert (over.job["flagged"], over.alarm_at) == (None, None)
 
 
-def test_news_that_came_while_a_step_had_a_film_that_waits_is_looked_at_at_once() -> None:
+def test_news_that_came_while_a_step_had_a_film_that_waits_is_looked_at_soon_and_not_without_a_pause() -> None:
     waits = finished(adopted=True, contested=True, last_word="kept_aside")
     other = lost(2, outcome=A.FINISHED, task_id="task-2", adopted=True, link="https://host/2.mp4")
     subject = case(job(State.ARCHIVING), waits, other)
     asleep, woken = subject, replace(subject, callbacks=(callback(2, task_id="task-7"),))
     assert (decided(asleep).alarm_at or NOW) > NOW + MINUTE
-    assert decided(woken).alarm_at == NOW
+    assert decided(woken).alarm_at == NOW + SETTINGS.retry_first_s * SECOND
 
 
 def test_a_day_past_the_time_that_it_was_expected_flags_it() -> None:
