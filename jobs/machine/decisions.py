@@ -46,30 +46,32 @@ class Turn:
 
 def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn | None = None) -> Outcome:
     """The moves that a case with these facts makes, after the one that its client wishes, and its next alarm."""
+    before = case
     facts = failures.believe(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.note_ages(case, settlement.weigh(case, facts), now)
     facts = lives.count_tries(_with_facts(case, facts, now), facts, now, rules)
     facts = lives.close_dead(_with_facts(case, facts, now), facts, now, rules)
     facts = settlement.stop_asking(_with_facts(case, facts, now), facts, now, rules)
+    facts = settlement.weigh(before, facts)
     case = _with_facts(case, facts, now)
     moves: list[Move] = []
     if facts.video:
         case = replace(case, job=replace(case.job, **facts.video))
     changes: JobChanges = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
-    notes = list(facts.notes)
     while turn := wish or _JUDGES[case.job.state](case, now, rules):
         wish = None
         moves.append(turn.move)
         changes |= {**turn.job, "attempt": turn.move.attempt}
         if turn.attempt:
             learnt: AttemptChanges = {**facts.attempts.get(turn.move.attempt, {}), **turn.attempt}
-            facts = replace(facts, attempts={**facts.attempts, turn.move.attempt: learnt})
+            facts = settlement.weigh(before, replace(facts, attempts={**facts.attempts, turn.move.attempt: learnt}))
         written: JobChanges = {**turn.job, "attempt": turn.move.attempt}
         job = replace(case.job, state=next_state(case.job.state, turn.move.event), **written)
         case = _with_facts(replace(case, job=job), facts, now)
     case = replace(case, job=replace(case.job, troubles=changes["troubles"]))
     if case.job.state is S.QUEUED:
         changes |= _waits_by_rows(case, facts, changes)
+    notes = [*facts.notes, *settlement.outweighed(before, facts)]
     flagged = flags.shown(case, now, rules.settings, rules.providers)
     if flagged != case.job.flagged:
         changes["flagged"] = flagged

@@ -18,6 +18,7 @@ STANDINGS: Mapping[Settled, Standing] = {
     Settled.NOT_CHARGED: Standing.NONE,
 }
 ABOUT_MONEY = frozenset({Settled.CHARGED, Settled.NOT_CHARGED})
+WITHOUT_A_WORD = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.EXPIRED})  # of its gateway about the money
 # What a job needs a person for until its orders are settled: its flags, and the orders that they are about.
 DOUBTS: Mapping[str, Callable[[Attempt], bool]] = {
     "uncertain_money": lambda a: a.standing is Standing.UNCERTAIN and not a.is_open,
@@ -34,29 +35,45 @@ def flag_left(case: Case, number: int) -> str | None:
 
 
 def weigh(case: Case, facts: Facts) -> Facts:
-    """The facts, with a person's word where it outweighs them.
+    """The facts, with a person's word where it outweighs them; `case` is the one before them.
 
-    It yields to whatever the gateway says anew. That a video was stored, that a task failed whose money nobody speaks
-    of, and what was known before the person looked, are nothing new about the money.
+    It yields to whatever the gateway says anew. That a video was stored, that nobody waits any longer, that a task
+    failed whose money nobody speaks of, and what was known before the person looked, are nothing new about the money.
     """
-    attempts: dict[int, AttemptChanges] = dict(facts.attempts)
-    notes = list(facts.notes)
+    kept: dict[int, AttemptChanges] = {}
     for number, changes in facts.attempts.items():
         attempt = case.attempts.get(number)
-        if attempt is None or attempt.settled is None or "standing" not in changes or "settled" in changes:
+        if attempt is None or attempt.settled not in ABOUT_MONEY or not _is_spoken_of(attempt, changes):
             continue
-        if attempt.settled in ABOUT_MONEY and _says_nothing_new(attempt, changes):
-            attempts[number] = {**changes, "standing": attempt.standing, "settled": attempt.settled}
-        else:
-            notes.append(
-                Note("outweighed", number, {"settled": attempt.settled.value, "standing": changes["standing"].value})
-            )
-    return replace(facts, attempts=attempts, notes=tuple(notes))
+        if _says_nothing_new(attempt, changes):
+            kept[number] = {**changes, "standing": attempt.standing, "settled": attempt.settled}
+        elif "settled" in changes:
+            kept[number] = {**changes, "settled": None}
+    return replace(facts, attempts={**facts.attempts, **kept}) if kept else facts
+
+
+def outweighed(case: Case, facts: Facts) -> list[Note]:
+    """Which people's words about orders of the case the facts, as they were weighed, outweigh."""
+    return [
+        Note("outweighed", number, {"settled": attempt.settled.value, "standing": changes["standing"].value})
+        for number, changes in facts.attempts.items()
+        if (attempt := case.attempts.get(number)) is not None
+        and attempt.settled is not None
+        and "standing" in changes
+        and changes.get("settled") is None
+    ]
+
+
+def _is_spoken_of(attempt: Attempt, changes: AttemptChanges) -> bool:
+    """Whether the changes are about its money, and are neither what a person says of it nor weighed already."""
+    if "settled" not in changes:
+        return "standing" in changes
+    return changes["settled"] is attempt.settled and changes.get("standing") is not attempt.standing
 
 
 def _says_nothing_new(attempt: Attempt, changes: AttemptChanges) -> bool:
     outcome = changes.get("outcome", attempt.outcome)
-    is_silent = changes["standing"] is Standing.UNCERTAIN or outcome is AttemptOutcome.DELIVERED
+    is_silent = changes["standing"] is Standing.UNCERTAIN or outcome in WITHOUT_A_WORD
     return is_silent or outcome is attempt.outcome
 
 

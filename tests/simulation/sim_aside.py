@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from sim_rows import JobRow
@@ -19,6 +19,10 @@ class Aside:
     def __init__(self, check: Check) -> None:
         self.check = check
         self._left: Counter[str] = Counter()
+
+    def restored(self, jobs: Iterable[JobRow]) -> None:
+        """The past stands there again, with what was counted by then."""
+        self._left = Counter({job.id: job.holder_deaths for job in jobs})
 
     def changed(self, old: JobRow, job: JobRow, now: str) -> bool:
         """Whether the job stands aside now, for a reason. To be told of every change of a row."""

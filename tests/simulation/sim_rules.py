@@ -218,6 +218,7 @@ class Rules:
             self.excused |= lost
             self.losses.lost([self.gateways.orders[i] for i in sorted(lost)])
         self.rows.read_all()
+        self.aside.restored(self.jobs.values())
         self.risks.restored()
         # What an answer said may be lost with the row: the journal lets go of it once that is written.
         lost_ids = {owner for owner, at in self.borne_since.items() if at > taken_at and not self.in_journal(owner)}
@@ -371,24 +372,19 @@ class Rules:
         self.check("no-step-raises", job.flagged != "raises", f"{job.id} is set aside")
 
     def _claimed(self, old: JobRow | None, job: JobRow) -> None:
-        """Whoever takes or keeps a lease has the callbacks that are there before it."""
+        """Whoever takes a lease, or writes and keeps it, has the callbacks that are there before it."""
         actor = self.world.actor
         if actor is None or job.lease_holder is None:
             return
-        if (
-            old is None
-            or old.lease_holder != job.lease_holder
-            or (job.lease_holder in actor.holders and old.version != job.version)
-        ):
-            if old is None or old.lease_holder != job.lease_holder:
-                actor.holders.add(job.lease_holder)
-                actor.seen = set(self.rows.callbacks_of[job.id])
-                if job.state == S.SUBMITTING:
-                    self.risks.claimed(self.attempts[job.id, job.attempt])
-                elif job.state == S.UNCONFIRMED:
-                    self.asked_now.append(job.id)
-            elif old.state != job.state:  # a step that keeps its lease has read the row anew
-                actor.seen = set(self.rows.callbacks_of[job.id])
+        is_taken = old is None or old.lease_holder != job.lease_holder
+        if is_taken:
+            actor.holders.add(job.lease_holder)
+            if job.state == S.SUBMITTING:
+                self.risks.claimed(self.attempts[job.id, job.attempt])
+            elif job.state == S.UNCONFIRMED:
+                self.asked_now.append(job.id)
+        if is_taken or (job.lease_holder in actor.holders and old is not None and old.version != job.version):
+            actor.seen = set(self.rows.callbacks_of[job.id])
 
     def _path(self, job: JobRow) -> None:
         last = self.database.rows(

@@ -83,6 +83,19 @@ class TestWhatOutweighsAPersonsWord:
         assert {**outcome.facts.attempts[1]} == {**said, **settled}
         assert outcome.facts.notes == ()
 
+    @pytest.mark.parametrize("settled", [Settled.CHARGED, Settled.NOT_CHARGED])
+    @pytest.mark.parametrize(
+        "state", [State.CANCELLED, State.UNCONFIRMED], ids=["of a job at rest", "of one that waits"]
+    )
+    def test_not_the_end_of_an_order_that_was_opened_again(self, settled: Settled, state: State) -> None:
+        """A person spoke of its money, and then named another task than callbacks had told: nobody knows that one."""
+        word = {"settled": settled, "standing": Standing.CHARGED if settled is Settled.CHARGED else Standing.NONE}
+        old = NOW - 90 * DAY
+        opened = lost(created_at=old, sending_at=old, lost_at=old, **word)
+        said = decided(case(job(state, created_at=old), opened)).facts.attempts[1]
+        assert said["outcome"] is A.EXPIRED
+        assert {name: said[name] for name in word} == word
+
     def test_a_task_of_an_order_that_was_called_not_made_always_does(self) -> None:
         said: AttemptChanges = {"task_id": "task-1", "outcome": A.FAILED, "standing": Standing.UNCERTAIN}
         outcome = decided(case(job(State.CANCELLED), lost(**NOT_MADE)), Facts({1: said}))
