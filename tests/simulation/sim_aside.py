@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from sim_rows import JobRow
@@ -20,9 +20,9 @@ class Aside:
         self.check = check
         self._left: Counter[str] = Counter()
 
-    def restored(self, jobs: Iterable[JobRow]) -> None:
-        """The past stands there again, with what was counted by then."""
-        self._left = Counter({job.id: job.holder_deaths for job in jobs})
+    def restored(self, deaths: Mapping[str, int]) -> None:
+        """The past stands there again, with the deaths that were counted by then, by job."""
+        self._left = Counter(deaths)
 
     def changed(self, old: JobRow, job: JobRow, now: str) -> bool:
         """Whether the job stands aside now, for a reason. To be told of every change of a row."""

@@ -41,7 +41,6 @@ class JobRow(NamedTuple):
     request: str
     waiting: str | None
     set_aside_until: str | None
-    holder_deaths: int
 
     @property
     def is_aside(self) -> bool:

@@ -218,7 +218,7 @@ class Rules:
             self.excused |= lost
             self.losses.lost([self.gateways.orders[i] for i in sorted(lost)])
         self.rows.read_all()
-        self.aside.restored(self.jobs.values())
+        self.aside.restored(dict(self.database.rows("SELECT id, holder_deaths FROM jobs")))
         self.risks.restored()
         # What an answer said may be lost with the row: the journal lets go of it once that is written.
         lost_ids = {owner for owner, at in self.borne_since.items() if at > taken_at and not self.in_journal(owner)}
