@@ -8,15 +8,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 from celery import Celery
+from celery.utils import uuid
 
-MANY_WAITING = 20
+MANY_WAITING = 100
 LONGEST_QUEUE = 1_000
-ROUND_S = 0.02  # bells of one round are published in a row, at a third of the cost; a single one never waits
+ROUND_S = 0.02  # bells of one round are published in one trip, at a sixth of the cost; a single one never waits
 SILENCE_S = 5  # after a failure nothing is published for this long: each try may cost a second
 MESSAGE_LIFE_S = 60  # a doorbell older than this has been rung again by the sweep
 
@@ -24,9 +25,9 @@ log = structlog.get_logger()
 
 
 class Ringer(Protocol):
-    """Rings for a row: `task` is the step's name."""
+    """Rings for rows: `task` is the step's name."""
 
-    def ring(self, task: str, job_id: str) -> None: ...
+    def ring(self, task: str, *job_ids: str) -> None: ...
 
     def sweep(self) -> None: ...
 
@@ -34,18 +35,18 @@ class Ringer(Protocol):
 
 
 class CeleryRinger:
-    """Publishes at once; a failure is logged and forgotten."""
+    """Publishes at once, several bells of a step in one trip; a failure is logged and forgotten."""
 
     def __init__(self, app: Celery, *, monotonic: Callable[[], float] = time.monotonic):
         self._app = app
         self._monotonic = monotonic
         self._silent_until = 0.0
 
-    def ring(self, task: str, job_id: str) -> None:
-        self._publish(task, (job_id,), MESSAGE_LIFE_S)
+    def ring(self, task: str, *job_ids: str) -> None:
+        self._publish(task, [(job_id,) for job_id in job_ids])
 
     def sweep(self) -> None:
-        self._publish("jobs.sweep", (), MESSAGE_LIFE_S)
+        self._publish("jobs.sweep", [()])
 
     def waiting(self, task: str) -> int | None:
         """How many messages wait in a step's queue; None when Valkey cannot say."""
@@ -61,13 +62,31 @@ class CeleryRinger:
     def _queue(self, task: str) -> str:
         return str(self._app.conf.task_routes[task]["queue"])
 
-    def _publish(self, task: str, args: tuple[Any, ...], expires: float) -> None:
-        if self._monotonic() < self._silent_until:
+    def _publish(self, task: str, calls: Sequence[tuple[str, ...]]) -> None:
+        if not calls or self._monotonic() < self._silent_until:
             return
         try:
-            self._app.send_task(task, args=args, expires=expires, ignore_result=True)
+            try:
+                self._send(task, calls)
+            except Exception:  # a connection that Valkey has closed meanwhile shows itself at its next use
+                self._send(task, calls)
         except Exception as e:  # whatever a broker says (refused, full, hung up): the sweep will ring again
             self._fail(task, e)
+
+    def _send(self, task: str, calls: Sequence[tuple[str, ...]]) -> None:
+        """Publish what `send_task` would, which makes each message from nothing: six times as long for one bell."""
+        amqp, queue_name = self._app.amqp, self._queue(task)
+        made = amqp.create_task_message("", task, calls[0], expires=MESSAGE_LIFE_S, ignore_result=True)
+        with self._app.producer_pool.acquire(block=True) as producer, producer.batch():
+            for args in calls:
+                task_id = uuid()
+                producer.publish(
+                    (args, *made.body[1:]),
+                    routing_key=queue_name,
+                    serializer="json",
+                    headers=made.headers | {"id": task_id, "root_id": task_id, "argsrepr": repr(args)},
+                    **made.properties | {"correlation_id": task_id},
+                )
 
     def _fail(self, task: str, error: Exception) -> None:
         self._silent_until = self._monotonic() + SILENCE_S
@@ -83,9 +102,10 @@ class RingerThread:
         self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
         self._thread.start()
 
-    def ring(self, task: str, job_id: str) -> None:
+    def ring(self, task: str, *job_ids: str) -> None:
         try:
-            self._queue.put_nowait((task, job_id))
+            for job_id in job_ids:
+                self._queue.put_nowait((task, job_id))
         except queue.Full:
             log.warning("doorbell_forgotten", task=task)
 
@@ -111,11 +131,16 @@ class RingerThread:
                     bells.append(self._queue.get())
                 self._ringer.sweep()
             else:
-                for task, job_id in (bell for bell in bells if bell is not None):
-                    if task == "jobs.sweep":
-                        self._ringer.sweep()
-                    else:
-                        self._ringer.ring(task, job_id)
+                self._publish([bell for bell in bells if bell is not None])
             if None in bells:
                 return
             time.sleep(max(0.0, round_ends - time.monotonic()))
+
+    def _publish(self, bells: Sequence[tuple[str, str]]) -> None:
+        rung_for: dict[str, list[str]] = {}
+        for task, job_id in bells:
+            rung_for.setdefault(task, []).append(job_id)
+        if rung_for.pop("jobs.sweep", None):
+            self._ringer.sweep()
+        for task, job_ids in rung_for.items():
+            self._ringer.ring(task, *job_ids)

@@ -46,7 +46,8 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
 
     def judge(case: Case, now: datetime, rules: Rules) -> Outcome | None:
         attempt = _order(case, number)
-        if attempt.named_task_id == task_id and (attempt.is_named or attempt.task_id == task_id):
+        is_believed = attempt.task_id == task_id and not attempt.contested
+        if attempt.named_task_id == task_id and (attempt.is_named or is_believed):
             return None
         said = Note(SETTLE, number, {"task_id": task_id, "api_key": api_key_id})
         if attempt.task_id == task_id and (attempt.contested or attempt.is_by_hearsay):

@@ -91,7 +91,7 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
     Where both have it by hearsay neither is proven: the first one bears it, and a person decides (`contests`).
     """
     facts = _without_other_tasks(case, facts)
-    resolved, notes, contested = dict(facts.attempts), list(facts.notes), set()
+    resolved, notes, contested, proven = dict(facts.attempts), list(facts.notes), set(), set()
     found: dict[tuple[str, str], Attempt] = {}  # in this very round: an answer's task before one by hearsay
     for number, changes in sorted(resolved.items(), key=lambda each: bool(each[1].get("adopted"))):
         task_id, attempt = changes.get("task_id"), case.attempts[number]
@@ -131,6 +131,7 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
             resolved[number] = {**resolved[number], **PROVEN}
         found[task] = replace(attempt, adopted=False)
         if is_proven:
+            proven.add(number)
             _withdraw(db, case, number, now)
         else:
             hearsay.contest(db, case.job.id, number, task_id, is_contested=False)
@@ -140,7 +141,8 @@ def resolve_task_ids(db: Connection, case: Case, facts: Facts, *, now: datetime)
                 notes.append(Note("task_contested", number, {"task_id": task_id, "by": claimants[0].job_id}))
     for number in [n for n, said in resolved.items() if said.get("outcome") is AttemptOutcome.DELIVERED]:
         _withdraw(db, case, number, now)
-    _claim_rivals(db, case, facts, resolved, now)
+    rivals = [task for task, what in facts.inquired.items() if what.is_rival and task[0] not in proven]
+    _claim_rivals(db, case, rivals, resolved, now)
     if case.job.attempt in {number for number, _ in contested}:
         facts = replace(facts, progress=None)
     return replace(facts, attempts=resolved, notes=tuple(notes), contested=frozenset(contested))
@@ -152,9 +154,11 @@ def _withdraw(db: Connection, case: Case, number: int, now: datetime) -> None:
         contests.withdraw(db, case.attempts[number], now=now)
 
 
-def _claim_rivals(db: Connection, case: Case, facts: Facts, resolved: dict[int, AttemptChanges], now: datetime) -> None:
-    """An order that has a task by hearsay was told of another one that its gateway knows, and which others may bear."""
-    for number, task_id in [task for task, what in facts.inquired.items() if what.is_rival]:
+def _claim_rivals(
+    db: Connection, case: Case, rivals: list[tuple[int, str]], resolved: dict[int, AttemptChanges], now: datetime
+) -> None:
+    """Orders that have a task by hearsay were told of others that their gateway knows, and which others may bear."""
+    for number, task_id in rivals:
         attempt = case.attempts[number]
         bearer = bearer_of(db, attempt, task_id)
         if bearer is not None and bearer.adopted and bearer.job_id != attempt.job_id:

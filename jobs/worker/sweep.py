@@ -62,9 +62,8 @@ class Sweeper:
                 now = resources.database.clock(db)
                 found = due_rows(db, step, limit=room + 1, now=now, leave_out=handed)
             more = more or len(found) > room
-            for row in found[:room]:  # after the read has ended
-                resources.ringer.ring(step.name, row.id)
-                self._handed[step, row] = resources.monotonic()
+            resources.ringer.ring(step.name, *(row.id for row in found[:room]))  # after the read has ended
+            self._handed |= {(step, row): resources.monotonic() for row in found[:room]}
         return more
 
     def _any_rang(self) -> bool:

@@ -91,7 +91,7 @@ def _failed_with_its_group() -> dict[str, Any]:
 
 
 def _rung_in_the_request() -> dict[str, Any]:
-    return {"jobs.ringer.RingerThread.ring": lambda self, task, job_id: self._ringer.ring(task, job_id)}
+    return {"jobs.ringer.RingerThread.ring": lambda self, task, *job_ids: self._ringer.ring(task, *job_ids)}
 
 
 def _callback_is_the_answer() -> dict[str, Any]:

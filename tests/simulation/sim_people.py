@@ -234,7 +234,9 @@ class People:
                 settling.name_task(*owner, task_id, self.service.core)
 
             self._at_web(f"name {owner[1]}", name, lambda: False)
-        self.world.after(3_000, lambda: self._decide(job_id))
+        tasks = [*found, *(o.task for o in self.service.gateways.orders if o.owner[0] == job_id)]
+        if any(task is not None and self._can_look_up(task) for task in tasks):
+            self.world.after(3_000, lambda: self._decide(job_id))
 
     def _can_look_up(self, task: Task) -> bool:
         return self.world.now < task.gone_at()

@@ -131,7 +131,11 @@ class SimRinger:
         self.away_until = 0.0
         self._number = 0
 
-    def ring(self, task: str, job_id: str) -> None:
+    def ring(self, task: str, *job_ids: str) -> None:
+        for job_id in job_ids:
+            self._ring(task, job_id)
+
+    def _ring(self, task: str, job_id: str) -> None:
         world, fate = self.world, self.world.fate
         world.effect("before a doorbell")
         if self.is_away() or fate.strikes("message_lost"):

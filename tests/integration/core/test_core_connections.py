@@ -40,10 +40,10 @@ def greedy(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return transaction
 
-    def ring(task: str, job_id: str) -> None:
+    def ring(task: str, *job_ids: str) -> None:
         if getattr(in_hand, "is_taken", False):
             found.append(f"ring {task}")
-        real_ring(task, job_id)
+        real_ring(task, *job_ids)
 
     real_ring = workshop.bells.ring
     monkeypatch.setattr(workshop.bells, "ring", ring)

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from canaries import canary
-from lost_orders import PROVIDER, kept, lost, tell, told_on_both
+from lost_orders import PROVIDER, bears, kept, lost, tell, told_on_both
 from served import Served
 from workshop import Ahead, Workshop, account
 
 from jobs.intake import settling
-from jobs.machine.rows import AttemptOutcome
+from jobs.machine.outcome import Facts, Inquired
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
+from jobs.store import late_facts
 from jobs.store.tables import attempts
 from storage.errors import LinkDead
 
@@ -69,6 +71,40 @@ def test_a_person_decides_and_the_true_owner_has_its_film_though_the_link_be_dea
     assert (case.attempts[1].task_id, case.attempts[1].outcome) == (task_id, AttemptOutcome.DELIVERED)
     assert workshop.case(victim).attempts[1].task_id is None
     assert workshop.state(victim) is State.UNCONFIRMED
+
+
+def test_a_person_says_again_what_another_order_was_told_since(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    sandbox.fault(PROVIDER, "stall", times=2)
+    owner, other = lost(workshop, sandbox), lost(workshop, sandbox)
+    task_id = sandbox.tasks(PROVIDER)[0]["task_id"]
+    settling.name_task(owner, 1, task_id, workshop.core)
+    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, owner) == task_id, "it is believed")
+    tell(workshop, other, task_id)
+    told_on_both(workshop, owner, other)
+    settling.name_task(owner, 1, task_id, workshop.core)
+    sandbox.clear()
+    assert workshop.until(owner, State.ARCHIVED).job.flagged is None
+
+
+def test_an_order_whose_task_a_person_named_lays_claim_to_no_other_that_it_was_told_of(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    """Both are asked about in one round, while another job has the other one by hearsay."""
+    sandbox.fault(PROVIDER, "stall", times=2)
+    other, job_id = lost(workshop, sandbox), lost(workshop, sandbox)
+    of_other, own = (task["task_id"] for task in sandbox.tasks(PROVIDER))
+    tell(workshop, other, of_other)
+    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, other) == of_other, "it is adopted")
+    tell(workshop, job_id, of_other)
+    settling.name_task(job_id, 1, own, workshop.core)
+    adopted: Any = {"task_id": own, "adopted": True, "outcome": AttemptOutcome.OPEN, "standing": Standing.HELD}
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        facts = Facts({1: adopted}, inquired={(1, of_other): Inquired(True, now, is_rival=True)})
+        late_facts.resolve_task_ids(db, workshop.case(job_id), facts, now=now)
+    assert not workshop.case(other).attempts[1].contested
 
 
 def test_after_a_key_was_replaced_no_order_is_given_a_task_that_the_old_one_was_answered_with(

@@ -7,15 +7,17 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
+from celery import Celery
 from workshop import RUN, Workshop
 
 from jobs.broker import ringing_app
 from jobs.machine.states import State
-from jobs.ringer import CeleryRinger
+from jobs.ringer import MESSAGE_LIFE_S, CeleryRinger
 from jobs.store.step_table import SUBMIT
 from jobs.worker.sweep import Sweeper
 from rushes.local.valkey import Valkey
@@ -39,6 +41,13 @@ def sweeper(workshop: Workshop, valkey: Valkey, broker: redis.Redis) -> Iterator
     app.close()
 
 
+@pytest.fixture
+def ringing(workshop: Workshop, valkey: Valkey, broker: redis.Redis) -> Iterator[Celery]:
+    app = ringing_app(replace(workshop.settings, redis_url=valkey.url))
+    yield app
+    app.close()
+
+
 def rung(broker: redis.Redis) -> set[str]:
     """The jobs whose doorbells wait to be heard."""
     messages: Any = broker.lrange(SUBMIT.queue, 0, -1)
@@ -59,3 +68,33 @@ def test_what_a_flushed_valkey_held_is_rung_for_again_and_no_job_is_lost(
     for job_id in job_ids:
         RUN[SUBMIT.name](job_id, workshop.resources)
         workshop.until(job_id, State.ARCHIVED)
+
+
+def read(message: bytes) -> dict[str, Any]:
+    """A message as it lies in Valkey, without what each has of its own, and what no receiver of a doorbell reads."""
+    told = json.loads(message)
+    told["body"] = json.loads(base64.b64decode(told["body"]))
+    assert told["headers"].pop("id") == told["headers"].pop("root_id") == told["properties"].pop("correlation_id")
+    ahead = datetime.fromisoformat(told["headers"].pop("expires")) - datetime.now(UTC)
+    assert MESSAGE_LIFE_S - 10 < ahead.total_seconds() <= MESSAGE_LIFE_S
+    for name in ("delivery_tag", "reply_to", "expiration"):
+        told["properties"].pop(name, None)
+    return dict(told)
+
+
+def test_a_doorbell_is_the_message_that_celery_would_send(ringing: Celery, broker: redis.Redis) -> None:
+    for job_id in ("job_1", "job_2"):
+        ringing.send_task(SUBMIT.name, args=(job_id,), expires=MESSAGE_LIFE_S, ignore_result=True)
+    CeleryRinger(ringing).ring(SUBMIT.name, "job_1", "job_2")
+    sent: Any = broker.lrange(SUBMIT.queue, 0, -1)
+    second, first, their_second, their_first = map(read, sent)
+    assert (first, second) == (their_first, their_second)
+    assert len({json.loads(message)["headers"]["id"] for message in sent}) == 4
+
+
+def test_a_connection_that_valkey_has_closed_loses_no_doorbell(ringing: Celery, broker: redis.Redis) -> None:
+    ringer = CeleryRinger(ringing)
+    ringer.ring(SUBMIT.name, "job_1")
+    broker.client_kill_filter(_type="normal", skipme=True)
+    ringer.ring(SUBMIT.name, "job_2", "job_3")
+    assert rung(broker) == {"job_1", "job_2", "job_3"}

@@ -44,9 +44,9 @@ class Bells:
     rung: list[tuple[str, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ring(self, task: str, job_id: str) -> None:
+    def ring(self, task: str, *job_ids: str) -> None:
         with self.lock:
-            self.rung.append((task, job_id))
+            self.rung += [(task, job_id) for job_id in job_ids]
 
     def sweep(self) -> None:
         self.ring("jobs.sweep", "")

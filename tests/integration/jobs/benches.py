@@ -23,8 +23,8 @@ class Bells:
     def __init__(self) -> None:
         self.rung: list[tuple[str, str]] = []
 
-    def ring(self, task: str, job_id: str) -> None:
-        self.rung.append((task, job_id))
+    def ring(self, task: str, *job_ids: str) -> None:
+        self.rung += [(task, job_id) for job_id in job_ids]
 
     def sweep(self) -> None:
         self.ring("jobs.sweep", "")

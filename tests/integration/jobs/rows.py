@@ -44,7 +44,7 @@ def settings() -> Settings:
 class Silence:
     """A ringer that nobody hears."""
 
-    def ring(self, task: str, job_id: str) -> None:
+    def ring(self, task: str, *job_ids: str) -> None:
         pass
 
     def sweep(self) -> None:

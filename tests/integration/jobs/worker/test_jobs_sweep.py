@@ -26,8 +26,9 @@ class Ears(Bells):
         self.heard: dict[str, float] = {}
         self.looks: list[float] = []
 
-    def ring(self, task: str, job_id: str) -> None:
-        self.heard.setdefault(job_id, self.now())
+    def ring(self, task: str, *job_ids: str) -> None:
+        for job_id in job_ids:
+            self.heard.setdefault(job_id, self.now())
 
     def waiting(self, task: str) -> int:
         if task == STEPS[0].name:
