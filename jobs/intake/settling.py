@@ -15,7 +15,7 @@ from jobs.intake.changes import grant
 from jobs.machine import settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.decisions import decide, no_order_of, start_by, turn_of
-from jobs.machine.outcome import Facts, Note, Outcome
+from jobs.machine.outcome import Facts, Inquired, Note, Outcome
 from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Case, JobChanges, Settled, Standing
 from jobs.machine.states import Event, State
 from jobs.store import cases, late_facts, leases
@@ -60,8 +60,9 @@ def name_task(job_id: str, number: int, task_id: str, core: Core, *, api_key_id:
             raise TaskTaken(f"{task_id} is the task of order {bearer.number} of {bearer.job_id}: {why}.")
         named: AttemptChanges = {"named_task_id": task_id, "named_refused": None, "unanswered_since": None}
         if attempt.task_id is not None:
-            named = {**UNKNOWN, **named}
-            return replace(decide(case, Facts({number: named}, notes=(said,)), now=now, rules=rules), alarm_at=now)
+            before = {(number, attempt.task_id): Inquired(False, now, is_rival=True)}  # if the person errs, its own yet
+            facts = Facts({number: {**UNKNOWN, **named}}, inquired=before, notes=(said,))
+            return replace(decide(case, facts, now=now, rules=rules), alarm_at=now)
         return Outcome(alarm_at=now, facts=Facts({number: named}, notes=(said,)))
 
     return grant(job_id, judge, core)

@@ -358,9 +358,9 @@ class Case:
     @property
     def strange(self) -> tuple[Hearsay, ...]:
         """What callbacks tell of orders that no row knows, or knows at another gateway, until that is judged."""
-        unread = {(x.attempt, x.task_id) for x in self.unread}
+        unread = {(x.attempt, x.provider, x.task_id) for x in self.unread}
         told = (x for x in self.hearsay if not self.knows(x.attempt, x.provider))
-        return tuple(x for x in told if not x.asks or (x.attempt, x.task_id) in unread)
+        return tuple(x for x in told if not x.asks or (x.attempt, x.provider, x.task_id) in unread)
 
     @property
     def has_news(self) -> bool:

@@ -44,8 +44,7 @@ def check_object(rules: Rules, job: JobRow) -> None:
         is_whole = task is not None and stored.content in _films(task)
         rules.check("archived-is-true", is_whole, f"{job.id}: the object is no whole film")
     else:
-        cut = [t for t in rules.gateways.tasks.values() if stored.content in [each[:-5] for each in _films(t)]]
-        task = cut[0] if cut else None
+        task = next((t for t in rules.gateways.tasks.values() if _is_part_of(stored.content, t)), None)
     assert task is not None
     is_own = task.owner[0] == job.id or _cannot_be_told(rules, job, task)
     rules.check("archived-is-true", is_own, f"{job.id} holds the film of {task.owner}")
@@ -60,6 +59,11 @@ def check_mark(rules: Rules, job: JobRow, stored: Stored) -> str | None:
     is_taken = mark is None or hashlib.sha256(stored.content).hexdigest() in rules.taken[job.id]
     rules.check("proven-or-accepted", is_taken, f"{job.id} bears the mark of {mark}, who never took that film")
     return mark
+
+
+def _is_part_of(content: bytes, task: Task) -> bool:
+    """Whether these are bytes of the task's film, whole (of a length that nobody ordered) or cut."""
+    return any(content in (each, each[:-5]) for each in _films(task))
 
 
 def _films(task: Task) -> list[bytes]:

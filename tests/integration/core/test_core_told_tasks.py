@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from lost_orders import PROVIDER, bears, elsewhere, happens, kept, lost, tell, told_on_both
 from served import Served
 from workshop import RUN, Ahead, Workshop
@@ -15,6 +17,7 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
 from jobs.steps import archiving
+from jobs.store import tables
 
 
 def attention_of(workshop: Workshop, job_id: str) -> set[str]:
@@ -40,6 +43,29 @@ def told_of_two(workshop: Workshop, sandbox: Any) -> tuple[str, str, str]:
     workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
     kept(workshop, job_id)
     return job_id, foreign, own
+
+
+def test_the_task_that_a_persons_wrong_word_took_away_still_keeps_another_one_from_being_archived(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    sandbox.fault(PROVIDER, "stall", times=2)
+    foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[1]["task_id"]
+    tell(workshop, job_id, own)
+    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, job_id) == own, "it is adopted")
+    tell(workshop, job_id, foreign)
+    workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
+    settling.name_task(job_id, 1, "task-of-nobody", workshop.core)
+    with workshop.database.write() as db:  # the gateway did not answer about it, say
+        heard = tables.hearsay
+        later = workshop.database.clock(db) + timedelta(minutes=10)
+        db.execute(sa.update(heard).where(heard.c.task_id == own).values(ask_at=later))
+        db.execute(sa.update(heard).where(heard.c.task_id == foreign).values(ask_at=heard.c.heard_at))
+    sandbox.clear()
+    ends = {"kept_aside", "store"}
+    workshop.await_(lambda: workshop.sweep() is not None and ends & set(workshop.history(job_id)), "it is copied")
+    assert (bears(workshop, job_id), workshop.state(job_id)) == (foreign, State.ARCHIVING)
+    assert attention_of(workshop, job_id) == {"contested_task"}
 
 
 @pytest.mark.parametrize("owner_is_told", ["before", "after", "never"])

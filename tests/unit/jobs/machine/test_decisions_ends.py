@@ -206,3 +206,13 @@ def test_of_an_order_that_ended_without_a_video_a_later_word_may_bring_one(
 
 def test_every_code_that_it_ends_with_has_its_meaning() -> None:
     assert {"task_expired", "no_link", "link_forbidden"} <= set(ERRORS)
+
+
+def test_a_task_that_another_gateway_does_not_know_is_not_asked_about_for_ever() -> None:
+    """The same id was told of an order that is over, and whose key is gone: that stays unread."""
+    unread = callback(id=2, task_id="made-up")
+    judged = callback(task_id="made-up", provider="apiframe", read_at=NOW - HOUR)
+    over = failed(finished_at=NOW - 3 * DAY, accepted_at=NOW - 3 * DAY)
+    subject = case(job(State.FAILED), over, callbacks=(unread, judged))
+    assert subject.strange == ()
+    assert decide(subject, Facts(), now=NOW, rules=rules()).alarm_at is None
