@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jobs.machine.rows import AttemptOutcome
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 RULE = "lost-order-known"
 CLOCKS = ("clock_set_back", "clock_jumps")
 SETTLED = {AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED, AttemptOutcome.FAILED, AttemptOutcome.NOT_MADE}
+SLEPT_S = 10  # between the word that a byte may leave and the byte
 Key = tuple[str, str, str]  # a gateway, a task's id, and the key that it was asked about with
 
 
@@ -46,10 +48,17 @@ class Losses:
             self._reported.add((provider, task_id, key))
 
     def posted(self, order: Order) -> None:
-        """A byte of an order leaves."""
+        """A byte of an order leaves. One that its sender let leave before it slept, nothing can call back."""
+        row = self._rules.attempts.get(order.owner)
+        if row is not None and row.sending_at is not None and row.sending_at < self._before(SLEPT_S):
+            return
         for first in self.orders:
             if first.owner[0] == order.owner[0] and first.task is not None:
                 self._check(order, first, first.task)
+
+    def _before(self, seconds: float) -> str:
+        now = self._rules.world.database_time() - timedelta(seconds=seconds)
+        return now.isoformat(timespec="microseconds")
 
     def _check(self, order: Order, first: Order, task: Task) -> None:
         rules, rows = self._rules, self._rules.rows.attempts_of[order.owner[0]]

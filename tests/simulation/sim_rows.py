@@ -86,6 +86,7 @@ class AttemptRow(NamedTuple):
     unproven: str | None
     sending_at: str | None
     answered_at: str | None
+    age_unknown: int
 
     @property
     def is_asked_about(self) -> bool:

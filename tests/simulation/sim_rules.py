@@ -233,6 +233,7 @@ class Rules:
     def posted(self, order: Order) -> None:
         """A byte of an order leaves."""
         job_id, number = order.owner
+        self._heard(self.world.actor)  # a sweep in place asks and orders in one
         self.losses.posted(order)
         known = [o for i, o in enumerate(self.gateways.orders) if i not in self.excused and o.owner[0] == job_id]
         again = [o for o in known if o.owner[1] == number]
@@ -258,13 +259,16 @@ class Rules:
 
     def ended(self, actor: Actor) -> None:
         """An actor has done its work, and was not killed at it."""
-        for question in () if actor.dead else actor.asked:
-            self.losses.asked(*question)
+        self._heard(actor)
         if actor.accepted is None or actor.dead:
             return
         owner, task_id = actor.accepted
         if not self.in_journal(owner):
             self.check_told(owner, task_id, self.attempts.get(owner))
+
+    def _heard(self, actor: Actor | None) -> None:
+        for question in () if actor is None or actor.dead else actor.asked:
+            self.losses.asked(*question)
 
     def check_told(self, owner: Owner, task_id: str, row: AttemptRow | None) -> None:
         """An attempt's row has the task id that the answer to its POST brought."""
@@ -454,7 +458,7 @@ class Rules:
         """Whether nothing speaks against a task that a gateway's callback named: it is no older than the order."""
         made = BEGIN + timedelta(seconds=task.at + self.gateways.clock_off_s[task.provider])
         tells = DIALECTS[task.provider].callback is not None  # those that call back tell when
-        return not tells or made >= datetime.fromisoformat(row.created_at) - TOLERANCE
+        return not tells or bool(row.age_unknown) or made >= datetime.fromisoformat(row.created_at) - TOLERANCE
 
     def _has_next_number(self, task: Task, row: AttemptRow) -> bool:
         """Whether it is an order that the database lost, and that its journal told: another one bears its number."""
