@@ -117,7 +117,7 @@ def _alarm_after_end(
 ) -> datetime | None:
     """None once there is nobody left to ask; else its attempts are asked about until their life is over."""
     looks = [max(floor, named_at)] if named_at else []
-    if case.strange or any(callback.attempt not in case.attempts for callback in case.unread):
+    if case.strange or any(not case.knows(callback.attempt, callback.provider) for callback in case.unread):
         looks.append(floor)
     for attempt in case.attempts.values():
         if _has_news(case, attempt, now, rules):

@@ -31,7 +31,8 @@ class AttemptOutcome(StrEnum):
 # Over without a video, as far as is known: a later word of the gateway may still bring one.
 WITHOUT_VIDEO = frozenset({AttemptOutcome.FAILED, AttemptOutcome.EXPIRED, AttemptOutcome.NOT_MADE})
 # Of which nothing was bought.
-UNBOUGHT = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED, AttemptOutcome.NOT_MADE})
+OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})  # said of it, and of no other
+UNBOUGHT = OF_ONE_POST | {AttemptOutcome.NOT_MADE}
 
 
 class Settled(StrEnum):
@@ -289,6 +290,11 @@ class Attempt:
         return self.is_forgotten and self.standing is Standing.NONE
 
     @property
+    def made_nothing(self) -> bool:
+        """Whether no gateway has taken it, as far as this database knows: a callback under its URL says otherwise."""
+        return self.outcome in OF_ONE_POST
+
+    @property
     def may_have_a_task(self) -> bool:
         """Whether what it is told of may be its task: nobody knows one, and it may have been made."""
         return self.task_id is None and (self.is_open or self.can_still_deliver)
@@ -357,7 +363,7 @@ class Case:
 
     @property
     def strange(self) -> tuple[Hearsay, ...]:
-        """What callbacks tell of orders that no row knows, or knows at another gateway, until that is judged."""
+        """What callbacks tell of orders that no row knows, or knows elsewhere, or as not made, until that is judged."""
         unread = {(x.attempt, x.provider, x.task_id) for x in self.unread}
         told = (x for x in self.hearsay if not self.knows(x.attempt, x.provider))
         return tuple(x for x in told if not x.asks or (x.attempt, x.provider, x.task_id) in unread)
@@ -388,8 +394,9 @@ class Case:
         return [x for x in told if x.task_id not in known]
 
     def knows(self, number: int, provider: str) -> bool:
-        """Whether a row bears this number, of an order at this gateway."""
-        return number in self.attempts and self.attempts[number].provider == provider
+        """Whether a row bears this number, of an order at this gateway that may have made something."""
+        attempt = self.attempts.get(number)
+        return attempt is not None and attempt.provider == provider and not attempt.made_nothing
 
     def is_undecided(self, number: int) -> bool:
         """Whether an order and another one lay claim to the same task, or two tasks may be its own."""

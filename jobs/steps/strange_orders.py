@@ -182,7 +182,7 @@ def _recognise(lease: Lease, heard: Hearsay, reply: Reply, resources: Resources)
         known = case.attempts.get(heard.attempt)
         if late_facts.bearer_of(db, attempt_of(row), heard.task_id) is not None:
             return "it is the task of another order"
-        if known is None:
+        if known is None or known.made_nothing:
             attempt_rows.add_attempt(db, row)
             spending.open_day(db, row["provider"], row["day"])
         elif forgotten_attempts.is_guess(known):

@@ -182,8 +182,8 @@ class Desk:
         """Wake a job to what is said of one of its orders; an ended one if that can still matter. False: no use.
 
         It matters to an order that is over and whose video is not in the bucket, while task and link can live: whoever
-        called it over may have been wrong. And to one that has no row: only we mint its token, so a backup that was put
-        back has forgotten it.
+        called it over may have been wrong. And to one that has no row, or of which nothing was made: only we mint its
+        token, so this database has forgotten it.
         """
         attempt = self._orders.get((job_id, number))
         if job_id not in self._states:
@@ -195,7 +195,8 @@ class Desk:
         return True
 
     def _can_matter(self, over: Attempt) -> bool:
-        return over.can_still_deliver and self._now < heard_until(over, self._settings, self._providers)
+        is_heard = over.can_still_deliver and self._now < heard_until(over, self._settings, self._providers)
+        return is_heard or over.made_nothing
 
     def write(self) -> None:
         """Write what has come together, in one order of jobs and gateways: two groups wait for each other one way only.

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import About, Facts, Note
 from jobs.machine.rows import (
+    OF_ONE_POST,
     Attempt,
     AttemptChanges,
     AttemptOutcome,
@@ -30,7 +31,6 @@ from jobs.store.tables import attempts, jobs
 
 PROVEN: AttemptChanges = {"adopted": False, "contested": False}  # of a task that our own POST was answered with
 OF_ORDER = frozenset({"rejected_task_ids", "named_refused"})  # what holds of an order whichever task it has
-OF_ONE_POST = frozenset({AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED})
 _BEARER = (
     sa.select(attempts)
     .where(of(attempts.c.provider, attempts.c.task_id), ~of(attempts.c.job_id, attempts.c.number))

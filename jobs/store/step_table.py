@@ -12,6 +12,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from jobs.machine.rows import OF_ONE_POST
 from jobs.machine.states import ENDED, State
 from jobs.settings import Settings
 from jobs.store.tables import attempts, hearsay, inbox, jobs
@@ -58,6 +59,7 @@ _known = sa.exists().where(
     attempts.c.job_id == hearsay.c.job_id,
     attempts.c.number == hearsay.c.attempt,
     attempts.c.provider == hearsay.c.provider,
+    attempts.c.outcome.not_in(OF_ONE_POST),
 )
 # `Case.strange`, in SQL, as far as no unread callback tells of it.
 _strange = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.asks == 0, ~_known)

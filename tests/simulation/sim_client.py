@@ -60,7 +60,7 @@ class SimClient(ProviderClient):
                 self.world.actor.accepted = (order.owner, order.task.id)
                 self.rules.told_ids[order.owner] = (order.task.id, self.world.now)
             if taken:
-                self.rules.risks.accepted(account)
+                self.rules.risks.accepted(account, order.owner)
                 return outcome
             if again and isinstance(outcome, Answered) and outcome.status == refused and _is_whole(outcome.body):
                 self.rules.risks.answered(account, order.at)

@@ -37,11 +37,12 @@ class Risks:
         self._claims: set[Key] = set()  # keys that orders were claimed at in this commit
         self._again: dict[Key, dict[Owner, Sending]] = defaultdict(dict)  # lost orders that are being sent again
 
-    def accepted(self, account: Account) -> None:
+    def accepted(self, account: Account, owner: Owner) -> None:
         """Whoever ordered has been told that the order is taken."""
         now = self._world.database_time().isoformat(timespec="microseconds")
         key = (account.provider, account.fingerprint)
         self._accepted[key] = now
+        self._again[key].pop(owner, None)
         self._risked.discard((key, ""))  # what is risked of a lane that is well counts up to the next acceptance
 
     def answered(self, account: Account, asked_at: float) -> None:

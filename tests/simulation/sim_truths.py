@@ -118,7 +118,9 @@ def check_rivals(rules: Rules, row: AttemptRow, now: str) -> None:
 def check_failure(rules: Rules, old: AttemptRow | None, row: AttemptRow, now: str) -> None:
     """An order's row has just become failed: if the task is another's, it has waited as a film does."""
     task = rules.gateways.tasks.get((row.provider, row.task_id or ""))
-    if task is None or (task.owner == row.owner and not _bears_a_lost_one(rules, row)):
+    if task is None or task.owner == row.owner:
+        if _bears_a_lost_one(rules, row):  # its number was used again, of which nobody knows the task
+            rules.misjudged.add(row.owner)
         return
     since = old.closed_at if old is not None and old.is_open else None
     waited = since is not None and datetime.fromisoformat(now) >= _waited_until(rules, since)

@@ -211,3 +211,27 @@ def test_what_is_contested_by_the_end_of_the_copy_is_not_put(
     assert len(puts) == 1
     assert workshop.state(job_id) is State.ARCHIVING
     assert workshop.bucket.head(workshop.case(job_id).job.archive_key) is None
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["at its gateway", "at another one"])
+@pytest.mark.parametrize("outcome", [AttemptOutcome.NOT_SENT, AttemptOutcome.REFUSED])
+def test_a_callback_for_an_order_that_was_not_made_shows_that_commits_were_lost(
+    workshop: Workshop, receiver: Served, sandbox: Any, outcome: AttemptOutcome, elsewhere: bool
+) -> None:
+    """A replica that lagged took the database's place; the job was planned anew under the same number, in vain."""
+    job_id = lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[0]["task_id"]
+    orders, jobs = tables.attempts, tables.jobs
+    unmade = {"outcome": outcome, "standing": Standing.NONE, "sending_at": None, "lost_at": None, "sends": 0}
+    unmade |= {"reserved_micro_usd": 0, **({"provider": "gravitex"} if elsewhere else {})}
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        db.execute(sa.update(orders).where(orders.c.job_id == job_id).values(**unmade, created_at=now))
+        db.execute(sa.update(tables.spending).values(micro_usd=0))
+        later = {"state": State.QUEUED, "alarm_at": now + timedelta(minutes=5), "version": jobs.c.version + 1}
+        db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**later))
+    tell(workshop, job_id, own)
+    case = workshop.until(job_id, State.ARCHIVED)
+    order = case.attempts[1]
+    assert (list(case.attempts), order.provider, order.task_id, order.adopted) == ([1], PROVIDER, own, True)
+    assert [len(sandbox.tasks(name)) for name in (PROVIDER, "gravitex")] == [1, 0]
