@@ -57,8 +57,8 @@ def answer(writer: asyncio.StreamWriter, body: bytes, kind: bytes = b"applicatio
 
 
 async def call_back() -> None:
-    """One caller: it keeps its connection, and takes a new one where that has ended."""
-    reader = writer = None
+    """One caller: it keeps a connection to each receiver, and takes a new one where that has ended."""
+    kept: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
     while True:
         url, body = await callbacks.get()
         there = urlsplit(url)
@@ -66,14 +66,17 @@ async def call_back() -> None:
         request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
         answered = b""
         while not answered:
-            if writer is None or reader is None:
-                reader, writer = await asyncio.open_connection(there.hostname, there.port)
+            if there.netloc not in kept:
+                kept[there.netloc] = await asyncio.open_connection(there.hostname, there.port)
+            reader, writer = kept[there.netloc]
             writer.write(request)
             answered = await head_of(reader)
             if answered:
                 await reader.readexactly(length_of(answered))
             else:
-                reader = writer = None
+                del kept[there.netloc]
+        if not answered.split(None, 2)[1].startswith(b"2"):
+            raise SystemExit(f"a callback was answered {answered.splitlines()[0].decode()}")
 
 
 async def head_of(reader: asyncio.StreamReader) -> bytes:

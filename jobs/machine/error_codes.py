@@ -48,6 +48,7 @@ ERRORS = {
 # `waiting.code` of a job, `obstacle.code` of a gateway.
 IN_LINE = "in_line"
 OWN_TROUBLE = "own_trouble"
+TAKES_TURNS = "slow"  # it ends with others' orders
 WAITS = {
     IN_LINE: Meaning("No worker has looked at the job yet.", "nothing"),
     "rate_limited": Meaning("The gateway asked for a pause.", "nothing"),
@@ -72,7 +73,7 @@ WAITS = {
     ),
     "no_network": Meaning("Not one of several gateways can be reached from here.", "look at this machine's network"),
     "by_hand": Meaning("Somebody let the gateway rest.", "`rushes providers resume NAME`"),
-    "slow": Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
+    TAKES_TURNS: Meaning("As many orders as may be are on their way to the gateway, or busy with it.", "nothing"),
     ASKS: Meaning(
         "The gateway has yet to answer about a task that a callback or a person named for an earlier order.",
         "nothing; look at the gateway's own status page if it stays silent",

@@ -11,7 +11,8 @@ from typing import Literal
 
 Kind = Literal["submit", "query", "notice"]
 
-SOONEST_S = 1.0
+# Who is turned away with an order is called by the next one that ends here (`line`); its alarm is for the worst case.
+SOONEST_S: dict[Kind, float] = {"submit": 5, "query": 1, "notice": 1}
 # A dead receiver may have thousands of notices: were they back within half a minute, the sweep would find little else.
 LATEST_S: dict[Kind, float] = {"submit": 30, "query": 30, "notice": 600}
 COME_BACK_PER_S = 20  # more would keep a worker busy with turning jobs away
@@ -50,6 +51,11 @@ class Bulkheads:
             if not come_back_in:
                 self._leave(peer, kind)
 
+    def are_inside(self, peer: str, kind: Kind) -> bool:
+        """Whether anybody is at this peer just now."""
+        with self._lock:
+            return self._inside[peer, kind] > 0
+
     def _try(self, peer: str, kind: Kind) -> float:
         with self._lock:
             submits = sum(n for (_, k), n in self._inside.items() if k == "submit")
@@ -69,6 +75,6 @@ class Bulkheads:
         now = self._monotonic()
         self._last_in_line = {line: at for line, at in self._last_in_line.items() if at > now}
         after_the_last = self._last_in_line.get((peer, kind), now) + 1 / COME_BACK_PER_S
-        at = min(max(now + SOONEST_S, after_the_last), now + LATEST_S[kind])
+        at = min(max(now + SOONEST_S[kind], after_the_last), now + LATEST_S[kind])
         self._last_in_line[peer, kind] = at
         return at - now

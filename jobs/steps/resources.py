@@ -15,6 +15,7 @@ from ulid import ULID
 
 from jobs.providers.client import ProviderClient
 from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.line import Line
 from jobs.steps.query_budget import QueryBudget
 from jobs.store.core import Core
 from jobs.store.journal import Journal
@@ -60,6 +61,7 @@ class Resources(Core):
     prober: Prober
     process: str
     spool_dir: Path
+    line: Line = field(default_factory=Line)
     fetch: Fetch = fetch_to_spool
     # For links of our own making and those of stand-ins, which may lead inside.
     inner_session: requests.Session = field(default_factory=lambda: guarded_session(allow_private=True))

@@ -19,7 +19,7 @@ from jobs.store import cases, due, late_facts, leases, setting_aside
 from jobs.store.cases import Found
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
-from jobs.store.step_table import LOSE, Step, wake
+from jobs.store.step_table import LOSE, SUBMIT, Step, wake
 
 CONCLUDE_FOR_S = 30  # what was learnt is worth waiting for the database; an answer to a POST stands in the journal
 FENCE = timedelta(hours=1)
@@ -142,7 +142,7 @@ def due_case(job_id: str, step: Step, resources: Resources) -> Found | None:
 def if_due(found: Found, step: Step, resources: Resources) -> Found | None:
     """As `due_case`, of what was read just now."""
     (case, now), job_id = found, found.case.job.id
-    if not due.is_due(case.job, now=now):
+    if not (due.may_start if step is SUBMIT else due.is_due)(case.job, now=now):
         return None
     wanted = wake(case.job.state, news=case.has_news)
     if wanted is not step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine import schedule
 from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
 from jobs.machine.decisions import decide
+from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.outcome import Facts, Move, Note, Outcome, PostAnswer
 from jobs.machine.routing import Obstacle
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
@@ -55,35 +57,52 @@ class _Sent(NamedTuple):
     left_at: datetime
 
 
-def submit(job_id: str, resources: Resources) -> None:
-    """Take a due queued job to a gateway."""
+class _End(NamedTuple):
+    """How a try ended: the gateway that it was sent to, or where it waits for others' orders; neither: otherwise."""
+
+    sent_to: str | None = None
+    waits_at: str | None = None
+
+
+def submit(job_id: str, resources: Resources) -> str | None:
+    """Take a due queued job to a gateway; then the job whose turn there it is, of those that this process turned away.
+
+    It has an alarm of its own, for the case that nobody takes it up.
+    """
     late_answers.bring_of(job_id, resources)
-    with at_work(due_case(job_id, SUBMIT, resources), resources) as work:
+    end = _submit(job_id, resources)
+    if end.waits_at is not None and not resources.bulkheads.are_inside(end.waits_at, "submit"):
+        end = _submit(job_id, resources)  # all that it waits for ended before it stood in line
+    return None if end.sent_to is None or resources.stopping.is_set() else resources.line.next(end.sent_to)
+
+
+def _submit(job_id: str, resources: Resources) -> _End:
+    with ExitStack() as until_written, at_work(due_case(job_id, SUBMIT, resources), resources) as work:
         if work.found is None:
-            return None
+            return _End()
         case, now = work.found
         if decide(case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
-            return move_unleased(case, Facts(), resources)
+            move_unleased(case, Facts(), resources)
+            return _End()
         planned = plan(case, resources, ask=_ask_for_free)
         if isinstance(planned, Plan) and _goes_first(planned.account, resources):
             planned = plan(case, resources, ask=None)
         if isinstance(planned, Wait):
             return _postpone(case, planned, resources)
-        with resources.bulkheads.enter(planned.provider.name, "submit") as come_back_in:
-            if come_back_in:
-                name = planned.provider.name
-                slow = Obstacle("slow", f"{name} takes its time", come_back_in, name)
-                return _postpone(case, Wait(slow), resources)
-            try:
-                work.lease = _claim(planned, resources)
-            except _Hindered as e:
-                return _postpone(case, Wait(e.obstacle), resources)
-            if work.lease is not None:
-                work.facts = _send(work.lease, planned, resources)
+        name = planned.provider.name
+        if come_back_in := until_written.enter_context(resources.bulkheads.enter(name, "submit")):
+            slow = Obstacle(TAKES_TURNS, f"{name} takes its time", come_back_in, name)
+            return _postpone(case, Wait(slow), resources)
+        try:
+            work.lease = _claim(planned, resources)
+        except _Hindered as e:
+            return _postpone(case, Wait(e.obstacle), resources)
+        if work.lease is not None:
+            work.facts = _send(work.lease, planned, resources)
         tried: set[str] = set()  # each gateway once, however long it lets one wait
         while work.lease is not None and _goes_on(work, work.lease, tried, resources):
             pass
-    return None
+    return _End(sent_to=None if work.lease is None else work.lease.job.provider)
 
 
 def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) -> bool:
@@ -220,7 +239,7 @@ def _due_again(account: Account, resources: Resources) -> list[Case]:
     return [case for case in rested if _is_to_be_sent_again(case, now, resources)]
 
 
-def _postpone(case: Case, wait: Wait, resources: Resources) -> None:
+def _postpone(case: Case, wait: Wait, resources: Resources) -> _End:
     found = wait.obstacle
     log.info("submit_postponed", job=case.job.id, reason=found.reason, seconds=round(found.wait_s, 1))
     waiting = {"provider": found.provider, "code": found.code, "reason": found.reason}
@@ -228,6 +247,10 @@ def _postpone(case: Case, wait: Wait, resources: Resources) -> None:
         now = resources.database.clock(db)
         until = now + timedelta(seconds=found.wait_s)
         leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
+    if found.code != TAKES_TURNS or found.provider is None:
+        return _End()
+    resources.line.join(found.provider, case.job)
+    return _End(waits_at=found.provider)
 
 
 def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Facts] | None = None) -> Lease | None:
@@ -249,7 +272,7 @@ def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Fact
                     return None
                 case = given_up
             job = case.job
-            if not due.is_due(job, now=now):
+            if not due.may_start(job, now=now):
                 return None
             outcome = Outcome(
                 alarm_at=job.alarm_at,

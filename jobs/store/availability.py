@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import breaker
 from jobs.machine.breaker import Lane, LaneName
+from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.routing import Obstacle
 from jobs.machine.times import iso_s
 from jobs.providers.client import Account
@@ -16,8 +17,7 @@ from jobs.settings import Settings
 from jobs.store import lanes, spending
 from jobs.store.lanes import Look, Out
 
-FULL_PAUSE_S = 5  # until a gateway that is full, or is being tried, is looked at again
-ON_WAY_PAUSE_S = 1  # until a gateway that is taking orders, as many as may be on their way, is looked at again
+FULL_PAUSE_S = 5  # until a gateway that is full, or takes orders one by one, is looked at again
 BUDGET_PAUSE_S = 900  # the next day may be far, but the budget may be raised and orders may be given back
 WORDS = {
     "rate_limited": "{} asked for a pause",
@@ -86,7 +86,7 @@ def lane_obstacle(account: Account, lane: Lane, out: Out, settings: Settings, no
         return Obstacle(lane.reason or "", said, rests_s, name, may_ask=lane.may_ask(now))
     if out.under_way >= settings.max_unconfirmed:
         said = f"{name} has {out.under_way} orders on their way, and more are not risked at once"
-        return Obstacle("slow", said, ON_WAY_PAUSE_S, name)
+        return Obstacle(TAKES_TURNS, said, FULL_PAUSE_S, name)
     may_pass = lane.may_risk or lane.rest_s >= breaker.LONGEST_REST_S
     if out.unanswered >= settings.max_unconfirmed and not may_pass:
         said = f"{name} owes the answers to {out.unanswered} orders; no more are risked until it answers"

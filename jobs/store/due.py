@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.rows import Job
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
@@ -35,6 +36,12 @@ def is_due(job: Job, *, now: datetime) -> bool:
     if job.updated_at > now + CLOCK_SET_BACK:
         return True
     return job.alarm_at <= now and (job.leased_until is None or job.leased_until <= now)
+
+
+def may_start(job: Job, *, now: datetime) -> bool:
+    """Whether a queued job may be planned now: it is due, or waits for others' orders, which may end at any time."""
+    takes_turns = (job.waiting or {}).get("code") == TAKES_TURNS and job.state is State.QUEUED
+    return is_due(job, now=now) or (takes_turns and job.alarm_at is not None and not is_leased(job, now=now))
 
 
 def is_leased(job: Job, *, now: datetime) -> bool:

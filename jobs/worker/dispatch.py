@@ -21,9 +21,9 @@ log = structlog.get_logger()
 
 
 @cache
-def runner(step: Step) -> Callable[[str, Resources], None]:
+def runner(step: Step) -> Callable[[str, Resources], str | None]:
     """The function that the table names. It may live in a room above this one, which nothing here imports."""
-    found: Callable[[str, Resources], None] = pkgutil.resolve_name(step.runs)
+    found: Callable[[str, Resources], str | None] = pkgutil.resolve_name(step.runs)
     return found
 
 
@@ -51,10 +51,13 @@ def have_gateways_asked(resources: Resources) -> None:
         lanes.wake_askers(db, now=resources.database.clock(db))
 
 
-def guarded(step: Step, job_id: str, resources: Resources) -> None:
-    """Run one step; whatever it raises is logged, and its row is set aside, so that the others go on."""
+def guarded(step: Step, job_id: str, resources: Resources) -> str | None:
+    """Run one step; whatever it raises is logged, and its row is set aside, so that the others go on.
+
+    The job that this one has handed its turn on to, for the same step.
+    """
     try:
-        runner(step)(job_id, resources)
+        return runner(step)(job_id, resources)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", step=step.name, job=job_id, reason=str(e))
     except UnknownJob:  # rung for before a backup was put back
@@ -63,3 +66,4 @@ def guarded(step: Step, job_id: str, resources: Resources) -> None:
         log.exception("step_raised", step=step.name, job=job_id)
         if step in OF_JOBS:
             fence(job_id, resources)
+    return None

@@ -22,9 +22,15 @@ AWAY_PAUSE_S = 1
 def _task(step: Step) -> None:
     @shared_task(name=step.name)
     def run(job_id: str) -> None:
-        process = working()
+        serve(step, job_id)
+
+
+def serve(step: Step, job_id: str) -> None:
+    """Run a step for this job, and then for those whose turn it is by its end; each has the step's whole time."""
+    process, turn = working(), job_id
+    while turn:
         with process.watchdog.watching(step.name):
-            dispatch.guarded(step, job_id, process.resources)
+            turn = dispatch.guarded(step, turn, process.resources) or ""
 
 
 for _step in STEPS:

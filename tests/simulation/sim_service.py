@@ -345,7 +345,13 @@ class Service:
     def run(self, process: Process, step: str, job_id: str) -> None:
         """One step in one process, as its task runs it."""
         resources = self.resources(process)
-        self.world.start(process, f"{step} {job_id[-2:]}", lambda: dispatch.guarded(BY_NAME[step], job_id, resources))
+
+        def run() -> None:
+            turn: str | None = job_id
+            while turn is not None:
+                turn = dispatch.guarded(BY_NAME[step], turn, resources)
+
+        self.world.start(process, f"{step} {job_id[-2:]}", run)
 
     def _hear(self, task: str, job_id: str) -> None:
         """A doorbell arrives at a process of its role."""

@@ -12,7 +12,18 @@ from types import ModuleType
 import pytest
 
 import jobs
-from jobs.machine.error_codes import ERRORS, FINDINGS, FLAGS, IN_LINE, MISFITS, REASONS, WAITS, Meaning
+from jobs.machine.error_codes import (
+    ERRORS,
+    FINDINGS,
+    FLAGS,
+    IN_LINE,
+    MISFITS,
+    OWN_TROUBLE,
+    REASONS,
+    TAKES_TURNS,
+    WAITS,
+    Meaning,
+)
 from jobs.machine.held_jobs import ASKS
 from jobs.providers.capabilities import Why
 from jobs.providers.refusals import Rule
@@ -98,8 +109,8 @@ def test_every_error_code_has_its_meaning() -> None:
 
 def test_every_reason_to_wait_has_its_meaning() -> None:
     found = (
-        by_text("waits") | set(availability.WORDS) | {IN_LINE, "own_trouble", ASKS}
-    )  # the view's own, an unsent order's and that of news, by name
+        by_text("waits") | set(availability.WORDS) | {IN_LINE, OWN_TROUBLE, ASKS, TAKES_TURNS}
+    )  # the view's own, an unsent order's, and those of news and of others' orders, by name
     assert {"full", "over_budget", "unreachable", "rate_limited"} <= found
     assert found == set(WAITS)
 

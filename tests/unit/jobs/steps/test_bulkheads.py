@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.bulkheads import Bulkheads, Kind
 
 
 def entered(stack: contextlib.ExitStack, bulkheads: Bulkheads, gateway: str, kind: str, times: int) -> list[bool]:
@@ -64,12 +64,13 @@ def test_few_slots_still_let_one_of_each_kind_in(slots: int) -> None:
         assert asking == 0
 
 
-def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second() -> None:
+@pytest.mark.parametrize(("kind", "soonest"), [("submit", 5), ("query", 1)])
+def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second(kind: Kind, soonest: float) -> None:
     bulkheads = Bulkheads(4, monotonic=lambda: 100.0)
-    with bulkheads.enter("a", "submit"), contextlib.ExitStack() as stack:
-        waits = [stack.enter_context(bulkheads.enter("a", "submit")) for _ in range(1000)]
-    assert waits[:3] == pytest.approx([1, 1.05, 1.1])
-    assert waits[200] == pytest.approx(11)
+    with bulkheads.enter("a", kind), contextlib.ExitStack() as stack:
+        waits = [stack.enter_context(bulkheads.enter("a", kind)) for _ in range(1000)]
+    assert waits[:3] == pytest.approx([soonest, soonest + 0.05, soonest + 0.1])
+    assert waits[200] == pytest.approx(soonest + 10)
     assert waits[-1] == 30  # and nobody is sent away for longer
 
 
@@ -80,7 +81,7 @@ def test_a_line_that_has_gone_starts_anew() -> None:
         for _ in range(100):
             stack.enter_context(bulkheads.enter("a", "submit"))
         now[0] += 60
-        assert stack.enter_context(bulkheads.enter("a", "submit")) == 1
+        assert stack.enter_context(bulkheads.enter("a", "submit")) == 5
 
 
 def test_who_is_sent_notices_has_a_share_and_a_longer_line_of_its_own() -> None:
@@ -100,3 +101,13 @@ def test_hosts_that_have_gone_take_no_room() -> None:
         with bulkheads.enter(f"{number}.example", "notice"), bulkheads.enter(f"{number}.example", "notice"):
             now[0] += 60
     assert len(bulkheads._inside) + len(bulkheads._last_in_line) <= 1
+
+
+def test_somebody_is_inside_until_all_have_left() -> None:
+    bulkheads = Bulkheads(8)
+    with bulkheads.enter("a", "submit"):
+        with bulkheads.enter("a", "submit"):
+            assert bulkheads.are_inside("a", "submit")
+        assert bulkheads.are_inside("a", "submit")
+        assert not bulkheads.are_inside("a", "query")
+    assert not bulkheads.are_inside("a", "submit")

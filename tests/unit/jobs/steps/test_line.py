@@ -1,0 +1,46 @@
+"""Who waits in a process for others' orders, and whose turn it is next."""
+
+from __future__ import annotations
+
+from made_cases import job
+
+from jobs.machine.states import State
+from jobs.steps import line
+from jobs.steps.line import Line
+
+
+def joined(gateway: str, *waiting: tuple[str, str]) -> Line:
+    found = Line()
+    for job_id, api_key_id in waiting:
+        found.join(gateway, job(State.QUEUED, id=job_id, api_key_id=api_key_id))
+    return found
+
+
+def called(found: Line, gateway: str) -> list[str]:
+    turns = []
+    while (turn := found.next(gateway)) is not None:
+        turns.append(turn)
+    return turns
+
+
+def test_first_come_first_served_and_api_keys_take_turns() -> None:
+    found = joined("evolink", ("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b"))
+    assert called(found, "evolink") == ["a1", "b1", "a2", "b2", "a3"]
+
+
+def test_a_job_that_waits_already_keeps_its_place_and_one_that_was_called_has_none() -> None:
+    found = joined("evolink", ("a1", "a"), ("a2", "a"), ("a1", "a"))
+    assert called(found, "evolink") == ["a1", "a2"]
+    found.join("evolink", job(State.QUEUED, id="a1", api_key_id="a"))
+    assert called(found, "evolink") == ["a1"]
+
+
+def test_each_gateway_has_a_line_of_its_own() -> None:
+    found = joined("evolink", ("a1", "a"))
+    assert called(found, "apiframe") == []
+    assert called(found, "evolink") == ["a1"]
+
+
+def test_it_is_bounded() -> None:
+    found = joined("evolink", *((f"a{n}", f"key-{n % 3}") for n in range(line.MOST + 10)))
+    assert len(called(found, "evolink")) == line.MOST
