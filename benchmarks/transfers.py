@@ -1,0 +1,226 @@
+"""What a film costs from its link into the bucket, beside one PUT of the same bytes and beside the plain way.
+
+    python benchmarks/transfers.py
+
+Ours is the whole step in this process: it looks for the object, fetches, proves (in the probe's own process), puts
+poster, sidecar and film, and writes its rows. The plain way downloads into a file and uploads that by boto3.
+The PUT has the bytes in a file already, and a presigned address, so that nothing is hashed. All copy into the same
+SeaweedFS, once in memory and once on the disk; gateway and store share the machine. Turns are shuffled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import requests
+from arena import PROMPT
+from transfer_memory import make_film
+
+from jobs.intake import new_jobs
+from jobs.logs import configure
+from jobs.machine.states import State
+from jobs.settings import load
+from jobs.steps import archiving, reconciliation, submission
+from jobs.steps.resources import Resources
+from jobs.store import cases, leases, migrate
+from jobs.store.database import Database
+from jobs.worker.bootstrap import worker_resources
+from rushes.local.ports import free_ports, port_is_free
+from rushes.local.process import Process
+from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
+from rushes.local.supervisor import Supervisor
+
+ROUNDS, MB = 5, 1_000_000
+ALONE, MANY, LARGE = 40 * MB, 10 * MB, 400 * MB
+HOW_MANY, AT_ONCE = 32, 8
+KEY = "0123456789abcdef0123456789abcdef"
+HERE = Path(__file__).parent
+
+Copy = Callable[[int], None]  # of the n-th film of a turn
+
+
+class NoBell:
+    """A ringer that nobody hears."""
+
+    def ring(self, task: str, *job_ids: str) -> None: ...
+
+    def sweep(self) -> None: ...
+
+    def waiting(self, task: str) -> int:
+        return 0
+
+
+class Course:
+    """Films of one size at a gateway, a bucket, and the three ways between them."""
+
+    def __init__(self, resources: Resources, s3: Any, gateway: int, film: Path) -> None:
+        self._resources, self._s3, self._film = resources, s3, film
+        self._bucket = str(resources.settings.s3_bucket)
+        self._link = f"http://127.0.0.1:{gateway}/film.mp4"
+        self._number = 0
+
+    def ours(self, count: int) -> Copy:
+        """Jobs that are made and paid for, whose videos are ready."""
+        body = {"prompt": PROMPT, "resolution": "720p", "duration": 2, "provider": "aivideoapi"}
+        job_ids = [new_jobs.create(body, self._resources, api_key_id="bench")[0].job.id for _ in range(count)]
+        for job_id in job_ids:
+            submission.submit(job_id, self._resources)
+            with self._resources.database.write() as db:
+                leases.bring_news(db, job_id, now=self._resources.database.clock(db))
+            reconciliation.reconcile(job_id, self._resources)
+
+        def copy(number: int) -> None:
+            archiving.transfer(job_ids[number], self._resources)
+            with self._resources.database.read() as db:
+                case = cases.read_case(db, job_ids[number])
+            if case.job.state is not State.ARCHIVED:
+                raise SystemExit(f"a job is {case.job.state}: {case.current}")
+
+        return copy
+
+    def put(self, count: int) -> Copy:
+        told = [{"Bucket": self._bucket, "Key": key} for key in self._keys(count)]
+        urls = [self._s3.generate_presigned_url("put_object", Params=each) for each in told]
+
+        def copy(number: int) -> None:
+            with self._film.open("rb") as file:
+                requests.put(urls[number], data=file, timeout=300).raise_for_status()
+
+        return copy
+
+    def plain(self, count: int) -> Copy:
+        keys = self._keys(count)
+
+        def copy(number: int) -> None:
+            with tempfile.TemporaryFile() as file:
+                with requests.get(self._link, stream=True, timeout=300) as answer:
+                    answer.raise_for_status()
+                    for piece in answer.iter_content(1 << 18):
+                        file.write(piece)
+                file.seek(0)
+                self._s3.upload_fileobj(file, self._bucket, keys[number], ExtraArgs={"ContentType": "video/mp4"})
+
+        return copy
+
+    def hash_and_put(self, count: int) -> Copy:
+        """What no copy that is checked can do without."""
+        copy_put = self.put(count)
+
+        def copy(number: int) -> None:
+            with self._film.open("rb") as file:
+                hashlib.file_digest(file, "sha256")
+            copy_put(number)
+
+        return copy
+
+    def empty(self) -> None:
+        """Between two turns: what was put goes."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+            for found in page.get("Contents", []):
+                self._s3.delete_object(Bucket=self._bucket, Key=found["Key"])
+
+    def _keys(self, count: int) -> list[str]:
+        self._number += count
+        return [f"plain/{n}.mp4" for n in range(self._number - count, self._number)]
+
+
+def turn(make: Callable[[int], Copy], count: int) -> tuple[float, float]:
+    """The seconds that it took, and this process's own CPU meanwhile."""
+    copy = make(count)
+    begun, cpu = time.monotonic(), time.process_time()
+    if count == 1:
+        copy(0)
+    else:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(copy, range(count)))
+    return time.monotonic() - begun, time.process_time() - cpu
+
+
+@contextmanager
+def course(store: Path, size: int) -> Iterator[Course]:
+    with tempfile.TemporaryDirectory(prefix="rushes-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        in_store = stack.enter_context(tempfile.TemporaryDirectory(prefix="rushes-bench-", dir=store))
+        make_film(folder / "film.mp4", size)
+        supervisor = stack.enter_context(Supervisor())
+        gateway = free_ports(1)[0]
+        argv = [sys.executable, str(HERE / "fast_gateway.py"), str(gateway), str(folder / "film.mp4")]
+        supervisor.start(Process("gateway", argv, env=dict(os.environ), ready=lambda: not port_is_free(gateway)))
+        weed = SeaweedFS(Path(in_store), seaweedfs_ports(), "bench-access-key", KEY)
+        supervisor.start(weed.process())
+        settings = load(
+            {
+                "RUSHES_AIVIDEOAPI_API_KEY": "sk-bench",
+                "RUSHES_AIVIDEOAPI_BASE_URL": f"http://127.0.0.1:{gateway}",
+                "RUSHES_AIVIDEOAPI_QUERIES_PER_S": "1000",
+                "RUSHES_STAND_INS": "aivideoapi",
+                "RUSHES_ALLOW_PRIVATE_ADDRESSES": "1",
+                "RUSHES_CALLBACK_KEYS": f"k1:{KEY}",
+                "RUSHES_DATABASE_URL": f"sqlite:///{folder}/rushes.db",
+                "RUSHES_REDIS_URL": "redis://127.0.0.1:1/0",  # the budget of queries is counted here then
+                "RUSHES_DATA_DIR": name,
+                "RUSHES_S3_BUCKET": weed.bucket,
+                "RUSHES_S3_ENDPOINT_URL": weed.endpoint_url,
+                "AWS_ACCESS_KEY_ID": weed.access_key,
+                "AWS_SECRET_ACCESS_KEY": weed.secret_key,
+                "AWS_REGION": "us-east-1",
+            }
+        )
+        migrate.upgrade(Database(settings.database_url))
+        resources = worker_resources(settings, NoBell(), "transfer")
+        stack.callback(resources.prober.close)
+        keys = {"aws_access_key_id": weed.access_key, "aws_secret_access_key": weed.secret_key}
+        s3 = boto3.session.Session().client("s3", endpoint_url=weed.endpoint_url, region_name="us-east-1", **keys)
+        yield Course(resources, s3, gateway, folder / "film.mp4")
+
+
+def compare(title: str, store: Path, size: int, count: int, ways: dict[str, str], *, by_cpu: bool = False) -> None:
+    """`ways`: the course's ways by what they are called; the first one is what the others are measured against."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    with course(store, size) as there:
+        for number in range(ROUNDS + 1):
+            for name in random.sample(list(ways), len(ways)):
+                took_s, cpu_s = turn(getattr(there, ways[name]), count)
+                there.empty()
+                if number:  # the first round is for warming up
+                    found[name].append(cpu_s if by_cpu else took_s)
+    medians = {name: statistics.median(each) for name, each in found.items()}
+    first = next(iter(medians.values()))
+    print(title)
+    for name, each in found.items():
+        spread = f"{min(each):.2f} to {max(each):.2f}"
+        print(f"  {name:<14} {medians[name]:5.2f} s ({spread}), {medians[name] / first:.2f}")
+
+
+def main() -> int:
+    configure()
+    memory, disk = Path("/dev/shm"), Path(tempfile.gettempdir())
+    ways = {"PUT": "put", "ours": "ours", "plain": "plain"}
+    compare("40 MB, store in memory", memory, ALONE, 1, ways)
+    compare("40 MB, store on the disk", disk, ALONE, 1, ways)
+    compare("32 films of 10 MB, eight at a time, store in memory", memory, MANY, HOW_MANY, ways)
+    compare(
+        "400 MB, CPU of this process, store in memory",
+        memory,
+        LARGE,
+        1,
+        {"SHA-256, PUT": "hash_and_put", "ours": "ours", "plain": "plain"},
+        by_cpu=True,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
