@@ -4,6 +4,8 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 PYTEST := $(BIN)/pytest -n 2
+BENCHMARKS := callback_to_first_byte two_hundred_jobs pipeline receiver transfers api_rates million_jobs outage \
+	transfer_memory translate_and_route bad_token help
 # Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -49,17 +51,8 @@ containers: setup ## before a release: docker-compose.yml under an engine (this 
 demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
 	$(BIN)/rushes demo
 
-bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine
-	$(BIN)/python benchmarks/callback_to_first_byte.py
-	$(BIN)/python benchmarks/two_hundred_jobs.py
-	$(BIN)/python benchmarks/outage.py
-	$(BIN)/python benchmarks/transfer_memory.py
-	$(BIN)/python benchmarks/translate_and_route.py
-	$(BIN)/python benchmarks/bad_token.py
-	$(BIN)/python benchmarks/api_rates.py
-	$(BIN)/python benchmarks/million_jobs.py
-	$(BIN)/python benchmarks/help.py
-	$(BIN)/python benchmarks/receiver.py
+bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine; or one of them: ONLY=receiver
+	for each in $(or $(ONLY),$(BENCHMARKS)); do $(BIN)/python benchmarks/$$each.py || exit; done
 
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
 	PYTHONPATH=tests/plant $(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)

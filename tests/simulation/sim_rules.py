@@ -402,7 +402,8 @@ class Rules:
             self.refused_now.append(row.job_id)
         if actor is not None and row.sends > (old.sends if old else 0):
             actor.marked = owner
-            if old is not None and row.lost_at is not None:  # else a row is made of an order that none knew
+            # Else a row is made of an order that none knew, or knew as not made.
+            if old is not None and row.lost_at is not None and row.origin == old.origin:
                 self.risks.resent(row)
             overtaken = self.jobs[row.job_id].state == S.SUBMITTING and self.rows.has_unread(row.job_id)
             self.check("news-first", not overtaken, f"{owner} is let leave before news of its job is read")
