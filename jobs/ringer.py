@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from celery import Celery
@@ -54,6 +54,7 @@ class CeleryRinger:
             return None
         try:
             with self._app.pool.acquire(block=True, timeout=1) as connection:
+                self._connect(connection)
                 return int(connection.default_channel.client.llen(self._queue(task)))
         except Exception as e:
             self._fail(task, e)
@@ -77,16 +78,22 @@ class CeleryRinger:
         """Publish what `send_task` would, which makes each message from nothing: six times as long for one bell."""
         amqp, queue_name = self._app.amqp, self._queue(task)
         made = amqp.create_task_message("", task, calls[0], expires=MESSAGE_LIFE_S, ignore_result=True)
-        with self._app.producer_pool.acquire(block=True) as producer, producer.batch():
-            for args in calls:
-                task_id = uuid()
-                producer.publish(
-                    (args, *made.body[1:]),
-                    routing_key=queue_name,
-                    serializer="json",
-                    headers=made.headers | {"id": task_id, "root_id": task_id, "argsrepr": repr(args)},
-                    **made.properties | {"correlation_id": task_id},
-                )
+        with self._app.producer_pool.acquire(block=True) as producer:
+            self._connect(producer.connection)
+            with producer.batch():
+                for args in calls:
+                    task_id = uuid()
+                    producer.publish(
+                        (args, *made.body[1:]),
+                        routing_key=queue_name,
+                        serializer="json",
+                        headers=made.headers | {"id": task_id, "root_id": task_id, "argsrepr": repr(args)},
+                        **made.properties | {"correlation_id": task_id},
+                    )
+
+    def _connect(self, connection: Any) -> None:
+        """Connect within the policy for publishing: by itself kombu tries for twelve seconds at the first use."""
+        connection.ensure_connection(**self._app.conf.task_publish_retry_policy)
 
     def _fail(self, task: str, error: Exception) -> None:
         self._silent_until = self._monotonic() + SILENCE_S

@@ -23,6 +23,7 @@ from jobs.worker.sweep import Sweeper
 from rushes.local.valkey import Valkey
 
 MINUTE_S = 60
+AWAY_S = 3
 
 
 @pytest.fixture
@@ -98,3 +99,13 @@ def test_a_connection_that_valkey_has_closed_loses_no_doorbell(ringing: Celery, 
     broker.client_kill_filter(_type="normal", skipme=True)
     ringer.ring(SUBMIT.name, "job_2", "job_3")
     assert rung(broker) == {"job_1", "job_2", "job_3"}
+
+
+def test_a_valkey_that_is_away_costs_a_moment(workshop: Workshop) -> None:
+    """Whoever rings has work to do, or is to stop."""
+    app = ringing_app(workshop.settings)
+    for use in ("ring", "waiting"):
+        ringer, begun = CeleryRinger(app), time.monotonic()
+        getattr(ringer, use)(SUBMIT.name, *(["job_1"] if use == "ring" else []))
+        assert time.monotonic() - begun < AWAY_S
+    app.close()
