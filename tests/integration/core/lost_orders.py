@@ -31,6 +31,12 @@ def tell(workshop: Workshop, job_id: str, task_id: str) -> None:
     assert requests.post(url, json={"id": task_id, "status": "completed"}, timeout=5).ok
 
 
+def adopts(workshop: Workshop, job_id: str, task_id: str) -> None:
+    """Tell a job's order of a task, and sweep until it bears it."""
+    tell(workshop, job_id, task_id)
+    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, job_id) == task_id, "it is adopted")
+
+
 def elsewhere(workshop: Workshop, sandbox: Any, **request: Any) -> str:
     """A task that another installation has made with the same key: no row bears it."""
     job_id = lost(workshop, sandbox, **request)

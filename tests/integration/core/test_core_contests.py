@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from canaries import canary
-from lost_orders import PROVIDER, bears, kept, lost, tell, told_on_both
+from lost_orders import PROVIDER, adopts, bears, kept, lost, tell, told_on_both
 from served import Served
 from workshop import Ahead, Workshop, account
 
@@ -95,8 +95,7 @@ def test_an_order_whose_task_a_person_named_lays_claim_to_no_other_that_it_was_t
     sandbox.fault(PROVIDER, "stall", times=2)
     other, job_id = lost(workshop, sandbox), lost(workshop, sandbox)
     of_other, own = (task["task_id"] for task in sandbox.tasks(PROVIDER))
-    tell(workshop, other, of_other)
-    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, other) == of_other, "it is adopted")
+    adopts(workshop, other, of_other)
     tell(workshop, job_id, of_other)
     settling.name_task(job_id, 1, own, workshop.core)
     adopted: Any = {"task_id": own, "adopted": True, "outcome": AttemptOutcome.OPEN, "standing": Standing.HELD}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from lost_orders import PROVIDER, bears, elsewhere, happens, kept, lost, tell, told_on_both
+from lost_orders import PROVIDER, adopts, bears, elsewhere, happens, kept, lost, tell, told_on_both
 from served import Served
 from workshop import RUN, Ahead, Workshop
 
@@ -51,8 +51,7 @@ def test_the_task_that_a_persons_wrong_word_took_away_still_keeps_another_one_fr
     sandbox.fault(PROVIDER, "stall", times=2)
     foreign, job_id = elsewhere(workshop, sandbox), lost(workshop, sandbox)
     own = sandbox.tasks(PROVIDER)[1]["task_id"]
-    tell(workshop, job_id, own)
-    workshop.await_(lambda: workshop.sweep() is not None and bears(workshop, job_id) == own, "it is adopted")
+    adopts(workshop, job_id, own)
     tell(workshop, job_id, foreign)
     workshop.await_(lambda: workshop.sweep() is not None and workshop.case(job_id).job.flagged, "it is told")
     settling.name_task(job_id, 1, "task-of-nobody", workshop.core)
