@@ -234,3 +234,26 @@ def test_a_callback_for_an_order_that_was_not_made_shows_that_commits_were_lost(
     order = case.attempts[1]
     assert (list(case.attempts), order.provider, order.task_id, order.adopted) == ([1], PROVIDER, own, True)
     assert [len(sandbox.tasks(name)) for name in (PROVIDER, "gravitex")] == [1, 0]
+
+
+def test_such_a_callback_wakes_a_job_that_has_failed_meanwhile(
+    workshop: Workshop, receiver: Served, sandbox: Any
+) -> None:
+    job_id = lost(workshop, sandbox)
+    own = sandbox.tasks(PROVIDER)[0]["task_id"]
+    orders, jobs = tables.attempts, tables.jobs
+    refused = {"outcome": AttemptOutcome.REFUSED, "standing": Standing.NONE, "lost_at": None, "reserved_micro_usd": 0}
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        db.execute(sa.update(orders).where(orders.c.job_id == job_id).values(**refused, created_at=now, closed_at=now))
+        db.execute(sa.update(tables.spending).values(micro_usd=0))
+        ended = {"state": State.FAILED, "alarm_at": None, "ended_at": now, "version": jobs.c.version + 1}
+        db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**ended, error_code="invalid_request"))
+    adopts(workshop, job_id, own)
+    order = workshop.case(job_id).attempts[1]
+    assert (order.outcome, order.standing) in {
+        (AttemptOutcome.OPEN, Standing.HELD),  # it runs yet
+        (AttemptOutcome.FINISHED, Standing.CHARGED),
+        (AttemptOutcome.DELIVERED, Standing.CHARGED),
+    }
+    assert len(sandbox.tasks(PROVIDER)) == 1
