@@ -130,6 +130,7 @@ class Job:
     `state` is queued, submitting, unconfirmed, generating, archiving, archived, failed or cancelled; a newer service
     may have more, so compare with those you mean. `progress` is in percent, `cost` the current attempt's. `accepted_by`
     is the API key of who took an archived film as it is, in place of the proof that it plays; None: it was proven.
+    `request` has every field of it, with what is meant where nothing was said.
     """
 
     id: str
@@ -148,6 +149,7 @@ class Job:
     cost: Cost | None
     attempts: tuple[Attempt, ...]
     video: Video | None
+    request: Mapping[str, Any] = field(hash=False)
     metadata: Mapping[str, str] = field(hash=False)
     created_at: datetime
     updated_at: datetime
@@ -246,7 +248,7 @@ def _value(name: str, told: Mapping[str, Any]) -> Any:
         return told
     if name == "attempts":
         return tuple(read(Attempt, each) for each in value or ())
-    if name == "metadata":
+    if name in ("metadata", "request"):
         return value or {}
     if value is not None and name in TIMES:
         return datetime.fromisoformat(value)

@@ -8,12 +8,16 @@ from jobs.machine.error_codes import IN_LINE
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Standing
 from jobs.machine.states import ENDED, State
 from jobs.machine.times import iso
+from jobs.request.as_taken import masked
 
 NOT_LOOKED_AT = "no worker has looked at it yet"
 
 
-def job_json(case: Case, position: int | None = None) -> dict[str, Any]:
-    """The whole job as JSON values; times are ISO 8601 in UTC. `position`: its place in line."""
+def job_json(case: Case, position: int | None = None, *, whole_links: bool = False) -> dict[str, Any]:
+    """The whole job as JSON values; times are ISO 8601 in UTC. `position`: its place in line.
+
+    `whole_links`: for those who may order; to all others links to inputs lack what signs them.
+    """
     job, current = case.job, case.current
     return {
         "id": job.id,
@@ -32,6 +36,7 @@ def job_json(case: Case, position: int | None = None) -> dict[str, Any]:
         "cost": _cost(case),
         "attempts": [_attempt(case, attempt) for attempt in case.attempts.values()],
         "video": _video(case),
+        "request": job.taken if whole_links else masked(job.taken),
         "metadata": dict(job.metadata),
         "created_at": iso(job.created_at),
         "updated_at": iso(job.updated_at),

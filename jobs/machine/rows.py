@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from jobs.errors import BadRequest
 from jobs.machine.states import State
+from jobs.request.as_taken import as_taken
 from jobs.request.generation import Generation, JobRequest
 from jobs.request.schema import load_request
 
@@ -144,6 +145,11 @@ class Job:
     def wanted(self) -> JobRequest:
         """The request, read when it is first asked for. Raises BadRequest: an earlier version took it in."""
         return _read(json.dumps(self.request, sort_keys=True))
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """The request as it was taken, defaults filled in."""
+        return as_taken(self.request, notify_url=self.notify_url)
 
     @property
     def ordered(self) -> Generation | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from itertools import islice
@@ -56,6 +56,19 @@ MEDIA_TYPES = tuple(dict.fromkeys(kind for rule in MEDIA.values() for kind in ru
 _UNSAID = {field.name: field.default for field in fields_of(Generation)} | {"prompt": None, "duration": None}
 _NOT_BLANK = validate.Regexp(r"\s*\S", error="Holds nothing but spaces; say what is to be seen.")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def unsaid(name: str) -> Any:
+    """What a field of the video means that is left out; None: nothing, or what follows from the rest of the request."""
+    return _UNSAID[name]
+
+
+def natural(mode: Mode, kinds: Collection[str]) -> dict[str, Any]:
+    """What follows from the mode and the media types that are given, of fields about which nothing is said."""
+    meant: dict[str, Any] = {"duration": 0 if mode is Mode.EDIT else DEFAULT_DURATION_S}
+    if mode is Mode.TEXT or (mode is Mode.REFERENCE and "first_frame" not in kinds):
+        meant["ratio"] = DEFAULT_RATIO
+    return meant
 
 
 class Text(fields.String):
@@ -163,7 +176,7 @@ class ProviderChoice(fields.Field[tuple[str, ...]]):
 
 def _reader(field: Field) -> fields.Field[Any]:
     """What reads one of the video's fields. One that has no value of its own may be left out or null."""
-    said: dict[str, Any] = {"load_default": _UNSAID[field.name], "metadata": {"description": field.about}}
+    said: dict[str, Any] = {"load_default": unsaid(field.name), "metadata": {"description": field.about}}
     said["allow_none"] = said["load_default"] is None
     match field:
         case TextField():
@@ -239,12 +252,8 @@ class RequestSchema(_VideoSchema):
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> JobRequest:
         # Said for everybody here, so that the same request means the same at every gateway.
-        mode = data["mode"]
-        if data["duration"] is None:
-            data["duration"] = 0 if mode is Mode.EDIT else DEFAULT_DURATION_S
-        framed = any(item.type == "first_frame" for item in data["media"])
-        if data["ratio"] is None and (mode is Mode.TEXT or (mode is Mode.REFERENCE and not framed)):
-            data["ratio"] = DEFAULT_RATIO
+        meant = natural(data["mode"], [item.type for item in data["media"]])
+        data |= {name: value for name, value in meant.items() if data[name] is None}
         video = {field.name: data.pop(field.name) for field in FIELDS}
         generation = Generation(mode=data.pop("mode"), media=tuple(data.pop("media")), **video)
         return JobRequest(generation=generation, providers=data.pop("provider"), **data)

@@ -1,4 +1,7 @@
-"""The sidecar: the JSON beside a video, from which its job's row can be built again. No keys, no `notify_url`."""
+"""The sidecar: the JSON beside a video, from which its job's row can be built again.
+
+No keys, no `notify_url`, and links to inputs without what signs them: whoever may see the bucket may read it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from jobs.machine.rows import AttemptOutcome, Case, Job, Money, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
 from jobs.request import strict_json
+from jobs.request.as_taken import as_taken
 from jobs.request.generation import Mode
 from jobs.steps import object_metadata
 from jobs.steps.object_metadata import BadMetadata, Said
@@ -30,8 +34,8 @@ class BadSidecar(Exception):
 
 def write(case: Case, metadata: Mapping[str, str]) -> bytes:
     """What a sidecar says of a job whose video bears this metadata."""
-    request = {name: value for name, value in case.job.request.items() if name != "notify_url"}
     view = {name: value for name, value in job_json(case).items() if name not in ("links", "video")}
+    request = {name: value for name, value in view["request"].items() if name != "notify_url"}
     view["accepted_by"] = metadata.get("rushes-accepted-by")  # the row says so only once the video is there
     return json.dumps({**view, "request": request, "object": dict(metadata)}, ensure_ascii=False, indent=1).encode()
 
@@ -68,7 +72,7 @@ def _job(
         "version": 0,
         "alarm_at": now if any(attempt["outcome"] is AttemptOutcome.OPEN for attempt in attempts) else None,
         "mode": Mode(said["mode"]).value,
-        "request": dict(said["request"]),
+        "request": as_taken(said["request"], notify_url=None),
         "provider": made["provider"],
         "attempt": number,
         "progress": 100,

@@ -19,7 +19,7 @@ from jobs.request.schema import Strict
 from jobs.settings import Settings
 from jobs.store.database import Database
 from rushes.api.edge.parser import StrictBlueprint
-from rushes.api.schemas.jobs import Answer
+from rushes.api.schemas.base import Answer
 
 USUAL = 100
 

@@ -20,7 +20,7 @@ from jobs.request.schema import Strict
 from jobs.store.database import Database
 from jobs.store.spending import day_of
 from rushes.api.edge.parser import StrictBlueprint
-from rushes.api.schemas.jobs import Answer
+from rushes.api.schemas.base import Answer
 
 USUAL_DAYS = 30  # where no day is named, today included
 LONGEST_DAYS = 366

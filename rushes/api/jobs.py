@@ -87,7 +87,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
-        return answer(job_json(case), 202, headers)
+        return answer(_shown(case), 202, headers)
 
     @routes.get("")
     @routes.arguments(ListQuerySchema, location="query", as_kwargs=False, unknown=None)
@@ -127,7 +127,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         headers["ETag"] = f'W/"{etag}"'
         if request.if_none_match.contains_weak(etag):
             return "", 304, headers
-        return answer(job_json(case, position), headers=headers)
+        return answer(_shown(case, position), headers=headers)
 
     @routes.get("/<job_id>/events")
     @routes.response(200, EventListSchema)
@@ -174,7 +174,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         comes first is archived instead, and `accepted_by` stays null.
         """
         case = accepting.accept(_known(job_id), api.core, api_key_id=g.api_key_id)
-        return answer(job_json(case), 200 if case.job.state is State.ARCHIVED else 202)
+        return answer(_shown(case), 200 if case.job.state is State.ARCHIVED else 202)
 
     @routes.post("/<job_id>/cancel")
     @routes.response(200, JobSchema, description="Cancelled: nothing was bought.")
@@ -184,7 +184,7 @@ def blueprint(api: JobsApi) -> Blueprint:
     def cancel(job_id: str) -> ResponseReturnValue:
         """Cancel a job that no gateway has accepted yet. What has been accepted is paid, and will be archived."""
         case = changes.cancel(_known(job_id), api.core, api_key_id=g.api_key_id)
-        return answer(job_json(case), 200 if case.job.state is State.CANCELLED else 202)
+        return answer(_shown(case), 200 if case.job.state is State.CANCELLED else 202)
 
     @routes.post("/<job_id>/retry")
     @routes.arguments(RetrySchema, location="json", as_kwargs=False, required=False, error_status_code=422)
@@ -197,7 +197,7 @@ def blueprint(api: JobsApi) -> Blueprint:
         """Try a failed job again: its copying if that failed, else with a new order."""
         accept = bool(body.get("accept_double_charge"))
         case = changes.retry(_known(job_id), api.core, accept_double_charge=accept, api_key_id=g.api_key_id)
-        return answer(job_json(case), 202)
+        return answer(_shown(case), 202)
 
     @routes.post("/<job_id>/attempts/<number>/settle")
     @routes.arguments(SettleSchema, location="json", as_kwargs=False, error_status_code=422)
@@ -223,9 +223,14 @@ def blueprint(api: JobsApi) -> Blueprint:
             case = settling.name_task(*order, body["task_id"], api.core, api_key_id=who)
         else:
             case = settling.settle(*order, _said(body), api.core, api_key_id=who)
-        return answer(job_json(case), 202 if case.attempts[order[1]].is_named else 200)
+        return answer(_shown(case), 202 if case.attempts[order[1]].is_named else 200)
 
     return routes
+
+
+def _shown(case: Case, position: int | None = None) -> dict[str, Any]:
+    """A job by itself: its inputs' links whole for a key that may order."""
+    return job_json(case, position, whole_links=g.may_order)
 
 
 def _said(body: Mapping[str, Any]) -> Settled:

@@ -56,3 +56,10 @@ def pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...
     if bad := [value for value, (name, equals, _) in zip(values, split, strict=True) if not equals or not name]:
         raise click.BadParameter(f"{bad[0]!r} should read {parameter.metavar}")
     return [(name, value) for name, _, value in split]
+
+
+def names(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names, repeated, each once."""
+    if "" in values:
+        raise click.BadParameter("a name has at least one character")
+    return tuple(dict.fromkeys(values))

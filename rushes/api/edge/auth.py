@@ -64,7 +64,7 @@ def install(app: Flask, database: Database, door: Door) -> None:
         needed = _needed_scope()
         if request.url_rule is not None and not found.scope.covers(needed):
             refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
-        g.api_key_id = found.id
+        g.api_key_id, g.may_order = found.id, found.scope.covers(Scope.WRITE)
         door.uses.note(found.id)
 
 

@@ -104,6 +104,7 @@ TAKEN = {
 
 # Members of answers that are left out where there is nothing to tell; all others are null then.
 NOT_ALWAYS = {
+    "TakenMedia": ("reference_voice",),
     "Problem": ("detail", "request_id", "errors"),
     "Considered": ("seconds", "credits", "usd", "exact", "misfits", "obstacle"),
 }

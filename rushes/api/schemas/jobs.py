@@ -1,14 +1,16 @@
-"""What the API answers. Clients may meet new fields at any time, so answers are open."""
+"""What the API answers about jobs."""
 
 from __future__ import annotations
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import fields, validate
 
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.providers.prices import LONGEST_INPUT_S
 from jobs.reports.queue_position import LONGEST_COUNTED
 from jobs.request.generation import Mode
+from rushes.api.schemas.base import Answer
+from rushes.api.schemas.taken import TakenSchema
 
 POSITION = (
     "Its place in line, from 1: an estimate by age, as keys take turns and a full gateway's jobs are passed by. null:"
@@ -16,11 +18,6 @@ POSITION = (
 )
 UNKNOWN_FACT = "null: the film was accepted, and does not show it."
 NOT_EXACT = f"false: it rests on an input's unknown length, taken to be {LONGEST_INPUT_S} s."
-
-
-class Answer(Schema):
-    class Meta:
-        unknown = EXCLUDE
 
 
 class ErrorSchema(Answer):
@@ -145,6 +142,7 @@ class JobSchema(Answer):
     cost = fields.Nested(CostSchema, allow_none=True, metadata={"description": "The current attempt's money."})
     attempts = fields.List(fields.Nested(AttemptSchema), metadata={"description": "Every order, the first one first."})
     video = fields.Nested(VideoSchema, allow_none=True)
+    request = fields.Nested(TakenSchema)
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
     created_at = fields.String()
     updated_at = fields.String()

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validate
 from jobs.providers.registry import PROVIDERS
 from jobs.request.schema import Strict
 from jobs.store.notices import MEANINGS, NoticeState
-from rushes.api.schemas.jobs import Answer
+from rushes.api.schemas.base import Answer
 from rushes.api.schemas.parameters import JOB_ID, Moment, PageSchema
 
 UNKNOWN_WORD = "Knows no {input}; choose from {choices}."

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 from jobs.request.fields import FIELDS, ChoiceField, Field, LengthField, NumberField, TextField
 from jobs.request.generation import DEFAULT_MODEL
 from jobs.request.schema import Strict
-from rushes.api.schemas.jobs import Answer
+from rushes.api.schemas.base import Answer
 
 USUAL_REST_S, LONGEST_REST_S = 3600.0, 30 * 86_400.0
 

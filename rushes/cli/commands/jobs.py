@@ -12,6 +12,7 @@ from rushes.cli import options
 from rushes.cli.ordering.several import Several
 from rushes.cli.service import listing, settling, waiting
 from rushes.cli.service.api import connect
+from rushes.cli.service.listing import Columns
 from rushes.cli.terminal import output
 from rushes.provider_words import dollars
 
@@ -38,8 +39,8 @@ def list_(
         return [job[name] for name in names]
 
     chosen |= {"overdue": "true" if overdue else None, "needs_person": "true" if needs_person else None}
-    head = [*names[:-1], "created"]
-    listing.show(connect(data_dir), head, row, as_json=as_json, state=list(state) or None, **chosen)
+    columns = Columns([*names[:-1], "created"], row, spare=("attempt", "created"))
+    listing.show(connect(data_dir), columns, as_json=as_json, state=list(state) or None, **chosen)
 
 
 @command.command()
@@ -182,10 +183,23 @@ def _facts(job: dict[str, Any]) -> list[tuple[str, Any]]:
     for name, value in job.items():
         if name == "waiting" and value:
             facts.append((name, _waiting(value)))
+        elif name == "request" and value:
+            facts += _request(value)
         elif isinstance(value, dict):
             facts += [(f"{name}.{inner}", v) for inner, v in value.items() if v is not None]
         elif value is not None and name != "attempts":
             facts.append((name, value))
+    return facts
+
+
+def _request(taken: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What was asked for; the mode and the metadata stand by themselves."""
+    said = {name: value for name, value in taken.items() if name not in ("mode", "media", "metadata")}
+    facts = [(f"request.{name}", value) for name, value in said.items() if value is not None]
+    for item in taken["media"]:
+        facts.append((f"request.{item['type']}", item["url"]))
+        if item.get("reference_voice"):
+            facts.append(("request.reference_voice", item["reference_voice"]))
     return facts
 
 

@@ -68,7 +68,9 @@ def list_(data_dir: Path, as_json: bool) -> None:
         output.as_json(keys)
         return
     names = ("id", "name", "scope", "created_at", "last_used_at", "revoked_at", "notify_url")
-    output.table([name.removesuffix("_at") for name in names], [[key[name] for name in names] for key in keys])
+    output.table(
+        [name.removesuffix("_at") for name in names], [[key[name] for name in names] for key in keys], spare=()
+    )
 
 
 @command.command()

@@ -11,6 +11,7 @@ from rushes.cli import options
 from rushes.cli.ordering.several import Several
 from rushes.cli.service import downloads, listing, waiting
 from rushes.cli.service.api import connect
+from rushes.cli.service.listing import Columns
 from rushes.cli.terminal import output
 from rushes.cli.terminal.progress import Bars
 
@@ -33,8 +34,9 @@ def list_(data_dir: Path, as_json: bool, **chosen: Any) -> None:
         length = f"{video['duration_s']:g}" if video["duration_s"] is not None else "?"
         return [job["id"], length, size, video["bytes"], f"s3://{video['bucket']}/{video['key']}"]
 
-    head, right = ["job", "seconds", "size", "bytes", "where"], ["seconds", "bytes"]
-    listing.show(connect(data_dir), head, row, right=right, as_json=as_json, state="archived", **chosen)
+    head = ["job", "seconds", "size", "bytes", "where"]
+    columns = Columns(head, row, right=("seconds", "bytes"), spare=("where", "bytes"))
+    listing.show(connect(data_dir), columns, as_json=as_json, state="archived", **chosen)
 
 
 @command.command()

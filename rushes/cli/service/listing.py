@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -10,6 +12,9 @@ import click
 from rushes.cli import options
 from rushes.cli.service.api import Api
 from rushes.cli.terminal import output
+
+PROMPT = "prompt"  # the last column
+LONGEST_BEGINNING = 120  # characters of a prompt
 
 _OPTIONS = (
     click.option("--provider", metavar="NAME", help="Only jobs whose latest order is at this gateway."),
@@ -22,6 +27,14 @@ _OPTIONS = (
         metavar="KEY=VALUE",
         callback=options.pairs,
         help="Only jobs with this entry; repeatable, all must match.",
+    ),
+    click.option(
+        "--column",
+        "entries",
+        multiple=True,
+        metavar="KEY",
+        callback=options.names,
+        help="Show this entry of the metadata too; repeatable.",
     ),
     options.limit,
     options.cursor,
@@ -36,45 +49,61 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+@dataclass(frozen=True)
+class Columns:
+    """How a list shows a job: the heads, and a row's cells. `right` are set to the right, `spare` left out first."""
+
+    head: Sequence[str]
+    row: Callable[[dict[str, Any]], Sequence[Any]]
+    right: Sequence[str] = ()
+    spare: Sequence[str] = ()
+
+
 def show(
     api: Api,
-    head: Sequence[str],
-    row: Callable[[dict[str, Any]], Sequence[Any]],
+    columns: Columns,
     *,
     whole: bool,
     as_json: bool,
     metadata: Sequence[tuple[str, str]],
-    right: Sequence[str] = (),
+    entries: Sequence[str],
     **asked: Any,
 ) -> None:
-    """Jobs, newest first: JSON as the service gives it, or a table of rows. Raises Failure."""
+    """Jobs, newest first: JSON as the service gives it, or a table. Raises Failure.
+
+    The table ends in a column for each of the metadata's `entries`, and one of how the prompt begins.
+    """
     chosen = asked | {f"metadata.{key}": value for key, value in metadata}
     if whole:
         if chosen["cursor"] is not None:
             raise click.UsageError("--all begins at the first page; leave --cursor out.")
         del chosen["limit"]  # of a page, whose size is nobody's business here
-        _show_all(api, chosen, head, row, as_json, right)
+        found = api.each("/v1/jobs", chosen)
+        if not as_json:
+            _table(columns, entries, list(found))
+            return
+        for job in found:
+            output.as_json(job, line=True)
         return
     page = api.get("/v1/jobs", chosen)
     if as_json:
         output.as_json(page)
         return
-    output.table(head, [row(job) for job in page["data"]], right=right)
+    _table(columns, entries, page["data"])
     if page["has_more"]:
         output.note(f"there are more: --cursor {page['next_cursor']}, or --all")
 
 
-def _show_all(
-    api: Api,
-    chosen: Mapping[str, Any],
-    head: Sequence[str],
-    row: Callable[[dict[str, Any]], Sequence[Any]],
-    as_json: bool,
-    right: Sequence[str],
-) -> None:
-    found = api.each("/v1/jobs", chosen)
-    if not as_json:
-        output.table(head, [row(job) for job in found], right=right)
-        return
-    for job in found:
-        output.as_json(job, line=True)
+def _table(columns: Columns, entries: Sequence[str], jobs: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        [*columns.row(job), *(job["metadata"].get(name) for name in entries), beginning(job.get("request"))]
+        for job in jobs
+    ]
+    head = [*columns.head, *entries, PROMPT]
+    output.table(head, rows, right=columns.right, spare=columns.spare, cut=PROMPT)
+
+
+def beginning(request: Mapping[str, Any] | None) -> str | None:
+    """How a prompt begins, on one line. An older service does not tell it."""
+    prompt = request and request.get("prompt")
+    return textwrap.shorten(prompt, LONGEST_BEGINNING, placeholder="…") if prompt else None

@@ -97,11 +97,19 @@ class Colored(str):
 
 
 def table(
-    names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[str] = (), widths: Sequence[int] = ()
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    right: Collection[str] = (),
+    widths: Sequence[int] = (),
+    spare: Sequence[str] | None = None,
+    cut: str | None = None,
 ) -> None:
     """A table on a terminal; tab-separated lines, without a header, elsewhere.
 
-    `right`: the columns that are set to the right. `widths`: of the first columns, at least so wide.
+    `right`: the columns that are set to the right. `widths`: of the first columns, at least so wide. Where a terminal
+    is too narrow, long words go on in the next line; but with `spare`, columns are left out, these first. Of the
+    column `cut` the beginnings are shown.
     """
     if not sys.stdout.isatty():
         for row in rows:
@@ -112,13 +120,30 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
+    from rushes.cli.terminal.widths import Column, fitting, room
+
+    console = Console()
+    said = [["–" if cell is None else visible(str(cell)) for cell in row] for row in rows]
+    columns = [
+        Column(visible(str(name)), [row[place] for row in said], is_cut=name == cut) for place, name in enumerate(names)
+    ]
+    there = columns if spare is None else fitting(columns, console.width, spare)
+    places = [columns.index(column) for column in there]
     shown = Table(box=box.SIMPLE_HEAD)
-    for place, name in enumerate(names):
+    for place in places:
+        column = columns[place]
         width = widths[place] if place < len(widths) else None
-        shown.add_column(Text(visible(str(name))), justify="right" if name in right else "left", min_width=width)
-    for row in rows:
-        shown.add_row(*(Text("–" if c is None else visible(str(c)), getattr(c, "style", "")) for c in row))
-    Console().print(shown)
+        is_whole = spare is not None and column.is_whole
+        head = Text(column.name, justify="right" if column.name in right else "left")
+        shown.add_column(head, justify=head.justify or "left", min_width=width, no_wrap=is_whole, overflow="fold")
+    longest = {place: room(columns[place], there, console.width) for place in places if columns[place].is_cut}
+    for row, cells in zip(rows, said, strict=True):
+        texts = [Text(cells[place], getattr(row[place], "style", "")) for place in places]
+        for place, text in zip(places, texts, strict=True):
+            if place in longest:
+                text.truncate(longest[place], overflow="ellipsis")
+        shown.add_row(*texts)
+    console.print(shown)
 
 
 class ProcessLog:
@@ -141,6 +166,6 @@ def page(told: Mapping[str, Any], columns: Mapping[str, str], *, json_wanted: bo
     if json_wanted:
         as_json(told)
         return
-    table(list(columns), [[each[name] for name in columns.values()] for each in told["data"]])
+    table(list(columns), [[each[name] for name in columns.values()] for each in told["data"]], spare=())
     if told["has_more"]:
         note(f"there are more: --cursor {told['next_cursor']}")

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from jobs.intake import api_keys
+from jobs.intake.api_keys import Scope
 from jobs.settings import Settings
 from jobs.store import cases, heartbeats, tables
 from jobs.store.database import Database
@@ -328,3 +329,47 @@ def test_answers_are_open_to_new_fields(api: FlaskClient) -> None:
     closed = {name for name, about in schemas.items() if about.get("additionalProperties") is False}
     assert {"Request", "Media", "Retry"} <= closed
     assert closed & {"Job", "JobList", "Problem", "Quote", "Event"} == set()
+
+
+SIGNED = "https://host/a.png?X-Amz-Signature=0123456789abcdef"
+TOLD = "https://pipeline.example/told?token=0123456789abcdef"
+
+
+NOTICES = {"NOTICE_SECRETS": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+
+
+def test_a_job_shows_the_request_as_it_was_taken(make_api: Any) -> None:
+    api = make_api(**NOTICES)
+    asked = {**IMAGE, "media": [{**FRAME, "url": SIGNED}], "notify_url": TOLD, "metadata": {"a": "b"}}
+    made = api.post("/v1/jobs", json=asked).get_json()
+    shown = api.get(made["links"]["self"]).get_json()["request"]
+    assert shown == made["request"]
+    assert {name: shown[name] for name in asked} == asked
+    assert (shown["ratio"], shown["seed"], shown["on_unconfirmed"]) == (None, None, "wait")
+    again = api.post("/v1/jobs", json=shown).get_json()
+    assert (again["request"], again["id"] != made["id"]) == (shown, True)
+
+
+def test_what_signs_an_input_is_shown_to_those_who_may_order_and_in_no_list(make_api: Any, database: Database) -> None:
+    api = make_api(**NOTICES)
+    asked = {**IMAGE, "media": [{**FRAME, "url": SIGNED}], "notify_url": TOLD}
+    place = api.post("/v1/jobs", json=asked).headers["Location"]
+    _, reading = api_keys.create(database, "dashboard", Scope.READ)
+    answers = {
+        "mine": api.get(place),
+        "theirs": api.get(place, headers={"Authorization": f"Bearer {reading}"}),
+        "list": api.get("/v1/jobs"),
+    }
+    assert [name for name, answer in answers.items() if "0123456789abcdef" in answer.text] == ["mine"]
+    assert "https://host/a.png?…" in json.dumps(answers["list"].get_json(), ensure_ascii=False)
+    assert answers["theirs"].get_json()["request"]["notify_url"] == "https://pipeline.example/…"
+
+
+def test_a_notice_url_of_the_keys_own_is_shown_as_the_one_that_is_told(make_api: Any, database: Database) -> None:
+    client = make_api(**NOTICES)
+    _, key = api_keys.create(database, "pipeline", notify_url="https://pipeline.example/told")
+    theirs = {"Authorization": f"Bearer {key}"}
+    said = [
+        client.post("/v1/jobs", json={**GOOD, **more}, headers=theirs).get_json() for more in ({}, {"notify_url": None})
+    ]
+    assert [job["request"]["notify_url"] for job in said] == ["https://pipeline.example/told", None]

@@ -39,6 +39,25 @@ def test_a_new_job_shows_what_is_known_and_null_for_the_rest() -> None:
         "cost": None,
         "attempts": [],
         "video": None,
+        "request": {
+            "mode": "text-to-video",
+            "prompt": "A fox",
+            "negative_prompt": None,
+            "resolution": "1080p",
+            "ratio": "16:9",
+            "duration": 5,
+            "seed": None,
+            "prompt_extend": True,
+            "watermark": False,
+            "audio_setting": None,
+            "shot_type": None,
+            "media": [],
+            "provider": "auto",
+            "notify_url": None,
+            "metadata": {},
+            "on_unconfirmed": "wait",
+            "start_within_s": None,
+        },
         "metadata": {},
         "created_at": "2026-03-04T11:59:00.000Z",
         "updated_at": "2026-03-04T11:59:59.000Z",
@@ -155,7 +174,10 @@ def test_times_keep_their_milliseconds() -> None:
     assert view["created_at"] == "2026-03-04T12:00:00.123Z"
 
 
-def test_no_link_key_or_notify_url_is_shown() -> None:
-    secretive = job(State.ARCHIVING, notify_url="https://hook/secret")
-    shown = json.dumps(job_json(case(secretive, finished(link="https://host/v.mp4?sig=secret"))))
-    assert "secret" not in shown
+def test_nothing_that_opens_a_door_is_shown_but_what_an_input_needs_to_those_who_may_order() -> None:
+    request = {"prompt": "x", "media": [{"type": "driving_audio", "url": "https://host/a.mp3?sig=of-input"}]}
+    secretive = job(State.ARCHIVING, notify_url="https://hook/secret", request=request)
+    one = case(secretive, finished(link="https://host/v.mp4?sig=secret"))
+    shown, whole = json.dumps(job_json(one)), json.dumps(job_json(one, whole_links=True))
+    assert ("secret" in shown, "of-input" in shown) == (False, False)
+    assert ("sig=secret" in whole, "of-input" in whole) == (False, True)

@@ -17,6 +17,7 @@ Rushes = Callable[..., Result]
 
 def job(number: int, state: str, **more: Any) -> dict[str, Any]:
     common = {"provider": "evolink", "attempt": 1, "created_at": "then", "progress": None, "overdue": False}
+    common |= {"request": {"prompt": "A fox"}, "metadata": {"scene": "12"}}
     return {"id": f"job_{number}", "state": state, "updated_at": state, "error": None, **common, **more}
 
 
@@ -29,7 +30,7 @@ def test_every_filter_has_its_place_in_the_query(service: Service, rushes: Rushe
         *("--limit", "5", "--cursor", "c1"),
     ]
     result = rushes("jobs", "list", *arguments)
-    assert (result.exit_code, result.stdout) == (0, "job_1\tfailed\tevolink\t1\tthen\n"), result.stderr
+    assert (result.exit_code, result.stdout) == (0, "job_1\tfailed\tevolink\t1\tthen\tA fox\n"), result.stderr
     assert service.asked[-1]["params"] == {
         "state": ["failed", "cancelled"],
         "provider": "evolink",
@@ -43,6 +44,43 @@ def test_every_filter_has_its_place_in_the_query(service: Service, rushes: Rushe
         "limit": 5,
         "cursor": "c1",
     }
+
+
+LONG = {"id": "job_01M7ZCJS6357RAFETJ3XVQFKF2", "created_at": "2026-11-21T15:46:13.827Z", "provider": "aivideoapi"}
+PROMPT = "A red fox runs through deep snow\nat dawn, " * 9
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (50, ["id", "state"]),
+        (80, ["id", "state", "provider", "prompt"]),
+        (140, ["id", "state", "provider", "attempt", "created", "prompt"]),
+    ],
+)
+def test_a_narrow_terminal_has_fewer_columns_and_whole_ids(
+    service: Service,
+    on_terminal: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    heads: list[str],
+) -> None:
+    row = {**job(1, "unconfirmed"), **LONG, "request": {"prompt": PROMPT}}
+    service.answer("GET", "/v1/jobs", {"data": [row], "has_more": False, "next_cursor": None})
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = on_terminal("jobs", "list")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    assert lines[0].split() == heads
+    assert len(lines) == 3  # heads, a rule, the job
+    assert lines[2].startswith(LONG["id"])
+    assert max(map(len, said.splitlines())) <= width
+    assert ("A red fox" in said, "…" in said) == ("prompt" in heads,) * 2
+
+
+def test_entries_of_the_metadata_are_columns_where_they_are_asked_for(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/jobs", {"data": [job(1, "failed")], "has_more": False, "next_cursor": None})
+    result = rushes("jobs", "list", "--column", "scene", "--column", "take", "--column", "scene")
+    assert (result.exit_code, result.stdout) == (0, "job_1\tfailed\tevolink\t1\tthen\t12\t\tA fox\n")
 
 
 def test_all_pages_are_lines_of_json(service: Service, rushes: Rushes) -> None:

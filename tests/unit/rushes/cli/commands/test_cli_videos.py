@@ -39,7 +39,7 @@ def archive(service: Service) -> Service:
 def test_what_is_archived_is_listed_with_its_measures(service: Service, rushes: Rushes) -> None:
     service.answer("GET", "/v1/jobs", {"data": [JOB], "has_more": True, "next_cursor": "c1"})
     result = rushes("videos", "list", "--provider", "evolink", "--metadata", "film=7")
-    assert result.stdout == "job_1\t2\t1280×720\t6\ts3://b/videos/job_1.mp4\n"
+    assert result.stdout == "job_1\t2\t1280×720\t6\ts3://b/videos/job_1.mp4\t\n"
     assert "--cursor c1" in result.stderr
     assert service.asked[-1]["params"] == {
         "state": "archived",
@@ -91,7 +91,7 @@ def test_a_film_is_accepted_and_waited_for(service: Service, rushes: Rushes, by:
 def test_a_film_that_shows_nothing_of_itself_is_listed(service: Service, rushes: Rushes) -> None:
     video = {**JOB["video"], "width": None, "height": None, "duration_s": None}
     service.answer("GET", "/v1/jobs", {"data": [{**JOB, "video": video}], "has_more": False, "next_cursor": None})
-    assert rushes("videos", "list").stdout == "job_1\t?\t?\t6\ts3://b/videos/job_1.mp4\n"
+    assert rushes("videos", "list").stdout == "job_1\t?\t?\t6\ts3://b/videos/job_1.mp4\t\n"
 
 
 def test_a_video_that_is_not_archived_yet_says_how_to_wait(service: Service, rushes: Rushes) -> None:
