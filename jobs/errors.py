@@ -59,6 +59,10 @@ class UnknownNotice(JobsError):
     """No notice has this id."""
 
 
+class UnknownBatch(JobsError):
+    """No job belongs to a batch of this name."""
+
+
 class UnknownCallback(JobsError):
     """No kept callback has this id."""
 

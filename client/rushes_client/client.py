@@ -103,13 +103,16 @@ class Client:
         mode: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        prompt: str | None = None,
+        batch: str | None = None,
         metadata: Mapping[str, str] | None = None,
         overdue: bool = False,
         needs_person: bool = False,
     ) -> Iterator[Job]:
         """The jobs that all of these hold for, the newest first, read page by page. Of several states, any will do.
 
-        `overdue` and `needs_person` leave out the jobs that are not.
+        `prompt` is a text that the prompt holds, in capitals or not. `overdue` and `needs_person` leave out the jobs
+        that are not.
         """
         times = {"created_after": created_after, "created_before": created_before}
         query: dict[str, Any] = {
@@ -117,6 +120,8 @@ class Client:
             "state": [state] if isinstance(state, str) else list(state or ()),
             "provider": provider,
             "mode": mode,
+            "prompt": prompt,
+            "batch": batch,
             "overdue": "true" if overdue else None,
             "needs_person": "true" if needs_person else None,
             **{name: _moment(name, at) for name, at in times.items() if at is not None},

@@ -151,6 +151,7 @@ class Job:
     video: Video | None
     request: Mapping[str, Any] = field(hash=False)
     metadata: Mapping[str, str] = field(hash=False)
+    batch: str | None
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
@@ -216,8 +217,12 @@ class QuotedWait:
 
 @dataclass(frozen=True)
 class Quote:
-    """Where a request would go now. `provider` is None if the job would wait; `raw` has the other gateways too."""
+    """Where a request would go now. `provider` is None if the job would wait; `raw` has the other gateways too.
 
+    `made` is the job that the idempotency key has made already, where one was sent.
+    """
+
+    made: str | None
     provider: str | None
     price: Price | None
     waits: QuotedWait | None

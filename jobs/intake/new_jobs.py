@@ -63,12 +63,24 @@ class Quote:
     held_up: Mapping[str, int]  # by gateway: how many jobs wait for it
     position: int | None  # its place among the queued jobs (`jobs/reports/queue_position.py`)
     start_by: datetime
+    made: str | None  # the job that its idempotency key has made already
 
 
-def quote(body: Any, core: Core) -> Quote:
-    """Where a request would go now, and what it would cost; nothing is kept and nothing is sent. Raises BadRequest."""
-    request = check(body, core)
+def quote(
+    body: Any,
+    core: Core,
+    *,
+    api_key_id: str,
+    idempotency_key: str | None = None,
+    formerly_kept_as: str | None = None,
+) -> Quote:
+    """Where a request would go now, and what it would cost; nothing is kept and nothing is sent.
+
+    Raises BadRequest, IdempotencyKeyReused, DatabaseUnavailable.
+    """
+    names, request, digest = _names(idempotency_key, formerly_kept_as), check(body, core), _digest(body)
     with core.database.read() as db:
+        made = idempotency_keys.job_of(db, api_key_id, names, digest) if names else None
         now = core.database.clock(db)
         inputs_until = check_inputs(request, core.settings, now)
         found = core.candidates(request)
@@ -82,7 +94,18 @@ def quote(body: Any, core: Core) -> Quote:
         choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, core.settings, inputs_until, now)
         held_up = lanes.held_up(db) if choice.obstacles else {}
-        return Quote(choice, held_up, queue_position.next_position(db), start_by)
+        return Quote(choice, held_up, queue_position.next_position(db), start_by, made)
+
+
+def _names(idempotency_key: str | None, formerly_kept_as: str | None) -> list[str]:
+    """The names under which a key may be kept, the usual one first. Raises BadRequest."""
+    if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise BadRequest({"Idempotency-Key": ["Send 1 to 255 visible ASCII characters, for example a UUID."]})
+    return [name for name in (idempotency_key, formerly_kept_as) if name is not None]
+
+
+def _digest(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_inputs(request: JobRequest, settings: Settings, now: datetime) -> datetime | None:
@@ -120,10 +143,7 @@ def create(
 
     Raises BadRequest, IdempotencyKeyReused (the key came with another body), DatabaseUnavailable.
     """
-    if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        raise BadRequest({"Idempotency-Key": ["Send 1 to 255 visible ASCII characters, for example a UUID."]})
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    names = [name for name in (idempotency_key, formerly_kept_as) if name is not None]
+    names, digest = _names(idempotency_key, formerly_kept_as), _digest(body)
     if names:  # what was taken in stays taken in, even if its gateways have gone since
         with core.database.read() as db:
             earlier = idempotency_keys.job_of(db, api_key_id, names, digest)
@@ -181,6 +201,7 @@ def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, no
         "notify_url": request.notify_url,
         "notices": 0,
         "metadata": dict(request.metadata or {}),
+        "batch": request.batch,
         "api_key_id": api_key_id,
         "created_at": now,
         "updated_at": now,

@@ -38,6 +38,7 @@ def job_json(case: Case, position: int | None = None, *, whole_links: bool = Fal
         "video": _video(case),
         "request": job.taken if whole_links else masked(job.taken),
         "metadata": dict(job.metadata),
+        "batch": job.batch,
         "created_at": iso(job.created_at),
         "updated_at": iso(job.updated_at),
         "ended_at": iso(job.ended_at),

@@ -136,6 +136,7 @@ class Job:
     notify_url: str | None
     notices: int
     metadata: Mapping[str, str]
+    batch: str | None
     api_key_id: str
     created_at: datetime
     updated_at: datetime

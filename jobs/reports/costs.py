@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -39,22 +40,41 @@ class Sum:
     unpriced: int
 
 
-def sums(db: Connection, *, since: str, until: str, provider: str | None = None) -> list[Sum]:
-    """The account of the days from `since` to `until`, both included (ISO dates, UTC); the newest day first."""
+class Total(NamedTuple):
+    """Orders of one line, as in `Sum`; of several gateways, whose credits are of different kinds and have no sum."""
+
+    attempts: int
+    usd: float
+    unpriced: int
+
+
+def total_columns() -> list[sa.ColumnElement[Any]]:
+    """The line that an order stands in, and how `Total` is counted over orders."""
     ended = jobs.c.state.in_([state.value for state in ENDED])
     kept = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
     stray = sa.and_(attempts.c.standing == Standing.CHARGED.value, kept, ended)
-    line = sa.case((stray, PAID_NOT_DELIVERED), else_=attempts.c.standing).label("line")
-    usd, credits = spending.counted("usd"), sa.func.coalesce(spending.counted("credits"), 0)
+    usd = spending.counted("usd")
+    return [
+        sa.case((stray, PAID_NOT_DELIVERED), else_=attempts.c.standing).label("line"),
+        sa.func.count().label("attempts"),
+        sa.func.coalesce(sa.func.sum(usd), 0.0).label("usd"),
+        (sa.func.count() - sa.func.count(usd)).label("unpriced"),
+    ]
+
+
+def sums(db: Connection, *, since: str, until: str, provider: str | None = None) -> list[Sum]:
+    """The account of the days from `since` to `until`, both included (ISO dates, UTC); the newest day first."""
+    line, count, usd, unpriced = total_columns()
+    credits = sa.func.coalesce(spending.counted("credits"), 0)
     statement = (
         sa.select(
             attempts.c.provider,
             attempts.c.day,
             line,
-            sa.func.count().label("attempts"),
+            count,
             sa.func.sum(credits).label("credits"),
-            sa.func.coalesce(sa.func.sum(usd), 0.0).label("usd"),
-            (sa.func.count() - sa.func.count(usd)).label("unpriced"),
+            usd,
+            unpriced,
         )
         .join(jobs, jobs.c.id == attempts.c.job_id)
         .where(attempts.c.day.between(since, until), attempts.c.standing != Standing.NONE.value)

@@ -34,6 +34,7 @@ def as_taken(body: Mapping[str, Any], *, notify_url: str | None) -> dict[str, An
         "provider": body.get("provider", "auto"),
         "notify_url": notify_url,
         "metadata": dict(body.get("metadata", {})),
+        "batch": body.get("batch"),
         "on_unconfirmed": body.get("on_unconfirmed", "wait"),
         "start_within_s": body.get("start_within_s"),
     }

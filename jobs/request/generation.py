@@ -148,5 +148,6 @@ class JobRequest:
     providers: tuple[str, ...]  # in order of preference; empty: any
     notify_url: str | None = None
     metadata: Mapping[str, str] | None = None
+    batch: str | None = None
     on_unconfirmed: str = "wait"
     start_within_s: int | None = None

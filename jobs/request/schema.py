@@ -20,6 +20,7 @@ from jobs.request.generation import Generation, JobRequest, Media, Mode
 METADATA_ENTRIES = 16
 METADATA_KEY_LENGTH = 64
 METADATA_VALUE_LENGTH = 512
+LONGEST_BATCH = 100
 DAY_S = 86_400
 DEFAULT_DURATION_S = 5
 LONGEST_NAME = 64  # of a misspelt field that is looked for
@@ -141,6 +142,14 @@ class _ShortDict(fields.Dict):
         return read
 
 
+def _is_name_of_batch(value: str) -> None:
+    """It becomes a part of a path, a column's value, and a word of commands."""
+    if not 1 <= len(value) <= LONGEST_BATCH or not value.isprintable() or value != value.strip():
+        raise ValidationError(f"Send 1 to {LONGEST_BATCH} visible characters; blanks only between others.")
+    if "/" in value or value in (".", ".."):
+        raise ValidationError("It becomes a part of a path: leave / out, and dots alone.")
+
+
 class MediaSchema(Strict):
     type = fields.String(
         required=True,
@@ -230,6 +239,12 @@ class RequestSchema(_VideoSchema):
         values=Text(validate=validate.Length(max=METADATA_VALUE_LENGTH)),
         load_default=dict,
         metadata={"description": "Kept with the job and shown with it; no gateway sees it."},
+    )
+    batch = Text(
+        load_default=None,
+        allow_none=True,
+        validate=_is_name_of_batch,
+        metadata={"description": "The run of requests that it belongs to; what one cost is summed, and listed alone."},
     )
     on_unconfirmed = fields.String(
         load_default="wait",

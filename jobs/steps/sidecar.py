@@ -64,6 +64,7 @@ def _job(
     now: datetime,
 ) -> dict[str, Any]:
     made = {attempt["number"]: attempt for attempt in attempts}[number]
+    request = as_taken(said["request"], notify_url=None)
     created_at = _moment(said["created_at"])
     row: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
     return row | {
@@ -72,7 +73,7 @@ def _job(
         "version": 0,
         "alarm_at": now if any(attempt["outcome"] is AttemptOutcome.OPEN for attempt in attempts) else None,
         "mode": Mode(said["mode"]).value,
-        "request": as_taken(said["request"], notify_url=None),
+        "request": request,
         "provider": made["provider"],
         "attempt": number,
         "progress": 100,
@@ -86,6 +87,7 @@ def _job(
         **object_metadata.video_columns(stored),
         "notices": 0,
         "metadata": {str(name): str(value) for name, value in said["metadata"].items()},
+        "batch": gate.name(request["batch"]),
         "api_key_id": REBUILT,
         "created_at": created_at,
         "updated_at": now,

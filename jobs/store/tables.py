@@ -56,6 +56,7 @@ class Words(TypeDecorator[str]):
 
 
 JSON = sa.JSON(none_as_null=True)
+IN_BATCH = sa.text("batch IS NOT NULL")
 
 
 class Told(TypeDecorator[Any]):
@@ -124,6 +125,7 @@ jobs = sa.Table(
     sa.Column("notify_url", sa.Text),
     sa.Column("notices", sa.Integer, nullable=False, default=0),  # how many were written: the last sequence number
     sa.Column("metadata", JSON, nullable=False),
+    sa.Column("batch", sa.String(100)),  # the run of requests that it belongs to
     sa.Column("api_key_id", sa.String(40), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
@@ -138,6 +140,7 @@ jobs = sa.Table(
         sa.Index(f"ix_jobs_{name}", "created_at", "id", sqlite_where=sa.text(few), postgresql_where=sa.text(few))
         for name, few in (("flagged", "flagged IS NOT NULL"), ("overdue", "overdue"))
     ),
+    sa.Index("ix_jobs_batch", "batch", "created_at", "id", sqlite_where=IN_BATCH, postgresql_where=IN_BATCH),
 )
 
 attempts = sa.Table(

@@ -119,9 +119,13 @@ def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, n
 
 
 def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
-    """Idempotency keys of jobs that have ended. A live job's key still keeps it from being bought twice."""
+    """Idempotency keys of jobs that have ended. A live job's key still keeps it from being bought twice.
+
+    Those of batches stay, as their jobs do: a file that is asked for again years later buys its new lines alone.
+    """
     own = sa.tuple_(idempotency_keys.c.api_key_id, idempotency_keys.c.key).in_(keys)
-    ended = sa.exists().where(jobs.c.id == idempotency_keys.c.job_id, jobs.c.state.in_(ENDED))
+    single = sa.and_(jobs.c.id == idempotency_keys.c.job_id, jobs.c.batch.is_(None))
+    ended = sa.exists().where(single, jobs.c.state.in_(ENDED))
     return Pruned(idempotency_keys=db.execute(sa.delete(idempotency_keys).where(own, ended)).rowcount)
 
 

@@ -73,17 +73,17 @@ def blueprint(api: JobsApi) -> Blueprint:
         """Ask for a video.
 
         With `Idempotency-Key`, the same key and body give the same job however often they come.
-        With `dry_run=true`, say where the request would go now and what it would cost, and do nothing.
+        With `dry_run=true`, say where the request would go now and what it would cost, and whether the key has made its
+        job already, and do nothing.
         """
         body = read_json(request)  # intake reads it by its schema, for every face
         body = {} if body is None else body
-        if query["dry_run"]:
-            return answer(_quoted(new_jobs.quote(body, api.core)))
         sent = request.headers.get(idempotency_key.NAME)
         key, quoted = (None, None) if sent is None else idempotency_key.read(sent)
-        case, replayed = new_jobs.create(
-            body, api.core, api_key_id=g.api_key_id, idempotency_key=key, formerly_kept_as=quoted
-        )
+        whose = {"api_key_id": g.api_key_id, "idempotency_key": key, "formerly_kept_as": quoted}
+        if query["dry_run"]:
+            return answer(_quoted(new_jobs.quote(body, api.core, **whose)))
+        case, replayed = new_jobs.create(body, api.core, **whose)
         headers = {"Location": f"/v1/jobs/{case.job.id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -95,14 +95,13 @@ def blueprint(api: JobsApi) -> Blueprint:
     def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
         """The newest jobs first, a page at a time.
 
-        Entries of a job's metadata filter too: `metadata.scene=12`.
+        Entries of a job's metadata filter too: `metadata.scene=12`. What is searched for in prompts and metadata may
+        be rare: then a page holds fewer jobs than it could, or none, and `has_more` tells that the search goes on.
         """
         after = _read_cursor(query) if "cursor" in query else None
         with api.database.read() as db:
-            places = listing.page(db, _filters(query), after=after, limit=query["limit"] + 1)
-            shown, more = places[: query["limit"]], places[query["limit"] :]
-            found = [job_json(case) for case in cases.read_shown(db, [place.id for place in shown])]
-        last = shown[-1] if more else None
+            places, last = listing.page(db, _filters(query), after=after, limit=query["limit"])
+            found = [job_json(case) for case in cases.read_shown(db, [place.id for place in places])]
         return page(found, last and cursors.write(last.created_at.isoformat(), last.id, of=query))
 
     @routes.get("/<job_id>")
@@ -240,7 +239,17 @@ def _said(body: Mapping[str, Any]) -> Settled:
 
 
 def _filters(query: Mapping[str, Any]) -> Filters:
-    names = ("provider", "mode", "created_after", "created_before", "metadata", "overdue", "needs_person")
+    names = (
+        "provider",
+        "mode",
+        "created_after",
+        "created_before",
+        "batch",
+        "prompt",
+        "metadata",
+        "overdue",
+        "needs_person",
+    )
     states = tuple(State(name) for name in query["state"])
     return Filters(states=states, **{name: query[name] for name in names if name in query})
 
@@ -275,6 +284,7 @@ def _quoted(quote: Quote) -> dict[str, Any]:
     price = asdict(chosen.estimate) if chosen and chosen.estimate else None
     return {
         "dry_run": True,
+        "made": quote.made,
         "provider": told["chosen"],
         "price": price,
         "waits": waits,

@@ -39,6 +39,7 @@ PATHS = {
     "job_id": InPath("The job's id.", "job_01K8Z3V0QWERTYUIOPASDFGHJK"),
     "number": InPath("The order's number, from 1.", "1"),
     "name": InPath("The gateway's name.", "evolink"),
+    "batch": InPath("The batch's name.", "scenes.jsonl"),
     "notice_id": InPath("The notice's id.", "ntc_01K8Z3V0QWERTYUIOPASDFGHJK"),
     "callback_id": InPath("The callback's id.", "cbk_123"),
 }

@@ -144,6 +144,7 @@ class JobSchema(Answer):
     video = fields.Nested(VideoSchema, allow_none=True)
     request = fields.Nested(TakenSchema)
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
+    batch = fields.String(allow_none=True, metadata={"description": "The run that it belongs to; null: none."})
     created_at = fields.String()
     updated_at = fields.String()
     ended_at = fields.String(allow_none=True)
@@ -206,6 +207,9 @@ class ConsideredSchema(QuotedPriceSchema):
 
 class QuoteSchema(Answer):
     dry_run = fields.Boolean(metadata={"description": "Always true."})
+    made = fields.String(
+        allow_none=True, metadata={"description": "The job that the Idempotency-Key has made already; null: none."}
+    )
     provider = fields.String(
         allow_none=True, metadata={"description": "Where the order would go now; null: the job would wait."}
     )

@@ -24,6 +24,7 @@ from rushes.api.edge.long_polls import LONGEST_WAIT_S
 
 LONGEST_LIST = 100
 LONGEST_CURSOR = 200
+LONGEST_SOUGHT = 200  # characters of a prompt
 OF_METADATA = "metadata."
 
 
@@ -93,6 +94,11 @@ class ListQuerySchema(PageSchema):
     mode = _one_of([m.value for m in Mode], "Only jobs of this mode.")
     created_after = Moment(metadata={"description": "Only jobs created then or later: ISO 8601 with a zone."})
     created_before = Moment(metadata={"description": "Only jobs created earlier: ISO 8601 with a zone."})
+    batch = Text(metadata={"description": "Only jobs of this batch."})
+    prompt = Text(
+        validate=validate.Length(min=1, max=LONGEST_SOUGHT, error=f"Send 1 to {LONGEST_SOUGHT} characters."),
+        metadata={"description": "Only jobs whose prompt holds this text, in capitals or not."},
+    )
     overdue = _only("are past their expected time")
     needs_person = _only("somebody should look at")
     metadata = fields.Dict(

@@ -43,6 +43,7 @@ class TakenSchema(Answer):
     )
     notify_url = fields.String(allow_none=True, metadata={"description": f"Who is told; null: nobody. {LINK}"})
     metadata = fields.Dict(keys=fields.String(), values=fields.String())
+    batch = fields.String(allow_none=True)
     on_unconfirmed = fields.String()
     start_within_s = fields.Integer(allow_none=True)
 

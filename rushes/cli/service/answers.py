@@ -23,6 +23,7 @@ SHOWN = "`rushes jobs show {id}` tells what is known of its orders"
 HINTS = {
     "no_api_key": "the operator sets the key that the message names",
     "unknown_provider": "`rushes providers` shows what there is",
+    "unknown_batch": "`rushes jobs list --json` tells each job's batch",
     "unknown_notice": "`rushes notices list` shows what there is",
     "unknown_callback": "`rushes callbacks list` shows what there is",
     "too_late": "`rushes jobs show {id}` tells what became of it, and of the money",

@@ -21,6 +21,7 @@ _OPTIONS = (
     click.option("--mode", help="Only jobs of this mode, such as image-to-video."),
     click.option("--created-after", metavar="TIME", help="Only jobs created then or later: ISO 8601 with a zone."),
     click.option("--created-before", metavar="TIME", help="Only jobs created earlier: ISO 8601 with a zone."),
+    click.option("--prompt", metavar="TEXT", help="Only jobs whose prompt holds this text, in capitals or not."),
     click.option(
         "--metadata",
         multiple=True,
@@ -89,6 +90,8 @@ def show(
     if as_json:
         output.as_json(page)
         return
+    while page["has_more"] and not page["data"]:  # what is searched for is rare
+        page = api.get("/v1/jobs", {**chosen, "cursor": page["next_cursor"]})
     _table(columns, entries, page["data"])
     if page["has_more"]:
         output.note(f"there are more: --cursor {page['next_cursor']}, or --all")

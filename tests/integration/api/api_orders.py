@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,12 +24,21 @@ class Orders:
     def __init__(self, api: FlaskClient, database: Database):
         self._api, self._database = api, database
 
-    def add(self, day: str, standing: str, *, state: str = "generating", **columns: Any) -> str:
-        """A job in this state with one order of that day."""
+    def add(
+        self,
+        day: str,
+        standing: str,
+        *,
+        state: str = "generating",
+        of_job: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> str:
+        """A job in this state with one order of that day. `of_job`: more columns of the job."""
         job_id = str(self._api.post("/v1/jobs", json=PLAIN).get_json()["id"])
         with self._database.write() as db:
             now = self._database.clock(db)
             db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(state=state, attempt=1, alarm_at=None))
+            db.execute(sa.update(jobs).where(jobs.c.id == job_id).values(of_job or {"attempt": 1}))
             values: dict[str, Any] = {
                 "job_id": job_id,
                 "number": 1,

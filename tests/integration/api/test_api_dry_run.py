@@ -43,6 +43,7 @@ def test_it_says_where_the_request_would_go_and_what_it_would_cost(two: FlaskCli
     told = asked(two, PLAIN)
     assert told == {
         "dry_run": True,
+        "made": None,
         "provider": "evolink",
         "price": {"seconds": 2.0, "credits": 0.172, "usd": 0.172, "exact": True},
         "waits": None,

@@ -108,13 +108,62 @@ def test_metadata_matches_whatever_an_entry_is_called(api: FlaskClient, keep: Ke
     assert listed(api, {f"metadata.{name}": "é\"'12", "metadata.take": "2"}) == []
 
 
-@pytest.mark.parametrize("query", ["", "state=generating", "state=generating,queued", "overdue=true", "metadata.a=b"])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("red fox", True),
+        ("RED", True),
+        ("d f", True),
+        ("100 %", True),
+        ("foxes", False),
+        ("r_d", False),
+        ("100 %%", False),
+        ("no\\n", False),
+    ],
+)
+def test_a_text_is_found_wherever_it_stands_in_a_prompt(api: FlaskClient, keep: Keep, text: str, found: bool) -> None:
+    fox = keep(request={"prompt": "A Red fox, 100 % \n at dawn"})
+    keep(request={"prompt": "A blue whale"})
+    keep(request={"mode": "video-edit"})
+    assert listed(api, {"prompt": text}) == ([fox] if found else [])
+    assert listed(api, {"prompt": text, "state": "queued"}) == []
+
+
+def test_jobs_of_one_batch_alone(api: FlaskClient, keep: Keep) -> None:
+    first, _, other, third = keep(batch="a b"), keep(), keep(batch="a"), keep(batch="a b", state="failed")
+    assert listed(api, {"batch": "a b"}) == [third, first]
+    assert listed(api, {"batch": "a b", "state": "failed,queued"}) == [third]
+    assert listed(api, {"batch": "a"}) == [other]
+
+
+@pytest.mark.parametrize("query", ["prompt=fox", "metadata.a=fox", "prompt=fox&state=queued,failed"])
+@pytest.mark.parametrize("searched", [1, 2, 3, 8, 9])
+def test_what_is_rare_is_searched_for_a_stretch_at_a_time_and_found_once(
+    api: FlaskClient, keep: Keep, monkeypatch: pytest.MonkeyPatch, searched: int, query: str
+) -> None:
+    monkeypatch.setattr("jobs.reports.listing.SEARCHED", searched)
+    fox: dict[str, Any] = {"request": {"prompt": "fox"}, "metadata": {"a": "fox"}}
+    foxes = [keep(state=("queued", "failed")[n % 2], **(fox if n in (0, 3, 4) else {})) for n in range(8)]
+    seen, pages, place = list[str](), 0, f"/v1/jobs?{query}&limit=2"
+    while True:
+        told = api.get(place).get_json()
+        seen, pages = seen + [job["id"] for job in told["data"]], pages + 1
+        if not told["has_more"]:
+            break
+        place = f"/v1/jobs?{query}&limit=2&cursor={told['next_cursor']}"
+    assert seen == [foxes[4], foxes[3], foxes[0]]
+    assert pages <= 8 // searched + 2
+
+
+@pytest.mark.parametrize(
+    "query", ["", "state=generating", "state=generating,queued", "overdue=true", "metadata.a=b", "batch=b"]
+)
 def test_pages_of_every_list_hold_each_job_once_even_of_the_same_moment(
     api: FlaskClient, keep: Keep, query: str
 ) -> None:
     states = ["generating", "queued", "generating"]
     made = [
-        keep(state=state, overdue=True, metadata={"a": "b"}, created_at=NOON + timedelta(seconds=n // 4))
+        keep(state=state, overdue=True, metadata={"a": "b"}, batch="b", created_at=NOON + timedelta(seconds=n // 4))
         for n, state in enumerate(states * 3)
     ]
     whole = listed(api, f"{query}&limit=100")
@@ -172,6 +221,9 @@ INDEXES = {
     "overdue": "ix_jobs_overdue",
     "flagged": "ix_jobs_flagged",
     "time": "ix_jobs_created_at_id",
+    "batch": "ix_jobs_batch",
+    "states of a batch": "ix_jobs_batch",
+    "what is searched": "ix_jobs_created_at_id",
 }
 LISTS = {
     "": Filters(),
@@ -180,6 +232,9 @@ LISTS = {
     "overdue": Filters(overdue=True),
     "flagged": Filters(needs_person=True),
     "time": Filters(created_after=NOON - timedelta(days=9), created_before=NOON + timedelta(days=9)),
+    "batch": Filters(batch="b"),
+    "states of a batch": Filters(batch="b", states=(State.FAILED, State.QUEUED)),
+    "what is searched": Filters(prompt="fox", metadata={"a": "b"}),
 }
 
 
@@ -190,6 +245,7 @@ OTHERWISE = {
     "state": "CASE n % 100 WHEN 0 THEN 'failed' WHEN 1 THEN 'queued' ELSE 'generating' END",
     "overdue": "n % 100 = 2",
     "flagged": "CASE n % 100 WHEN 3 THEN 'raises' END",
+    "batch": "CASE n % 100 WHEN 4 THEN 'b' END",
     "created_at": "created_at - n * interval '1 minute'",
 }
 NAMES = [column.name for column in tables.jobs.columns]

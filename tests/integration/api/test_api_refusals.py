@@ -37,6 +37,10 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
         ("created_before", "2026-11-21T16:00:00 01:00", "%2B"),
         ("overdue", "false", "Send true"),
         ("needs_person", "no", "Send true"),
+        ("batch", "\0", "NUL"),
+        ("prompt", "", "Send 1 to 200 characters"),
+        ("prompt", "x" * 201, "Send 1 to 200 characters"),
+        ("prompt", "\0", "NUL"),
         ("metadata", "12", "metadata.scene=12"),
         ("metadata.", "12", "Length must be between 1 and 64"),
         ("metadata.a", "x" * 513, "Longer than maximum length 512"),
@@ -74,6 +78,7 @@ PATHS = {
     "job_id": ("unknown_job", "ids look like job_"),
     "number": ("unknown_order", "they are numbered from 1"),
     "name": ("unknown_provider", "there are aivideoapi, apiframe"),
+    "batch": ("unknown_batch", "No job belongs to a batch"),
     "notice_id": ("unknown_notice", "ids look like ntc_"),
     "callback_id": ("unknown_callback", "ids look like cbk_"),
 }
@@ -106,6 +111,7 @@ BODIES: dict[str, list[tuple[str, Any, str]]] = {
         ("provider", [], "auto"),
         ("notify_url", "ftp://x", "https://"),
         ("metadata", [], "mapping"),
+        ("batch", "a/b", "leave / out"),
         ("on_unconfirmed", "retry", "resubmit"),
         ("start_within_s", 1, "60"),
         ("resolutoin", "720p", "did you mean resolution?"),
@@ -173,7 +179,7 @@ def test_every_field_of_every_body_has_a_row(document: dict[str, Any]) -> None:
         assert set(schemas[name]["properties"]) <= {row[0] for row in BODIES[name]}, name
 
 
-IN_PATHS = {"job_id": JOB, "number": "1", "name": "evolink", "callback_id": "cbk_1"}
+IN_PATHS = {"job_id": JOB, "number": "1", "name": "evolink", "callback_id": "cbk_1", "batch": "b"}
 IN_PATHS["notice_id"] = JOB.replace("job", "ntc")
 NEEDED = {"POST /v1/jobs": {"json": GOOD}, "POST /v1/jobs/{job_id}/attempts/{number}/settle": {"json": {"made": False}}}
 

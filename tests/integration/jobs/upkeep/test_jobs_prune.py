@@ -175,6 +175,15 @@ def test_an_idempotency_key_outlives_its_days_while_its_job_is_live(rows: Rows) 
     assert pruned(rows) == Pruned(idempotency_keys=1)
 
 
+def test_an_idempotency_key_of_a_batch_is_kept_for_good(rows: Rows) -> None:
+    rows.create(key="k1", batch="scenes.jsonl")
+    rows.create(key="k2")
+    rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.CANCELLED, alarm_at=None, ended_at=NOW)))
+    rows.now = NOW + 800 * DAY
+    assert pruned(rows).idempotency_keys == 1
+    assert rows.create(key="k1", batch="scenes.jsonl")[1]
+
+
 def test_an_idempotency_key_is_kept_for_its_days(rows: Rows) -> None:
     rows.create(key="k1")
     rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.CANCELLED, alarm_at=None, ended_at=NOW)))

@@ -24,6 +24,7 @@ REST = {
     "provider": st.sampled_from(["auto", "evolink", ["evolink", "gravitex"]]),
     "notify_url": st.sampled_from([None, "https://pipeline.example/told?token=secret"]),
     "metadata": st.dictionaries(st.sampled_from(["scene", "take"]), st.text("ab", max_size=3)),
+    "batch": st.sampled_from([None, "scenes.jsonl"]),
     "on_unconfirmed": st.sampled_from(["wait", "resubmit"]),
     "start_within_s": st.sampled_from([None, 60]),
 }

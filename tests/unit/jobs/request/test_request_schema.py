@@ -205,6 +205,7 @@ ANYTHING: dict[str, tuple[Any, str]] = {
     "provider": ([], "a list of names in order of preference"),
     "media": ({}, "Not a valid list"),
     "metadata": ([], "Not a valid mapping type"),
+    "batch": ("", "Send 1 to 100 visible characters"),
 }
 
 
@@ -214,6 +215,16 @@ def test_a_bad_field_is_named_with_what_is_allowed(field: str) -> None:
     found = faults({"prompt": "A fox", field: value})
     assert list(found) == [field]
     assert said in found[field][0]
+
+
+@pytest.mark.parametrize("name", ["x" * 101, " a", "a ", "a\nb", "a\0", "a\u202eb", "/", "a/b", ".", ".."])
+def test_a_batch_is_called_what_can_be_a_part_of_a_path(name: str) -> None:
+    assert list(faults({"prompt": "p", "batch": name})) == ["batch"]
+
+
+@pytest.mark.parametrize("name", ["scenes.jsonl", "scene 12", "日本.jsonl", "...", "a%2Fb", "?x#y", "x" * 100])
+def test_a_batch_may_be_called_like_a_file(name: str) -> None:
+    assert load_request({"prompt": "p", "batch": name}).batch == name
 
 
 @pytest.mark.parametrize("value", ["5", 5.5, True])
