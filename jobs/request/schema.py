@@ -142,12 +142,18 @@ class _ShortDict(fields.Dict):
         return read
 
 
+def fault_of_batch(name: str) -> str | None:
+    """Why no batch can be called so: the name becomes a part of a path, a column's value, and a word of commands."""
+    if not 1 <= len(name) <= LONGEST_BATCH or not name.isprintable() or name != name.strip():
+        return f"Send 1 to {LONGEST_BATCH} visible characters; blanks only between others."
+    if "/" in name or name in (".", ".."):
+        return "It becomes a part of a path: leave / out, and dots alone."
+    return None
+
+
 def _is_name_of_batch(value: str) -> None:
-    """It becomes a part of a path, a column's value, and a word of commands."""
-    if not 1 <= len(value) <= LONGEST_BATCH or not value.isprintable() or value != value.strip():
-        raise ValidationError(f"Send 1 to {LONGEST_BATCH} visible characters; blanks only between others.")
-    if "/" in value or value in (".", ".."):
-        raise ValidationError("It becomes a part of a path: leave / out, and dots alone.")
+    if fault := fault_of_batch(value):
+        raise ValidationError(fault)
 
 
 class MediaSchema(Strict):

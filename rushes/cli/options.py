@@ -36,11 +36,20 @@ def row_id(what: str, example: str, *, required: bool = True) -> Callable[..., A
 
 def job_ids(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument ID..., each of a job and once."""
+    return _job_ids(command, required=True)
 
+
+def some_job_ids(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where there may be none."""
+    return _job_ids(command, required=False)
+
+
+def _job_ids(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     def checked(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
         return [_part_of_path(value, "job", "job_01K…") for value in dict.fromkeys(values)]
 
-    return click.argument("job_ids", metavar="ID...", nargs=-1, required=True, callback=checked)(command)
+    metavar = "ID..." if required else "[ID]..."
+    return click.argument("job_ids", metavar=metavar, nargs=-1, required=required, callback=checked)(command)
 
 
 def _part_of_path(value: str, what: str, example: str) -> str:

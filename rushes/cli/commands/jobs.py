@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rushes.cli import options
+from rushes.cli.ordering import whole_batch
 from rushes.cli.ordering.several import Several
 from rushes.cli.service import listing, settling, waiting
 from rushes.cli.service.api import connect
@@ -65,20 +66,27 @@ def show(row_id: str, data_dir: Path, as_json: bool) -> None:
 
 
 @command.command()
-@options.job_ids
+@options.some_job_ids
+@click.option("--batch", metavar="NAME", help="All jobs of this batch instead, with one line of progress and a sum.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after this long; exit status 6.")
 @options.data_dir
 @options.as_json
-def watch(job_ids: list[str], timeout: float | None, data_dir: Path, as_json: bool) -> None:
+def watch(job_ids: list[str], batch: str | None, timeout: float | None, data_dir: Path, as_json: bool) -> None:
     """Follow jobs to their ends. With --json: a line for each change."""
+    if bool(job_ids) == (batch is not None):
+        raise click.UsageError("Name jobs by their ids, or a batch by --batch NAME.")
+    api, several = connect(data_dir), Several()
+    if batch is not None:
+        ended = whole_batch.follow(api, batch, timeout_s=timeout, as_json=as_json)
+    else:
 
-    def shown(job: dict[str, Any]) -> None:
-        if as_json:
-            output.as_json(job, line=True)
-        else:
-            waiting.note(job)
+        def shown(job: dict[str, Any]) -> None:
+            if as_json:
+                output.as_json(job, line=True)
+            else:
+                waiting.note(job)
 
-    ended, several = waiting.follow(connect(data_dir), *job_ids, timeout_s=timeout, show=shown), Several()
+        ended = waiting.follow(api, *job_ids, timeout_s=timeout, show=shown)
     for job in ended.values():
         with several.one(job["id"]):
             waiting.judge(job)

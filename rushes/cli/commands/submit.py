@@ -11,8 +11,11 @@ import click
 
 from jobs.request import strict_json
 from jobs.request.fields import FIELDS, ChoiceField, Field, NumberField
+from jobs.request.schema import fault_of_batch
 from rushes.cli import options
-from rushes.cli.ordering import batches, orders, quoting
+from rushes.cli.ordering import batches, filenames, orders, quoting
+from rushes.cli.ordering import many as many_orders
+from rushes.cli.ordering.filenames import BadPattern, Pattern
 from rushes.cli.ordering.orders import Ending
 from rushes.cli.service.api import Api, connect
 from rushes.cli.terminal import failures, output
@@ -25,6 +28,19 @@ def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> s
     if value is not None and not batches.is_key(value):
         raise click.BadParameter(f"{value!r} {batches.WANTED}")
     return value
+
+
+def _batch(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (fault := fault_of_batch(value)):
+        raise click.BadParameter(fault)
+    return value
+
+
+def _pattern(ctx: click.Context, parameter: click.Parameter, value: str) -> Pattern:
+    try:
+        return Pattern(value)
+    except BadPattern as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _fields_of_the_video(command: Callable[..., None]) -> Callable[..., None]:
@@ -82,7 +98,9 @@ def _option(field: Field) -> Callable[[Callable[..., None]], Callable[..., None]
 @click.option(
     "--batch",
     metavar="NAME",
-    help="With --file: the name of this run. The same file under the same name is asked for once, however often.",
+    callback=_batch,
+    help="The run that it belongs to; with --file, called as the file unless said. In one batch a file buys each of its"
+    " lines once, however often it is given.",
 )
 @click.option(
     "--idempotency-key", callback=_key, help="The same key and request give the same job. One is made up otherwise."
@@ -95,7 +113,17 @@ def _option(field: Field) -> Callable[[Callable[..., None]], Callable[..., None]
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Wait, and save each video there as ID.mp4, checked by its SHA-256.",
+    help="Wait, and save each video there, checked by its SHA-256, as soon as it has come.",
+)
+@click.option(
+    "--name",
+    "pattern",
+    metavar="PATTERN",
+    default=filenames.USUAL,
+    show_default=True,
+    callback=_pattern,
+    help="With --file and --download: what the files are called, such as {line:04}-{metadata.scene}. There are id,"
+    " line, batch, mode, provider and metadata.KEY.",
 )
 @options.data_dir
 @options.as_json
@@ -112,6 +140,7 @@ def command(
     wait: bool,
     timeout: float | None,
     folder: Path | None,
+    pattern: Pattern,
     data_dir: Path,
     as_json: bool,
     **asked: Any,
@@ -121,7 +150,8 @@ def command(
     Repeats by itself while the service cannot be reached, always under one idempotency key: no video is bought twice.
 
     With --file, asks for many. A line that is no JSON object is told before anything is sent; one that the service
-    refuses is told with its number, and the others go on. --json prints a line for each job, with its `line`.
+    refuses is told with its number, and the others go on. What is bought is said before it is; the same file again, or
+    with lines added, mended or moved, buys the new lines alone. --json prints a line for each job, with its `line`.
     """
     wait = wait or folder is not None
     if timeout is not None and not wait:
@@ -139,15 +169,22 @@ def command(
     if many is not None:
         if prompt is not None or single is not None or idempotency_key is not None:
             raise click.UsageError("--file brings prompts and keys; leave PROMPT, --request and --idempotency-key out.")
-        lines = batches.read(many, batch, said)
+        name = batch or batches.name_of(many)
+        if fault := fault_of_batch(name):
+            raise click.UsageError(f"No batch can be called {name!r}, as the file is; add --batch NAME. {fault}")
+        lines = batches.read(many, name, said)
+        if folder is not None:
+            many_orders.check_names(lines, pattern)
         api = connect(data_dir)
         if dry_run:
-            orders.quote_all(api, lines, as_json=as_json)
+            many_orders.quote_all(api, lines, as_json=as_json)
         else:
-            orders.order_all(api, lines, ending, again=batch is not None)
+            many_orders.order_all(api, lines, name, ending, pattern)
         return
+    if pattern.text != filenames.USUAL:
+        raise click.UsageError("--name is about many videos; add --file.")
     if batch is not None:
-        raise click.UsageError("--batch is about many requests; add --file.")
+        said["batch"] = batch
     request = {**_read(single, prompt), **said}
     if prompt is not None:
         request["prompt"] = sys.stdin.read().strip() if prompt == "-" else prompt

@@ -74,7 +74,8 @@ def download(job_ids: list[str], folder: Path, data_dir: Path, as_json: bool) ->
     with Bars() as bars:
         for job_id in job_ids:
             with several.one(job_id):
-                path = downloads.bring(api, api.get(f"/v1/jobs/{job_id}"), folder, bars)
+                job, path = api.get(f"/v1/jobs/{job_id}"), downloads.path_of(job_id, folder)
+                downloads.bring(api, job, path, bars)
                 if as_json:
                     output.as_json({"id": job_id, "file": str(path)}, line=True)
                 else:

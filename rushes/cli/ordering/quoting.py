@@ -25,13 +25,19 @@ def show_all(quotes: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """A row for each line of a file, by its number, and the sum."""
     rows = [[number, quote["provider"], _price(quote["price"] or {}), _waits(quote)] for number, quote in quotes]
     output.table(["line", "gateway", "price", "waits for"], rows, right=("line", "price"))
-    prices = [quote["price"] or {} for _, quote in quotes]
+    made = sum(quote.get("made") is not None for _, quote in quotes)
+    there = f"; {made} of them are made already, and would not be bought again" if made else ""
+    output.note(f"{output.counted(len(quotes), 'request')}, {total([quote for _, quote in quotes])}{there}")
+
+
+def total(quotes: Sequence[dict[str, Any]]) -> str:
+    """What these would cost together."""
+    prices = [quote["price"] or {} for quote in quotes]
     known = [price for price in prices if price.get("usd") is not None]
     about = "" if all(price["exact"] for price in known) else "at most "
-    said = f"{output.counted(len(quotes), 'request')}, {about}{dollars(sum(price['usd'] for price in known))}"
-    if unknown := len(prices) - len(known):
-        said += f", and {unknown} without a price in US$"
-    output.note(said)
+    unknown = len(prices) - len(known)
+    rest = f", and {unknown} without a price in US$" if unknown else ""
+    return f"{about}{dollars(sum(price['usd'] for price in known))}{rest}"
 
 
 def _waits(quote: dict[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -120,13 +121,20 @@ class Api:
         job: dict[str, Any] = _json(self._ask("POST", "/v1/jobs", json=request, headers=headers))
         return job
 
-    def quote(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Where a request would go and what it would cost; nothing is bought. Raises Failure."""
-        quote: dict[str, Any] = _json(self._ask("POST", "/v1/jobs", json=request, params={"dry_run": "true"}))
-        if not quote.get("dry_run"):  # an older service takes no notice of the parameter
+    def quote(self, request: Mapping[str, Any], idempotency_key: str | None = None) -> dict[str, Any]:
+        """Where a request would go, what it would cost, what the key has made; nothing is bought. Raises Failure."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        asked = self._ask("POST", "/v1/jobs", json=request, params={"dry_run": "true"}, headers=headers)
+        told: dict[str, Any] = _json(asked)
+        if not told.get("dry_run"):  # an older service takes no notice of the parameter
             hint = "bring the service up to this version"
-            raise Failure(f"the service knows no dry run, and has kept the request as {quote.get('id')}", hint=hint)
-        return quote
+            raise Failure(f"the service knows no dry run, and has kept the request as {told.get('id')}", hint=hint)
+        return told
+
+    def batch(self, name: str) -> dict[str, Any]:
+        """What became of a batch. Raises Failure."""
+        told: dict[str, Any] = self.get(f"/v1/batches/{quote(name, safe='')}")
+        return told
 
     def retry(self, job_id: str, *, accept_double_charge: bool = False) -> dict[str, Any]:
         """Try a failed job again; asked once, as a job that fails anew would be bought anew. Raises Failure.

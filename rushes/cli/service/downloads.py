@@ -22,7 +22,7 @@ Heard = Callable[[int], None]
 
 
 def path_of(job_id: str, folder: Path) -> Path:
-    """Where a job's video is saved."""
+    """Where a job's video is saved where nothing else is said."""
     return folder / f"{job_id}.mp4"
 
 
@@ -53,11 +53,22 @@ def save(api: Api, job: dict[str, Any], path: Path, heard: Heard) -> bool:
     return True
 
 
-def bring(api: Api, job: dict[str, Any], folder: Path, bars: Bars) -> Path:
-    """Save an archived job's video in a folder, with a bar, and say where it is. Raises Failure, OSError."""
-    path, total = path_of(job["id"], folder), job["video"]["bytes"] if job["video"] else 0
+def bring(
+    api: Api, job: dict[str, Any], path: Path, bars: Bars, *, is_wanted: Callable[[], bool] = lambda: True
+) -> Path:
+    """Save an archived job's video, with a bar, and say where it is. Raises Failure, OSError.
+
+    Once it `is_wanted` no more it ends with a Failure; what has come is kept.
+    """
+    total = job["video"]["bytes"] if job["video"] else 0
     with bars.open(job["id"], total, words=output.size) as advance:
-        came = save(api, job, path, advance)
+
+        def heard(count: int) -> None:
+            if not is_wanted():
+                raise Failure(f"{job['id']}: its download was broken off", failures.INTERRUPTED)
+            advance(count)
+
+        came = save(api, job, path, heard)
     output.note(f"{path}  {output.size(total)}{'' if came else ', there already'}")
     return path
 

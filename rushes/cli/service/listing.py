@@ -21,6 +21,7 @@ _OPTIONS = (
     click.option("--mode", help="Only jobs of this mode, such as image-to-video."),
     click.option("--created-after", metavar="TIME", help="Only jobs created then or later: ISO 8601 with a zone."),
     click.option("--created-before", metavar="TIME", help="Only jobs created earlier: ISO 8601 with a zone."),
+    click.option("--batch", metavar="NAME", help="Only jobs of this batch."),
     click.option("--prompt", metavar="TEXT", help="Only jobs whose prompt holds this text, in capitals or not."),
     click.option(
         "--metadata",

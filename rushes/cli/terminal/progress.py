@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ class Bars:
     def __init__(self) -> None:
         self._live: Progress | None = None
         self._stack = ExitStack()
+        self._one = threading.Lock()  # speaks at a time
 
     @property
     def live(self) -> bool:
@@ -57,11 +59,12 @@ class Bars:
     @contextmanager
     def _away(self) -> Iterator[None]:
         assert self._live is not None
-        self._live.stop()
-        try:
-            yield
-        finally:
-            self._live.start()
+        with self._one:
+            self._live.stop()
+            try:
+                yield
+            finally:
+                self._live.start()
 
     @contextmanager
     def open(self, what: str, total: int, *, words: Words = "{:g}".format) -> Iterator[Advance]:

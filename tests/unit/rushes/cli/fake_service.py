@@ -7,6 +7,8 @@ from typing import Any
 
 import requests
 
+DRY_RUN = "/v1/jobs?dry_run=true"  # where it is answered otherwise than an order
+
 
 class Service(requests.Session):
     """A service that answers by method and path, and keeps what it was asked."""
@@ -26,6 +28,8 @@ class Service(requests.Session):
     def request(self, method: str | bytes, url: str | bytes, **what: Any) -> requests.Response:  # type: ignore[override]
         path = str(url).removeprefix("http://service")
         self.asked.append({"method": method, "path": path, **what})
+        if (what.get("params") or {}).get("dry_run") and ("POST", DRY_RUN) in self.answers:
+            path = DRY_RUN
         answers = self.answers[str(method), path]
         status, body, headers = answers.pop(0) if len(answers) > 1 else answers[0]
         response = requests.Response()

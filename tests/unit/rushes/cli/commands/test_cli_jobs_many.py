@@ -179,3 +179,69 @@ def test_a_retry_that_may_pay_twice_says_how(failed: Service, rushes: Rushes) ->
     failed.answer("POST", "/v1/jobs/job_1/retry", {**problem, "instance": "/v1/jobs/job_1/retry"}, 409)
     result = rushes("jobs", "retry", "job_1")
     assert (result.exit_code, "`rushes jobs retry job_1 --accept-double-charge`" in result.stderr) == (1, True)
+
+
+def batch(**more: Any) -> dict[str, Any]:
+    times = {"created_at": "2026-11-21T15:00:00.000Z", "ended_at": None}
+    return {"name": "a b", "jobs": 2, "states": {"generating": 2}, "needs_person": 0, "usd": 0.75, **times, **more}
+
+
+def page(*jobs: dict[str, Any]) -> dict[str, Any]:
+    return {"data": list(jobs), "has_more": False, "next_cursor": None}
+
+
+def test_a_batch_is_followed_to_its_last_end_and_summed(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/batches/a%20b", batch())
+    ended = {"states": {"archived": 1, "failed": 1}, "needs_person": 1, "ended_at": "2026-11-21T15:04:12.000Z"}
+    service.then("GET", "/v1/batches/a%20b", batch(**ended))
+    failed = job(2, "failed", error={"code": "content_refused", "message": "No."})
+    service.answer("GET", "/v1/jobs", page(job(2, "generating"), job(1, "generating", progress=10)))
+    service.then("GET", "/v1/jobs", page(failed, job(1, "generating", progress=10)))
+    service.then("GET", "/v1/jobs", page(failed, job(1, "archived")))
+    result = rushes("jobs", "watch", "--batch", "a b")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert [line for line in result.stderr.splitlines() if line.startswith("job_")] == [
+        "job_2  generating at evolink",
+        "job_1  generating at evolink, 10 %",
+        "job_2  failed at evolink",
+        "job_1  archived at evolink",
+    ]
+    said = "a b: 1 archived, 1 failed, $0.75, 4 min 12 s; 1 job should be looked at: `rushes attention`"
+    assert said in result.stderr.splitlines()
+    assert "error: job_2 is failed: content_refused: No." in result.stderr
+
+
+def test_changes_of_a_batch_are_lines_of_json(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/batches/b", batch(name="b"))
+    service.answer("GET", "/v1/jobs", page(job(1, "generating")))
+    service.then("GET", "/v1/jobs", page(job(1, "archived")))
+    result = rushes("jobs", "watch", "--batch", "b", "--json")
+    assert (result.exit_code, [json.loads(line)["state"] for line in result.stdout.splitlines()]) == (
+        0,
+        ["generating", "archived"],
+    )
+
+
+def test_a_batch_that_takes_too_long_is_told_as_it_stands(service: Service, rushes: Rushes) -> None:
+    service.answer("GET", "/v1/batches/b", batch(name="b"))
+    service.answer("GET", "/v1/jobs", page(job(1, "generating"), job(2, "archived")))
+    result = rushes("jobs", "watch", "--batch", "b", "--timeout", "0")
+    assert result.exit_code == 6
+    assert "error: b: 1 generating, 1 archived after 0 s" in result.stderr
+    assert "`rushes jobs watch --batch b`" in result.stderr
+
+
+def test_a_batch_that_is_not_there_is_told_with_where_to_look(service: Service, rushes: Rushes) -> None:
+    problem = {"code": "unknown_batch", "detail": "No job belongs to a batch 'b'.", "title": "No such batch."}
+    service.answer("GET", "/v1/batches/b", problem, 404)
+    result = rushes("jobs", "watch", "--batch", "b")
+    assert (result.exit_code, "tells each job's batch" in result.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("job_1", "--batch", "b")])
+def test_jobs_are_named_by_their_ids_or_by_a_batch(
+    service: Service, rushes: Rushes, arguments: tuple[str, ...]
+) -> None:
+    result = rushes("jobs", "watch", *arguments)
+    assert (result.exit_code, service.asked) == (2, [])
+    assert "by their ids, or a batch" in result.stderr
