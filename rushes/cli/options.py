@@ -39,6 +39,11 @@ def job_ids(command: Callable[..., Any]) -> Callable[..., Any]:
     return _job_ids(command, required=True)
 
 
+def job_id(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """An option that names a job."""
+    return None if value is None else _part_of_path(value, "job", "job_01K…")
+
+
 def some_job_ids(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same where there may be none."""
     return _job_ids(command, required=False)

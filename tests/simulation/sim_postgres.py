@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import weakref
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -25,10 +26,15 @@ class SimPostgres(SimDatabase):
         self.raw = psycopg.connect(driver_url, autocommit=True)
         self._keys = {name: ", ".join(metadata.tables[name].primary_key.columns.keys()) for name in NOTED}
         self._counted = self._sequences()
+        # A run that ends in the middle of a transaction leaves its connection to nobody, and no pool closes it.
+        self._opened = weakref.WeakSet[psycopg.Connection[Any]]()
+        sa.event.listen(self.engine, "checkout", lambda opened, record, proxy: self._opened.add(opened))
 
     def close(self) -> None:
         self.raw.close()
         super().close()
+        for connection in self._opened:
+            connection.close()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:

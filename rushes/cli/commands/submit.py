@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,12 @@ def _option(field: Field) -> Callable[[Callable[..., None]], Callable[..., None]
     help="A whole request as JSON; - is stdin. Whatever is said beside it is stronger.",
 )
 @click.option(
+    "--like",
+    metavar="JOB",
+    callback=options.job_id,
+    help="The request of this job, ordered anew. Whatever is said beside it is stronger.",
+)
+@click.option(
     "--file",
     "many",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
@@ -133,6 +139,7 @@ def command(
     media: list[tuple[str, str]],
     metadata: list[tuple[str, str]],
     single: str | None,
+    like: str | None,
     many: str | None,
     batch: str | None,
     idempotency_key: str | None,
@@ -167,8 +174,9 @@ def command(
     if metadata:
         said["metadata"] = dict(metadata)
     if many is not None:
-        if prompt is not None or single is not None or idempotency_key is not None:
-            raise click.UsageError("--file brings prompts and keys; leave PROMPT, --request and --idempotency-key out.")
+        if any(each is not None for each in (prompt, single, like, idempotency_key)):
+            alone = "--file brings prompts and keys; leave PROMPT, --request, --like and --idempotency-key out."
+            raise click.UsageError(alone)
         name = batch or batches.name_of(many)
         if fault := fault_of_batch(name):
             raise click.UsageError(f"No batch can be called {name!r}, as the file is; add --batch NAME. {fault}")
@@ -185,16 +193,30 @@ def command(
         raise click.UsageError("--name is about many videos; add --file.")
     if batch is not None:
         said["batch"] = batch
-    request = {**_read(single, prompt), **said}
+    if like is not None and single is not None:
+        raise click.UsageError("--like and --request both bring a whole request; leave one out.")
+    begun = _read(single, prompt)
+    api = connect(data_dir)
+    begun |= {} if like is None else _request_of(api, like, said)
+    request = {**begun, **said}
     if prompt is not None:
         request["prompt"] = sys.stdin.read().strip() if prompt == "-" else prompt
     if "prompt" not in request and request.get("mode") != WITHOUT_PROMPT:
         raise click.UsageError(f"PROMPT is missing; only --mode {WITHOUT_PROMPT} may do without.")
-    api = connect(data_dir)
     if dry_run:
         _quote(api, request, as_json)
     else:
         orders.order(api, request, idempotency_key or batches.fresh_key(), ending)
+
+
+def _request_of(api: Api, job_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's request, as a new one: in no batch, unless one is said. Raises Failure."""
+    taken: dict[str, Any] = api.get(f"/v1/jobs/{job_id}")["request"]
+    masked = [item["type"] for item in taken["media"] for value in item.values() if value.endswith("?…")]
+    if masked and "media" not in said:
+        hint = "give them anew with --media TYPE=URL; a key that may only read is not shown them"
+        raise Failure(f"what signs the links of {job_id} is not known: {', '.join(masked)}", failures.USAGE, hint=hint)
+    return {name: value for name, value in taken.items() if name != "batch"}
 
 
 def _quote(api: Api, request: dict[str, Any], as_json: bool) -> None:

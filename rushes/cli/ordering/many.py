@@ -23,7 +23,7 @@ from rushes.cli.service import downloads, parallel, waiting
 from rushes.cli.service.api import Api
 from rushes.cli.service.batch_looks import BatchLooks
 from rushes.cli.terminal import failures, output
-from rushes.cli.terminal.failures import Failure
+from rushes.cli.terminal.failures import Failure, told_when_interrupted
 from rushes.cli.terminal.progress import Bars
 
 LOOK_EVERY_S = 2.0  # at the batch
@@ -65,7 +65,8 @@ def quote_all(api: Api, lines: Sequence[Line], *, as_json: bool) -> None:
 def order_all(api: Api, lines: Sequence[Line], batch: str, ending: Ending, pattern: Pattern) -> None:
     """Order the video of each line. Prints jobs as JSON Lines, or their ids. Raises Failure."""
     several, begun = Several(), time.monotonic()
-    with Bars() as bars:
+    back = f"what was ordered goes on; the same command with --batch {batch} comes back to it, and buys nothing twice"
+    with told_when_interrupted(lambda: back), Bars() as bars:
         quotes = _quoted(api, lines, several, bars, as_json=False)
         new = [quote for _, quote in quotes if quote["made"] is None]
         there = f"; {len(quotes) - len(new)} are made already" if len(new) < len(quotes) else ""

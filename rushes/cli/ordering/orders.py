@@ -10,7 +10,7 @@ from typing import Any
 from rushes.cli.service import downloads, waiting
 from rushes.cli.service.api import Api
 from rushes.cli.terminal import failures, output
-from rushes.cli.terminal.failures import Failure
+from rushes.cli.terminal.failures import Failure, told_when_interrupted
 from rushes.cli.terminal.progress import Bars
 
 
@@ -26,15 +26,23 @@ class Ending:
 
 def order(api: Api, request: Mapping[str, Any], key: str, ending: Ending) -> None:
     """Order one video. Prints the job as JSON, or its id. Raises Failure."""
-    try:
-        job = api.submit(request, key)
-    except Failure as failure:
-        if failure.code != failures.UNREACHABLE:
-            raise
-        hint = f"it may have been kept all the same; with --idempotency-key {key} the same command asks only once"
-        raise Failure(str(failure), failure.code, hint=hint) from failure
+    again = f"with --idempotency-key {key} the same command asks only once"
+    with told_when_interrupted(lambda: f"it may have been ordered; {again}"):
+        try:
+            job = api.submit(request, key)
+        except Failure as failure:
+            if failure.code != failures.UNREACHABLE:
+                raise
+            hint = f"it may have been kept all the same; {again}"
+            raise Failure(str(failure), failure.code, hint=hint) from failure
     if not ending.as_json:
         output.plain(job["id"])
+    with told_when_interrupted(lambda: f"{waiting.goes_on(job['id'])}; {again}"):
+        _end(api, job, ending)
+
+
+def _end(api: Api, job: dict[str, Any], ending: Ending) -> None:
+    """Follow a job as far as is wanted."""
     if ending.wait:
         job = waiting.follow(api, job["id"], timeout_s=ending.timeout_s, show=waiting.note)[job["id"]]
     if ending.as_json:

@@ -13,7 +13,7 @@ from rushes.cli.service import waiting
 from rushes.cli.service.api import Api
 from rushes.cli.service.batch_looks import BatchLooks
 from rushes.cli.terminal import failures, output
-from rushes.cli.terminal.failures import Failure
+from rushes.cli.terminal.failures import Failure, told_when_interrupted
 from rushes.cli.terminal.progress import Bars
 
 
@@ -21,7 +21,8 @@ def follow(api: Api, name: str, *, timeout_s: float | None, as_json: bool) -> di
     """All jobs of the batch at their ends, by id; then its sum is told. Raises Failure, also when time is up."""
     told = api.batch(name)
     looks, end = BatchLooks(api, name), math.inf if timeout_s is None else time.monotonic() + timeout_s
-    with Bars() as bars, bars.open(name, told["jobs"], words=lambda count: f"{count:g} jobs") as ended:
+    back = told_when_interrupted(lambda: f"it goes on without us: `rushes jobs watch --batch {name}`")
+    with back, Bars() as bars, bars.open(name, told["jobs"], words=lambda count: f"{count:g} jobs") as ended:
         while True:
             over = {job_id for job_id, job in looks.jobs.items() if job["state"] in ENDED}
             for job in looks.look():

@@ -15,7 +15,7 @@ import requests
 
 from jobs.machine.states import ENDED
 from rushes.cli.service.answers import refused, wait_of
-from rushes.cli.terminal import failures
+from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
 from storage.outbound import trust
@@ -25,6 +25,7 @@ TIMEOUT_S = (5, 30)
 PATIENCE_S = 20.0  # for connection errors and 503
 RATE_PATIENCE_S = 90.0  # for 429 that says when: limits are counted by the minute
 PAUSES_S = (0.5, 1, 2, 4)  # the last one again and again
+TELL_EVERY_S = 10.0  # that it is tried again
 WAIT_S = 0.5
 SPACING_S = 0.1  # between looks at many jobs
 LONG_POLL_S = 20  # less than TIMEOUT_S has, and than proxies allow
@@ -79,6 +80,7 @@ class Api:
         self.url = url.rstrip("/")
         self.session = session or requests.Session()
         self.pause, self._monotonic = pause, monotonic
+        self._tell_at = -math.inf
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -217,7 +219,14 @@ class Api:
             patience = patience_s if lost and patience_s is not None else found.patience_s
             if self._monotonic() + wait_s > began + patience:
                 raise found.failure
+            self._tell(found.failure)
             self.pause(wait_s)
+
+    def _tell(self, trouble: Failure) -> None:
+        """Say why there is no answer yet, now and then: several threads may wait for the same service."""
+        if self._monotonic() >= self._tell_at:
+            self._tell_at = self._monotonic() + TELL_EVERY_S
+            output.note(f"{trouble}; trying again")
 
     def _once(self, method: str, path: str, **what: Any) -> requests.Response | _Trouble:
         """One request: its answer, or a trouble that may pass. Raises Failure for one that will not."""

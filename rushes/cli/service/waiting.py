@@ -7,7 +7,7 @@ from typing import Any
 
 from rushes.cli.service.api import Api
 from rushes.cli.terminal import failures, output
-from rushes.cli.terminal.failures import Failure
+from rushes.cli.terminal.failures import Failure, told_when_interrupted
 
 Show = Callable[[dict[str, Any]], None]
 
@@ -15,10 +15,17 @@ Show = Callable[[dict[str, Any]], None]
 def follow(api: Api, *job_ids: str, timeout_s: float | None, show: Show) -> dict[str, dict[str, Any]]:
     """The jobs at their ends, by id; every change is shown. Raises Failure when time is up."""
     jobs = {}
-    for job in api.watch(*job_ids, timeout_s=timeout_s):
-        jobs[job["id"]] = job
-        show(job)
+    with told_when_interrupted(lambda: goes_on(*job_ids)):
+        for job in api.watch(*job_ids, timeout_s=timeout_s):
+            jobs[job["id"]] = job
+            show(job)
     return jobs
+
+
+def goes_on(*job_ids: str) -> str:
+    """How to come back to jobs that nobody watches any more."""
+    one = job_ids[0] if len(job_ids) == 1 else "the jobs"
+    return f"{one} {'goes' if len(job_ids) == 1 else 'go'} on without us: `rushes jobs watch {' '.join(job_ids)}`"
 
 
 def note(job: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 OK = 0
 FAILED = 1
 USAGE = 2
@@ -35,3 +38,12 @@ class Failure(Exception):
     def __init__(self, message: str, code: int = FAILED, *, hint: str | None = None):
         super().__init__(message)
         self.code, self.hint = code, hint
+
+
+@contextmanager
+def told_when_interrupted(then: Callable[[], str]) -> Iterator[None]:
+    """Whoever presses Ctrl-C is told what goes on without them, and how to come back. Raises Failure."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failure("interrupted", INTERRUPTED, hint=then()) from None

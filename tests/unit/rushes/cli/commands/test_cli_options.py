@@ -34,6 +34,7 @@ OURS: dict[Option, tuple[str, int, str]] = {
     ("submit", "--request"): ("--request FOLDER", 2, "is a directory"),
     ("submit", "--file"): ("--file FOLDER/none", 2, "does not exist"),
     ("submit", "--batch"): ("fox --batch a/b", 2, "leave / out"),
+    ("submit", "--like"): ("--like ../keys", 3, "ids look like job_01K…"),
     ("submit", "--name"): ("--file FILE --name {scene}", 2, "there are id, line"),
     ("submit", "--idempotency-key"): ("fox --idempotency-key ключ", 2, "1 to 255 visible ASCII characters"),
     ("submit", "--timeout"): ("fox --wait --timeout -1", 2, "x>=0"),

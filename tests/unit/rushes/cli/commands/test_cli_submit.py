@@ -11,6 +11,7 @@ from fake_service import Service
 
 from jobs.request.schema import MEDIA_TYPES, RequestSchema
 from rushes.cli.commands.submit import command
+from rushes.cli.service.api import Api
 
 Rushes = Callable[..., Result]
 QUOTE: dict[str, Any] = {
@@ -112,6 +113,80 @@ def test_a_request_is_read_from_a_file_and_options_are_stronger(
     assert sent(service) == {"prompt": "A fox", "duration": 3, "media": media, "on_unconfirmed": "resubmit"}
     assert rushes("submit", "A hare", "--request", str(file), "--media", "video=https://h/v").exit_code == 0
     assert (sent(service)["prompt"], sent(service)["media"]) == ("A hare", [{"type": "video", "url": "https://h/v"}])
+
+
+TAKEN = {"mode": "image-to-video", "prompt": "A fox", "seed": 7, "media": [], "metadata": {}, "batch": "monday"}
+
+
+def test_a_job_is_ordered_anew_with_what_is_said_beside_it(service: Service, rushes: Rushes) -> None:
+    media = [{"type": "first_frame", "url": "https://h/a.png?sig=1"}]
+    service.answer("GET", "/v1/jobs/job_7", {"id": "job_7", "request": {**TAKEN, "media": media}})
+    result = rushes("submit", "--like", "job_7", "--seed", "8")
+    assert (result.exit_code, result.stdout) == (0, "job_1\n"), result.stderr
+    assert sent(service) == {
+        "mode": "image-to-video",
+        "prompt": "A fox",
+        "seed": 8,
+        "media": media,
+        "metadata": {},
+    }
+    assert rushes("submit", "A hare", "--like", "job_7", "--batch", "tuesday").exit_code == 0
+    assert (sent(service)["prompt"], sent(service)["batch"]) == ("A hare", "tuesday")
+
+
+def test_a_job_whose_links_are_not_shown_whole_is_ordered_anew_with_other_links_alone(
+    service: Service, rushes: Rushes
+) -> None:
+    media = [{"type": "first_frame", "url": "https://h/a.png?…"}]
+    service.answer("GET", "/v1/jobs/job_7", {"id": "job_7", "request": {**TAKEN, "media": media}})
+    result = rushes("submit", "--like", "job_7")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "what signs the links of job_7 is not known: first_frame" in result.stderr
+    assert "--media TYPE=URL" in result.stderr
+    assert rushes("submit", "--like", "job_7", "--media", "first_frame=https://h/b.png").exit_code == 0
+    assert sent(service)["media"] == [{"type": "first_frame", "url": "https://h/b.png"}]
+
+
+def test_like_and_a_request_are_one_too_many(service: Service, rushes: Rushes, tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text("{}")
+    result = rushes("submit", "--like", "job_7", "--request", str(file))
+    assert (result.exit_code, service.asked) == (2, [])
+    assert "--like and --request both bring a whole request" in result.stderr
+
+
+class Pressed(Service):
+    """Somebody presses Ctrl-C while this is asked."""
+
+    at = "GET"
+
+    def request(self, method: str | bytes, url: str | bytes, **what: Any) -> Any:  # type: ignore[override]
+        if method == self.at:
+            raise KeyboardInterrupt
+        return super().request(method, url, **what)
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("POST", "it may have been ordered; with --idempotency-key k1 the same command asks only once"),
+        ("GET", "job_1 goes on without us: `rushes jobs watch job_1`"),
+    ],
+)
+def test_whoever_breaks_off_is_told_what_goes_on_and_how_to_come_back(
+    service: Service, rushes: Rushes, monkeypatch: pytest.MonkeyPatch, at: str, words: str
+) -> None:
+    pressed = Pressed()
+    pressed.at = at
+    pressed.answer("POST", "/v1/jobs", {"id": "job_1"}, 202)
+    monkeypatch.setattr(
+        "rushes.cli.commands.submit.connect", lambda data_dir: Api("http://service", "rk_1", session=pressed)
+    )
+    result = rushes("submit", "A fox", "--wait", "--idempotency-key", "k1")
+    assert result.exit_code == 130
+    assert "error: interrupted" in result.stderr
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_request_and_a_prompt_are_read_from_stdin_but_not_both(service: Service, rushes: Rushes) -> None:

@@ -310,9 +310,9 @@ def test_a_dry_run_says_at_most_where_a_price_is_no_more_than_that(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["A fox", "--file", "FILE"], "leave PROMPT, --request and --idempotency-key out"),
-        (["--request", "FILE", "--file", "FILE"], "leave PROMPT, --request and --idempotency-key out"),
-        (["--file", "FILE", "--idempotency-key", "k"], "leave PROMPT, --request and --idempotency-key out"),
+        (["A fox", "--file", "FILE"], "leave PROMPT, --request, --like and --idempotency-key out"),
+        (["--request", "FILE", "--file", "FILE"], "leave PROMPT, --request, --like and --idempotency-key out"),
+        (["--file", "FILE", "--idempotency-key", "k"], "leave PROMPT, --request, --like and --idempotency-key out"),
         (["A fox", "--name", "{line}"], "--name is about many videos; add --file."),
         (["--file", "FILE", "--batch", "a/b"], "leave / out"),
         (["--file", "FILE", "--name", "{scene}"], "there are id, line, batch, mode, provider, and metadata.KEY"),

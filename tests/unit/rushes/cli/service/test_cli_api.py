@@ -259,3 +259,19 @@ def test_where_a_redirect_leads_is_told_and_not_followed() -> None:
     assert service.asked[-1][2]["allow_redirects"] is False
     with pytest.raises(Failure, match="not as Rushes does"):
         api(answer(200, {}))[0].link("/v1/jobs/job_1/video")
+
+
+def test_while_no_answer_comes_it_is_said_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    asking, _, time = api(requests.ConnectionError())
+    for _ in range(2):
+        with pytest.raises(Failure):
+            asking.get("/v1/jobs")
+        said = capsys.readouterr().err.splitlines()
+        assert said == ["http://service does not answer (ConnectionError); trying again"] * 2
+        time.now += 10
+
+
+def test_an_answer_at_once_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    asking, _, _ = api(answer(200, JOB))
+    asking.get("/v1/jobs/job_1")
+    assert capsys.readouterr().err == ""
