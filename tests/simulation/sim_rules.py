@@ -421,7 +421,8 @@ class Rules:
             excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self.is_young(task, row)
             excused = excused or self._has_next_number(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
-        if old is not None and old.task_id is not None and not old.adopted:
+        # What a person named is no proof: the gateway's later word outweighs theirs.
+        if old is not None and old.task_id is not None and not old.adopted and old.task_id != old.named_task_id:
             self.check("own-task", row.task_id == old.task_id, f"{owner} bore {old.task_id}, and has it no more: {row}")
         if row.link is not None:
             linked, _ = self.gateways.find(row.link)

@@ -11,6 +11,7 @@ from flask import Response
 from jobs.request.schema import METADATA_VALUE_LENGTH
 from rushes.api.edge import request_ids
 from rushes.api.edge.answers import answer
+from rushes.api.edge.operations import BODIES, NAMES
 from rushes.api.edge.problems import MEDIA_TYPE, ProblemApi
 
 Json = dict[str, Any]
@@ -195,7 +196,10 @@ def _finish(path: str, method: str, operation: Json) -> None:
         for name in SAID.get((method, path, status), ()):
             said["headers"][name] = {"$ref": f"#/components/headers/{name}"}
     operation["responses"] = dict(sorted(answers.items()))
-    operation["operationId"] = _name(path, method)
+    operation["operationId"] = NAMES[method, path]
+    if examples := BODIES.get(NAMES[method, path]):
+        (content,) = operation["requestBody"]["content"].values()
+        content["examples"] = {name: {"summary": name, "value": value} for name, value in examples.items()}
     given = operation.setdefault("parameters", [])
     for parameter in given:
         parameter.update(BY_ENTRY.get(parameter["name"], {}))
@@ -215,8 +219,3 @@ def _problem(said: str, headers: Iterable[str]) -> Json:
 
 def _headers(names: Iterable[str]) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _name(path: str, method: str) -> str:
-    """What generated clients call the operation: `get_jobs_job_id_events`."""
-    return "_".join([method, *re.findall("[a-z_]+", path.removeprefix("/v1/"))])

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api_orders import PLAIN, Orders
+from api_orders import PLAIN, Orders, as_operator
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
+from jobs.providers.registry import PROVIDERS
 from jobs.store.database import Database
 
 ROOT = Path(__file__).parents[3]
 METHODS = {"get", "post", "put", "patch", "delete"}
+JOB = "job_01K8Z3V0QWERTYUIOPASDFGHJK"
 OWN_TYPES = {"200", "202", "302", "304"}
 
 
@@ -55,7 +57,28 @@ def test_every_view_under_v1_is_in_it_and_nothing_else(api: FlaskClient, documen
 def test_every_operation_has_a_name_of_its_own_and_a_summary(document: dict[str, Any]) -> None:
     names = [about["operationId"] for _, about in operations(document)]
     assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch("[a-z]+(_[a-z]+)+", name)] == []
     assert [name for name, about in operations(document) if not about["summary"].endswith(".")] == []
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for name, about in operations(document):
+        for content in about.get("requestBody", {}).get("content", {}).values():
+            yield from ((name, said, example["value"]) for said, example in content["examples"].items())
+
+
+def test_every_body_has_examples_and_each_of_them_is_taken(
+    make_api: Callable[..., FlaskClient], database: Database, document: dict[str, Any]
+) -> None:
+    keys = {f"{name.upper()}_API_KEY": "sk-test" for name in PROVIDERS}
+    api = as_operator(make_api(**keys), database)
+    tried = list(examples(document))
+    assert {"POST /v1/jobs", "POST /v1/notices/replay"} <= {name for name, _, _ in tried}
+    for name, said, body in tried:
+        parts = {"job_id": JOB, "number": "1", "name": "evolink"}
+        answer = api.post(name.removeprefix("POST ").format(**parts), json=body)
+        wanted = (404,) if "{job_id}" in name else (200, 202)  # of a job that is not there, once the body was read
+        assert answer.status_code in wanted, (name, said, answer.text)
 
 
 def test_every_parameter_is_described(document: dict[str, Any]) -> None:
