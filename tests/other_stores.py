@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import npm_packages
 import pytest
 import requests
 
@@ -15,8 +13,7 @@ from rushes.local.ports import free_ports
 from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
 
-NPM = Path(__file__).parent / "npm"
-S3RVER = NPM / "node_modules/s3rver/bin/s3rver.js"
+S3RVER = Path("s3rver/bin/s3rver.js")
 # It tells each request's address, and a presigned one is a secret.
 MOTO = "import logging, sys, moto.server; logging.disable(logging.INFO); moto.server.main(sys.argv[1:])"
 OTHERS_KEY = "S3RVER"  # the one that it knows, and its secret; moto takes any
@@ -43,15 +40,8 @@ def moto(servers: Supervisor) -> str:
 
 @pytest.fixture(scope="session")
 def s3rver(servers: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """From npm, installed once by its lock where it is missing."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("node and npm are not here")
-    with (NPM / "package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not S3RVER.exists():
-            subprocess.run([npm, "ci"], cwd=NPM, check=True, capture_output=True, timeout=100)
+    node, modules = npm_packages.installed()
     port = free_ports(1)[0]
     folder = tmp_path_factory.mktemp("s3rver")
-    argv = [node, str(S3RVER), "--silent", "-d", str(folder), "-a", "127.0.0.1", "-p", str(port)]
+    argv = [node, str(modules / S3RVER), "--silent", "-d", str(folder), "-a", "127.0.0.1", "-p", str(port)]
     return _serve(servers, "s3rver", argv, port)

@@ -80,12 +80,19 @@ def _says_nothing_new(attempt: Attempt, changes: AttemptChanges) -> bool:
 def stop_asking(case: Case, facts: Facts, now: datetime, rules: Rules) -> Facts:
     """No longer ask about a task that a person named, once it cannot live and the gateway has not answered for an hour.
 
-    `case` is the one with these facts.
+    Nor once it is known that its order made nothing. `case` is the one with these facts.
     """
     given_up: dict[int, AttemptChanges] = {}
     for number, attempt in case.attempts.items():
-        end = schedule.heard_until(attempt, rules.settings, rules.providers)
-        if attempt.is_named and schedule.is_tried_enough(attempt.unanswered_since, end, now):
-            reason = f"{attempt.provider} could not be asked"
-            given_up[number] = {**facts.attempts.get(number, {}), "named_refused": reason}
+        if attempt.is_named and (why := _why_not_asked(attempt, now, rules)):
+            given_up[number] = {**facts.attempts.get(number, {}), "named_refused": why}
     return replace(facts, attempts={**facts.attempts, **given_up}) if given_up else facts
+
+
+def _why_not_asked(attempt: Attempt, now: datetime, rules: Rules) -> str | None:
+    if attempt.made_nothing:
+        sent = attempt.outcome is AttemptOutcome.REFUSED
+        return f"{attempt.provider} refused the order" if sent else "the order never left this machine"
+    end = schedule.heard_until(attempt, rules.settings, rules.providers)
+    is_over = schedule.is_tried_enough(attempt.unanswered_since, end, now)
+    return f"{attempt.provider} could not be asked" if is_over else None

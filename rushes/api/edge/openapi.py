@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -104,6 +105,8 @@ TAKEN = {
     ("get", "/v1/jobs/{job_id}"): ("If-None-Match",),
 }
 
+NOTHING: tuple[Any, ...] = (None, [], {})  # defaults that say nothing
+
 # Members of answers that are left out where there is nothing to tell; all others are null then.
 NOT_ALWAYS = {
     "TakenMedia": ("reference_voice",),
@@ -169,18 +172,31 @@ def _finished(document: Json) -> Json:
     return document
 
 
-def _require(document: Json) -> None:
-    """Say of every object that is answered that all of its members are there, null where there is nothing to tell."""
+def _sent(document: Json) -> set[str]:
+    """The schemas of what is sent, and not answered."""
     schemas, sent = document["components"]["schemas"], set[str]()
     operations = (about for item in document["paths"].values() for name, about in item.items() if name != "parameters")
     new = _named([operation.get("requestBody") for operation in operations])
     while new - sent:
         sent |= new
         new = _named([schemas[name] for name in sent])
-    for name, schema in schemas.items():
-        left_out = NOT_ALWAYS.get(name, ())
-        if name not in sent and "properties" in schema:
-            schema["required"] = [member for member in schema["properties"] if member not in left_out]
+    return sent
+
+
+def _require(document: Json) -> None:
+    """Say of every object that is answered that all of its members are there, null where there is nothing to tell.
+
+    What is sent may lack every member that has a default. It is told in words: to some generators a member with a
+    `default` is one that must be there.
+    """
+    sent = _sent(document)
+    for name, schema in document["components"]["schemas"].items():
+        left_out, members = NOT_ALWAYS.get(name, ()), schema.get("properties", {})
+        if name not in sent and members:
+            schema["required"] = [member for member in members if member not in left_out]
+        for about in members.values() if name in sent else ():
+            if (default := about.pop("default", None)) not in NOTHING:
+                about["description"] = f"{about['description']} Default: {json.dumps(default)}."
 
 
 def _named(part: Any) -> set[str]:

@@ -172,6 +172,17 @@ class TestATaskThatAPersonNamed:
         assert (outcome.alarm_at is None) is (reason is not None)
 
     @pytest.mark.parametrize(
+        ("outcome", "reason"),
+        [(A.NOT_SENT, "the order never left this machine"), (A.REFUSED, "evolink refused the order")],
+    )
+    def test_nobody_asks_for_an_order_that_turned_out_to_have_made_nothing(
+        self, outcome: AttemptOutcome, reason: str
+    ) -> None:
+        nothing = {"outcome": outcome, "standing": Standing.NONE, "closed_at": NOW - SECOND}
+        decision = decided(case(job(State.FAILED), lost(**IN_VAIN, **nothing)))
+        assert (decision.facts.attempts[1]["named_refused"], decision.alarm_at) == (reason, None)
+
+    @pytest.mark.parametrize(
         ("row", "told"),
         [
             (ASKED, {"state": "asking", "reason": None}),
