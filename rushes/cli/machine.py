@@ -18,6 +18,7 @@ from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
 
 DATABASE = frozenset({"RUSHES_DATABASE_URL", "RUSHES_DATABASE_URL_FILE"})
+BROKER = frozenset({"RUSHES_REDIS_URL", "RUSHES_REDIS_URL_FILE"})
 STORE = frozenset(
     f"{name}{end}"
     for name in ("RUSHES_S3_BUCKET", "RUSHES_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -28,6 +29,11 @@ STORE = frozenset(
 def settings_for_database(data_dir: Path) -> Settings:
     """For commands that touch the database alone."""
     return _settings(data_dir, needs=DATABASE)
+
+
+def settings_for_broker(data_dir: Path) -> Settings:
+    """For whoever sends Celery's messages to the service."""
+    return _settings(data_dir, needs=BROKER)
 
 
 def settings_for_pruning(data_dir: Path) -> Settings:

@@ -26,6 +26,7 @@ COMMANDS = {
     "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.commands.submit", "Ask for a video."),
     "jobs": ("rushes.cli.commands.jobs", "List, show, watch, cancel, retry and settle jobs."),
+    "tail": ("rushes.cli.commands.tail", "Show what happens to all jobs, as it happens."),
     "videos": ("rushes.cli.commands.videos", "List, link and download what is archived."),
     "notices": ("rushes.cli.commands.notices", "What pipelines were told; tell them again."),
     "callbacks": ("rushes.cli.commands.callbacks", "What gateways called back with; let it count again."),
@@ -37,6 +38,7 @@ COMMANDS = {
     "db": ("rushes.cli.commands.db", "Bring the database up to date, check, back up, prune."),
     "doctor": ("rushes.cli.commands.doctor", "Check this installation, and say what to mend."),
     "sweep": ("rushes.cli.commands.sweep", "Run what is due, here and now, without Celery."),
+    "env": ("rushes.cli.commands.env", "Print the address, key and broker of what `rushes up` serves, for a shell."),
     "completion": ("rushes.cli.commands.completion", "Print a shell's completion script."),
 }
 
@@ -49,8 +51,10 @@ Examples:
   rushes submit "A red fox in snow" --wait
   rushes submit "A red fox in snow" --dry-run       where it would go, and for how much
   rushes submit "It turns its head" --mode image-to-video --media first_frame=https://…
-  rushes submit --file shots.jsonl --batch monday --download videos
+  rushes submit --file shots.jsonl --download videos
   rushes jobs list --state failed --metadata film=dunes
+  rushes submit --like job_01K… --seed 7   the same once more, with another seed
+  rushes jobs watch --batch shots.jsonl
   rushes jobs list --json | jq .data[].state
   rushes videos download job_01K…
   rushes providers evolink                 what one gateway can do, and how it stands

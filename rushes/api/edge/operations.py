@@ -16,6 +16,7 @@ NAMES = {
     ("post", "/v1/jobs/{job_id}/retry"): "retry_job",
     ("post", "/v1/jobs/{job_id}/attempts/{number}/settle"): "settle_order",
     ("get", "/v1/batches/{batch}"): "get_batch",
+    ("get", "/v1/events"): "list_events",
     ("get", "/v1/providers"): "list_providers",
     ("get", "/v1/providers/{name}"): "get_provider",
     ("post", "/v1/providers/{name}/rest"): "rest_provider",

@@ -27,10 +27,10 @@ def as_json(data: Any, *, line: bool = False) -> None:
     plain(visible_json(data, indent=None if line else 2))
 
 
-def plain(text: str) -> None:
-    """A line of data on stdout."""
+def plain(text: str, **style: Any) -> None:
+    """A line of data on stdout; in a style, as `note`."""
     with _out_of_the_way():
-        click.echo(visible(text))
+        click.echo(_paint(visible(text), **style))
         sys.stdout.flush()
 
 

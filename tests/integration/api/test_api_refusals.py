@@ -58,6 +58,11 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
         ("to", "2026-13-01", "YYYY-MM-DD"),
         ("provider", "nobody", "choose from"),
     ],
+    "GET /v1/events": [
+        ("after", "-1", "Send `next`"),
+        ("after", "x", "Not a whole number"),
+        ("after", "9" * 19, "`next`"),
+    ],
     "GET /v1/attention": [("reason", "x", "choose from"), ("limit", "0", "Choose from 1 to 1000")],
     "GET /v1/notices": [
         *PAGE,

@@ -24,7 +24,7 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
     def connected(data_dir: Path) -> Api:
         return Api("http://service", "rk_1", session=found, pause=lambda s: None)
 
-    for module in ("attention", "callbacks", "costs", "jobs", "notices", "providers", "submit", "videos"):
+    for module in ("attention", "callbacks", "costs", "jobs", "notices", "providers", "submit", "tail", "videos"):
         monkeypatch.setattr(f"rushes.cli.commands.{module}.connect", connected)
     return found
 
