@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection, RowMapping
-from standardwebhooks import Webhook
 
-from jobs.providers.refusals import retry_after_s
-from jobs.settings import Settings
 from jobs.steps.resources import Resources
 from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
 from jobs.store.tables import Instant, notice_tries, notices
 from storage.errors import LinkForbidden
-from storage.outbound.connections import under
-from storage.outbound.deadline import Deadline, NoThread
-from storage.outbound.guard import check_url, guarded_session, masked
+from storage.outbound.guard import masked
+from webhooks import posting
 from webhooks.errors import NoticeRefused, NoticeUndelivered, WebhooksError
 
 # After each failed try: 5 s, 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h; then it rests until somebody replays it.
@@ -33,7 +25,6 @@ TIMETABLE = (5, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 LONGEST_ASKED_S = TIMETABLE[-1]  # the longest pause that a receiver can ask for
 GONE = 410  # the receiving side wants no more of these
 AT_A_TIME = 8  # of one job; even if each takes as long as it may, the watchdog takes nobody for stuck
-LATE = "no answer in time"
 
 log = structlog.get_logger()
 
@@ -129,69 +120,9 @@ def _deliver(lease: _LeasedNotice, resources: Resources) -> bool:
 
 def _send(row: RowMapping, resources: Resources) -> int:
     """One POST. Raises NoticeRefused, NoticeUndelivered."""
-    if not resources.settings.notice_secrets:
-        raise NoticeUndelivered("nothing to sign it with: set RUSHES_NOTICE_SECRETS")
-    body = json.dumps(row["body"], ensure_ascii=False, separators=(",", ":"))
     with resources.database.read() as db:
         now = resources.database.clock(db)
-    signatures = [Webhook(secret).sign(row["id"], now, body) for secret in resources.settings.notice_secrets]
-    headers = {
-        "content-type": "application/json",
-        "user-agent": "Rushes",
-        "webhook-id": row["id"],
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signatures),
-    }
-    try:
-        with Deadline(resources.settings.notice_deadline_s) as deadline:
-            status, told = _post(row["url"], body, headers, deadline, resources)
-    except NoThread as e:
-        raise NoticeUndelivered(str(e)) from e
-    if not 200 <= status < 300:
-        raise NoticeRefused(status, retry_after_s(told, now))
-    return status
-
-
-def _post(
-    url: str, body: str, headers: dict[str, str], deadline: Deadline, resources: Resources
-) -> tuple[int, dict[str, str]]:
-    """The status of the answer, and its headers by lower-case names. Raises NoticeUndelivered."""
-    deadline_s = resources.settings.notice_deadline_s
-    guard = _guard(resources.settings)
-    try:
-        check_url(url, **guard)
-        with (
-            under(deadline),
-            _session(resources) as session,
-            session.post(
-                url,
-                data=body.encode(),
-                headers=headers,
-                timeout=(deadline_s / 3, deadline_s),
-                allow_redirects=False,
-                stream=True,  # what it answers beside the status is not read
-            ) as answer,
-        ):
-            status, told = answer.status_code, {name.lower(): value for name, value in answer.headers.items()}
-    except (requests.RequestException, LinkForbidden, OSError) as e:
-        raise NoticeUndelivered(LATE if deadline.passed else type(e).__name__) from e
-    if deadline.passed:  # http.client takes a head that our cut has ended for a whole one
-        raise NoticeUndelivered(LATE)
-    return status, told
-
-
-def _guard(settings: Settings) -> dict[str, Any]:
-    return {"allow_private": settings.allow_private_addresses, "receivers": settings.notice_receivers}
-
-
-@contextmanager
-def _session(resources: Resources) -> Iterator[requests.Session]:
-    """The one for links, unless receivers inside are open: these are for notices alone."""
-    if not resources.settings.notice_receivers.is_any:
-        yield resources.session
-        return
-    with guarded_session(**_guard(resources.settings)) as session:
-        yield session
+    return posting.post(row["id"], row["url"], row["body"], now, resources.settings, resources.session)
 
 
 def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Resources) -> None:

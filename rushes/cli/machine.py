@@ -18,6 +18,11 @@ from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
 
 DATABASE = frozenset({"RUSHES_DATABASE_URL", "RUSHES_DATABASE_URL_FILE"})
+NOTICES = frozenset(
+    f"RUSHES_{name}{end}"
+    for name in ("NOTICE_SECRETS", "NOTIFY_HOSTS", "ALLOW_PRIVATE_ADDRESSES")
+    for end in ("", "_FILE")
+)
 BROKER = frozenset({"RUSHES_REDIS_URL", "RUSHES_REDIS_URL_FILE"})
 STORE = frozenset(
     f"{name}{end}"
@@ -29,6 +34,11 @@ STORE = frozenset(
 def settings_for_database(data_dir: Path) -> Settings:
     """For commands that touch the database alone."""
     return _settings(data_dir, needs=DATABASE)
+
+
+def settings_for_notices(data_dir: Path) -> Settings:
+    """For whoever sends a notice from here."""
+    return _settings(data_dir, needs=NOTICES)
 
 
 def settings_for_broker(data_dir: Path) -> Settings:

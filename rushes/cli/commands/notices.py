@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from rushes.cli import options
+from rushes.cli import machine, options
+from rushes.cli.service import trying
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
@@ -93,3 +94,21 @@ def replay(
     chosen = {"job_id": job_id, "since": since}
     told = api.post("/v1/notices/replay", {name: value for name, value in chosen.items() if value is not None})
     output.as_json(told) if as_json else output.note(f"{output.counted(told['replayed'], 'notice')} go out once more")
+
+
+@command.command("test")
+@click.argument("url")
+@options.data_dir
+@options.as_json
+def test_(url: str, data_dir: Path, as_json: bool) -> None:
+    """Send a signed notice of the type `test` to URL, once, from this machine, and tell what the receiver answers.
+
+    It is signed with this installation's secrets and goes only where its notices may go; it is kept nowhere.
+    """
+    answer = trying.send(url, machine.settings_for_notices(data_dir))
+    if as_json:
+        output.as_json(answer.told)
+    elif answer.error is None:
+        output.note(f"{url} answered {answer.status} after {answer.took_s:g} s: it takes our notices")
+    if answer.error is not None:
+        raise Failure(f"{url}: {answer.error}", failures.FAILED, hint=answer.hint)

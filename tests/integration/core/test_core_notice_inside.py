@@ -38,7 +38,7 @@ def installed(database: Database) -> Callable[..., Any]:
 
     def install(hosts: str, **more: str) -> Any:
         settings = load({**VARIABLES, "RUSHES_NOTIFY_HOSTS": hosts, **more})
-        return SimpleNamespace(settings=settings, database=database, bells=Bells())
+        return SimpleNamespace(session=None, settings=settings, database=database, bells=Bells())
 
     return install
 

@@ -116,9 +116,11 @@ THEIRS: dict[Option, str] = {
     ("costs", "--provider"): "--provider evlink",
     ("attention", "--reason"): "--reason none",
 }
-# They want a database, and are refused in its tests: test_cli_commands.py, test_core_audit_command.py; or they are
+# They want a database or secrets, and are refused in their tests: test_cli_commands.py, test_core_audit_command.py,
+# test_notices_test.py; or they are
 # another program's.
 ELSEWHERE: set[Option] = {
+    ("notices test", "URL"),
     ("keys create", "--notify-url"),
     ("keys revoke", "ID"),
     ("db backup", "FILE"),
