@@ -25,7 +25,11 @@ ASIDE = timedelta(hours=1)
 SHORTEST = timedelta(minutes=1)
 FORGOTTEN: dict[str, Any] = {"holder_deaths": 0, "set_aside_until": None}
 _SET_ASIDE = sa.update(jobs).where(of(jobs.c.id, jobs.c.version), due.UNLEASED)
-_SHOW_NO_MORE = sa.update(jobs).where(of(jobs.c.id), jobs.c.flagged == HOLDER_DIED).values(flagged=None)
+_SHOW_NO_MORE = (
+    sa.update(jobs)
+    .where(of(jobs.c.id), jobs.c.flagged == HOLDER_DIED)
+    .values(flagged=None, version=jobs.c.version + 1)  # also of a job that has ended, which no news wakes
+)
 _FORGET = sa.update(jobs).where(of(jobs.c.id), jobs.c.holder_deaths > 0).values(**FORGOTTEN)
 
 

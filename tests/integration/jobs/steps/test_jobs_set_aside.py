@@ -132,3 +132,16 @@ def test_a_holder_that_only_slept_has_not_died(rows: Rows, job_id: str) -> None:
     job = rows.case(job_id).job
     assert (job.flagged, job.holder_deaths, job.alarm_at) == (None, 0, rows.now)
     assert die(rows, job_id)
+
+
+def test_that_a_holder_only_slept_is_a_change_also_of_a_job_that_has_ended(rows: Rows, job_id: str) -> None:
+    assert [die(rows, job_id), die(rows, job_id)] == [True, True]
+    sleeper = rows.lease(job_id, "S")
+    rows.now += 2 * MINUTE
+    assert not die(rows, job_id)
+    rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.FAILED, alarm_at=None, ended_at=rows.now)))
+    before = rows.case(job_id).job
+    conclude(sleeper, Facts(), worker(rows, Gateway()))
+    after = rows.case(job_id).job
+    assert (before.flagged, after.flagged) == ("holder_died", None)
+    assert after.version > before.version  # which answers with an ETag, and whoever waits for a change, go by
