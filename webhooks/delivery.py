@@ -131,6 +131,8 @@ def _delivered(lease: _LeasedNotice, status: int, took_s: float, resources: Reso
         delivered = {"last_status": status, "last_error": None, "delivered_at": now}
         _finish(db, lease, delivered, alarm_at=None)
         _keep_try(db, lease, took_s, status=status, error=None)
+    told = {"job": lease.row["job_id"], "notice": lease.row["id"], "type": lease.row["type"]}
+    log.info("notice_delivered", **told, status=status, seconds=round(took_s, 3))
 
 
 def _undelivered(lease: _LeasedNotice, error: WebhooksError, took_s: float, resources: Resources) -> None:

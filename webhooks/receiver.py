@@ -121,10 +121,13 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", job=callback.job_id, reason=str(e))
         return _answer(503)  # the gateway tries again; the sweep asks in any case
+    order = {"job": callback.job_id, "attempt": callback.attempt, "provider": callback.provider}
     if kept.state is None:
-        log.warning("callback_for_unknown_job", job=callback.job_id, provider=callback.provider)
+        log.warning("callback_for_unknown_job", **order)
     elif not kept.kept:
-        log.warning("callback_over_the_limit", job=callback.job_id, provider=callback.provider)
+        log.warning("callback_over_the_limit", **order)
+    else:
+        log.info("callback_kept", **order, task=callback.task_id, says=state and state.value, rings=kept.ring)
     if kept.ring and kept.state is not None:
         step = wake(kept.state, news=True, says_finished=state is ReportState.FINISHED)
         receiver.ringer.ring(step.name, callback.job_id)

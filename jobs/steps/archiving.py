@@ -149,14 +149,18 @@ def _copy_under(work: Work, resources: Resources) -> None:
 
 def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
-    case, keeper = lease.case, _Keeper(lease, resources)
+    case, keeper, began = lease.case, _Keeper(lease, resources), resources.monotonic()
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
         try:
-            return _copied(lease, resources, keeper)
+            facts = _copied(lease, resources, keeper)
         except ObjectExists:
-            return _met_object(case, resources, keeper)
+            facts = _met_object(case, resources, keeper)
+        if facts.video is not None:
+            size, took_s = facts.video["bytes"], round(resources.monotonic() - began, 3)
+            log.info("video_stored", job=case.job.id, provider=case.current.provider, bytes=size, seconds=took_s)
+        return facts
     except (Cancelled, Undecided) as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
         return Facts()

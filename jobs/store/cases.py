@@ -13,11 +13,12 @@ from sqlalchemy.engine import Connection, Row
 from jobs.errors import UnknownJob
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Settled, Standing
 from jobs.machine.states import State
+from jobs.store import history
 from jobs.store.database import Database
 from jobs.store.packed_rows import Unpacked, packed
-from jobs.store.tables import Instant, attempts, events, hearsay, inbox, jobs
+from jobs.store.tables import Instant, attempts, hearsay, inbox, jobs
 
-_NEW_JOB, _NEW_EVENT = sa.insert(jobs), sa.insert(events)
+_NEW_JOB = sa.insert(jobs)
 JOB_COLUMNS, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
     [table.c[name] for name in row.__dataclass_fields__]
     for table, row in ((jobs, Job), (attempts, Attempt), (inbox, KeptCallback), (hearsay, Hearsay))
@@ -65,8 +66,8 @@ def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
     """A new job, with the first line of its history. Columns that are left out are NULL."""
     row = {**dict.fromkeys(Job.__dataclass_fields__), **values}
     db.execute(_NEW_JOB, row)
-    created = {"job_id": row["id"], "at": row["created_at"], "event": "created", "attempt": 0, "to_state": row["state"]}
-    db.execute(_NEW_EVENT, {**created, "detail": {"api_key": row["api_key_id"]}})
+    created = {"job_id": row["id"], "at": row["created_at"], "event": "created", "attempt": 0, "from_state": None}
+    history.write_lines(db, [{**created, "to_state": row["state"], "detail": {"api_key": row["api_key_id"]}}])
     return Case(Job(**row), {}, ())
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 )
 
 from jobs.errors import JobsError
-from jobs.store import postgres
+from jobs.store import postgres, told
 from jobs.store.disk import NO_ROOM, has_room
 from jobs.store.write_lock import StillLocked, WriteLock
 
@@ -98,9 +98,14 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write; committed at the end. Raises DatabaseUnavailable."""
+        """A transaction that may write; committed at the end, and then the log has its histories' lines.
+
+        Raises DatabaseUnavailable.
+        """
         with self._translated(), self.engine.begin() as db:
+            lines = told.begin(db)
             yield db
+        told.tell(lines)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:

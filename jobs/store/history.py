@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from jobs.machine.outcome import Move, Note
 from jobs.machine.states import State
-from jobs.store import unknown_words
+from jobs.store import told, unknown_words
 from jobs.store.prepared import of
 from jobs.store.tables import events
 
@@ -24,18 +24,28 @@ def of_job(db: Connection, job_id: str) -> list[RowMapping]:
 
 
 def write_notes(
-    db: Connection, job_id: str, notes: Iterable[Note], now: datetime, *, moves: Sequence[dict[str, Any]] = ()
+    db: Connection,
+    job_id: str,
+    notes: Iterable[Note],
+    now: datetime,
+    *,
+    moves: Sequence[dict[str, Any]] = (),
+    providers: Mapping[int, str] | None = None,
 ) -> None:
-    """Write lines that move nothing, and then those of `moves`; unknown status words among the first are counted."""
+    """Write lines that move nothing, and then those of `moves`; unknown status words among the first are counted.
+
+    `providers`: of the job's orders, by number, for the log.
+    """
     notes = tuple(notes)
-    write_lines(db, [*(line(job_id, note, now) for note in notes), *moves])
+    write_lines(db, [*(line(job_id, note, now) for note in notes), *moves], providers)
     unknown_words.count(db, notes, now=now)
 
 
-def write_lines(db: Connection, lines: list[dict[str, Any]]) -> None:
-    """Write lines as `line` makes them; none is well."""
+def write_lines(db: Connection, lines: list[dict[str, Any]], providers: Mapping[int, str] | None = None) -> None:
+    """Write lines as `line` makes them, for the log too; none is well."""
     if lines:
         db.execute(_NEW, lines)
+        told.note(db, [{**each, "provider": (providers or {}).get(each["attempt"])} for each in lines])
 
 
 def line(

@@ -222,7 +222,8 @@ def _write(
     if facts.read:
         db.execute(_ALL_READ, {"of_ids": facts.read, "read_at": now})
     hearsay.write(db, job.id, facts.inquired)
-    write_notes(db, job.id, facts.notes, now, moves=lines)
+    providers = {number: attempt.provider for number, attempt in attempts.items()}
+    write_notes(db, job.id, facts.notes, now, moves=lines, providers=providers)
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
     # What was told of tasks moves without the job's version: contests begin and end on it.
     written = read_case(db, job.id) if case.hearsay else Case(job_of(row), attempts, callbacks)

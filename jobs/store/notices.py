@@ -19,8 +19,8 @@ from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.store.database import Database
-from jobs.store.history import line
-from jobs.store.tables import Instant, events, jobs, notice_tries, notices
+from jobs.store.history import line, write_lines
+from jobs.store.tables import Instant, jobs, notice_tries, notices
 
 NOTICE_ID = re.compile(r"ntc_[0-9A-Z]{26}")
 REPLAYED_AT_ONCE = 500  # in one transaction
@@ -154,7 +154,7 @@ def _tell_history(db: Connection, notice_ids: Sequence[str], api_key_id: str | N
         line(row.job_id, Note("notice_replayed", row.attempt, {"notice": row.id, "api_key": api_key_id}), now)
         for row in db.execute(told.where(notices.c.id.in_(notice_ids)))
     ]
-    db.execute(sa.insert(events), lines)
+    write_lines(db, lines)
 
 
 def _rows(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:

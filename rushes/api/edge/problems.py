@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+import structlog
+from flask import Flask, Response, current_app, g, request
 from flask_smorest import Api
 from marshmallow import EXCLUDE, Schema, fields
 from werkzeug.exceptions import HTTPException
@@ -40,6 +41,7 @@ from rushes.api.edge.limits import RateLimited
 from rushes.api.edge.wrong_keys import TooManyWrongKeys
 from storage.errors import BucketUnavailable
 
+log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 LONGEST_PATH, LONGEST_DETAIL = 500, 8000  # characters
@@ -169,6 +171,8 @@ def problem(
         body["detail"] = detail[:LONGEST_DETAIL]
     if errors:
         body["errors"] = errors
+    told = {"status": status, "code": code, "method": request.method, "path": body["instance"]}
+    log.info("request_refused", **told, api_key=g.get("api_key_id"), detail=body.get("detail"))
     more = dict(headers or {})
     if status == 503:
         more.setdefault("Retry-After", str(RETRY_AFTER_S))

@@ -8,7 +8,7 @@ from typing import Any
 from jobs.machine.states import ENDED
 from rushes.cli.service.api import Api
 
-CHANGES = ("state", "updated_at", "progress", "overdue")
+CHANGES = ("state", "attempt", "progress", "overdue", "needs_person")
 
 
 class BatchLooks:
@@ -23,7 +23,7 @@ class BatchLooks:
         for job in self._api.each("/v1/jobs", {"batch": self._name}):
             before = self.jobs.get(job["id"])
             self.jobs[job["id"]] = job
-            if before is None or any(job[name] != before[name] for name in CHANGES):
+            if before is None or any(job.get(name) != before.get(name) for name in CHANGES):
                 yield job
 
     @property

@@ -17,6 +17,7 @@ from jobs.reports import happenings
 from jobs.reports.happenings import Happening
 from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.told import LOGGER
 from jobs.visible import visible_cell
 from rushes.local.background import in_background
 from rushes.local.output import OnLine
@@ -72,7 +73,7 @@ def in_words(line: str) -> str | None:
         told = None
     if not isinstance(told, dict) or "event" not in told:
         return visible_cell(line) if TROUBLE.fullmatch(line) else None
-    if told.get("level") not in WRONG:
+    if told.get("level") not in WRONG or told.get("logger") == LOGGER:  # whose moves are told in sentences
         return None
     more = " ".join(f"{name}={value}" for name, value in told.items() if name not in NOT_TOLD)
     return visible_cell(f"{told['level']}: {told['event']} {more}".strip())
