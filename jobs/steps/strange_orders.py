@@ -9,7 +9,7 @@ Of an order that nobody remembers nobody knows the key either: its gateway is as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,7 +89,9 @@ def judge(lease: Lease, replies: list[Reply], resources: Resources, now: datetim
             continue
         reason = _why_not(heard, reply_to, case, resources, now)
         if reason is None and reply_to is not None:
-            recognised = _recognise(lease, heard, reply_to, resources)
+            recognised = _recognise(
+                lease, heard, reply_to, resources, told_now={x.inquiry.attempt.number for x in known if x.report}
+            )
             if recognised is None:
                 waiting.append((heard, reply_to))
                 continue
@@ -171,8 +173,13 @@ def _why_not(heard: Hearsay, reply: Reply | None, case: Case, resources: Resourc
     return misfit(reply.report, reply.inquiry, case, resources.providers[heard.provider], now)
 
 
-def _recognise(lease: Lease, heard: Hearsay, reply: Reply, resources: Resources) -> Attempt | str | None:
-    """The order, which has a row from here on, or why it has none. None: the lease is lost."""
+def _recognise(
+    lease: Lease, heard: Hearsay, reply: Reply, resources: Resources, told_now: Collection[int]
+) -> Attempt | str | None:
+    """The order, which has a row from here on, or why it has none. None: the lease is lost.
+
+    `told_now`: orders of which a task is known in this very round; where they are is no guess any more.
+    """
     with resources.database.write() as db:
         now = resources.database.clock(db)
         if not leases.renew_lease(db, lease, lease_s=resources.settings.query_lease_s, now=now):
@@ -185,7 +192,7 @@ def _recognise(lease: Lease, heard: Hearsay, reply: Reply, resources: Resources)
         if known is None or known.made_nothing:
             attempt_rows.add_attempt(db, row)
             spending.open_day(db, row["provider"], row["day"])
-        elif forgotten_attempts.is_guess(known):
+        elif forgotten_attempts.is_guess(known) and known.number not in told_now:
             attempt_rows.correct_guess(db, known, row, now)
         elif known.provider != heard.provider:
             # Nothing is hidden by it that presses more, or that a move has said.

@@ -153,6 +153,19 @@ def test_the_gateway_that_knows_the_task_corrects_a_guess(
     assert (case.job.state, attempt.standing, gateway.sent) == (State.GENERATING, Standing.HELD, 0)
 
 
+def test_of_two_gateways_that_both_know_a_task_of_it_at_once_one_has_it_and_history_tells_of_the_other(
+    rows: Rows, resources: Resources, gateway: Keyed
+) -> None:
+    gateway.of = {"sk-1": {"of-evolink"}, "sk-2": {"of-aivideoapi"}}
+    job_id = rows.job(start_by=NOW + 9 * HOUR)
+    for provider in ("aivideoapi", "evolink"):
+        tell(rows, job_id, f"of-{provider}", provider)
+    case = look(rows, job_id, resources)
+    assert case.attempts[1].task_id == f"of-{case.attempts[1].provider}"
+    assert case.job.state is State.GENERATING
+    assert "unknown_order" in [event for event, *_ in rows.history(job_id)]
+
+
 @pytest.mark.parametrize(("flagged", "shown"), [(None, "unknown_attempt"), ("uncertain_money", "uncertain_money")])
 def test_one_beside_the_known_order_of_its_number_is_shown_if_its_gateway_knows_it_and_hides_nothing(
     rows: Rows, resources: Resources, gateway: Keyed, flagged: str | None, shown: str
