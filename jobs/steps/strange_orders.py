@@ -190,7 +190,7 @@ def _recognise(
         if late_facts.bearer_of(db, attempt_of(row), heard.task_id) is not None:
             return "it is the task of another order"
         if known is None or known.made_nothing:
-            attempt_rows.add_attempt(db, row)
+            attempt_rows.add_attempt(db, row, instead_of=known)
             spending.open_day(db, row["provider"], row["day"])
         elif forgotten_attempts.is_guess(known) and known.number not in told_now:
             attempt_rows.correct_guess(db, known, row, now)

@@ -77,8 +77,13 @@ def of_jobs(db: Connection, job_ids: Sequence[str]) -> dict[tuple[str, int], Att
     return {(attempt.job_id, attempt.number): attempt for attempt in found}
 
 
-def add_attempt(db: Connection, values: Mapping[str, Any]) -> Attempt:
-    """A new attempt, or the same one once more when it was provably not sent."""
+def add_attempt(db: Connection, values: Mapping[str, Any], *, instead_of: Attempt | None = None) -> Attempt:
+    """A new attempt, or one in the place of another that bore its number and made nothing, as far as was known.
+
+    What that one takes of its day is given back: a person may have said that it was charged.
+    """
+    if instead_of is not None:
+        spending.adjust(db, instead_of.job_id, instead_of.number, {"standing": Standing.NONE})
     return attempt_of(db.execute(_new_or_again(db.dialect.name), values).mappings().one())
 
 

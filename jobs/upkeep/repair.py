@@ -88,11 +88,8 @@ def _adopt(finding: Finding, resources: Resources) -> str | None:
         known = case.attempts.get(number)
         if known is None or (known.is_forgotten and known.task_id is None):  # its gateway is a guess at best
             attempt = _attempt_of(stored, number, resources)
-            if known:
-                spending.adjust(db, case.job.id, number, {"standing": Standing.NONE})
-            attempt_rows.add_attempt(
-                db, {**attempt, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
-            )
+            row = {**attempt, "outcome": AttemptOutcome.OPEN, "reserved_micro_usd": 0, "task_id": None}
+            attempt_rows.add_attempt(db, row, instead_of=known)
             spending.open_day(db, attempt["provider"], attempt["day"])
             case = cases.read_case(db, case.job.id)
         made = case.attempts[number]

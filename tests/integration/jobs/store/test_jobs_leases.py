@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.errors import IllegalTransition, UnknownJob
+from jobs.intake import settling
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import Event, State
-from jobs.store import attempt_rows, cases, due, history, late_facts, leases
+from jobs.store import attempt_rows, cases, due, history, late_facts, leases, spending, tables
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 
@@ -551,6 +552,29 @@ def test_an_unsent_attempt_is_written_once_more_under_its_number(rows: Rows) -> 
     rows.write(lambda db: attempt_rows.add_attempt(db, {**row, "outcome": A.OPEN, "error_message": None}))
     (only,) = rows.case(job_id).attempts.values()
     assert (only.outcome, only.error_message) == (A.OPEN, None)
+
+
+@pytest.mark.parametrize("outcome", [A.NOT_SENT, A.REFUSED])
+def test_what_a_person_said_that_it_took_is_given_back_where_its_number_is_used_again(
+    rows: Rows, outcome: AttemptOutcome
+) -> None:
+    job_id = rows.job(State.QUEUED)
+    rows.attempt(job_id, outcome=outcome, estimated_usd=0.24, closed_at=NOW)
+    with rows.database.write() as db:
+        spending.open_day(db, "evolink", rows.case(job_id).attempts[1].day)
+    settling.settle(job_id, 1, Settled.CHARGED, rows.core)
+    assert spent(rows) == 240_000
+    with rows.database.read() as db:
+        row = dict(db.execute(sa.select(attempts)).mappings().one())
+    anew = {**row, "outcome": A.OPEN, "standing": Standing.NONE, "settled": None, "reserved_micro_usd": 0}
+    known = rows.case(job_id).attempts[1]
+    rows.write(lambda db: attempt_rows.add_attempt(db, anew, instead_of=known))
+    assert spent(rows) == rows.case(job_id).attempts[1].reserved_micro_usd == 0
+
+
+def spent(rows: Rows) -> int:
+    with rows.database.read() as db:
+        return int(db.execute(sa.select(sa.func.sum(tables.spending.c.micro_usd))).scalar_one())
 
 
 def test_the_history_is_told_oldest_first(rows: Rows) -> None:
