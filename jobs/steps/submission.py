@@ -287,8 +287,7 @@ def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Fact
             if found := availability.admit(db, planned.account, holder, resources.settings, now=now):
                 raise _Hindered(found)
             _reserve(db, planned, now, resources)
-            before = case.attempts.get(planned.number)
-            ordered = attempt_rows.add_attempt(db, attempt_row(planned, now), instead_of=before)
+            ordered = attempt_rows.add_attempt(db, attempt_row(planned, now))
             return replace(lease, case=replace(lease.case, attempts={**lease.case.attempts, ordered.number: ordered}))
     except DatabaseUnavailable:
         # The commit may have happened or not. Only a row that names us lets us go on.

@@ -78,9 +78,10 @@ def of_jobs(db: Connection, job_ids: Sequence[str]) -> dict[tuple[str, int], Att
 
 
 def add_attempt(db: Connection, values: Mapping[str, Any], *, instead_of: Attempt | None = None) -> Attempt:
-    """A new attempt, or one in the place of another that bore its number and made nothing, as far as was known.
+    """A new attempt, or the same one once more when it was provably not sent, which took nothing.
 
-    What that one takes of its day is given back: a person may have said that it was charged.
+    `instead_of`: another one that bore its number, as far as was known. What it takes of its day is given back: a
+    person may have said of a refused one that it was charged.
     """
     if instead_of is not None:
         spending.adjust(db, instead_of.job_id, instead_of.number, {"standing": Standing.NONE})
