@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 from jobs.machine.error_codes import REASONS
 from jobs.machine.states import State
 from jobs.providers.base import Provider
-from jobs.reports import attention
+from jobs.reports import attention, costs
 from jobs.reports.attention import Looking
 from jobs.settings import Settings
-from jobs.store import heartbeats, lanes, unknown_words
+from jobs.store import heartbeats, lanes, spending, unknown_words
 from jobs.store.database import Database
 from jobs.store.tables import jobs
 from rushes.api.edge.problems import NotInstalled
@@ -88,6 +88,9 @@ def _families(
             since.add_metric(labels, lane.since.timestamp())
     yield from (rests, since)
 
+    yield from _of_accounts(db, settings, now)
+    yield from _of_links(db, now)
+
     waits = GaugeMetricFamily("rushes_jobs_held_up", "Queued jobs that wait for a gateway.", labels=["provider"])
     for name, count in lanes.held_up(db).items():
         waits.add_metric([name], count)
@@ -107,6 +110,48 @@ def _families(
     swept_s = heartbeats.last_seen_s(db, database).get(heartbeats.SWEPT)
     if swept_s is not None:
         yield GaugeMetricFamily("rushes_sweep_age_seconds", "Seconds since a sweep last looked.", value=swept_s)
+
+
+def _of_accounts(db: Connection, settings: Settings, now: datetime) -> Iterator[Metric]:
+    """What each gateway with a key has under way, and what it was paid today (UTC)."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    flying = GaugeMetricFamily(
+        "rushes_orders_in_flight", "Orders that a gateway may be working on.", labels=["provider"]
+    )
+    about = "Orders whose answer is not known, since its last acceptance."
+    unanswered = GaugeMetricFamily("rushes_orders_unanswered", about, labels=["provider"])
+    about = "US dollars of today's orders (UTC), by what became of the money; unknown prices are left out."
+    paid = GaugeMetricFamily("rushes_today_usd", about, labels=["provider", "line"])
+    about = "Today's orders (UTC), by what became of the money."
+    ordered = GaugeMetricFamily("rushes_today_orders", about, labels=["provider", "line"])
+    budget = GaugeMetricFamily("rushes_budget_usd", "What a day may cost, where it is limited.", labels=["provider"])
+    today = spending.day_of(now)
+    sums = {(each.provider, each.line): each for each in costs.sums(db, since=today, until=today)}
+    for name, account in settings.accounts.items():
+        out = lanes.out(db, account, lanes.read(db, account, "submit"), settings, now=now)
+        flying.add_metric([name], out.in_flight)
+        unanswered.add_metric([name], out.unanswered)
+        for line in costs.LINES:
+            found = sums.get((name, line))
+            paid.add_metric([name, line], found.usd if found else 0)
+            ordered.add_metric([name, line], found.attempts if found else 0)
+        if (daily_usd := settings.terms[name].daily_usd) is not None:
+            budget.add_metric([name], daily_usd)
+    yield from (flying, unanswered, paid, ordered, budget)
+
+
+def _of_links(db: Connection, now: datetime) -> Iterator[Metric]:
+    """How long the link lives that dies first, of the films that are still to be copied."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    first = sa.select(sa.func.min(jobs.c.link_dies_at)).where(jobs.c.state == State.ARCHIVING.value)
+    dies_at = db.execute(first).scalar_one_or_none()
+    if dies_at is not None:
+        about = (
+            "Seconds that the link still lives that dies first, of films that are not copied yet; below 0: it is dead."
+        )
+        yield GaugeMetricFamily("rushes_link_life_left_seconds", about, value=(dies_at - now).total_seconds())
 
 
 def _oldest_alarm(db: Connection, state: State, now: datetime) -> datetime | None:

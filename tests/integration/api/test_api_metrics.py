@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from api_orders import PLAIN
+from api_orders import PLAIN, Orders
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,7 +16,7 @@ from jobs.machine.error_codes import REASONS
 from jobs.machine.outcome import Note
 from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.store import heartbeats, lanes, unknown_words
+from jobs.store import heartbeats, lanes, spending, unknown_words
 from jobs.store.database import Database
 from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
@@ -113,3 +114,30 @@ def test_a_gateway_that_rests_and_whom_it_keeps_waiting_are_told(api: FlaskClien
     assert 'lane="submit",provider="evolink",reason="no_answer"' in rest
     assert 500 < float(rest.rpartition(" ")[2]) <= 600
     assert read(api)["rushes_jobs_held_up", "evolink"] == 1
+
+
+def test_money_and_orders_under_way_of_each_gateway_are_told(make_api: Any, database: Database) -> None:
+    api = make_api(EVOLINK_DAILY_USD="50")
+    today = spending.day_of(datetime.now(UTC))
+    orders = Orders(api, database)
+    orders.add(today, "charged", estimated_usd=0.5, outcome="delivered", state="archived")
+    orders.add(today, "held", estimated_usd=0.25, task_id="t-1")
+    orders.add("2026-03-03", "charged", estimated_usd=9)
+    families = text_string_to_metric_families(api.get("/metrics").get_data(as_text=True))
+    found = {(s.name, s.labels.get("line", "")): s.value for family in families for s in family.samples}
+    assert (found["rushes_today_usd", "charged"], found["rushes_today_usd", "held"]) == (0.5, 0.25)
+    assert (found["rushes_today_orders", "charged"], found["rushes_today_orders", "refunded"]) == (1, 0)
+    assert (found["rushes_budget_usd", ""], found["rushes_orders_unanswered", ""]) == (50, 0)
+    assert found["rushes_orders_in_flight", ""] >= 1
+
+
+def test_the_link_that_dies_first_is_told_while_there_is_one(api: FlaskClient, database: Database) -> None:
+    assert ("rushes_link_life_left_seconds", "") not in read(api)
+    for _ in range(2):
+        api.post("/v1/jobs", json=PLAIN)
+    with database.write() as db:
+        now = database.clock(db)
+        db.execute(sa.update(jobs).values(state="archiving", link_dies_at=now + timedelta(hours=2)))
+        first = db.execute(sa.select(sa.func.min(jobs.c.id))).scalar_one()
+        db.execute(sa.update(jobs).where(jobs.c.id == first).values(link_dies_at=now + timedelta(minutes=5)))
+    assert 240 < read(api)["rushes_link_life_left_seconds", ""] <= 300
