@@ -157,8 +157,8 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
             facts = _copied(lease, resources, keeper)
         except ObjectExists:
             facts = _met_object(case, resources, keeper)
-        if facts.video is not None:
-            size, took_s = facts.video["bytes"], round(resources.monotonic() - began, 3)
+        if size := facts.video.get("bytes"):
+            took_s = round(resources.monotonic() - began, 3)
             log.info("video_stored", job=case.job.id, provider=case.current.provider, bytes=size, seconds=took_s)
         return facts
     except (Cancelled, Undecided) as e:
