@@ -120,7 +120,7 @@ def test_a_quote_tells_where_and_for_how_much_and_leaves_no_trace(workshop: Work
     body = {"prompt": "A fox", "resolution": "720p", "duration": 10}
     with workshop.database.read() as db:
         before = db.execute(sa.select(sa.func.count()).select_from(tables.jobs)).scalar_one()
-    quote = new_jobs.quote(body, workshop.core)
+    quote = new_jobs.quote(body, workshop.core, api_key_id="test")
     chosen = quote.choice.chosen
     assert chosen is not None
     assert chosen.estimate is not None
