@@ -35,7 +35,7 @@ NAMES = {
 FRAME = "https://example.com/fox.png"
 BODIES: dict[str, dict[str, dict[str, Any]]] = {
     "create_job": {
-        "a video from words": {"prompt": "A red fox runs through fresh snow", "resolution": "720p", "duration": 5},
+        "a video from words": {"prompt": "A red fox runs through fresh snow", "duration": 5},
         "a video that begins with a picture": {
             "mode": "image-to-video",
             "prompt": "It turns its head",
