@@ -101,6 +101,7 @@ def test_a_python_client_orders_a_job_at_its_first_call(
     assert told.split(maxsplit=1)[1] == "A red fox 12 1\n"
 
 
+@pytest.mark.prove  # it installs what is not there yet
 @pytest.mark.timeout(450)
 def test_a_typescript_client_orders_a_job_at_its_first_call(
     served: Served, key: str, document: Path, tmp_path: Path
