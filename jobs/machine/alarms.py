@@ -97,7 +97,8 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetim
     if resend and not case.job.cancel_requested_at:
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     open_ones = [a for a in case.attempts.values() if a.is_open]
-    ends += [_heard_at(case, a, now, rules) or end for a in open_ones]
+    # One that failed in doubt is waited for beyond that end, and looked at by a timetable of its own.
+    ends += [at for a in open_ones if (at := _heard_at(case, a, now, rules) or (None if a.is_failed_in_doubt else end))]
     ends += [_look_at_held(case, a, now, rules) or later for a in open_ones if a.is_failed_in_doubt]
     return min(ends, default=end)
 

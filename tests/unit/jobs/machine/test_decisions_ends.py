@@ -216,3 +216,12 @@ def test_a_task_that_another_gateway_does_not_know_is_not_asked_about_for_ever()
     subject = case(job(State.FAILED), over, callbacks=(unread, judged))
     assert subject.strange == ()
     assert decide(subject, Facts(), now=NOW, rules=rules()).alarm_at is None
+
+
+def test_an_order_that_failed_in_doubt_after_the_end_of_its_wait_is_not_asked_about_without_a_pause() -> None:
+    long_ago = dict.fromkeys(("created_at", "sending_at", "lost_at"), NOW - 3 * DAY)
+    doubted = lost(**long_ago, with_callback=False, task_id="t-1", adopted=True, closed_at=NOW - MINUTE)
+    outcome = decide(case(job(State.UNCONFIRMED), doubted), Facts(), now=NOW, rules=rules())
+    assert outcome.moves == ()
+    assert outcome.alarm_at is not None
+    assert outcome.alarm_at >= NOW + 10 * SECOND
