@@ -149,8 +149,14 @@ class Job:
 
     @property
     def taken(self) -> dict[str, Any]:
-        """The request as it was taken, defaults filled in."""
-        return as_taken(self.request, notify_url=self.notify_url)
+        """The request as it was taken, defaults filled in.
+
+        Of one that cannot be read, such as a strange sidecar's, the mode alone: no view and no step may fail for it.
+        """
+        try:
+            return as_taken(self.request, notify_url=self.notify_url)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return as_taken({"mode": self.mode}, notify_url=self.notify_url)
 
     @property
     def ordered(self) -> Generation | None:

@@ -20,9 +20,13 @@ LINKS = ("url", "reference_voice")  # of a media item
 def as_taken(body: Mapping[str, Any], *, notify_url: str | None) -> dict[str, Any]:
     """Every field of the request. `notify_url`: who is told in truth, which may be the API key's own.
 
-    The body is one that was taken, by whatever version. Raises ValueError, KeyError, TypeError for another.
+    The body is one that was taken, by whatever version. Raises ValueError, KeyError, TypeError, AttributeError
+    for another.
     """
-    media = [dict(item) for item in body.get("media", ())]
+    # A member that is null was left out: MediaSchema takes both.
+    media = [{name: value for name, value in item.items() if value is not None} for item in body.get("media", ())]
+    if not all(isinstance(value, str) for item in media for value in item.values()):
+        raise TypeError("media that no version has taken")
     mode = Mode(body.get("mode", Mode.TEXT))
     video = {field.name: body.get(field.name, unsaid(field.name)) for field in FIELDS}
     found = natural(mode, [item["type"] for item in media])

@@ -373,3 +373,10 @@ def test_a_notice_url_of_the_keys_own_is_shown_as_the_one_that_is_told(make_api:
         client.post("/v1/jobs", json={**GOOD, **more}, headers=theirs).get_json() for more in ({}, {"notify_url": None})
     ]
     assert [job["request"]["notify_url"] for job in said] == ["https://pipeline.example/told", None]
+
+
+def test_a_voice_that_is_null_is_one_that_was_left_out(api: FlaskClient) -> None:
+    silent = {**FRAME, "reference_voice": None}
+    made = api.post("/v1/jobs", json={**IMAGE, "media": [silent]}).get_json()
+    assert made["request"]["media"] == [FRAME]
+    assert api.get("/v1/jobs").get_json()["data"][0]["request"]["media"] == [FRAME]

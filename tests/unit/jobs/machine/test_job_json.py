@@ -183,3 +183,9 @@ def test_nothing_that_opens_a_door_is_shown_but_what_an_input_needs_to_those_who
     shown, whole = json.dumps(job_json(one)), json.dumps(job_json(one, whole_links=True))
     assert ("secret" in shown, "of-input" in shown) == (False, False)
     assert ("sig=secret" in whole, "of-input" in whole) == (False, True)
+
+
+@pytest.mark.parametrize("request_", [{"media": 5}, {"media": [{"type": "video", "url": {}}]}, {"metadata": [1]}])
+def test_a_request_that_nobody_can_read_keeps_no_job_from_being_shown(request_: dict[str, object]) -> None:
+    shown = job_json(case(job(request=request_)))["request"]
+    assert (shown["mode"], shown["prompt"], shown["media"]) == ("text-to-video", None, [])

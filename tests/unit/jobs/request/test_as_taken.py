@@ -39,7 +39,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     kinds += [draw(st.sampled_from(rule.leads))] if rule.leads and not set(rule.leads) & set(kinds) else []
     media: list[dict[str, Any]] = [{"type": kind, "url": SIGNED} for kind in kinds]
     if mode is Mode.REFERENCE and media[0]["type"] in rule.leads and draw(st.booleans()):
-        media[0]["reference_voice"] = VOICE
+        media[0]["reference_voice"] = draw(st.sampled_from([VOICE, None]))
     body = draw(
         st.fixed_dictionaries({"prompt": st.just("A red fox")}, optional={**TEXTS, **CHOSEN, **NUMBERS, **REST})
     )
@@ -104,7 +104,15 @@ def test_only_where_a_link_leads_is_shown(link: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"media": ["a"]}, {"media": [{}]}, {"mode": "flip-book"}, {"metadata": 5}, {"media": 5}]
+    "body",
+    [
+        {"media": ["a"]},
+        {"media": [{}]},
+        {"media": [{"type": "video", "url": 5}]},
+        {"mode": "flip-book"},
+        {"metadata": 5},
+        {"media": 5},
+    ],
 )
 def test_what_was_never_taken_is_none(body: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, AttributeError, KeyError)):
