@@ -70,7 +70,7 @@ def alarm(case: Case, facts: Facts, now: datetime, rules: Rules) -> datetime | N
         wanted = min(wanted, _heard_at(case, attempt, now, rules) or wanted)
     else:
         end = schedule.unconfirmed_end(attempt, rules.settings, rules.providers)
-        wanted = _alarm_unconfirmed(case, attempt, end, now, rules)
+        wanted = _alarm_unconfirmed(case, attempt, schedule.look_by(end, now), now, rules)
     wanted = now if is_told else min(wanted, named_at or wanted)
     return min(max(floor, wanted), schedule.look_by(end, now))
 
@@ -88,7 +88,7 @@ def _pause_s(attempt: Attempt, now: datetime, settings: Settings) -> float:
     return min(settings.retry_longest_s, max(settings.retry_first_s, silent_s))
 
 
-def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetime, rules: Rules) -> datetime:
+def _alarm_unconfirmed(case: Case, attempt: Attempt, look_by: datetime, now: datetime, rules: Rules) -> datetime:
     ends = []
     if may_resubmit(case, rules):
         ends.append(schedule.resubmit_at(attempt, rules.settings))
@@ -97,10 +97,9 @@ def _alarm_unconfirmed(case: Case, attempt: Attempt, end: datetime, now: datetim
     if resend and not case.job.cancel_requested_at:
         ends.append(resend if resend > now else later)  # it was due, and could not go out: its key is gone
     open_ones = [a for a in case.attempts.values() if a.is_open]
-    # One that failed in doubt is waited for beyond that end, and looked at by a timetable of its own.
-    ends += [at for a in open_ones if (at := _heard_at(case, a, now, rules) or (None if a.is_failed_in_doubt else end))]
+    ends += [_heard_at(case, a, now, rules) or look_by for a in open_ones]
     ends += [_look_at_held(case, a, now, rules) or later for a in open_ones if a.is_failed_in_doubt]
-    return min(ends, default=end)
+    return min(ends, default=look_by)
 
 
 def _look_at_held(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> datetime | None:

@@ -218,9 +218,17 @@ def test_a_task_that_another_gateway_does_not_know_is_not_asked_about_for_ever()
     assert decide(subject, Facts(), now=NOW, rules=rules()).alarm_at is None
 
 
-def test_an_order_that_failed_in_doubt_after_the_end_of_its_wait_is_not_asked_about_without_a_pause() -> None:
+@pytest.mark.parametrize(
+    "waited_for",
+    [
+        {"task_id": "t-1", "adopted": True, "closed_at": NOW - MINUTE},
+        {"named_task_id": "t-1", "unanswered_since": NOW - MINUTE},
+    ],
+    ids=["failed in doubt", "named, and its gateway is silent"],
+)
+def test_an_order_that_is_waited_for_after_the_end_is_not_asked_about_without_a_pause(waited_for: Any) -> None:
     long_ago = dict.fromkeys(("created_at", "sending_at", "lost_at"), NOW - 3 * DAY)
-    doubted = lost(**long_ago, with_callback=False, task_id="t-1", adopted=True, closed_at=NOW - MINUTE)
+    doubted = lost(**long_ago, with_callback=False, **waited_for)
     outcome = decide(case(job(State.UNCONFIRMED), doubted), Facts(), now=NOW, rules=rules())
     assert outcome.moves == ()
     assert outcome.alarm_at is not None
