@@ -116,9 +116,9 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     """What an earlier attempt made need not be bought; what nobody has started in time is wanted no more."""
     if known := _known_elsewhere(case, rules):
         return known
-    in_doubt = next((a for a in case.attempts.values() if a.is_failed_in_doubt), None)
-    if in_doubt is not None and not _may_order_beside(case, in_doubt, now, rules):
-        return turn_of(E.STAND_BY, in_doubt, {"flagged": None})
+    held = (a for a in case.attempts.values() if a.is_failed_in_doubt or _is_passed_over(case, a))
+    if in_the_way := next((a for a in held if not _may_order_beside(case, a, now, rules)), None):
+        return turn_of(E.STAND_BY, in_the_way, {"flagged": None})
     forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
         uncertain: AttemptChanges = {"standing": Standing.UNCERTAIN}
@@ -131,10 +131,15 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     return Turn(Move(E.GIVE_UP, case.job.attempt), _not_started(case), {})
 
 
-def _may_order_beside(case: Case, in_doubt: Attempt, now: datetime, rules: Rules) -> bool:
-    """Whether the client's choice has come to its time, though the task that failed may be another order's."""
+def _is_passed_over(case: Case, attempt: Attempt) -> bool:
+    """Whether it is open yet, and the job had gone back from it to an earlier order, which has come to nothing."""
+    return attempt.is_open and not attempt.is_forgotten and attempt.number > case.job.attempt
+
+
+def _may_order_beside(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
+    """Whether the client's choice has come to its time, though this order may yet be made, or its failure another's."""
     is_chosen = case.job.on_unconfirmed == "resubmit"
-    return is_chosen and now >= schedule.resubmit_at(in_doubt, rules.settings)
+    return is_chosen and now >= schedule.resubmit_at(attempt, rules.settings)
 
 
 def cancelled(case: Case, wish: JobChanges, detail: Mapping[str, Any] | None = None) -> Turn:

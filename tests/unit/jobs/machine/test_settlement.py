@@ -24,6 +24,7 @@ from made_cases import (
     rules,
 )
 
+from jobs.intake.settling import not_made
 from jobs.machine import routing
 from jobs.machine.alarms import may_resubmit
 from jobs.machine.decisions import decide
@@ -113,6 +114,24 @@ class TestAnOrderThatWasNotMade:
         running: AttemptChanges = {"outcome": A.OPEN, "standing": Standing.HELD, "task_id": "task-1"}
         subject = case(job(State.QUEUED, attempt=1), lost(**NOT_MADE))
         assert [move.event for move in decided(subject, Facts({1: running})).moves] == [Event.RECALL]
+
+    @pytest.mark.parametrize("came_to", [NOT_MADE, {"outcome": A.NOT_SENT, "standing": Standing.NONE}])
+    @pytest.mark.parametrize("wish", [{}, {"cancel_requested_at": NOW}])
+    def test_a_job_that_had_come_back_to_it_waits_for_the_later_order(self, came_to: Any, wish: Any) -> None:
+        subject = case(job(State.UNCONFIRMED, attempt=1, **wish), lost(), lost(2))
+        if came_to is NOT_MADE:
+            outcome = not_made(subject, subject.attempts[1], {"said": "not_made"}, NOW, rules())
+        else:
+            outcome = decided(subject, Facts({1: came_to}))
+        assert (outcome.moves[-1].event, outcome.moves[-1].attempt) == (Event.STAND_BY, 2)
+        assert outcome.facts.attempts[1]["outcome"] is came_to["outcome"]
+
+    def test_the_clients_choice_to_order_beside_an_open_one_stands_when_its_time_has_come(self) -> None:
+        waits = job(State.UNCONFIRMED, attempt=1, on_unconfirmed="resubmit")
+        for since, event in ((NOW - SECOND, Event.STAND_BY), (NOW - DAY, Event.SETTLE)):
+            later = lost(2, created_at=since, sending_at=since, lost_at=since)
+            outcome = not_made(case(waits, lost(), later), lost(), {}, NOW, rules())
+            assert outcome.moves[-1].event is event
 
     def test_it_risked_nothing_and_its_gateway_comes_last(self) -> None:
         subject = case(job(State.UNCONFIRMED, attempt=2, on_unconfirmed="resubmit"), lost(**NOT_MADE), lost(2))
