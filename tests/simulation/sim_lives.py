@@ -25,11 +25,12 @@ STEP_S = 300  # between a question and the commit that rests on it
 
 
 class Question(NamedTuple):
-    """When one was asked, by the database's clock, and the state that its answer named, if one came back."""
+    """When one was asked, by the database's clock and by the world's, and the state that its answer named, if any."""
 
     asked_at: datetime
     is_answered: bool
     said: str | None
+    at: float
 
 
 class Lives:
@@ -42,7 +43,12 @@ class Lives:
         self.has_key: Callable[[str, str], bool] = lambda provider, account: True  # the service may still use it
 
     def asked(self, provider: str, task_id: str, asked_at: datetime, *, is_answered: bool, said: str | None) -> None:
-        self._questions[provider, task_id].append(Question(asked_at, is_answered, said))
+        self._questions[provider, task_id].append(Question(asked_at, is_answered, said, self._world.now))
+
+    def restored(self, taken_at: float) -> None:
+        """What was answered since a backup was taken is known to nobody."""
+        for questions in self._questions.values():
+            questions[:] = [q._replace(said=None) if q.at > taken_at else q for q in questions]
 
     def unreached(self, provider: str, asked_at: datetime) -> None:
         self._unreached[provider].append(asked_at)

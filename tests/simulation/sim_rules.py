@@ -220,6 +220,7 @@ class Rules:
         self.rows.read_all()
         self.aside.restored(dict(self.database.rows("SELECT id, holder_deaths FROM jobs")))
         self.risks.restored()
+        self.lives.restored(taken_at)
         # What an answer said may be lost with the row: the journal lets go of it once that is written.
         lost_ids = {owner for owner, at in self.borne_since.items() if at > taken_at and not self.in_journal(owner)}
         told_ids = {owner: told for owner, told in self.told_ids.items() if told[1] <= taken_at}
