@@ -21,6 +21,7 @@ from jobs.store.database import Database
 from jobs.store.tables import api_keys
 
 PREFIX = "rk_"
+CELERY = "celery"  # stands for a key's id in what comes by the broker: whoever may write to it
 USE_WRITTEN_EVERY = timedelta(minutes=1)
 # Asked at every request; a statement that is built once is not analysed again each time.
 _LIVE = sa.select(api_keys.c.id, api_keys.c.scope).where(
@@ -74,6 +75,18 @@ def find(db: Connection, key: str) -> LiveKey | None:
 def notify_url(db: Connection, key_id: str) -> str | None:
     """Where notices of this key's jobs go; None where it names no place, or is no key of ours."""
     return db.execute(_NOTIFY_URL, {"id": key_id}).scalar_one_or_none()
+
+
+def ids_called(db: Connection, said: str) -> list[str]:
+    """The ids of the keys, revoked ones too, that have this id or this name, which several may have; [] for none."""
+    is_called = sa.or_(api_keys.c.id == said, api_keys.c.name == said)
+    found = list(db.execute(sa.select(api_keys.c.id).where(is_called)).scalars())
+    return [*found, CELERY] if said == CELERY else found
+
+
+def names(db: Connection) -> dict[str, str]:
+    """What every key is called, revoked ones too, by its id."""
+    return {row.id: row.name for row in db.execute(sa.select(api_keys.c.id, api_keys.c.name))}
 
 
 def mark_used(database: Database, key_ids: Collection[str]) -> None:

@@ -1,15 +1,17 @@
-"""What the orders came to: sums by gateway, day and what became of the money."""
+"""What the orders came to: sums by what became of the money, and by day, gateway, key, batch and metadata."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED
+from jobs.reports.metadata import entries_of
 from jobs.store import spending
 from jobs.store.tables import attempts, jobs
 
@@ -22,22 +24,48 @@ LINES = (
     Standing.UNCERTAIN.value,
     Standing.REFUNDED.value,
 )
+OF_METADATA = "metadata."
+# What an order can be summed by, beside `metadata.<key>`.
+GROUPS: Mapping[str, sa.ColumnElement[Any]] = {
+    "day": attempts.c.day,
+    "provider": attempts.c.provider,
+    "key": jobs.c.api_key_id,
+    "batch": jobs.c.batch,
+}
+USUAL = ("day", "provider")
+MICRO = 1_000_000
+
+
+class Only(TypedDict, total=False):
+    """Which orders are meant; what is not named, or None, leaves none out."""
+
+    provider: str | None
+    batch: str | None
+    keys: Collection[str] | None  # ids of the API keys that their jobs were asked for with
 
 
 @dataclass(frozen=True)
 class Sum:
-    """Orders of one gateway, day and line. `usd` is what the gateway reported and can be true, else what was expected.
+    """Orders of one group and line. `usd` is what the gateway reported and can be true, else what was expected.
 
-    `unpriced` of the `attempts` have neither, so `usd` leaves them out. `credits` are the gateway's own.
+    `group`: by what they are summed, in the order asked for; None: their jobs have none. `unpriced` of the `attempts`
+    have no price, so `usd` leaves them out. `credits` are the gateway's own: None where gateways may be summed.
     """
 
-    provider: str
-    day: str
+    group: Mapping[str, str | None]
     line: str
     attempts: int
-    credits: float
     usd: float
     unpriced: int
+    credits: float | None
+
+    @property
+    def provider(self) -> str | None:
+        return self.group.get("provider")
+
+    @property
+    def day(self) -> str | None:
+        return self.group.get("day")
 
 
 class Total(NamedTuple):
@@ -48,39 +76,84 @@ class Total(NamedTuple):
     unpriced: int
 
 
-def total_columns() -> list[sa.ColumnElement[Any]]:
+def total_columns() -> list[sa.Label[Any]]:
     """The line that an order stands in, and how `Total` is counted over orders."""
     ended = jobs.c.state.in_([state.value for state in ENDED])
     kept = attempts.c.outcome.in_([AttemptOutcome.FINISHED.value, AttemptOutcome.UNDELIVERED.value])
     stray = sa.and_(attempts.c.standing == Standing.CHARGED.value, kept, ended)
     usd = spending.counted("usd")
+    # In whole millionths, as budgets are: however orders are grouped, the sums come to the same.
+    micro = sa.func.coalesce(sa.func.sum(sa.cast(sa.func.round(usd * MICRO), sa.BigInteger)), 0)
     return [
         sa.case((stray, PAID_NOT_DELIVERED), else_=attempts.c.standing).label("line"),
         sa.func.count().label("attempts"),
-        sa.func.coalesce(sa.func.sum(usd), 0.0).label("usd"),
+        (sa.cast(micro, sa.Float) / float(MICRO)).label("usd"),
         (sa.func.count() - sa.func.count(usd)).label("unpriced"),
     ]
 
 
-def sums(db: Connection, *, since: str, until: str, provider: str | None = None) -> list[Sum]:
-    """The account of the days from `since` to `until`, both included (ISO dates, UTC); the newest day first."""
-    line, count, usd, unpriced = total_columns()
-    credits = sa.func.coalesce(spending.counted("credits"), 0)
-    statement = (
-        sa.select(
-            attempts.c.provider,
-            attempts.c.day,
-            line,
-            count,
-            sa.func.sum(credits).label("credits"),
-            usd,
-            unpriced,
-        )
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(attempts.c.day.between(since, until), attempts.c.standing != Standing.NONE.value)
-        .group_by(attempts.c.provider, attempts.c.day, line)
-    )
-    if provider is not None:
-        statement = statement.where(attempts.c.provider == provider)
-    found = [Sum(*row) for row in db.execute(statement)]
-    return sorted(found, key=lambda s: (s.day, s.provider, -LINES.index(s.line)), reverse=True)
+def sums(
+    db: Connection,
+    *,
+    since: str,
+    until: str,
+    by: Sequence[str] = USUAL,
+    limit: int | None = None,
+    **only: Unpack[Only],
+) -> list[Sum]:
+    """The account of the days from `since` to `until`, both included (ISO dates, UTC); the newest day first.
+
+    `by`: names of GROUPS and `metadata.<key>`; sorted by the first, within that by the next. At most `limit` sums, of
+    which nobody knows which are missing.
+    """
+    rows = db.execute(statement(since, until, by, limit, only, is_sqlite=db.dialect.name == "sqlite")).all()
+    found = [Sum(dict(zip(by, row, strict=False)), *row[len(by) :]) for row in rows]
+    found.sort(key=lambda each: LINES.index(each.line))
+    for name in reversed(by):
+        found.sort(key=lambda each: _place(each.group[name]), reverse=name == "day")
+    return found
+
+
+def statement(
+    since: str, until: str, by: Sequence[str], limit: int | None, only: Only, *, is_sqlite: bool
+) -> sa.Select[Any]:
+    """The query for the sums, unsorted: it seeks the orders by their days, and of jobs reads those of these orders."""
+    line, *columns = total_columns()
+    groups = {f"group_{place}": _group(name, is_sqlite) for place, name in enumerate(by)}
+    columns = [*(column.label(name) for name, column in groups.items()), line, *columns]
+    is_one_gateway = "provider" in by or only.get("provider") is not None
+    credits = sa.func.sum(sa.func.coalesce(spending.counted("credits"), 0)) if is_one_gateway else sa.null()
+    chosen = sa.select(*columns, credits.label("credits")).group_by(*groups, line.name).limit(limit)
+    return _chosen(chosen, since, until, only)
+
+
+def metadata_keys(db: Connection, *, since: str, until: str, limit: int, **only: Unpack[Only]) -> list[str]:
+    """What entries the metadata of these orders' jobs has, by their keys: at most `limit` of them."""
+    entries = entries_of(jobs.c.metadata, is_sqlite=db.dialect.name == "sqlite")
+    chosen = _chosen(sa.select(entries.c.key), since, until, only).join(entries, sa.true())
+    return list(db.execute(chosen.distinct().order_by(entries.c.key).limit(limit)).scalars())
+
+
+def _chosen(select: sa.Select[Any], since: str, until: str, only: Only) -> sa.Select[Any]:
+    """What is selected of orders of these days that came to anything, and of the jobs that they are of."""
+    select = select.select_from(attempts).join(jobs, jobs.c.id == attempts.c.job_id)
+    select = select.where(attempts.c.day.between(since, until), attempts.c.standing != Standing.NONE.value)
+    if (provider := only.get("provider")) is not None:
+        select = select.where(attempts.c.provider == provider)
+    if (batch := only.get("batch")) is not None:
+        select = select.where(jobs.c.batch == batch)
+    if (keys := only.get("keys")) is not None:
+        select = select.where(jobs.c.api_key_id.in_(keys))
+    return select
+
+
+def _place(value: str | None) -> tuple[bool, str]:
+    return value is None, value or ""
+
+
+def _group(name: str, is_sqlite: bool) -> sa.ColumnElement[Any]:
+    if name in GROUPS:
+        return GROUPS[name]
+    entries = entries_of(jobs.c.metadata, is_sqlite=is_sqlite)
+    is_named = entries.c.key == name.removeprefix(OF_METADATA)
+    return sa.select(entries.c.value).where(is_named).correlate(jobs).scalar_subquery()

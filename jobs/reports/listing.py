@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.states import State
+from jobs.reports.metadata import entries_of
 from jobs.store.tables import Instant, jobs
 
 Condition = sa.ColumnElement[bool] | sa.TextClause
@@ -138,7 +139,6 @@ def _says(text: str, rows: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _bears(name: str, value: str, is_sqlite: bool, rows: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a job's metadata has this entry. Not by a JSON path: SQLite's cannot hold every name."""
-    each = sa.func.json_each if is_sqlite else sa.func.json_each_text
-    entries = each(rows.c.metadata).table_valued("key", "value")
+    """Whether a job's metadata has this entry."""
+    entries = entries_of(rows.c.metadata, is_sqlite=is_sqlite)
     return sa.exists().where(entries.c.key == name, entries.c.value == value)

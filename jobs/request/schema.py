@@ -341,7 +341,8 @@ def flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
     if isinstance(messages, Mapping):
         flat: dict[str, list[str]] = {}
         for name, inner in messages.items():
-            part = "" if name in ("_schema", "key", "value") else str(name)
+            is_marshmallows = name == "_schema" or (path and name in ("key", "value"))  # of an entry of a field
+            part = "" if is_marshmallows else str(name)
             flat.update(flatten(inner, ".".join(p for p in (path, part) if p)))
         return flat
     return {path or "body": [str(m) for m in messages]}

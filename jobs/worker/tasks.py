@@ -10,12 +10,12 @@ from celery.exceptions import Reject
 
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import new_jobs
+from jobs.intake.api_keys import CELERY
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS, Step
 from jobs.worker import dispatch, results
 from jobs.worker.process import working
 
-CELERY_CLIENT = "celery"  # as API key: whoever may write to the broker
 AWAY_PAUSE_S = 1
 
 
@@ -55,7 +55,7 @@ def generate(self: Task, **request: Any) -> str | dict[str, Any]:
 def _generated(self: Task, request: Mapping[str, Any]) -> str | dict[str, Any]:
     process = working()
     try:
-        case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY_CLIENT, idempotency_key=self.request.id)
+        case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY, idempotency_key=self.request.id)
     except BadRequest as e:
         return {"status": 422, "code": "invalid_request", "title": "The request is not valid.", "errors": e.fields}
     except IdempotencyKeyReused as e:

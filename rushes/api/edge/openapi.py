@@ -100,6 +100,10 @@ SAID = {
     ("get", "/v1/jobs/{job_id}/poster", "302"): ("Location",),
     ("post", "/v1/jobs", "202"): ("Location", "Idempotency-Replayed"),
 }
+# What else an answer can be than JSON.
+ALSO: dict[tuple[str, str, str], Json] = {
+    ("get", "/v1/costs", "200"): {"text/csv": {"schema": {"type": "string"}}},
+}
 TAKEN = {
     ("post", "/v1/jobs"): ("Idempotency-Key",),
     ("get", "/v1/jobs/{job_id}"): ("If-None-Match",),
@@ -111,6 +115,7 @@ NOTHING: tuple[Any, ...] = (None, [], {})  # defaults that say nothing
 NOT_ALWAYS = {
     "TakenMedia": ("reference_voice",),
     "Problem": ("detail", "request_id", "errors"),
+    "CostSum": ("provider", "day", "key", "key_name", "batch", "metadata"),
     "Considered": ("seconds", "credits", "usd", "exact", "misfits", "obstacle"),
 }
 
@@ -211,6 +216,7 @@ def _finish(path: str, method: str, operation: Json) -> None:
     for status, said in answers.items():
         for name in SAID.get((method, path, status), ()):
             said["headers"][name] = {"$ref": f"#/components/headers/{name}"}
+        said.get("content", {}).update(ALSO.get((method, path, status), {}))
     operation["responses"] = dict(sorted(answers.items()))
     operation["operationId"] = NAMES[method, path]
     if examples := BODIES.get(NAMES[method, path]):

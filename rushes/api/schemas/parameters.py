@@ -46,11 +46,21 @@ class Several(fields.List[str]):
     """A parameter that may be given more than once, or once with commas; in whatever order, it means the same."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        parts = sorted({part.strip() for text in value for part in text.split(",")})
+        parts = self._arranged([part.strip() for text in value for part in text.split(",")])
         try:
             return super()._deserialize(parts, attr, data, **kwargs)
         except ValidationError as e:  # by index, which nobody counts in a URL
             raise ValidationError([said for each in e.messages_dict.values() for said in each]) from None
+
+    def _arranged(self, parts: list[str]) -> list[str]:
+        return sorted(set(parts))
+
+
+class InOrder(Several):
+    """The same where the order in which they are given means something."""
+
+    def _arranged(self, parts: list[str]) -> list[str]:
+        return list(dict.fromkeys(parts))
 
 
 def _only(what: str) -> fields.Boolean:

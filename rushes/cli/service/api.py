@@ -85,8 +85,14 @@ class Api:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The answer's JSON; parameters that are None are left out. Raises Failure."""
-        given = None if params is None else {name: value for name, value in params.items() if value is not None}
-        return _json(self._ask("GET", path, params=given))
+        return _json(self._ask("GET", path, params=_given(params)))
+
+    def text(self, path: str, params: Mapping[str, Any], media_type: str) -> str:
+        """The answer's text, of this type; parameters as of `get`. Raises Failure."""
+        answer = self._ask("GET", path, params=_given(params))
+        if answer.headers.get("Content-Type", "").partition(";")[0] != media_type:
+            raise _stranger(answer)
+        return answer.content.decode("utf-8", "replace")
 
     def post(self, path: str, json: Mapping[str, Any] | None = None) -> Any:
         """The answer's JSON, for wishes that do no harm when they come twice: it repeats while no answer comes.
@@ -253,6 +259,10 @@ def _timed_out(jobs: list[dict[str, Any]], timeout_s: float | None) -> Failure:
     said = "\n".join(f"{job['id']} is {job['state']} after {timeout_s:g} s" for job in jobs)
     hint = f"it goes on without us: `rushes jobs watch {' '.join(job['id'] for job in jobs)}`"
     return Failure(said, failures.TIMED_OUT, hint=hint)
+
+
+def _given(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if params is None else {name: value for name, value in params.items() if value is not None}
 
 
 def _json(answer: requests.Response) -> Any:

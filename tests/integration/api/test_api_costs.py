@@ -114,7 +114,7 @@ def test_a_leap_year_may_be_asked_for_at_once(api: FlaskClient, days: int) -> No
         ("from=9999-01-01", "from", "the last day where `to` is left out"),
         ("from=2025-01-01&to=2026-01-02", "from", "These are 367 days; at most 366 at once: from 2025-01-02 on."),
         ("provider=evolinc", "provider", "Knows no evolinc; choose from aivideoapi, apiframe"),
-        ("form=2026-03-04", "form", "did you mean from?"),
+        ("frm=2026-03-04", "frm", "did you mean from?"),
     ],
 )
 def test_a_wrong_question_gets_422_that_says_what_is_right(

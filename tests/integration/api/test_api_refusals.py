@@ -57,6 +57,10 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
         ("from", "today", "YYYY-MM-DD"),
         ("to", "2026-13-01", "YYYY-MM-DD"),
         ("provider", "nobody", "choose from"),
+        ("batch", "\0", "NUL"),
+        ("key", "nobody", "No API key has this id or name"),
+        ("by", "month", "choose from day, provider, key, batch and metadata.<key>"),
+        ("format", "xlsx", "choose from json, csv"),
     ],
     "GET /v1/events": [
         ("after", "-1", "Send `next`"),

@@ -11,9 +11,9 @@ from rows import DAY, NOW, Rows
 
 from jobs.errors import BadRequest, IdempotencyKeyReused
 from jobs.intake import new_jobs
+from jobs.intake.api_keys import CELERY
 from jobs.machine.states import State
 from jobs.store.tables import events, idempotency_keys, jobs
-from jobs.worker.tasks import CELERY_CLIENT
 
 pytestmark = pytest.mark.both_databases
 
@@ -73,8 +73,8 @@ def test_each_api_key_has_idempotency_keys_of_its_own(rows: Rows) -> None:
 
 
 def test_a_task_id_of_celery_is_a_key_as_it_stands_with_its_quotes(rows: Rows) -> None:
-    first, _ = rows.create(key="x", api_key=CELERY_CLIENT)
-    other, existed = rows.create(key='"x"', api_key=CELERY_CLIENT)
+    first, _ = rows.create(key="x", api_key=CELERY)
+    other, existed = rows.create(key='"x"', api_key=CELERY)
     assert not existed
     assert other.job.id != first.job.id
 

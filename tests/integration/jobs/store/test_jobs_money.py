@@ -285,11 +285,11 @@ class TestCosts:
         rows.attempt(running, 2, standing=Z.REFUNDED, outcome=A.FAILED, day="2026-03-03", provider="gravitex")
         found = self.sums(rows)
         assert found == [
-            costs.Sum("evolink", TODAY, "charged", 1, 15.0, 1.5, 0),
-            costs.Sum("evolink", TODAY, "held", 1, 10.0, 1.0, 0),
-            costs.Sum("evolink", TODAY, "paid_not_delivered", 1, 10.0, 1.0, 0),
-            costs.Sum("evolink", TODAY, "uncertain", 1, 10.0, 1.0, 0),
-            costs.Sum("gravitex", "2026-03-03", "refunded", 1, 0.0, 0.0, 1),
+            costs.Sum({"day": TODAY, "provider": "evolink"}, "charged", 1, 1.5, 0, 15.0),
+            costs.Sum({"day": TODAY, "provider": "evolink"}, "held", 1, 1.0, 0, 10.0),
+            costs.Sum({"day": TODAY, "provider": "evolink"}, "paid_not_delivered", 1, 1.0, 0, 10.0),
+            costs.Sum({"day": TODAY, "provider": "evolink"}, "uncertain", 1, 1.0, 0, 10.0),
+            costs.Sum({"day": "2026-03-03", "provider": "gravitex"}, "refunded", 1, 0.0, 1, 0.0),
         ]
 
     def test_a_finished_video_that_is_still_being_copied_is_simply_charged(self, rows: Rows) -> None:

@@ -39,6 +39,7 @@ OURS: dict[Option, tuple[str, int, str]] = {
     ("submit", "--idempotency-key"): ("fox --idempotency-key ключ", 2, "1 to 255 visible ASCII characters"),
     ("submit", "--timeout"): ("fox --wait --timeout -1", 2, "x>=0"),
     ("submit", "--download"): ("fox --download FILE", 2, "is a file"),
+    ("costs", "--by"): ("--by ''", 2, "a name has at least one character"),
     ("jobs list", "--column"): ("--column ''", 2, "a name has at least one character"),
     ("jobs list", "--metadata"): ("--metadata film", 2, "should read KEY=VALUE"),
     ("jobs list", "--limit"): ("--limit 101", 2, "1<=x<=100"),
@@ -114,6 +115,8 @@ THEIRS: dict[Option, str] = {
     ("costs", "--from"): "--from yesterday",
     ("costs", "--to"): "--to tomorrow",
     ("costs", "--provider"): "--provider evlink",
+    ("costs", "--batch"): "--batch x",
+    ("costs", "--key"): "--key nobody",
     ("attention", "--reason"): "--reason none",
 }
 # They want a database or secrets, and are refused in their tests: test_cli_commands.py, test_core_audit_command.py,
