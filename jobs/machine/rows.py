@@ -211,6 +211,7 @@ class Attempt:
     rejected_task_ids: list[str]
     last_word: str | None
     news_by: str | None
+    news_at: datetime | None
     link: str | None
     error_code: str | None
     error_message: str | None
@@ -442,6 +443,7 @@ class AttemptChanges(TypedDict, total=False):
     rejected_task_ids: list[str]
     last_word: str | None
     news_by: str | None
+    news_at: datetime | None
     link: str | None
     error_code: str | None
     error_message: str | None
@@ -502,6 +504,7 @@ OF_TASK: AttemptChanges = {
     "contested": False,
     "last_word": None,
     "news_by": None,
+    "news_at": None,
     "link": None,
     "error_code": None,
     "error_message": None,

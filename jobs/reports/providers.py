@@ -14,6 +14,8 @@ from jobs.providers.base import Provider
 from jobs.providers.capabilities import Ability, Length, Text
 from jobs.providers.client import Account
 from jobs.providers.prices import cheapest_usd, price_list
+from jobs.reports import callbacks
+from jobs.reports.callbacks import Ends
 from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
 from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
@@ -26,6 +28,7 @@ def overview(
 ) -> list[dict[str, Any]]:
     """Every gateway there is; those that have a key with their status."""
     words, held_up = unknown_words.seen(db), lanes.held_up(db)
+    heard = callbacks.of_last_day(db, keep_d=settings.keep_callbacks_d, now=now)
     found = []
     for name, provider in providers.items():
         account = settings.accounts.get(name)
@@ -34,6 +37,7 @@ def overview(
             found.append({**told, "configured": False, **_both_words(None)})
         else:
             stands = status(db, provider, account, settings, words.get(name, {}), held_up.get(name, 0), now=now)
+            stands["last_day"] = heard.get(name, Ends()).as_json()
             found.append({**told, "base_url": account.base_url, "configured": True, **_both_words(stands)})
     return found
 

@@ -148,8 +148,8 @@ def learn(
             said["named_refused"] = reason = _not_known(reply)
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
         if report is not None:
-            by = "callback" if number in unread else "poll"
-            verdict = _verdict(attempt, reply, report, providers[attempt.provider], by, now)
+            news: AttemptChanges = {"news_by": "callback" if number in unread else "poll", "news_at": now}
+            verdict = _verdict(attempt, reply, report, providers[attempt.provider], news, now)
             if _stays_given_up(attempt, report, schedule.life_end(attempt, settings, providers), now):
                 verdict = {}
             if replace(attempt, **verdict).is_failed_in_doubt and not attempt.is_failed_in_doubt:
@@ -239,21 +239,23 @@ def _stays_given_up(attempt: Attempt, report: Report, life_end: datetime, now: d
 
 
 def _verdict(
-    attempt: Attempt, reply: Reply, report: Report, provider: Provider, by: str, now: datetime
+    attempt: Attempt, reply: Reply, report: Report, provider: Provider, news: AttemptChanges, now: datetime
 ) -> AttemptChanges:
-    """The changes that a report makes on its attempt's row."""
+    """The changes that a report makes on its attempt's row. `news`: how and when it came."""
     if attempt.outcome is AttemptOutcome.UNDELIVERED and attempt.link is not None:
-        return _fresh_link(attempt, report, by)
+        return _fresh_link(attempt, report, news)
     if report.state is ReportState.FINISHED and report.link is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # known already; a later answer may bring a fresher link
             return {"link": report.link}
-        finished: AttemptChanges = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED, "news_by": by}
+        finished: AttemptChanges = {"outcome": AttemptOutcome.FINISHED, "standing": Standing.CHARGED}
         money, at = _money(report, provider), _believable(report, attempt, now) or attempt.finished_at
-        return {**finished, **_no_error(), **money, "link": report.link, "finished_at": at}
+        return {**finished, **news, **_no_error(), **money, "link": report.link, "finished_at": at}
     if report.state is ReportState.FAILED and report.failure is not None:
         if attempt.outcome is AttemptOutcome.FINISHED:  # the first last word stands; history has the second
             return {}
-        said: AttemptChanges = {"news_by": by, **_money(report, provider), **error_columns(report.failure)}
+        if attempt.outcome is AttemptOutcome.FAILED or attempt.is_failed_in_doubt:
+            news = {}  # a callback that comes after the poller has not told of it
+        said: AttemptChanges = {**news, **_money(report, provider), **error_columns(report.failure)}
         if attempt.is_by_hearsay:  # it is believed as long as a lost answer is waited for after this
             return {} if attempt.outcome is AttemptOutcome.FAILED else {**said, **failures.in_doubt(attempt, now)}
         return {**said, "outcome": AttemptOutcome.FAILED, "standing": failures.standing(report.cost, provider)}
@@ -271,11 +273,11 @@ def _verdict(
     return running
 
 
-def _fresh_link(attempt: Attempt, report: Report, by: str) -> AttemptChanges:
+def _fresh_link(attempt: Attempt, report: Report, news: AttemptChanges) -> AttemptChanges:
     """Of a video that was paid for and not delivered another link is news, and nothing else: not even of its money."""
     if report.state is not ReportState.FINISHED or report.link in (None, attempt.link):
         return {}
-    return {"outcome": AttemptOutcome.FINISHED, "news_by": by, "link": report.link, **_no_error()}
+    return {"outcome": AttemptOutcome.FINISHED, **news, "link": report.link, **_no_error()}
 
 
 def _not_known(reply: Reply) -> str:

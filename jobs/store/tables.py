@@ -163,7 +163,8 @@ attempts = sa.Table(
     sa.Column("contested", sa.Boolean, nullable=False, default=False),  # another order was told the same task id
     sa.Column("rejected_task_ids", JSON, nullable=False),  # candidates that turned out to be somebody else's
     sa.Column("last_word", Words(64)),  # what the gateway last said of it, so that history tells changes only
-    sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict came
+    sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict first came
+    sa.Column("news_at", Instant),  # and when
     sa.Column("link", sa.Text),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", Words),
@@ -210,6 +211,7 @@ attempts = sa.Table(
         postgresql_where=sa.text("standing = 'uncertain'"),
     ),
     sa.Index(None, "day"),
+    sa.Index(None, "news_at"),
 )
 
 # The kept callbacks. No foreign key: a callback for a job that a restored database has forgotten is kept as well.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from flask import g
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Connection, RowMapping
 
+from jobs.errors import BadRequest
 from jobs.machine.times import iso
+from jobs.reports import callbacks as figures
 from jobs.store import callbacks
 from jobs.store.callbacks import CALLBACK_ID
 from jobs.store.core import Core
@@ -22,6 +25,8 @@ from jobs.store.tables import inbox as table
 from rushes.api.edge import answers, cursors
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.edge.problems import MEDIA_TYPE, ProblemSchema
+from rushes.api.schemas.callback_figures import USUAL_DAYS, FiguresQuerySchema, FiguresSchema
+from rushes.api.schemas.days import days_of
 from rushes.api.schemas.notices import CallbackListSchema, CallbackSchema, CallbacksQuerySchema, WholeCallbackSchema
 
 
@@ -51,6 +56,19 @@ def blueprint(api: CallbacksApi) -> Blueprint:
         cursor = cursors.write(found[-1]["id"], of=query) if len(rows) > limit else None
         return answers.page(found, cursor)
 
+    @routes.get("/figures")
+    @routes.arguments(FiguresQuerySchema, location="query", as_kwargs=False, unknown=None)
+    @routes.response(200, FiguresSchema)
+    def show_figures(query: Mapping[str, Any]) -> ResponseReturnValue:
+        """How ends of orders were heard of, by gateway: told by callback, or asked; lost callbacks, and delays.
+
+        Of the days (UTC) on which the ends were heard; without days the last 7, today included. They reach as far back
+        as callbacks are kept: which of the pruned ones came late, and which never, nobody knows.
+        """
+        with api.core.database.read() as db:
+            since, until = _days(query, api.core.settings.keep_callbacks_d, api.core.database.clock(db))
+            return {"from": str(since), "to": str(until), "data": _figures(db, since, until, query.get("provider"))}
+
     @routes.get("/<callback_id>")
     @routes.response(200, WholeCallbackSchema)
     @routes.alt_response(404, **problem, description="unknown_callback")
@@ -75,6 +93,35 @@ def blueprint(api: CallbacksApi) -> Blueprint:
         return _shown(row), 202
 
     return routes
+
+
+def _days(query: Mapping[str, Any], keep_d: float, now: datetime) -> tuple[date, date]:
+    """The first and the last day that are asked for. Raises BadRequest."""
+    since, until = days_of(query, now.date(), USUAL_DAYS)
+    earliest = figures.earliest_day(keep_d=keep_d, now=now)
+    if "from" not in query and until >= earliest:
+        since = max(since, earliest)
+    if since < earliest:
+        why = f"Callbacks are kept for {keep_d:g} days (RUSHES_KEEP_CALLBACKS_D), and tell which came late"
+        raise BadRequest({"from" if "from" in query else "to": [f"{why}; send {earliest} or a later day."]})
+    return since, until
+
+
+def _figures(db: Connection, first: date, last: date, provider: str | None) -> list[dict[str, Any]]:
+    since = datetime.combine(first, time(), UTC)
+    until = datetime.combine(min(last, date.max - timedelta(days=1)) + timedelta(days=1), time(), UTC)
+    span: figures.Span = {"since": since, "until": until, "provider": provider}
+    ends = figures.ends(db, **span)
+    calling, asking = figures.calling_delays(db, **span), figures.asking_delays(db, **span)
+    return [
+        {
+            "provider": name,
+            **ends[name].as_json(),
+            "called_after_s": asdict(calling[name]) if name in calling else None,
+            "found_after_s": asdict(asking[name]) if name in asking else None,
+        }
+        for name in sorted(ends)
+    ]
 
 
 def _wanted(query: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -24,7 +24,8 @@ from rushes.api.edge import spreadsheets
 from rushes.api.edge.answers import answer
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.schemas.base import Answer
-from rushes.api.schemas.parameters import InOrder
+from rushes.api.schemas.days import days_of, span
+from rushes.api.schemas.parameters import InOrder, one_of
 
 USUAL_DAYS = 30  # where no day is named, today included
 LONGEST_DAYS = 366
@@ -35,28 +36,16 @@ FORMATS = ("json", "csv")
 SUMMED = ("line", "attempts", "usd", "credits", "unpriced")  # the columns of a sheet after its groups
 
 
-def _day(description: str) -> fields.Date:
-    wrong = "Not a day; send YYYY-MM-DD, for example 2026-11-21. Days are UTC."
-    return fields.Date(error_messages={"invalid": wrong}, metadata={"description": description})
-
-
-def _one_of(names: Iterable[str], description: str) -> fields.String:
-    known = validate.OneOf(list(names), error="Knows no {input}; choose from {choices}.")
-    return fields.String(validate=known, metadata={"description": description})
-
-
 def _is_group(name: str) -> None:
     key = name.removeprefix(OF_METADATA)
     if name not in GROUPS and not (key != name and 1 <= len(key) <= METADATA_KEY_LENGTH):
         raise ValidationError(f"Knows no {name}; choose from {', '.join(GROUPS)} and {OF_METADATA}<key>.")
 
 
-# Made by from_dict because `from` is a word of Python's.
 CostsQuerySchema = Strict.from_dict(
     {
-        "from": _day("The first day, in UTC; 29 days before the last one if left out."),
-        "to": _day("The last day, in UTC; today if left out."),
-        "provider": _one_of(sorted(PROVIDERS), "Only orders at this gateway."),
+        **span(USUAL_DAYS),
+        "provider": one_of(sorted(PROVIDERS), "Only orders at this gateway."),
         "batch": Text(metadata={"description": "Only orders of this batch."}),
         "key": Text(metadata={"description": "Only what was asked for with this API key: its id, or its name."}),
         "by": InOrder(
@@ -68,7 +57,7 @@ CostsQuerySchema = Strict.from_dict(
                 f" {MOST_GROUPS}: with commas, or given several times."
             },
         ),
-        "format": _one_of(FORMATS, "json, or csv: a table for spreadsheets."),
+        "format": one_of(FORMATS, "json, or csv: a table for spreadsheets."),
     },
     name="CostsQuerySchema",
 )
@@ -215,12 +204,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _days(query: Mapping[str, Any], today: date) -> tuple[date, date]:
     """The first and the last day that are asked for. Raises BadRequest."""
-    usual = timedelta(days=USUAL_DAYS - 1)
-    until: date = query.get("to", today)
-    since: date = query.get("from", max(until, date.min + usual) - usual)
-    if since > until:
-        last = "the last day (`to`)" if "to" in query else "today, the last day where `to` is left out"
-        raise BadRequest({"from": [f"{since} is after {until}, {last}; send an earlier one."]})
+    since, until = days_of(query, today, USUAL_DAYS)
     if (days := (until - since).days + 1) > LONGEST_DAYS:
         earliest = until - timedelta(days=LONGEST_DAYS - 1)
         raise BadRequest({"from": [f"These are {days} days; at most {LONGEST_DAYS} at once: from {earliest} on."]})

@@ -28,6 +28,7 @@ NAMES = {
     ("post", "/v1/notices/{notice_id}/replay"): "replay_notice",
     ("post", "/v1/notices/replay"): "replay_failed_notices",
     ("get", "/v1/callbacks"): "list_callbacks",
+    ("get", "/v1/callbacks/figures"): "get_callback_figures",
     ("get", "/v1/callbacks/{callback_id}"): "get_callback",
     ("post", "/v1/callbacks/{callback_id}/replay"): "replay_callback",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,7 +72,7 @@ def _only(what: str) -> fields.Boolean:
     )
 
 
-def _one_of(names: list[str], description: str) -> fields.String:
+def one_of(names: Sequence[str], description: str) -> fields.String:
     known = validate.OneOf(names, error="Knows no {input}; choose from {choices}.")
     return fields.String(validate=known, metadata={"description": description})
 
@@ -96,12 +96,12 @@ class PageSchema(Strict):
 
 class ListQuerySchema(PageSchema):
     state = Several(
-        _one_of([s.value for s in State], "A state."),
+        one_of([s.value for s in State], "A state."),
         load_default=list,
         metadata={"description": "Only jobs in this state, or in one of these: with commas, or given several times."},
     )
-    provider = _one_of(sorted(PROVIDERS), "Only jobs whose latest order is at this gateway.")
-    mode = _one_of([m.value for m in Mode], "Only jobs of this mode.")
+    provider = one_of(sorted(PROVIDERS), "Only jobs whose latest order is at this gateway.")
+    mode = one_of([m.value for m in Mode], "Only jobs of this mode.")
     created_after = Moment(metadata={"description": "Only jobs created then or later: ISO 8601 with a zone."})
     created_before = Moment(metadata={"description": "Only jobs created earlier: ISO 8601 with a zone."})
     batch = Text(metadata={"description": "Only jobs of this batch."})

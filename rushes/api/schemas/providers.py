@@ -159,6 +159,19 @@ class BudgetSchema(Answer):
     day = fields.String(**_about("Today, in UTC."))
 
 
+class EndsSchema(Answer):
+    """How the ends of orders came to be known."""
+
+    ended = fields.Integer(**_about("Orders whose end the gateway told, whatever that was."))
+    told = fields.Integer(**_about("Of these: by a callback, before they were asked about."))
+    asked = fields.Integer(**_about("The others: found by asking."))
+    late = fields.Integer(**_about("Asked about, and called back after all."))
+    lost = fields.Integer(**_about("Asked about, and never called back so far, though there was a callback URL."))
+    loss_ratio = fields.Float(
+        allow_none=True, **_about("What is lost, of told, late and lost together; null: none was to be called back.")
+    )
+
+
 class StatusSchema(Answer):
     obstacle = fields.Nested(
         ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
@@ -170,6 +183,7 @@ class StatusSchema(Answer):
     max_unconfirmed = fields.Integer(**_about("With so many unanswered, no more are risked."))
     holds_up = fields.Integer(**_about("Queued jobs that wait for it."))
     budget = fields.Nested(BudgetSchema, allow_none=True, **_about("null: no daily budget is set."))
+    last_day = fields.Nested(EndsSchema, **_about("How ends were heard of in the last 24 hours."))
     unknown_words = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),

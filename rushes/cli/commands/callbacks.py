@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rushes.cli import options
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output
+from rushes.cli.terminal.output import Colored
 
 # Heads of the list, and the fields below them.
 COLUMNS = {
@@ -20,6 +24,7 @@ COLUMNS = {
     "received": "received_at",
     "read": "read_at",
 }
+FIGURES = ["told", "asked", "late", "lost", "called after", "found after"]
 
 
 @click.group()
@@ -51,6 +56,47 @@ def list_(
     flags = {"readable": readable, "unread": unread}
     asked |= {name: str(flag).lower() for name, flag in flags.items() if flag is not None}
     output.page(connect(data_dir).get("/v1/callbacks", asked), COLUMNS, json_wanted=as_json)
+
+
+@command.command()
+@click.option("--from", "since", metavar="DAY", help="The first day, YYYY-MM-DD in UTC; 6 days before the last one.")
+@click.option("--to", "until", metavar="DAY", help="The last day; today if left out.")
+@click.option("--provider", metavar="NAME", help="Only this gateway.")
+@options.data_dir
+@options.as_json
+def figures(since: str | None, until: str | None, provider: str | None, data_dir: Path, as_json: bool) -> None:
+    """How the ends of orders came to be known: how many by callback, how many had to be asked.
+
+    Of those that were asked although they were to be called back: how many callbacks came late, and how many never, of
+    all that were to come. And how long after the end of the task half of the callbacks, and nineteen of twenty, were
+    here; and so for ends that were found by asking, as far as the gateway tells when a task ended.
+    """
+    told = connect(data_dir).get("/v1/callbacks/figures", {"from": since, "to": until, "provider": provider})
+    if as_json:
+        output.as_json(told)
+        return
+    if sys.stdout.isatty():
+        output.note(f"{told['from']} to {told['to']} (UTC)")
+    if not told["data"]:
+        output.note("no gateway told the end of an order in these days")
+        return
+    output.table(["gateway", *FIGURES], [_figures(each) for each in told["data"]], right=FIGURES)
+
+
+def _figures(each: Mapping[str, Any]) -> list[Any]:
+    ratio, lost = each["loss_ratio"], str(each["lost"])
+    share = Colored(f"{lost} ({ratio:.1%})", "yellow" if each["lost"] else "") if ratio is not None else None
+    delays = (each["called_after_s"], each["found_after_s"])
+    return [each["provider"], each["told"], each["asked"], each["late"], share, *map(_delay, delays)]
+
+
+def _delay(delay: Mapping[str, float] | None) -> str | None:
+    """Of half of them, and of nineteen of twenty."""
+    return None if delay is None else f"{_seconds(delay['p50'])} / {_seconds(delay['p95'])} s"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
 
 
 @command.command()

@@ -44,8 +44,8 @@ def command(data_dir: Path, as_json: bool, as_csv: bool, by: tuple[str, ...], **
     and charged, without a video in the bucket) and uncertain (nobody knows whether it was charged).
 
     \b
-    rushes costs --by key --from 2026-11-01                    a bill for each API key
-    rushes costs --by metadata.project --by day --csv > november.csv
+    rushes costs --by key --from 2026-11-01      a bill for each API key
+    rushes costs --by metadata.project --csv     a table for spreadsheets
     """
     if as_json and as_csv:
         raise click.UsageError("Choose one of --json and --csv.")

@@ -114,6 +114,9 @@ def state(gateway: dict[str, Any]) -> Colored:
     else:
         left = f"; {_cents(budget['daily_usd'] - budget['spent_usd'])} left" if budget else ""
         said = Colored(f"ready{left}{_uncertain(budget)}", "green")
+    day = status["last_day"]
+    if day["lost"]:
+        said = Colored(f"{said}; {_lost(day)}", said.style)
     if status["unknown_words"]:
         return Colored(f"{said}; unknown words", "yellow")
     return said
@@ -124,6 +127,11 @@ def _since(status: dict[str, Any]) -> str:
     rest, waiting = status["paused"]["submit"], status["holds_up"]
     since = f" since {rest['since'][:16]}Z" if rest and rest["since"] else ""
     return f"{since}; holds up {output.counted(waiting, 'job')}" if waiting else since
+
+
+def _lost(day: dict[str, Any]) -> str:
+    """How many callbacks of a day have not come."""
+    return f"{day['lost']} of {output.counted(day['told'] + day['late'] + day['lost'], 'callback')} lost"
 
 
 def _uncertain(budget: dict[str, Any] | None) -> str:
@@ -182,6 +190,11 @@ def _status(gateway: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("budget", f"{spent} of {daily} spent on {budget['day']} (UTC)"))
         if budget["uncertain_usd"]:
             facts.append(("uncertain", f"{_cents(budget['uncertain_usd'])} of it: nobody knows whether it was charged"))
+    day = status["last_day"]
+    if day["ended"]:
+        late = f"; {day['late']} of the callbacks came late" if day["late"] else ""
+        lost = f"; {_lost(day)}" if day["lost"] else ""
+        facts.append(("ends of the last day", f"{day['told']} told by callback, {day['asked']} asked{late}{lost}"))
     for word, times in status["unknown_words"].items():
         facts.append(("unknown word", Colored(f"{word}, met {times} time{'s' * (times > 1)}", "yellow")))
     return facts

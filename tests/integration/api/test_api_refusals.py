@@ -74,6 +74,13 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
         ("state", "gone", "choose from"),
         ("type", "job.x", "choose from job.archived"),
     ],
+    "GET /v1/callbacks/figures": [
+        ("from", "yesterday", "YYYY-MM-DD"),
+        ("from", "2026-01-01", "Callbacks are kept for 30 days (RUSHES_KEEP_CALLBACKS_D)"),
+        ("to", "2026-01-01", "or a later day"),
+        ("to", "2026-13-01", "YYYY-MM-DD"),
+        ("provider", "nobody", "choose from"),
+    ],
     "GET /v1/callbacks": [
         *PAGE,
         ("job_id", "7", "ids look like job_"),

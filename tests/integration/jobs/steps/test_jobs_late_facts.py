@@ -37,7 +37,7 @@ OF_X: dict[str, Any] = {
     **dict.fromkeys(("last_word", "news_by", "error_code", "error_message", "error_said"), "x"),
     **dict.fromkeys(("reported_credits", "reported_usd"), 7.0),
     **dict.fromkeys(("accepted_at", "last_unfinished_at", "finished_at", "closed_at"), NOW - MINUTE),
-    **dict.fromkeys(("answered_at", "unanswered_since"), NOW - MINUTE),
+    **dict.fromkeys(("answered_at", "unanswered_since", "news_at"), NOW - MINUTE),
     "link": "https://cdn/x.mp4",
     "accepted_sha256": "x",
     "accepted_by": "key_x",

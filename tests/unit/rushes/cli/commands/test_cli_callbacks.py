@@ -95,3 +95,59 @@ def test_an_id_that_cannot_be_one_is_not_found(service: Service, rushes: Callabl
 
 def test_a_limit_that_is_none_is_wrong_usage(rushes: Callable[..., Result]) -> None:
     assert rushes("callbacks", "list", "--limit", "0").exit_code == 2
+
+
+ENDS = {"provider": "evolink", "ended": 4250, "told": 4118, "asked": 132, "late": 21, "lost": 110, "loss_ratio": 0.0259}
+FIGURES: dict[str, Any] = {
+    "from": "2026-11-15",
+    "to": "2026-11-21",
+    "data": [
+        {
+            **ENDS,
+            "called_after_s": {"orders": 4139, "p50": 1.204, "p95": 187.9},
+            "found_after_s": {"orders": 132, "p50": 14.25, "p95": 1804.0},
+        },
+        {
+            **dict.fromkeys(("told", "late", "lost"), 0),
+            "provider": "gravitex",
+            "ended": 7,
+            "asked": 7,
+            "loss_ratio": None,
+            "called_after_s": None,
+            "found_after_s": None,
+        },
+    ],
+}
+
+
+@pytest.fixture
+def figures(service: Service) -> Service:
+    service.answer("GET", "/v1/callbacks/figures", FIGURES)
+    return service
+
+
+def test_figures_are_a_line_for_each_gateway(figures: Service, rushes: Callable[..., Result]) -> None:
+    asked = ("--from", "2026-11-15", "--to", "2026-11-21", "--provider", "evolink")
+    assert rushes("callbacks", "figures", *asked).stdout.splitlines() == [
+        "evolink\t4118\t132\t21\t110 (2.6%)\t1.2 / 188 s\t14.2 / 1,804 s",
+        "gravitex\t0\t7\t0\t\t\t",
+    ]
+    assert figures.asked[-1]["params"] == {"from": "2026-11-15", "to": "2026-11-21", "provider": "evolink"}
+    assert json.loads(rushes("callbacks", "figures", "--json").stdout) == FIGURES
+
+
+def test_figures_fit_a_terminal_of_80_columns(
+    figures: Service, on_terminal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = on_terminal("callbacks", "figures").splitlines()
+    assert max(map(len, shown)) <= 80
+    (line,) = [line.split() for line in shown if "gravitex" in line]
+    assert line == ["gravitex", "0", "7", "0", "–", "–", "–"]
+
+
+def test_days_without_an_end_are_said_to_be_so(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("GET", "/v1/callbacks/figures", {**FIGURES, "data": []})
+    result = rushes("callbacks", "figures")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no gateway told the end of an order in these days" in result.stderr

@@ -24,8 +24,10 @@ READY: dict[str, Any] = {
     "max_unconfirmed": 5,
     "holds_up": 0,
     "budget": None,
+    "last_day": {"ended": 0, "told": 0, "asked": 0, "late": 0, "lost": 0, "loss_ratio": None},
     "unknown_words": {},
 }
+HEARD = {"ended": 42, "told": 37, "asked": 5, "late": 1, "lost": 2, "loss_ratio": 0.05}
 BUDGET = {"daily_usd": 50.0, "spent_usd": 3.1, "uncertain_usd": 0.0, "day": "2026-11-21"}
 
 
@@ -80,6 +82,9 @@ def every(service: Service) -> dict[str, Any]:
             {"paused": {"submit": None, "query": None, "previous_query": {"reason": "no_answer", "seconds": 0}}},
             "ready; queries rested; the next one tries it",
         ),
+        ({"last_day": {**HEARD, "lost": 0}}, "ready"),
+        ({"last_day": HEARD}, "ready; 2 of 40 callbacks lost"),
+        ({"last_day": HEARD, "unknown_words": {"dreaming": 2}}, "ready; 2 of 40 callbacks lost; unknown words"),
         ({"unknown_words": {"dreaming": 2}}, "ready; unknown words"),
     ],
 )
