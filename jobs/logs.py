@@ -16,10 +16,10 @@ import structlog
 
 from jobs.visible import visible_json
 
-# The token of a callback URL, the query of any URL (it may be signed), and keys.
+# The token of a callback URL, the query of any URL (it may be signed), and keys. In JSON a slash may stand as `\/`.
 SECRETS = [
-    (re.compile(r"(/webhooks/[^/\s]+/[^/\s]+/[^/\s]+/)[^/\s\"'?]+"), r"\1…"),
-    (re.compile(r"(https?://[^\s\"'?]+\?)[^\s\"']+"), r"\1…"),
+    (re.compile(r"(/webhooks(?:\\?/[^/\\\s]+){3}\\?/)[^/\s\"'?]+"), r"\1…"),
+    (re.compile(r"(https?:(?:\\?/){2}[^\s\"'?]+\?)[^\s\"']+"), r"\1…"),
     (re.compile(r"\b(Bearer\s+|rk_|sk-|afk_|whsec_)[A-Za-z0-9_.\-+/=]{6,}"), r"\1…"),
     (re.compile(r"(\w+://[^:/@\s]*:)[^@/\s]+@"), r"\1…@"),
 ]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from jobs.machine.rows import Attempt, AttemptChanges, JobChanges
 from jobs.machine.states import Event
 
+ANSWERED = "answered"  # the line of history that bears the answer of a gateway that took an order
+
 
 @dataclass(frozen=True)
 class Note:
@@ -52,7 +54,8 @@ class Inquired(NamedTuple):
 class PostAnswer:
     """What a gateway answered to one POST: which of its attempt's sends, and when it left by the database's clock.
 
-    `base_url`: where it was sent; None in what an earlier version has written.
+    `base_url`: where it was sent; `told`: the answer of an acceptance, for the history. None in what an earlier version
+    has written.
     """
 
     job_id: str
@@ -63,6 +66,7 @@ class PostAnswer:
     left_at: datetime
     said: AttemptChanges
     base_url: str | None = None
+    told: Mapping[str, Any] | None = None
 
 
 class About(NamedTuple):

@@ -247,6 +247,11 @@ class Attempt:
         return self.outcome is AttemptOutcome.OPEN
 
     @property
+    def idempotency_key(self) -> str:
+        """What each of its POSTs bears, at a gateway that honours such a key."""
+        return f"{self.job_id}-{self.number}"
+
+    @property
     def is_by_hearsay(self) -> bool:
         """Whether callbacks alone have named its task: neither the answer to its own POST nor a person has."""
         return self.task_id is not None and self.adopted and self.task_id != self.named_task_id

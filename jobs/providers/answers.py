@@ -29,6 +29,7 @@ LINK_NAMES = ("url", "video_url", "videoUrl")  # of an object that stands where 
 
 _QUERY = re.compile(r"(https?:[^\s\"'<>?#]*)\?[^\s\"'<>]*", re.IGNORECASE)
 _KEY = re.compile(r"\b(sk-|afk_)[\w-]{6,}")  # a gateway that refuses a key likes to print it
+_TOKEN = re.compile(r"(/webhooks(?:\\?/[^/\\\s\"']+){3}\\?/)[^/\\\s\"'<>?]+")  # one that takes an order may quote it
 _PERCENT = re.compile(r"\s*(\d{1,3})(?:\.\d{1,9})?\s*%?\s*", re.ASCII)
 _BLANK = re.compile(r"[^\S\x00-\x1f\x85\u2028\u2029]")  # not what ends a line or controls a terminal
 _WHOLE = re.compile(r"(-?\d{1,15})\.0+", re.ASCII)
@@ -152,8 +153,11 @@ def text(value: Any, longest: int = LONGEST_MESSAGE) -> str | None:
 
 
 def mask(words: str) -> str:
-    """Hide keys and the query strings of URLs. Cut `words` before: the time grows with the square of one long word."""
-    return _KEY.sub(r"\1…", _QUERY.sub(r"\1?…", words))
+    """Hide keys, the tokens of our callback URLs and the query strings of URLs.
+
+    Cut `words` before: the time grows with the square of one long word.
+    """
+    return _KEY.sub(r"\1…", _TOKEN.sub(r"\1…", _QUERY.sub(r"\1?…", words)))
 
 
 def link(*candidates: Any) -> str | None:

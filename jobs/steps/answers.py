@@ -11,7 +11,7 @@ from jobs.errors import BadReport, NoStatus
 from jobs.machine import failures, schedule
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.flags import UNKNOWN
-from jobs.machine.outcome import Cooldown, Facts, Inquired, Note
+from jobs.machine.outcome import ANSWERED, Cooldown, Facts, Inquired, Note
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
 from jobs.machine.schedule import is_of_unknown_age
 from jobs.machine.states import ENDED
@@ -357,7 +357,8 @@ def read_answer(provider: Provider, account: Account, attempt: Attempt, answer: 
     except BadReport as e:
         body, reason = _json_or_none(answer), str(e)
     else:
-        return Facts({number: {"task_id": acceptance.task_id}})
+        said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
+        return Facts({number: {"task_id": acceptance.task_id}}, notes=(Note(ANSWERED, number, said),))
     said = {"status": answer.status, "body": answer_for_history(answer, account=account)}
     refusal = provider.read_refusal(answer.status, answer.headers, body)
     if refusal is None:

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob
-from jobs.machine.outcome import Facts, PostAnswer
+from jobs.machine.outcome import ANSWERED, Facts, Note, PostAnswer
 from jobs.machine.rows import Attempt, AttemptChanges, Case, Origin, Standing
 from jobs.steps import forgotten_attempts
 from jobs.steps.resources import Resources
@@ -75,7 +75,8 @@ def _bring(db: Connection, answer: PostAnswer, resources: Resources, *, now: dat
         said = {**said, "accepted_at": answer.left_at, "adopted": False}
         if attempt.is_forgotten:
             said = {**said, "standing": Standing.HELD}
-    late_facts.bring_facts(db, answer.job_id, Facts({attempt.number: said}), now=now)
+    notes = () if answer.told is None else (Note(ANSWERED, attempt.number, answer.told),)
+    late_facts.bring_facts(db, answer.job_id, Facts({attempt.number: said}, notes=notes), now=now)
     if attempt.is_forgotten:
         contests.wake(db, answer.job_id, now)
     return True

@@ -14,7 +14,7 @@ from jobs.machine import schedule
 from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
 from jobs.machine.decisions import decide
 from jobs.machine.error_codes import TAKES_TURNS
-from jobs.machine.outcome import Facts, Move, Note, Outcome, PostAnswer
+from jobs.machine.outcome import ANSWERED, Facts, Move, Note, Outcome, PostAnswer
 from jobs.machine.routing import Obstacle
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
 from jobs.machine.states import Event, State
@@ -348,7 +348,8 @@ def _journalled(facts: Facts, attempt: Attempt, sent: _Sent, resources: Resource
     if not said:
         return facts
     of = (attempt.job_id, attempt.number, attempt.provider, attempt.account, attempt.sends + 1, sent.left_at)
-    answer = PostAnswer(*of, said, attempt.base_url)
+    told = next((dict(note.detail) for note in facts.notes if note.event == ANSWERED), None)
+    answer = PostAnswer(*of, said, attempt.base_url, told)
     resources.journal.keep(answer)
     return replace(facts, answer=answer)
 
@@ -406,6 +407,6 @@ def _post(
         return _Sent(NotSent("the process slept before anything was sent", ours=True), now)
     headers = {}
     if provider.idempotency_header:
-        headers[provider.idempotency_header] = f"{lease.job.id}-{number}"
+        headers[provider.idempotency_header] = lease.case.attempts[number].idempotency_key
     deadline_s = resources.settings.submit_deadline_s
     return _Sent(resources.client.send(provider, account, request, deadline_s=deadline_s, extra_headers=headers), now)

@@ -112,6 +112,7 @@ def test_a_task_that_was_paid_while_the_database_was_away_is_known_once_it_is_ba
     [task] = sandbox.tasks(provider)
     attempt = workshop.case(job_id).attempts[1]
     assert (attempt.task_id, attempt.accepted_at) == (task["task_id"], attempt.sending_at)
+    assert workshop.history(job_id).count("answered") == 1, "what was answered proves the order"
     assert late_answers.bring(workshop.resources) == 0
 
 
