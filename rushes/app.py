@@ -16,7 +16,7 @@ from jobs.store import migrate
 from jobs.store.core import Core
 from jobs.store.database import Database
 from rushes import health, metrics
-from rushes.api import attention, batches, callbacks, costs, docs, events, notices
+from rushes.api import attention, batches, callbacks, costs, docs, events, evidence, notices
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
 from rushes.api.edge import auth, limits, problems, request_ids
@@ -61,12 +61,14 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     waits = Waits(database)
     limited, wrong_keys = KeyLimits(settings.api_requests_per_min), WrongKeys(settings.redis_url)
     auth.install(app, database, Door(uses, limited, wrong_keys, settings.trusted_proxies))
-    app.register_blueprint(health.blueprint(health.Health(settings, database, bucket(settings))))
+    archive = bucket(settings)
+    app.register_blueprint(health.blueprint(health.Health(settings, database, archive)))
     app.register_blueprint(receiver.blueprint(receiver.Receiver(settings, providers, database, ringer)))
     api = DescribedApi(app)
     core = Core(settings=settings, providers=providers, database=database, ringer=ringer)
     links = bucket_for_links(settings)
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(core, database, links, waits)))
+    api.register_blueprint(evidence.blueprint(evidence.EvidenceApi(settings, providers, database, archive)))
     api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database, ringer)))
     api.register_blueprint(batches.blueprint(database))
     api.register_blueprint(events.blueprint(database))

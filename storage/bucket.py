@@ -63,13 +63,16 @@ class BucketConfig:
 class StoredVideo:
     """An object as HEAD shows it. Metadata names are lower case, as S3 keeps them.
 
-    `sha256` in hex is the store's own word on the bytes, where it was asked for and keeps one.
+    `sha256` in hex is the store's own word on the bytes, where it was asked for and keeps one. `written_at` is by the
+    store's clock.
     """
 
     key: str
     bytes: int
     metadata: dict[str, str]
     sha256: str | None = None
+    etag: str | None = None
+    written_at: datetime | None = None
 
 
 class Listed(NamedTuple):
@@ -255,7 +258,8 @@ class Bucket:
                 raise
         else:
             sha256 = _hex(found.get("ChecksumSHA256"))
-            return StoredVideo(key, found["ContentLength"], dict(found["Metadata"]), sha256)
+            marks = {"etag": found.get("ETag"), "written_at": found.get("LastModified")}
+            return StoredVideo(key, found["ContentLength"], dict(found["Metadata"]), sha256, **marks)
         self.check()
         return None
 

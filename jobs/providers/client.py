@@ -35,6 +35,7 @@ __all__ = ["Account", "Answered", "Lost", "NotSent", "ProviderClient", "answer_f
 
 LONGEST_ANSWER_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 16
+ONE_CONNECTION = {"Connection": "close"}  # of a submit
 # What a connection fails of on a machine that has no network, no room or no address, whomever it connects to.
 OWN_TROUBLES = frozenset(
     {
@@ -140,7 +141,7 @@ class ProviderClient:
         target = self._target(account)
         if isinstance(target, NotSent):
             return target
-        call = _call(provider, account, target, request, {"Connection": "close", **(extra_headers or {})})
+        call = _call(provider, account, target, request, {**ONE_CONNECTION, **(extra_headers or {})})
         connection = self._connection(target)
         try:
             with Deadline(deadline_s) as deadline:
@@ -239,13 +240,20 @@ def _call(
 ) -> _Call:
     if provider.name != account.provider:
         raise ValueError(f"a key of {account.provider} must not go to {provider.name}")
+    headers, body = written(provider, account.api_key, request, extra_headers)
+    return _Call(request.method, target.prefix + request.path, body, headers)
+
+
+def written(
+    provider: Provider, api_key: str, request: Request, extra_headers: Mapping[str, str]
+) -> tuple[dict[str, str], bytes | None]:
+    """The headers and the body of a request, as they are sent."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Rushes"}
     body = None
     if request.body is not None:
         body = json.dumps(request.body, allow_nan=False, separators=(",", ":")).encode()
         headers["Content-Type"] = "application/json"
-    headers |= {**request.headers, **extra_headers, **provider.auth_headers(account.api_key)}
-    return _Call(request.method, target.prefix + request.path, body, headers)
+    return headers | {**request.headers, **extra_headers, **provider.auth_headers(api_key)}, body
 
 
 def _read(connection: PlainConnection, deadline: Deadline) -> Outcome:

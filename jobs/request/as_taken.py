@@ -52,10 +52,11 @@ def masked(taken: Mapping[str, Any]) -> dict[str, Any]:
     media = [
         {name: _masked(value) if name in LINKS else value for name, value in item.items()} for item in taken["media"]
     ]
-    return {**taken, "media": media, "notify_url": _host(taken["notify_url"])}
+    return {**taken, "media": media, "notify_url": host_alone(taken["notify_url"])}
 
 
-def _host(url: str | None) -> str | None:
+def host_alone(url: str | None) -> str | None:
+    """Of the address of notices what may be shown."""
     if url is None:
         return None
     parts = urlsplit(url)

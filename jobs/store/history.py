@@ -15,6 +15,8 @@ from jobs.store import told, unknown_words
 from jobs.store.prepared import of
 from jobs.store.tables import events
 
+PRUNED = "pruned"  # the line that stands for a history that was thrown away
+
 _NEW, _OF_JOB = sa.insert(events), sa.select(events).where(of(events.c.job_id)).order_by(events.c.id)
 
 

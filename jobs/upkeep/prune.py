@@ -23,9 +23,9 @@ from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import ENDED
 from jobs.settings import Settings
 from jobs.store.database import Database
+from jobs.store.history import PRUNED
 from jobs.store.tables import attempts, events, hearsay, idempotency_keys, inbox, jobs, notice_tries, notices
 
-PRUNED = "pruned"  # the line that stands for a history
 PAGE = 1000  # rows that are looked at together
 BATCH = 50  # jobs or rows of one transaction: SQLite has one writer, and steps wait for it
 LONGEST_D = 10_000  # older than any row, and no overflow

@@ -26,6 +26,7 @@ COMMANDS = {
     "sandbox": ("rushes.cli.commands.sandbox", "Run the stand-in for the five gateways alone."),
     "submit": ("rushes.cli.commands.submit", "Ask for a video."),
     "jobs": ("rushes.cli.commands.jobs", "List, show, watch, cancel, retry and settle jobs."),
+    "evidence": ("rushes.cli.commands.evidence", "Write all that proves a job's orders into one file."),
     "tail": ("rushes.cli.commands.tail", "Show what happens to all jobs, as it happens."),
     "videos": ("rushes.cli.commands.videos", "List, link and download what is archived."),
     "notices": ("rushes.cli.commands.notices", "What pipelines were told; tell them again."),

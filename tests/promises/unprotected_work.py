@@ -20,6 +20,7 @@ NOTICES = f"{CORE}/test_core_notices.py"
 IN_ORDER = f"{NOTICES}::test_two_notices_of_one_job_are_numbered_sent_in_that_order_and_signed"
 DIED = f"{NOTICES}::test_a_notice_whose_sender_died_after_the_answer_is_sent_again_under_the_same_id"
 TWO_WORKERS, TROUBLES = f"{CORE}/test_core_two_workers.py", f"{CORE}/test_core_troubles.py"
+EVIDENCE = f"{CORE}/test_core_evidence.py"
 LATE_FACTS = "integration/jobs/steps/test_jobs_late_facts.py"
 OF_ANOTHER = f"{LATE_FACTS}::test_what_was_learnt_of_anothers_task_is_not_written_on_the_true_one"
 SLEPT = (
@@ -157,5 +158,11 @@ PROTECTIONS = [
         "what is logged is masked",
         one("jobs.logs._mask_values", lambda logger, name, event: event),
         "unit/jobs/test_logs_hiding.py::test_a_secret_in_a_traceback_is_masked",
+    ),
+    Protection(
+        "P15",
+        "evidence is masked",
+        one("jobs.reports.evidence_mask.Mask.text", lambda self, text: text),
+        f"{EVIDENCE}::test_secrets_are_masked_in_raw_bodies_too_and_what_came_is_known_by_its_checksum[sqlite]",
     ),
 ]

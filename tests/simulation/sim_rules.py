@@ -37,7 +37,7 @@ from jobs.intake.accepting import ACCEPT_FILM
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, TRANSITIONS, Event, State
 from jobs.settings import Settings
-from jobs.upkeep.prune import PRUNED
+from jobs.store.history import PRUNED
 
 RULES = {
     "accepted-kept": "no accepted job disappears",

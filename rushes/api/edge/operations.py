@@ -9,6 +9,7 @@ NAMES = {
     ("get", "/v1/jobs"): "list_jobs",
     ("get", "/v1/jobs/{job_id}"): "get_job",
     ("get", "/v1/jobs/{job_id}/events"): "list_job_events",
+    ("get", "/v1/jobs/{job_id}/evidence"): "get_evidence",
     ("get", "/v1/jobs/{job_id}/video"): "get_video",
     ("get", "/v1/jobs/{job_id}/poster"): "get_poster",
     ("post", "/v1/jobs/{job_id}/video/accept"): "accept_video",

@@ -19,6 +19,7 @@ class AlteredSandbox:
         self.rewrite: Callable[[bytes], bytes] = lambda body: body
         self.renamed: dict[str, str] = {}
         self.pages: dict[str, tuple[str, bytes]] = {}  # path → Content-Type and body, of links that lead here
+        self.orders: list[tuple[dict[str, str], bytes]] = []  # headers and body of each POST, as they came
         self.refusal: tuple[int, bytes] | None = None  # what orders are answered, which then do not get through
         self.keyed: set[str] = set()  # paths that answer 401 to who brings no key
         altered = self
@@ -34,6 +35,7 @@ class AlteredSandbox:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                altered.orders.append((dict(self.headers), body))
                 if altered.refusal:
                     self._answer(altered.refusal[0], "application/json", altered.refusal[1])
                 else:

@@ -14,9 +14,10 @@ from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.reports import costs
 from jobs.store import spending
+from jobs.store.history import PRUNED
 from jobs.store.tables import attempts, events, idempotency_keys, inbox, jobs, notice_tries, notices
 from jobs.upkeep import audit, balance, prune
-from jobs.upkeep.prune import PRUNED, Pruned, Pruning
+from jobs.upkeep.prune import Pruned, Pruning
 
 pytestmark = pytest.mark.both_databases
 

@@ -52,6 +52,8 @@ OURS: dict[Option, tuple[str, int, str]] = {
     ("jobs settle", "ID"): ("a/b --not-made", 3, "ids look like job_01K…"),
     ("jobs settle", "--attempt"): (f"{ID} --not-made --attempt 0", 2, "x>=1"),
     ("jobs settle", "--timeout"): (f"{ID} --task-id t --timeout -1", 2, "x>=0"),
+    ("evidence", "ID"): ("../keys", 3, "ids look like job_01K…"),
+    ("evidence", "--output"): (f"{ID} --output FILE", 1, "is there already, and is left as it is"),
     ("videos list", "--column"): ("--column ''", 2, "a name has at least one character"),
     ("videos list", "--metadata"): ("--metadata film", 2, "should read KEY=VALUE"),
     ("videos list", "--limit"): ("--limit some", 2, "'some' is not a valid integer"),
