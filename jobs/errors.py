@@ -111,6 +111,10 @@ class NotClosed(JobsError):
     """The order has no last word yet, so nobody can say what became of its money."""
 
 
+class BalanceUnknown(JobsError):
+    """A gateway did not tell its balance, or not in a way that can be read. The message says what to do."""
+
+
 class BadReport(JobsError):
     """A gateway's answer or callback cannot be read. The job does not move."""
 

@@ -16,7 +16,7 @@ from jobs.store import migrate
 from jobs.store.core import Core
 from jobs.store.database import Database
 from rushes import health, metrics
-from rushes.api import attention, batches, callbacks, costs, docs, events, evidence, notices
+from rushes.api import attention, balances, batches, callbacks, costs, docs, events, evidence, notices
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
 from rushes.api.edge import auth, limits, problems, request_ids
@@ -69,7 +69,9 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     links = bucket_for_links(settings)
     api.register_blueprint(jobs_api.blueprint(jobs_api.JobsApi(core, database, links, waits)))
     api.register_blueprint(evidence.blueprint(evidence.EvidenceApi(settings, providers, database, archive)))
-    api.register_blueprint(providers_api.blueprint(providers_api.ProvidersApi(settings, providers, database, ringer)))
+    gateways = providers_api.ProvidersApi(settings, providers, database, ringer)
+    api.register_blueprint(providers_api.blueprint(gateways))
+    api.register_blueprint(balances.blueprint(gateways))
     api.register_blueprint(batches.blueprint(database))
     api.register_blueprint(events.blueprint(database))
     api.register_blueprint(costs.blueprint(database))

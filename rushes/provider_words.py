@@ -44,6 +44,9 @@ def facts(gateway: View) -> dict[str, str]:
         "a task lives": _hours(gateway["task_life_s"]),
         "a link lives": _hours(gateway["link_life_s"]),
         "unit of money": _unit(gateway),
+        "balance": f"told, with the use of the {gateway['tells_balance']}"
+        if gateway.get("tells_balance")
+        else "not told",
         "money of a failed task": "comes back" if gateway["refunds_failures"] else "uncertain",
     }
 

@@ -46,6 +46,11 @@ class Glance:
     tasks: list[Task]
     look: Callable[[Task], Sight]
 
+    @property
+    def used(self) -> Decimal:
+        """What the tasks were charged, without what came back."""
+        return sum((task.charged - task.refunded for task in self.tasks), Decimal(0))
+
 
 @dataclass(frozen=True)
 class Callback:

@@ -23,9 +23,20 @@ from jobs.providers.answers import (
     status,
     task_id,
     text,
+    told_amount,
     unix_time,
 )
-from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.base import (
+    Acceptance,
+    BalanceCall,
+    CreditBalance,
+    Failure,
+    Provider,
+    Refusal,
+    Report,
+    ReportState,
+    Request,
+)
 from jobs.providers.bodies import lists
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.credit import without_credit
@@ -169,6 +180,13 @@ def is_error(body: Any) -> bool:
     return isinstance(part(body, "error", "code"), str)
 
 
+def read_balance(body: Any) -> CreditBalance:
+    """{code: 200, data: {balance, total_purchased, total_consumed}}; what was bought and is not there was used."""
+    told = mapping(part(body, "data"), "aivideoapi's credits")
+    left, bought = (told_amount(told.get(name), name) for name in ("balance", "total_purchased"))
+    return CreditBalance(left, bought - left)
+
+
 def read_report(body: Any) -> Report:
     """A query's answer or a callback: they have the same shape. Raises BadReport."""
     task = mapping(body, "aivideoapi's task")
@@ -264,5 +282,7 @@ AIVIDEOAPI = Provider(
     ),  # https: assumed
     abilities=ABILITIES,
     usd_per_credit=USD_PER_CREDIT,
+    # https://aivideoapi.ai/docs/getting-started/credits
+    balance_call=BalanceCall(Request("GET", "/v1/credits"), read_balance, counts="account"),
     polling=Polling(first_s=10, then_s=10),  # undocumented; the pace that its kin advise
 )

@@ -181,6 +181,14 @@ def link_fields(state: ReportState, *candidates: Any) -> LinkFields:
     return {"link": None, "bad_link": Unusable(_told(_closed(given)), _why_not(_link(given)) or "")}
 
 
+def told_amount(value: Any, where: str) -> float:
+    """An amount that a gateway tells of its account. Raises BadReport."""
+    found = gate.amount(value)
+    if found is None:
+        raise BadReport(f"{where} is no amount: {_told(value)}")
+    return found
+
+
 def cost_fields(value: Any) -> CostFields:
     """What is said of a task's cost; nothing where there is none."""
     cost = gate.amount(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from marshmallow import Schema
 
@@ -99,6 +99,30 @@ class Report:
     finished_at: datetime | None = None
 
 
+class CreditBalance(NamedTuple):
+    """What a gateway tells of its account: what can still be spent, and what was used since the beginning.
+
+    `used` falls when money comes back, and does not move when credit is bought.
+    """
+
+    left: float
+    used: float
+
+
+@dataclass(frozen=True)
+class BalanceCall:
+    """How a gateway is asked for its account, and in which unit it tells: `worth` of the unit in `Provider.credit`.
+
+    `counts`: whose use it tells, this key's or the whole account's. `read` raises BadReport.
+    """
+
+    request: Request
+    read: Callable[[Any], CreditBalance]
+    counts: Literal["key", "account"]
+    unit: str = "credit"
+    worth: float = 1.0
+
+
 @dataclass(frozen=True)
 class Provider:
     """One gateway. The functions are pure; they raise BadReport for what cannot be read.
@@ -131,6 +155,7 @@ class Provider:
     refunds_failures: bool = True  # False: its pages do not say, so a failed task's money is uncertain
     # (api key, raw body, headers) -> did the gateway sign this callback? None: it signs nothing.
     verify_callback: Callable[[str, bytes, Mapping[str, str]], bool] | None = None
+    balance_call: BalanceCall | None = None  # None: its pages name no call that tells its account
     # What the operator has set: undocumented abilities that are on, and prices (`prices.operator_prices`).
     undocumented: frozenset[str] = frozenset()
     usd_per_s: Mapping[tuple[Kind, str], float] = field(default_factory=dict)

@@ -24,9 +24,20 @@ from jobs.providers.answers import (
     status,
     task_id,
     text,
+    told_amount,
     unix_time,
 )
-from jobs.providers.base import Acceptance, Failure, Provider, Refusal, Report, ReportState, Request
+from jobs.providers.base import (
+    Acceptance,
+    BalanceCall,
+    CreditBalance,
+    Failure,
+    Provider,
+    Refusal,
+    Report,
+    ReportState,
+    Request,
+)
 from jobs.providers.bodies import lists, values
 from jobs.providers.capabilities import Ability, Callbacks, Count, Length, MediaSet, Polling, Text, Voices, Why
 from jobs.providers.credit import without_credit
@@ -38,6 +49,9 @@ PROMPT = Text(5000, required=True, beyond=Why.ALTERED)
 NEGATIVE_PROMPT = Text(500, beyond=Why.ALTERED)
 # https://evolink.ai/en/blog/wan-2-7-api-guide, in dollars. `usage.credits_reserved` is another unit, never told.
 USD_PER_S = {"720p": 0.086, "1080p": 0.144}
+# https://docs.evolink.ai/en/api-manual/account-management/get-credits tells credits. What one is worth, its quickstart
+# shows: 252 of them are an `estimated_cost` of 0.252.
+USD_PER_ACCOUNT_CREDIT = 0.001
 AUDIO_FILE = "WAV, MP3; 2 to 30 s, up to 15 MB"
 IMAGE_FILE = "up to 20 MB, 240 to 8000 px a side"
 
@@ -191,6 +205,20 @@ def is_error(body: Any) -> bool:
     return isinstance(part(body, "error", "message"), str)
 
 
+def read_balance(body: Any) -> CreditBalance:
+    """{success, data: {user: {remaining_credits, …}, token: {remaining_credits, used_credits, unlimited_credits}}}.
+
+    `token` is the key, which may have a limit of its own.
+    """
+    if part(body, "success") is not True:
+        raise BadReport("no success")
+    key, account = part(body, "data", "token"), part(body, "data", "user")
+    left = told_amount(part(account, "remaining_credits"), "data.user.remaining_credits")
+    if part(key, "unlimited_credits") is False:
+        left = min(left, told_amount(part(key, "remaining_credits"), "data.token.remaining_credits"))
+    return CreditBalance(left, told_amount(part(key, "used_credits"), "data.token.used_credits"))
+
+
 def read_report(body: Any) -> Report:
     """A query's answer or a callback: they have the same shape. Raises BadReport."""
     task = mapping(body, "EvoLink's task")
@@ -272,5 +300,6 @@ EVOLINK = Provider(
     abilities=ABILITIES,
     credit="US$",
     usd_per_credit=1.0,
+    balance_call=BalanceCall(Request("GET", "/v1/credits"), read_balance, counts="key", worth=USD_PER_ACCOUNT_CREDIT),
     polling=Polling(first_s=15, then_s=15),
 )

@@ -71,6 +71,7 @@ def describe(provider: Provider) -> dict[str, Any]:
         "task_life_s": provider.task_life_s,
         "link_life_s": provider.link_life_s,
         "refunds_failures": provider.refunds_failures,
+        "tells_balance": provider.balance_call and provider.balance_call.counts,
         "switches": {
             word: {"what": what, "on": word in provider.undocumented} for word, what in provider.switches.items()
         },

@@ -376,6 +376,17 @@ spending = sa.Table(
     sa.Column("micro_usd", sa.BigInteger, nullable=False),
 )
 
+# What a gateway's account had used when it was last asked, and what ours had of it then: the next asking's base.
+credit_balances = sa.Table(
+    "credit_balances",
+    metadata,
+    sa.Column("provider", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("used", sa.Float, nullable=False),  # in the gateway's unit
+    sa.Column("booked", sa.Float, nullable=False),  # held and charged orders, in the same unit
+)
+
 # Status words that no table of ours has, and in how many tasks' histories they stand.
 unknown_words = sa.Table(
     "unknown_words",

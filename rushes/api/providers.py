@@ -60,7 +60,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     @routes.alt_response(409, **unconfigured)
     def rest(body: Mapping[str, Any], name: str) -> ResponseReturnValue:
         """Send no orders to a gateway for a while. What it has is asked about and fetched as before."""
-        account = _account(api, name)
+        account = account_at(api, name)
         with api.database.write() as db:
             now = api.database.clock(db)
             lanes.rest(db, account, "submit", breaker.BY_HAND, body["seconds"], now=now)
@@ -72,7 +72,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     @routes.alt_response(409, **unconfigured)
     def resume(name: str) -> ResponseReturnValue:
         """End a gateway's rests: credit was bought, its address was mended. One order tries it first."""
-        keys = [_account(api, name), api.settings.previous_accounts.get(name)]
+        keys = [account_at(api, name), api.settings.previous_accounts.get(name)]
         with api.database.write() as db:
             for account in filter(None, keys):
                 lanes.resume(db, account)
@@ -84,8 +84,8 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     return routes
 
 
-def _account(api: ProvidersApi, name: str) -> Account:
-    """Raises UnknownProvider, NoApiKey."""
+def account_at(api: ProvidersApi, name: str) -> Account:
+    """The key that a gateway is used with. Raises UnknownProvider, NoApiKey."""
     _known(api, name)
     account = api.settings.accounts.get(name)
     if account is None:

@@ -1,6 +1,7 @@
 """aivideoapi.ai.
 
-Source: its page (aivideoapi.txt); the query and the callback from protocols.md, sections 1.2 and 1.3.
+Sources: its page (aivideoapi.txt), and that of credits (https://aivideoapi.ai/docs/getting-started/credits); the query
+and the callback from protocols.md, sections 1.2 and 1.3.
 """
 
 from __future__ import annotations
@@ -219,7 +220,8 @@ def _write(task: Task, sight: Sight, event: str) -> tuple[dict[str, str], bytes]
 
 
 def _balance(glance: Glance) -> JsonObject:
-    return {"credits": number(glance.credits)}  # the page names the call and not its shape
+    told = {"balance": glance.credits, "total_purchased": glance.credits + glance.used, "total_consumed": glance.used}
+    return {"code": 200, "msg": "success", "data": {name: number(amount) for name, amount in told.items()}}
 
 
 def _new_id(random: Random, now: float) -> str:

@@ -1,6 +1,7 @@
 """EvoLink: its answers. What it takes stands in evolink_requests.py.
 
-Source: its page (evolink.txt); what that copy lost, and the errors: protocols.md, section 5.
+Sources: its page (evolink.txt); what that copy lost, and the errors: protocols.md, section 5; credits:
+https://docs.evolink.ai/en/api-manual/account-management/get-credits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from decimal import Decimal
 from random import Random
 
 from sandbox.fields import Invalid
-from sandbox.gateway import Callback, Gateway, JsonObject, Query, Refused, Sight, bearer, number, per_second
+from sandbox.gateway import Callback, Gateway, Glance, JsonObject, Query, Refused, Sight, bearer, number, per_second
 from sandbox.gateways.evolink_requests import read
 from sandbox.tasks import Failure, Phase, Task
 
@@ -95,6 +96,14 @@ def _no_such_task(task_id: str) -> Refused:
     return Refused(404)
 
 
+def _balance(glance: Glance) -> JsonObject:
+    """One key, without a limit of its own: what it has used, all of the account has."""
+    left, used = number(glance.credits), number(glance.used)
+    key = {"remaining_credits": left, "unlimited_credits": True, "used_credits": used}
+    account = {"remaining_credits": left, "used_credits": used}
+    return {"data": {"token": key, "user": account}, "message": "", "success": True}
+
+
 def _new_id(random: Random, now: float) -> str:
     return f"task-unified-{int(now)}-{''.join(random.choices(string.ascii_lowercase + string.digits, k=8))}"
 
@@ -106,6 +115,7 @@ EVOLINK = Gateway(
     read_key=bearer,
     submits={"/v1/videos/generations": read},
     queries={"/v1/tasks/": Query(WORDS, report)},
+    pages={"/v1/credits": _balance},
     # $0.086 and $0.144 a second (protocols.md 5.5), at 1,000 credits to the dollar.
     price=per_second({"720p": "86", "1080p": "144"}),
     new_id=_new_id,

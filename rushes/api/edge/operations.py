@@ -22,6 +22,7 @@ NAMES = {
     ("get", "/v1/providers/{name}"): "get_provider",
     ("post", "/v1/providers/{name}/rest"): "rest_provider",
     ("post", "/v1/providers/{name}/resume"): "resume_provider",
+    ("post", "/v1/providers/{name}/balance"): "ask_balance",
     ("get", "/v1/costs"): "get_costs",
     ("get", "/v1/attention"): "list_attention",
     ("get", "/v1/notices"): "list_notices",

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobs.errors import (
     BadRequest,
+    BalanceUnknown,
     IdempotencyKeyReused,
     MayBePaid,
     NotClosed,
@@ -63,6 +64,18 @@ class NoApiKey(Exception):
     """The gateway has no API key here."""
 
 
+class NoBalance(Exception):
+    """The gateway cannot be asked for its balance."""
+
+
+class AskedLately(Exception):
+    """The gateway was asked a moment ago; `retry_after_s` says when it may be again."""
+
+    def __init__(self, message: str, retry_after_s: int):
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 # class → status, code, title
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     BadRequest: (422, "invalid_request", "The request is not valid."),
@@ -74,6 +87,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     UnknownCallback: (404, "unknown_callback", "No such callback."),
     UnknownProvider: (404, "unknown_provider", "No such gateway."),
     NoApiKey: (409, "no_api_key", "The gateway has no API key here."),
+    NoBalance: (409, "no_balance", "The gateway cannot be asked for its balance."),
     TooLate: (409, "too_late", "The job can no longer be cancelled."),
     NotFailed: (409, "not_failed", "Only a failed job can be tried again."),
     MayBePaid: (409, "may_be_paid", "Another order may pay twice."),
@@ -88,7 +102,9 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     NotArchived: (409, "not_archived", "The job has no video yet."),
     TooManyWrongKeys: (429, "too_many_wrong_keys", "Too many wrong keys came from this address."),
     RateLimited: (429, "rate_limited", "The key has used up its requests of this minute."),
+    AskedLately: (429, "asked_lately", "The gateway was asked a moment ago."),
     NotInstalled: (501, "not_installed", "This installation lacks an optional part."),
+    BalanceUnknown: (502, "balance_unknown", "The gateway did not tell its balance."),
     DiskFull: (503, "disk_full", "The database's disk is full; once it has room, try again."),
     DatabaseUnavailable: (503, "database_unavailable", "The database does not answer; try again."),
     BucketUnavailable: (503, "bucket_unavailable", "The bucket does not answer; try again."),
@@ -189,8 +205,8 @@ def _handle(error: Exception) -> Response:
     status, code, title = next(row for kind, row in TABLE.items() if isinstance(error, kind))
     if isinstance(error, BadRequest):
         return problem(status, code, title, detail=str(error), errors=error.fields)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else {}
-    return problem(status, code, title, detail=str(error) if status < 502 else None, headers=headers)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, (RateLimited, AskedLately)) else {}
+    return problem(status, code, title, detail=str(error) if status < 503 else None, headers=headers)
 
 
 def _no_such_path(path: str) -> str:

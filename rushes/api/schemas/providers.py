@@ -206,6 +206,11 @@ class ProviderSchema(Answer):
     polling = fields.Nested(PollingSchema)
     task_life_s = fields.Float()
     link_life_s = fields.Float()
+    tells_balance = fields.String(
+        allow_none=True,
+        validate=validate.OneOf(["key", "account"]),
+        **_about("Whose use it tells when it is asked for its balance; null: it cannot be asked."),
+    )
     refunds_failures = fields.Boolean(**_about("false: a failed task's money is uncertain."))
     switches = fields.Dict(
         keys=fields.String(),
@@ -234,6 +239,39 @@ class ProviderSchema(Answer):
 
 class ProviderListSchema(Answer):
     data = fields.List(fields.Nested(ProviderSchema))
+
+
+class AmountSchema(Answer):
+    amount = fields.Float(**_about("In the gateway's unit."))
+    usd = fields.Float(allow_none=True, **_about("null: what a unit is worth is not published."))
+
+
+class OrdersAmountSchema(AmountSchema):
+    orders = fields.Integer()
+
+
+class SinceSchema(Answer):
+    asked_at = fields.String(**_about("When it was asked before."))
+    took = fields.Nested(AmountSchema, **_about("What the gateway counts as used since then."))
+    booked = fields.Nested(AmountSchema, **_about("What our account has more of held and charged orders than then."))
+    difference = fields.Nested(AmountSchema, **_about("`took` less `booked`. Nothing is settled by it."))
+
+
+class BalanceSchema(Answer):
+    provider = fields.String()
+    asked_at = fields.String()
+    unit = fields.String(**_about("In which the gateway counts here."))
+    counts = fields.String(
+        validate=validate.OneOf(["key", "account"]), **_about("Whose use it tells. Others may use it too.")
+    )
+    left = fields.Nested(AmountSchema, **_about("What can still be spent."))
+    used = fields.Nested(AmountSchema, **_about("What was used since the beginning, without what came back."))
+    under_way = fields.Nested(OrdersAmountSchema, **_about("Our orders without a last word, as we expect them."))
+    uncertain = fields.Nested(
+        OrdersAmountSchema, **_about("Our orders of which nobody knows whether they were charged.")
+    )
+    since = fields.Nested(SinceSchema, allow_none=True, **_about("null: it is asked for the first time."))
+    explained = fields.List(fields.String(), **_about("For people: what may be behind a difference."))
 
 
 class RestSchema(Strict):

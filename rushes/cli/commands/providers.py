@@ -12,13 +12,15 @@ import click
 from jobs.machine import breaker
 from rushes import provider_words
 from rushes.cli import options
+from rushes.cli.ordering.several import Several
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output
+from rushes.cli.terminal.failures import Failure
 from rushes.cli.terminal.output import Colored
 from rushes.provider_words import dollars
 
 PRICES = ("720p/s", "1080p/s", "in flight")  # the columns of numbers
-NAMES_WIDTH = 23
+NAMES_WIDTH, BALANCE_WIDTH = 23, 31
 RESTS = ("rate_limited", "insufficient_credits", "unauthorized", *breaker.REASONS)
 
 
@@ -38,6 +40,7 @@ def command() -> None:
     \b
     rushes providers              all of them, a line each
     rushes providers evolink      everything about one of them, mode by mode
+    rushes providers balance      what is left at those that tell, held against our account
     """
 
 
@@ -80,6 +83,65 @@ def resume(name: str, data_dir: Path, as_json: bool) -> None:
     Needs a key of scope admin.
     """
     _tell(connect(data_dir).post(f"{_path(name)}/resume"), as_json)
+
+
+@command.command()
+@click.argument("name", required=False)
+@options.data_dir
+@options.as_json
+def balance(name: str | None, data_dir: Path, as_json: bool) -> None:
+    """Ask a gateway what is left, and hold what it took since it was last asked against our account.
+
+    Without NAME: every gateway that has a key here and tells. A difference is shown, with what may explain it; it
+    settles nothing, as others may use the key. Needs a key of scope write.
+    """
+    api, several = connect(data_dir), Several()
+    if name:
+        _tell_balance(api.post(f"{_path(name)}/balance"), as_json)
+        return
+    for each in _telling(api.get("/v1/providers")["data"]):
+        with several.one(each):
+            _tell_balance(api.post(f"{_path(each)}/balance"), as_json)
+    several.end()
+
+
+def _telling(gateways: list[dict[str, Any]]) -> list[str]:
+    """Raises Failure where none can be asked."""
+    tell = [each["name"] for each in gateways if each.get("tells_balance")]
+    names = [each["name"] for each in gateways if each["configured"] and each["name"] in tell]
+    if not names:
+        said = f"no gateway with a key here tells its balance; {' and '.join(sorted(tell)) or 'none'} would"
+        raise Failure(said, hint="a gateway's console has it")
+    return names
+
+
+def _tell_balance(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.as_json(told, line=True)
+        return
+    since, unit = told["since"], told["unit"]
+    rows: list[tuple[str, Any]] = [("left", _amount(told["left"], unit))]
+    if since:
+        color = "green" if not since["difference"]["amount"] else "yellow"
+        rows.append((f"used since {since['asked_at'][:19]}Z", _amount(since["took"], unit)))
+        rows.append(("our account has", _amount(since["booked"], unit)))
+        rows.append(("difference", Colored(_amount(since["difference"], unit), color)))
+    for what in ("under_way", "uncertain"):
+        if told[what]["orders"]:
+            orders = output.counted(told[what]["orders"], "order")
+            rows.append((what.replace("_", " "), f"{orders}, {_amount(told[what], unit)}"))
+    if sys.stdout.isatty():
+        output.table([told["provider"], ""], rows, widths=(BALANCE_WIDTH,))
+    else:
+        output.table([], [(told["provider"], *row) for row in rows])
+    output.note(" ".join(told["explained"]))
+
+
+def _amount(amount: dict[str, Any], unit: str) -> str:
+    """In the gateway's unit, and what it is worth."""
+    own, usd = provider_words.credits(amount["amount"], unit), amount["usd"]
+    worth = None if usd is None else f"{'-' * (usd < 0)}{dollars(abs(usd))}"
+    return f"{own} ({worth})" if worth else own
 
 
 def _path(name: str) -> str:

@@ -22,6 +22,8 @@ SHOWN = "`rushes jobs show {id}` tells what is known of its orders"
 # By the problem's code; {id} is the job's, where the path has one.
 HINTS = {
     "no_api_key": "the operator sets the key that the message names",
+    "no_balance": "`rushes costs` tells what our account has",
+    "asked_lately": "try again in a few seconds",
     "unknown_provider": "`rushes providers` shows what there is",
     "unknown_batch": "`rushes jobs list --json` tells each job's batch",
     "unknown_notice": "`rushes notices list` shows what there is",

@@ -336,10 +336,29 @@ def test_a_failed_easyrouter_task_stands_at_100_per_cent(bench: Bench) -> None:
     assert "result_url" not in data
 
 
-def test_aivideoapi_tells_the_credits_left(bench: Bench) -> None:
+def test_aivideoapi_tells_its_account(bench: Bench) -> None:
     bench.control("settings", {"credits": {"aivideoapi": 100}})
     bench.submit("aivideoapi")
-    assert bench.ask("aivideoapi", "/v1/credits").json == {"credits": 4}
+    told = bench.ask("aivideoapi", "/v1/credits").json
+    assert told == {
+        "code": 200,
+        "msg": "success",
+        "data": {"balance": 4, "total_purchased": 100, "total_consumed": 96},
+    }
+
+
+def test_evolink_tells_its_account_and_what_a_failed_task_gave_back(bench: Bench) -> None:
+    bench.control("settings", {"credits": {"evolink": 1000}})
+    bench.submit("evolink")
+    bench.control("faults", {"provider": "evolink", "fault": "fail"})
+    bench.submit("evolink")
+    bench.pass_time(30)
+    key = {"remaining_credits": 656, "unlimited_credits": True, "used_credits": 344}
+    assert bench.ask("evolink", "/v1/credits").json == {
+        "data": {"token": key, "user": {"remaining_credits": 656, "used_credits": 344}},
+        "message": "",
+        "success": True,
+    }
 
 
 def test_an_idempotency_key_stands_for_one_job_for_24_hours(bench: Bench) -> None:

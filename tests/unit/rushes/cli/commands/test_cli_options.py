@@ -115,6 +115,7 @@ THEIRS: dict[Option, str] = {
     ("callbacks figures", "--to"): "--to tomorrow",
     ("callbacks figures", "--provider"): "--provider evlink",
     ("providers show", "[NAME]"): "evlink",
+    ("providers balance", "[NAME]"): "evlink",
     ("providers rest", "NAME"): "evlink",
     ("providers resume", "NAME"): "evlink",
     ("costs", "--from"): "--from yesterday",

@@ -237,3 +237,74 @@ class TestRests:
     @pytest.mark.parametrize("wish", ["rest", "resume"])
     def test_which_gateway_must_be_said(self, rushes: Callable[..., Result], wish: str) -> None:
         assert rushes("providers", wish).exit_code == 2
+
+
+def amount(units: float) -> dict[str, float]:
+    return {"amount": units, "usd": units / 1000}
+
+
+def balance(difference: float = 0) -> dict[str, Any]:
+    since = {"asked_at": "2026-11-21T16:00:00.000Z", "took": amount(172 + difference), "booked": amount(172)}
+    none = {"orders": 0, **amount(0)}
+    return {
+        "provider": "evolink",
+        "asked_at": "2026-11-21T17:00:00.000Z",
+        "unit": "credit",
+        "counts": "key",
+        "left": amount(999_828),
+        "used": amount(172),
+        "under_way": {"orders": 1, **amount(172)},
+        "uncertain": none,
+        "since": {**since, "difference": amount(difference)},
+        "explained": ["The gateway took more than our account has.", "Others may use the key."],
+    }
+
+
+def test_a_balance_fits_a_terminal_of_80_columns_and_is_rows_of_three_for_a_script(
+    service: Service, rushes: Callable[..., Result], on_terminal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.answer("POST", "/v1/providers/evolink/balance", balance(344))
+    rows = [line.split("\t") for line in rushes("providers", "balance", "evolink").stdout.splitlines()]
+    assert rows == [
+        ["evolink", "left", "999,828 credits ($999.828)"],
+        ["evolink", "used since 2026-11-21T16:00:00Z", "516 credits ($0.516)"],
+        ["evolink", "our account has", "172 credits ($0.172)"],
+        ["evolink", "difference", "344 credits ($0.344)"],
+        ["evolink", "under way", "1 order, 172 credits ($0.172)"],
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = on_terminal("providers", "balance", "evolink").splitlines()
+    assert max(map(len, shown)) <= 80
+    assert any(line.split() == ["difference", "344", "credits", "($0.344)"] for line in shown)
+
+
+def test_a_difference_below_zero_says_so_in_both_units(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("POST", "/v1/providers/evolink/balance", balance(-172))
+    assert "difference\t-172 credits (-$0.172)\n" in rushes("providers", "balance", "evolink").stdout
+
+
+def test_without_a_name_those_that_tell_are_asked_and_one_that_fails_keeps_none_back(
+    service: Service, rushes: Callable[..., Result]
+) -> None:
+    keyed = [{**gateway(name), "configured": True} for name in ("aivideoapi", "easyrouter", "evolink")]
+    service.answer("GET", "/v1/providers", {"data": [*keyed, without_key("apiframe")]})
+    problem = {
+        "code": "balance_unknown",
+        "detail": "aivideoapi answers GET /v1/credits with 503: ask again in a while.",
+    }
+    service.answer("POST", "/v1/providers/aivideoapi/balance", problem, 502)
+    service.answer("POST", "/v1/providers/evolink/balance", balance())
+    done = rushes("providers", "balance")
+    assert (done.exit_code, "evolink\tdifference\t0 credits" in done.stdout) == (1, True)
+    assert "error: aivideoapi answers GET /v1/credits with 503" in done.stderr
+    assert [each["path"] for each in service.asked if each["method"] == "POST"] == [
+        "/v1/providers/aivideoapi/balance",
+        "/v1/providers/evolink/balance",
+    ]
+
+
+def test_where_none_can_be_asked_those_that_could_be_are_named(service: Service, rushes: Callable[..., Result]) -> None:
+    service.answer("GET", "/v1/providers", {"data": [without_key("evolink"), without_key("gravitex")]})
+    done = rushes("providers", "balance")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no gateway with a key here tells its balance; evolink would" in done.stderr
