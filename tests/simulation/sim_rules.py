@@ -28,6 +28,7 @@ from sim_truths import (
     check_own_id,
     check_rivals,
     check_waited,
+    is_like_what_was_asked,
 )
 from sim_waits import Waits
 from sim_words import SAID, Words, check_heard, check_taken
@@ -419,7 +420,7 @@ class Rules:
             task = self.gateways.tasks.get((row.provider, row.task_id))
             self.check("own-task", task is not None, f"{owner} bears {row.task_id}, which no gateway made")
             assert task is not None
-            excused = row.adopted and (owner, row.task_id) in self.gateways.misled and self.is_young(task, row)
+            excused = row.adopted and self._is_misled(task, row) and self.is_young(task, row)
             excused = excused or self._has_next_number(task, row)
             self.check("own-task", task.owner == owner or excused, f"{owner} bears {row.task_id} of {task.owner}")
         # What a person named is no proof: the gateway's later word outweighs theirs.
@@ -462,6 +463,11 @@ class Rules:
         made = BEGIN + timedelta(seconds=task.at + self.gateways.clock_off_s[task.provider])
         tells = DIALECTS[task.provider].callback is not None  # those that call back tell when
         return not tells or bool(row.age_unknown) or made >= datetime.fromisoformat(row.created_at) - TOLERANCE
+
+    def _is_misled(self, task: Task, row: AttemptRow) -> bool:
+        """Whether a callback told this order of another's task, or one whose film then showed it to be like ours."""
+        told = {owner for owner, task_id in self.gateways.misled if task_id == task.id}
+        return row.owner in told or (bool(told) and is_like_what_was_asked(task, self.jobs[row.job_id]))
 
     def _has_next_number(self, task: Task, row: AttemptRow) -> bool:
         """Whether it is an order that the database lost, and that its journal told: another one bears its number."""

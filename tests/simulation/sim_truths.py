@@ -81,9 +81,14 @@ def _cannot_be_told(rules: Rules, job: JobRow, task: Task) -> bool:
     misled = any(owner[0] == job.id and task_id == task.id for owner, task_id in rules.gateways.misled)
     owner = rules.attempts.get(task.owner)
     known = owner is not None and owner.task_id == task.id
-    is_alike = abs(task.length_s - json.loads(job.request)["duration"]) <= ALIKE_S and task.size == SIZE
+    is_alike = is_like_what_was_asked(task, job)
     is_named = any(row.named_task_id == task.id for row in rules.rows.attempts_of[job.id].values())
     return misled and (is_alike or is_named) and (not known or job.flagged == "foreign_task")
+
+
+def is_like_what_was_asked(task: Task, job: JobRow) -> bool:
+    """Whether a task's film does not contradict what a job asked for."""
+    return bool(abs(task.length_s - json.loads(job.request)["duration"]) <= ALIKE_S and task.size == SIZE)
 
 
 def check_waited(rules: Rules, row: AttemptRow, now: str) -> None:
