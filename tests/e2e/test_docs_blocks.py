@@ -32,6 +32,7 @@ SHOWN = {"text", "mermaid", "{toctree}"}
 
 # Pages whose blocks another test runs.
 ELSEWHERE = {
+    "docs/how-to/diagnose.md": "tests/e2e/test_diagnose_page.py",
     "docs/restore.md": "tests/e2e/test_restore_runbook.py",
     "docs/sandbox.md": "tests/integration/sandbox/test_sandbox_page.py",
 }
