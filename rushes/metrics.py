@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from jobs.machine.error_codes import REASONS
 from jobs.machine.states import State
 from jobs.providers.base import Provider
-from jobs.reports import attention, costs
+from jobs.reports import attention, callbacks, costs
 from jobs.reports.attention import Looking
 from jobs.settings import Settings
 from jobs.store import heartbeats, lanes, spending, unknown_words
@@ -90,6 +90,13 @@ def _families(
 
     yield from _of_accounts(db, settings, now)
     yield from _of_links(db, now)
+
+    about = "Callbacks that have not come, of those of orders whose end was heard in the last 24 hours."
+    lost = GaugeMetricFamily("rushes_callback_loss_ratio", about, labels=["provider"])
+    for name, ends in callbacks.of_last_day(db, keep_d=settings.keep_callbacks_d, now=now).items():
+        if ends.loss_ratio is not None:
+            lost.add_metric([name], ends.loss_ratio)
+    yield lost
 
     waits = GaugeMetricFamily("rushes_jobs_held_up", "Queued jobs that wait for a gateway.", labels=["provider"])
     for name, count in lanes.held_up(db).items():

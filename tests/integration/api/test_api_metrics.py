@@ -141,3 +141,19 @@ def test_the_link_that_dies_first_is_told_while_there_is_one(api: FlaskClient, d
         first = db.execute(sa.select(sa.func.min(jobs.c.id))).scalar_one()
         db.execute(sa.update(jobs).where(jobs.c.id == first).values(link_dies_at=now + timedelta(minutes=5)))
     assert 240 < read(api)["rushes_link_life_left_seconds", ""] <= 300
+
+
+def test_the_share_of_callbacks_that_are_lost_is_told_where_any_were_to_come(
+    api: FlaskClient, database: Database
+) -> None:
+    with database.read() as db:
+        now = database.clock(db)
+    orders, made = Orders(api, database), {"state": "archived", "outcome": "delivered", "with_callback": True}
+    for by in ("callback", "callback", "poll"):
+        orders.add(spending.day_of(now), "charged", **made, news_by=by, news_at=now - timedelta(hours=1))
+    orders.add(spending.day_of(now), "charged", **made, news_by="poll", news_at=now - timedelta(hours=25))
+    unasked = {**made, "provider": "gravitex", "with_callback": False}
+    orders.add(spending.day_of(now), "charged", **unasked, news_by="poll", news_at=now - timedelta(hours=1))
+    found = read(api)
+    assert found["rushes_callback_loss_ratio", "evolink"] == pytest.approx(1 / 3, abs=0.0001)
+    assert ("rushes_callback_loss_ratio", "gravitex") not in found
