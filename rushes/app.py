@@ -15,6 +15,7 @@ from jobs.settings import Settings, load
 from jobs.store import migrate
 from jobs.store.core import Core
 from jobs.store.database import Database
+from jobs.store.tallied import Adding
 from rushes import health, metrics
 from rushes.api import attention, balances, batches, callbacks, costs, docs, events, evidence, notices
 from rushes.api import jobs as jobs_api
@@ -26,7 +27,7 @@ from rushes.api.edge.long_polls import Waits
 from rushes.api.edge.openapi import DescribedApi
 from rushes.api.edge.wrong_keys import WrongKeys
 from rushes.local.parent import die_with_parent
-from webhooks import headers, receiver
+from webhooks import headers, receiver, timing
 
 OPENAPI = {
     "API_TITLE": "Rushes",
@@ -54,10 +55,11 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     app.config.update(OPENAPI)
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.url_map.strict_slashes = False
+    timing.install(app, database.tallies)
     headers.install(app)
     request_ids.install(app)
     limits.install(app)
-    uses = KeyUses(database)
+    uses, adding = KeyUses(database), Adding(database, settings.sweep_interval_s)
     waits = Waits(database)
     limited, wrong_keys = KeyLimits(settings.api_requests_per_min), WrongKeys(settings.redis_url)
     auth.install(app, database, Door(uses, limited, wrong_keys, settings.trusted_proxies))
@@ -78,7 +80,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
     api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))
     api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(core)))
-    app.register_blueprint(metrics.blueprint(settings, providers, database))
+    app.register_blueprint(metrics.blueprint(core))
     app.register_blueprint(docs.blueprint())
     app.register_blueprint(docs.start_page())
     problems.install(app)
@@ -89,6 +91,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
             ringer.close()
         uses.close()
         wrong_keys.close()
+        adding.close()
         database.close()
 
     app.extensions |= {"rushes.close": close, "rushes.waits": waits, "rushes.openapi": api.document}

@@ -1,32 +1,36 @@
-"""Metrics for Prometheus, read from the database when they are asked for: `/metrics`, with an API key."""
+"""Metrics for Prometheus: `/metrics`, with an API key. What is looked at now, and what all processes have counted.
+
+Every number is the whole service's, whichever process is asked: one is enough to be scraped, on however many hosts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from flask import Blueprint, Response, request
-from sqlalchemy.engine import Connection
 
-from jobs.machine.error_codes import REASONS
-from jobs.machine.states import State
-from jobs.providers.base import Provider
-from jobs.reports import attention, callbacks, costs
-from jobs.reports.attention import Looking
-from jobs.settings import Settings
-from jobs.store import heartbeats, lanes, spending, unknown_words
-from jobs.store.database import Database
-from jobs.store.tables import jobs
+from jobs import measures, tallies
+from jobs.broker import QUEUES
+from jobs.measures import Kind, Measure
+from jobs.reports import gauges
+from jobs.reports.gauges import EndedJobs, Sample
+from jobs.ringer import Ringer
+from jobs.store import tallied
+from jobs.store.core import Core
 from rushes.api.edge.problems import NotInstalled
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
+Sums = Mapping[tuple[str, ...], Mapping[str, float]]  # by labels, and then by part
 
-def blueprint(settings: Settings, providers: Mapping[str, Provider], database: Database) -> Blueprint:
+
+def blueprint(core: Core) -> Blueprint:
     routes = Blueprint("metrics", __name__)
+    ended = EndedJobs()
 
     @routes.get("/metrics")
     def show() -> Response:
@@ -35,14 +39,24 @@ def blueprint(settings: Settings, providers: Mapping[str, Provider], database: D
             from prometheus_client.exposition import choose_encoder
         except ImportError:
             raise NotInstalled("Metrics need the extra `metrics`: install rushes[metrics].") from None
-        with database.read() as db:
-            found = list(_families(db, database, settings, providers))
+        with core.database.read() as db:
+            looked, sums = list(gauges.read(db, core, ended)), tallied.read(db)
+        samples = itertools.chain(looked, _bells(core.ringer))  # not with a connection in hand
         registry = CollectorRegistry()
-        registry.register(_Read(found))
+        registry.register(_Read(list(_families(samples, sums))))
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)
 
     return routes
+
+
+def _bells(ringer: Ringer) -> Iterator[Sample]:
+    """How many messages wait in each queue. Once the broker does not answer it is asked no more."""
+    for queue, task in {queue: task for task, queue in QUEUES.items()}.items():
+        waiting = ringer.waiting(task)
+        if waiting is None:
+            return
+        yield Sample(measures.BELLS_WAITING, (queue,), waiting)
 
 
 class _Read:
@@ -55,115 +69,37 @@ class _Read:
         return self._found
 
 
-def _families(
-    db: Connection, database: Database, settings: Settings, providers: Mapping[str, Provider]
-) -> Iterator[Metric]:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+def _families(samples: Iterable[Sample], sums: Mapping[str, Sums]) -> Iterator[Metric]:
+    """One for each measure, also where it has no value yet: whoever looks sees what there is."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-    now = database.clock(db)
-    by_state = dict.fromkeys((state.value for state in State), 0)
-    for state, count in db.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)):
-        by_state[state] = count
-    held = GaugeMetricFamily("rushes_jobs", "Jobs, by state.", labels=["state"])
-    for state, count in by_state.items():
-        held.add_metric([state], count)
-    yield held
-
-    about = f"What needs a person, by reason; at most {attention.MOST} are counted."
-    wanted = GaugeMetricFamily("rushes_needs_person", about, labels=["reason"])
-    counts = attention.counts(db, Looking(settings, providers, now))
-    for reason in REASONS:
-        wanted.add_metric([reason], counts[reason])
-    yield wanted
-
-    about = "Seconds that a gateway's lane still rests; 0: its rest is over, and one order or question is to try it."
-    rests = GaugeMetricFamily("rushes_gateway_rest_seconds", about, labels=["provider", "lane", "reason"])
-    about = "When the first of its rests in a row began, as a Unix time."
-    since = GaugeMetricFamily("rushes_gateway_rest_since_timestamp_seconds", about, labels=list(rests._labelnames))
-    for account, lane_name, lane in lanes.unwell(db, settings):
-        is_present = account == settings.accounts.get(account.provider)
-        labels = [account.provider, lane_name if is_present else f"previous_{lane_name}", lane.reason or ""]
-        rests.add_metric(labels, lane.rests_s(now))
-        if lane.since is not None:
-            since.add_metric(labels, lane.since.timestamp())
-    yield from (rests, since)
-
-    yield from _of_accounts(db, settings, now)
-    yield from _of_links(db, now)
-
-    about = "Callbacks that have not come, of those of orders whose end was heard in the last 24 hours."
-    lost = GaugeMetricFamily("rushes_callback_loss_ratio", about, labels=["provider"])
-    for name, ends in callbacks.of_last_day(db, keep_d=settings.keep_callbacks_d, now=now).items():
-        if ends.loss_ratio is not None:
-            lost.add_metric([name], ends.loss_ratio)
-    yield lost
-
-    waits = GaugeMetricFamily("rushes_jobs_held_up", "Queued jobs that wait for a gateway.", labels=["provider"])
-    for name, count in lanes.held_up(db).items():
-        waits.add_metric([name], count)
-    yield waits
-
-    about = "Tasks whose gateway answered what none of its pages documents: a status word, or (in brackets) a shape."
-    strange = CounterMetricFamily("rushes_gateway_unknown_answers", about, labels=["provider", "what"])
-    for name, found in unknown_words.seen(db).items():
-        for word, times in found.items():
-            strange.add_metric([name, word], times)
-    yield strange
-
-    oldest = min(filter(None, (_oldest_alarm(db, state, now) for state in State)), default=now)
-    waited_s = (now - oldest).total_seconds()
-    yield GaugeMetricFamily("rushes_oldest_due_seconds", "How long the oldest due job has waited.", value=waited_s)
-
-    swept_s = heartbeats.last_seen_s(db, database).get(heartbeats.SWEPT)
-    if swept_s is not None:
-        yield GaugeMetricFamily("rushes_sweep_age_seconds", "Seconds since a sweep last looked.", value=swept_s)
+    found: dict[Measure, dict[tuple[str, ...], float]] = defaultdict(dict)
+    for measure, labels, value in samples:
+        found[measure][labels] = value
+    for measure in measures.ALL:
+        counted = {labels: parts for labels, parts in sums.get(measure.name, {}).items() if _fits(measure, labels)}
+        if measure.kind is Kind.HISTOGRAM:
+            histogram = HistogramMetricFamily(measure.name, measure.says, labels=measure.labels)
+            for labels, parts in counted.items():
+                histogram.add_metric(labels, _cumulated(measure, parts), sum_value=parts.get(tallies.SUM, 0))
+            yield histogram
+            continue
+        values = found[measure] | {labels: parts.get(tallies.WHOLE, 0) for labels, parts in counted.items()}
+        kind = CounterMetricFamily if measure.kind is Kind.COUNTER else GaugeMetricFamily
+        family = kind(measure.name, measure.says, labels=measure.labels)
+        for labels, value in values.items():
+            family.add_metric(labels, value)
+        yield family
 
 
-def _of_accounts(db: Connection, settings: Settings, now: datetime) -> Iterator[Metric]:
-    """What each gateway with a key has under way, and what it was paid today (UTC)."""
-    from prometheus_client.core import GaugeMetricFamily
-
-    flying = GaugeMetricFamily(
-        "rushes_orders_in_flight", "Orders that a gateway may be working on.", labels=["provider"]
-    )
-    about = "Orders whose answer is not known, since its last acceptance."
-    unanswered = GaugeMetricFamily("rushes_orders_unanswered", about, labels=["provider"])
-    about = "US dollars of today's orders (UTC), by what became of the money; unknown prices are left out."
-    paid = GaugeMetricFamily("rushes_today_usd", about, labels=["provider", "line"])
-    about = "Today's orders (UTC), by what became of the money."
-    ordered = GaugeMetricFamily("rushes_today_orders", about, labels=["provider", "line"])
-    budget = GaugeMetricFamily("rushes_budget_usd", "What a day may cost, where it is limited.", labels=["provider"])
-    today = spending.day_of(now)
-    sums = {(each.provider, each.line): each for each in costs.sums(db, since=today, until=today)}
-    for name, account in settings.accounts.items():
-        out = lanes.out(db, account, lanes.read(db, account, "submit"), settings, now=now)
-        flying.add_metric([name], out.in_flight)
-        unanswered.add_metric([name], out.unanswered)
-        for line in costs.LINES:
-            found = sums.get((name, line))
-            paid.add_metric([name, line], found.usd if found else 0)
-            ordered.add_metric([name, line], found.attempts if found else 0)
-        if (daily_usd := settings.terms[name].daily_usd) is not None:
-            budget.add_metric([name], daily_usd)
-    yield from (flying, unanswered, paid, ordered, budget)
+def _fits(measure: Measure, labels: tuple[str, ...]) -> bool:
+    """Another version may have counted under other labels."""
+    return len(labels) == len(measure.labels)
 
 
-def _of_links(db: Connection, now: datetime) -> Iterator[Metric]:
-    """How long the link lives that dies first, of the films that are still to be copied."""
-    from prometheus_client.core import GaugeMetricFamily
-
-    first = sa.select(sa.func.min(jobs.c.link_dies_at)).where(jobs.c.state == State.ARCHIVING.value)
-    dies_at = db.execute(first).scalar_one_or_none()
-    if dies_at is not None:
-        about = (
-            "Seconds that the link still lives that dies first, of films that are not copied yet; below 0: it is dead."
-        )
-        yield GaugeMetricFamily("rushes_link_life_left_seconds", about, value=(dies_at - now).total_seconds())
-
-
-def _oldest_alarm(db: Connection, state: State, now: datetime) -> datetime | None:
-    """The alarm that rang first, of the jobs in a state that nobody holds. One look into the index."""
-    free = sa.or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now)
-    rung = sa.select(jobs.c.alarm_at).where(jobs.c.state == state.value, jobs.c.alarm_at <= now, free)
-    found: datetime | None = db.execute(rung.order_by(jobs.c.alarm_at).limit(1)).scalar_one_or_none()
-    return found
+def _cumulated(measure: Measure, parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Prometheus's buckets: how many were at most as large as each bound, also those that another version has had."""
+    bounds = {str(float(bound)) for bound in measure.bounds} | (parts.keys() - {tallies.SUM})
+    in_order = [*sorted(bounds - {tallies.NO_BOUND}, key=float), tallies.NO_BOUND]
+    totals = itertools.accumulate(parts.get(bound, 0) for bound in in_order)
+    return list(zip(in_order, totals, strict=True))

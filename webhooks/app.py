@@ -13,7 +13,8 @@ from jobs.ringer import CeleryRinger, RingerThread
 from jobs.settings import Settings, load
 from jobs.store import migrate
 from jobs.store.database import Database, DatabaseUnavailable
-from webhooks import headers
+from jobs.store.tallied import Adding
+from webhooks import headers, timing
 from webhooks.receiver import Receiver, blueprint
 
 
@@ -28,7 +29,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     database = Database(settings.database_url)
     migrate.check(database)
     ringer = RingerThread(CeleryRinger(ringing_app(settings)))
+    adding = Adding(database, settings.sweep_interval_s)
     app = Flask(__name__, static_folder=None)
+    timing.install(app, database.tallies)
     headers.install(app)
     app.register_blueprint(blueprint(Receiver(settings, PROVIDERS, database, ringer)))
 
@@ -51,6 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     def close() -> None:
         ringer.close()
+        adding.close()
         database.close()
 
     app.extensions["rushes.close"] = close

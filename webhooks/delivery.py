@@ -11,6 +11,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection, RowMapping
 
+from jobs import measures
+from jobs.measures import status_class
 from jobs.steps.resources import Resources
 from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
@@ -112,10 +114,18 @@ def _deliver(lease: _LeasedNotice, resources: Resources) -> bool:
         log.exception("notice_raised", job=lease.row["job_id"])
         error = NoticeUndelivered(type(e).__name__)
     else:
-        _delivered(lease, status, resources.monotonic() - began, resources)
+        took_s = _took_s(began, "delivered", resources)
+        _delivered(lease, status, took_s, resources)
         return True
-    _undelivered(lease, error, resources.monotonic() - began, resources)
+    result = status_class(error.status) if isinstance(error, NoticeRefused) else "unanswered"
+    _undelivered(lease, error, _took_s(began, result, resources), resources)
     return False
+
+
+def _took_s(began: float, result: str, resources: Resources) -> float:
+    took_s = resources.monotonic() - began
+    resources.database.tallies.observe(measures.NOTICE_S, took_s, result)
+    return took_s
 
 
 def _send(row: RowMapping, resources: Resources) -> int:

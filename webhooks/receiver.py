@@ -10,22 +10,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import IO, Any
 
 import structlog
 from flask import Blueprint, Response, request
 from marshmallow import Schema, ValidationError
 
-from jobs import callback_urls
+from jobs import callback_urls, measures
 from jobs.errors import BadReport
 from jobs.providers.answers import TaskId, json_body, part, task_id
-from jobs.providers.base import Provider, ReportState
+from jobs.providers.base import Provider, Report, ReportState
 from jobs.ringer import Ringer
 from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
-from jobs.store.keeping import Callback
+from jobs.store.keeping import Callback, Kept
 from jobs.store.step_table import wake
+from jobs.tallies import Tallies
 from webhooks.bodies import Bodies, TooMany, TooSlow
 from webhooks.keeper import Keeper, Wait
 
@@ -77,10 +78,11 @@ def blueprint(receiver: Receiver) -> Blueprint:
 
 def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: str) -> Response:
     settings = receiver.settings
+    provider = receiver.providers.get(name)
+    refuse = partial(_refuse, receiver, provider)
     length = request.content_length
     if length is not None and length > settings.max_body_bytes:
-        return _answer(413)
-    provider = receiver.providers.get(name)
+        return refuse(413, "too_large")
     number = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 6 else None
     if (
         provider is None
@@ -88,23 +90,22 @@ def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: st
         or len(job_id) > LONGEST_JOB_ID
         or not callback_urls.is_genuine(settings.callback_keys, name, job_id, number, token)
     ):
-        return _answer(404)
+        return refuse(404, "bad_url")
     if number == PROBE:
         return _answer(204)
     try:
         body = receiver.bodies.read(*_sent(length, settings.max_body_bytes), order=f"{job_id}/{number}")
     except TooSlow:
         log.warning("callback_too_slow", job=job_id, provider=name)
-        return _answer(408)
+        return refuse(408, "too_slow")
     except TooMany:
         log.warning("too_many_slow_callbacks", job=job_id, provider=name)
-        return _answer(503)
+        return refuse(503, "too_many")
     if body is None or (length is not None and len(body) < length):  # the sender went away in the middle of it
-        return _answer(400)
+        return refuse(400, "cut_off")
     if len(body) > settings.max_body_bytes:
-        return _answer(413)
-    callback, state = _read(provider, job_id, number, body)
-    return _keep(receiver, callback, state)
+        return refuse(413, "too_large")
+    return _keep(receiver, provider, *_read(provider, job_id, number, body))
 
 
 def _sent(length: int | None, limit: int) -> tuple[IO[bytes], int]:
@@ -115,12 +116,19 @@ def _sent(length: int | None, limit: int) -> tuple[IO[bytes], int]:
     return stream, limit + 1 if request.environ.get("wsgi.input_terminated") else 0
 
 
-def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> Response:
+def _refuse(receiver: Receiver, provider: Provider | None, status: int, result: str) -> Response:
+    receiver.database.tallies.count(measures.CALLBACKS, provider.name if provider else "", result)
+    return _answer(status)
+
+
+def _keep(receiver: Receiver, provider: Provider, callback: Callback, report: Report | None) -> Response:
     try:
         kept = receiver.keeper.keep(callback)
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", job=callback.job_id, reason=str(e))
-        return _answer(503)  # the gateway tries again; the sweep asks in any case
+        return _refuse(receiver, provider, 503, "database")  # the gateway tries again; the sweep asks in any case
+    _count(receiver.database.tallies, callback, report, kept)
+    state = report and report.state
     order = {"job": callback.job_id, "attempt": callback.attempt, "provider": callback.provider}
     if kept.state is None:
         log.warning("callback_for_unknown_job", **order)
@@ -134,19 +142,35 @@ def _keep(receiver: Receiver, callback: Callback, state: ReportState | None) -> 
     return _answer(kept.status)
 
 
-def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, ReportState | None]:
-    """The callback as it is to be kept, readable or not, and the state that it hints at."""
-    named, state, status, value = None, None, 400, None
+def _count(tallies: Tallies, callback: Callback, report: Report | None, kept: Kept) -> None:
+    """What became of a callback, and how long after its task's end it came, where it tells of that."""
+    if kept.state is None:
+        result = "unknown_job"
+    elif not kept.kept:
+        result = "over_limit"
+    elif kept.kept_at is None:
+        result = "again"
+    else:
+        result = "kept" if callback.readable else "unreadable"
+    tallies.count(measures.CALLBACKS, callback.provider, result)
+    if result == "kept" and kept.kept_at and report and report.state is ReportState.FINISHED and report.finished_at:
+        delay_s = (kept.kept_at - report.finished_at).total_seconds()
+        tallies.observe(measures.CALLBACK_DELAY_S, max(0.0, delay_s), callback.provider)
+
+
+def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[Callback, Report | None]:
+    """The callback as it is to be kept, readable or not, and what it hints at."""
+    named, report, status, value = None, None, 400, None
     try:
         value = json_body(body)
         report = provider.read_callback(_valid(provider, value))
-        named, state, status = report.task_id, report.state, 200
+        named, status = report.task_id, 200
     except (ValidationError, BadReport) as e:
         named = _claim(provider, value)
         log.warning("callback_unreadable", job=job_id, provider=provider.name, error=type(e).__name__)
     headers = {h: request.headers[h][:LONGEST_HEADER] for h in KEPT_HEADERS if h in request.headers}
     callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, named, status)
-    return callback, state
+    return callback, report
 
 
 def _valid(provider: Provider, value: Any) -> Any:

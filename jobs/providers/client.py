@@ -11,12 +11,15 @@ import errno
 import hashlib
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from jobs import measures
+from jobs.measures import status_class
 from jobs.providers.answers import json_body, mask
 from jobs.providers.base import Provider, Request
 from jobs.providers.connection import (
@@ -28,6 +31,7 @@ from jobs.providers.connection import (
     describe,
 )
 from jobs.providers.encodings import text_of
+from jobs.tallies import Tallies
 from storage.outbound.deadline import Deadline, NoThread
 from storage.outbound.trust import tls_context
 
@@ -93,6 +97,7 @@ class Lost:
 
 
 Outcome = Answered | NotSent | Lost
+_WITHOUT_ANSWER: dict[type[Outcome], str] = {NotSent: "not_sent", Lost: "lost"}
 
 
 @dataclass(frozen=True)
@@ -118,11 +123,18 @@ class _Call(NamedTuple):
 
 class ProviderClient:
     """Asks gateways; one per process, safe for threads. `allow_private` admits plain http (development), `ca_file`
-    names further certificate authorities, `look_up` stands in for getaddrinfo; both for tests."""
+    names further certificate authorities, `look_up` stands in for getaddrinfo; both for tests. How each exchange went
+    is counted in `tallies`."""
 
     def __init__(
-        self, *, allow_private: bool = False, ca_file: str | None = None, look_up: LookUp = socket.getaddrinfo
+        self,
+        *,
+        allow_private: bool = False,
+        ca_file: str | None = None,
+        look_up: LookUp = socket.getaddrinfo,
+        tallies: Tallies | None = None,
     ) -> None:
+        self._tallies = tallies or Tallies()
         self._schemes = ("https", "http") if allow_private else ("https",)
         self._tls = tls_context(*[ca_file] if ca_file else [])
         self._resolver = Resolver(look_up)
@@ -138,37 +150,17 @@ class ProviderClient:
         extra_headers: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Send a submit, once, on a fresh connection. `deadline_s` is for everything, the look-up included."""
-        target = self._target(account)
-        if isinstance(target, NotSent):
-            return target
-        call = _call(provider, account, target, request, {**ONE_CONNECTION, **(extra_headers or {})})
-        connection = self._connection(target)
-        try:
-            with Deadline(deadline_s) as deadline:
-                return self._exchange(connection, call, deadline)
-        except NoThread as e:
-            return NotSent(str(e), ours=True)
-        finally:
-            connection.close()
+        began = time.monotonic()
+        outcome = self._sent(provider, account, request, deadline_s, extra_headers)
+        return self._counted("submit", account, outcome, began)
 
     def ask(self, provider: Provider, account: Account, request: Request, *, deadline_s: float) -> Outcome:
         """Send a query. It may go over a kept connection, and once more over a fresh one if that was stale."""
         if request.method != "GET":
             raise ValueError(f"only a GET may be sent twice, not {request.method}; use send()")
-        target = self._target(account)
-        if isinstance(target, NotSent):
-            return target
-        call = _call(provider, account, target, request, {})
-        try:
-            with Deadline(deadline_s) as deadline:
-                kept = self._idle.take(target.origin)
-                if kept is not None:
-                    outcome = self._query(kept, target, call, deadline)
-                    if isinstance(outcome, Answered) or deadline.passed:
-                        return outcome
-                return self._query(self._connection(target), target, call, deadline)
-        except NoThread as e:
-            return NotSent(str(e), ours=True)
+        began = time.monotonic()
+        outcome = self._asked(provider, account, request, deadline_s)
+        return self._counted("query", account, outcome, began)
 
     def resolve(self, account: Account, *, timeout_s: float) -> NotSent | None:
         """Look the gateway's name up before anything is claimed. None when that works, else why nothing can be sent."""
@@ -184,6 +176,48 @@ class ProviderClient:
     def close(self) -> None:
         """Close the kept connections."""
         self._idle.close()
+
+    def _counted(self, lane: str, account: Account, outcome: Outcome, began: float) -> Outcome:
+        result = status_class(outcome.status) if isinstance(outcome, Answered) else _WITHOUT_ANSWER[type(outcome)]
+        self._tallies.observe(measures.GATEWAY_S, time.monotonic() - began, account.provider, lane, result)
+        return outcome
+
+    def _sent(
+        self,
+        provider: Provider,
+        account: Account,
+        request: Request,
+        deadline_s: float,
+        extra_headers: Mapping[str, str] | None,
+    ) -> Outcome:
+        target = self._target(account)
+        if isinstance(target, NotSent):
+            return target
+        call = _call(provider, account, target, request, {**ONE_CONNECTION, **(extra_headers or {})})
+        connection = self._connection(target)
+        try:
+            with Deadline(deadline_s) as deadline:
+                return self._exchange(connection, call, deadline)
+        except NoThread as e:
+            return NotSent(str(e), ours=True)
+        finally:
+            connection.close()
+
+    def _asked(self, provider: Provider, account: Account, request: Request, deadline_s: float) -> Outcome:
+        target = self._target(account)
+        if isinstance(target, NotSent):
+            return target
+        call = _call(provider, account, target, request, {})
+        try:
+            with Deadline(deadline_s) as deadline:
+                kept = self._idle.take(target.origin)
+                if kept is not None:
+                    outcome = self._query(kept, target, call, deadline)
+                    if isinstance(outcome, Answered) or deadline.passed:
+                        return outcome
+                return self._query(self._connection(target), target, call, deadline)
+        except NoThread as e:
+            return NotSent(str(e), ours=True)
 
     def _target(self, account: Account) -> _Target | NotSent:
         try:

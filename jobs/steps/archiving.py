@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from jobs import measures
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.rows import (
@@ -158,8 +159,10 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         except ObjectExists:
             facts = _met_object(case, resources, keeper)
         if size := facts.video.get("bytes"):
-            took_s = round(resources.monotonic() - began, 3)
-            log.info("video_stored", job=case.job.id, provider=case.current.provider, bytes=size, seconds=took_s)
+            took_s = resources.monotonic() - began
+            told = {"job": case.job.id, "provider": case.current.provider}
+            log.info("video_stored", **told, bytes=size, seconds=round(took_s, 3))
+            _count_stored(case, case.current.provider, size, took_s, resources)
         return facts
     except (Cancelled, Undecided) as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
@@ -167,7 +170,16 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
     except (StorageError, DatabaseUnavailable) as e:
         tell = log.error if isinstance(e, BucketRefuses) else log.warning
         tell("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
+        resources.database.tallies.count(measures.TRANSFER_FAILURES, case.current.provider, type(e).__name__)
         return _trouble(case, e, resources)
+
+
+def _count_stored(case: Case, provider: str, size: int, took_s: float, resources: Resources) -> None:
+    tallies, dies_at = resources.database.tallies, case.job.link_dies_at
+    tallies.observe(measures.TRANSFER_S, took_s, provider)
+    tallies.count(measures.TRANSFER_BYTES, provider, by=size)
+    if dies_at is not None:  # the row was written when its lease was taken, just before the try began
+        tallies.observe(measures.TRANSFER_LIFE_S, (dies_at - case.job.updated_at).total_seconds(), provider)
 
 
 def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql.dml import ReturningInsert
 
+from jobs import measures
 from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Settled, Standing, with_times
 from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.store import spending
+from jobs.store import spending, told
 from jobs.store.database import DatabaseUnavailable, upsert
 from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, jobs
@@ -27,6 +28,7 @@ COLUMNS = [attempts.c[name] for name in Attempt.__dataclass_fields__]
 _CHANGE = sa.update(attempts).where(of(attempts.c.job_id, attempts.c.number))
 # Whoever changes an order's money changes one of these: its spending is put right by what was read of it.
 _CHANGE_KNOWN = _CHANGE.where(of(attempts.c.standing, attempts.c.reserved_micro_usd)).returning(*COLUMNS)
+_OUTCOME = sa.select(attempts.c.provider, attempts.c.outcome).where(of(attempts.c.job_id, attempts.c.number))
 _OF_KEY = of(attempts.c.provider, attempts.c.account)
 _NEWEST_TASK = (
     sa.select(attempts.c.task_id)
@@ -85,7 +87,9 @@ def add_attempt(db: Connection, values: Mapping[str, Any], *, instead_of: Attemp
     """
     if instead_of is not None:
         spending.adjust(db, instead_of.job_id, instead_of.number, {"standing": Standing.NONE})
-    return attempt_of(db.execute(_new_or_again(db.dialect.name), values).mappings().one())
+    attempt = attempt_of(db.execute(_new_or_again(db.dialect.name), values).mappings().one())
+    told.count(db, measures.ORDERS, attempt.provider)
+    return attempt
 
 
 @cache
@@ -116,7 +120,11 @@ def change_attempt(db: Connection, job_id: str, number: int, changes: AttemptCha
     changes = _unsettled(changes)
     values: Mapping[str, object] = {**with_times(changes, now), **spending.adjust(db, job_id, number, changes)}
     if values:
-        db.execute(_CHANGE, {**_of(job_id, number), **values})
+        of_order = _of(job_id, number)
+        before = db.execute(_OUTCOME, of_order).one_or_none() if "outcome" in values else None
+        db.execute(_CHANGE, {**of_order, **values})
+        if before is not None:
+            _count_end(db, before.provider, before.outcome, values["outcome"])
 
 
 def change_known(db: Connection, order: Attempt, changes: AttemptChanges, now: datetime) -> Attempt:
@@ -132,7 +140,13 @@ def change_known(db: Connection, order: Attempt, changes: AttemptChanges, now: d
     row = db.execute(_CHANGE_KNOWN, {**_of(order.job_id, order.number), **read, **values}).mappings().one_or_none()
     if row is None:
         raise DatabaseUnavailable(f"the money of {order.job_id}, order {order.number}, was written by somebody else")
+    _count_end(db, order.provider, order.outcome, row["outcome"])
     return attempt_of(row)
+
+
+def _count_end(db: Connection, provider: str, before: object, after: object) -> None:
+    if after not in (before, AttemptOutcome.OPEN):
+        told.count(db, measures.ORDER_ENDS, provider, str(after))
 
 
 def _unsettled(changes: AttemptChanges) -> AttemptChanges:

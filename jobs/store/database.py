@@ -28,6 +28,7 @@ from jobs.errors import JobsError
 from jobs.store import postgres, told
 from jobs.store.disk import NO_ROOM, has_room
 from jobs.store.write_lock import StillLocked, WriteLock
+from jobs.tallies import Tallies
 
 FULL_FOR_S = 30  # that a PostgreSQL's full disk is told of
 LOOK_AGAIN_S = 10  # after a look whether it has
@@ -61,11 +62,15 @@ def upsert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
 
 
 class Database:
-    """Transactions on one database. `write()` serialises on SQLite; `read()` never waits for a writer."""
+    """Transactions on one database. `write()` serialises on SQLite; `read()` never waits for a writer.
+
+    `tallies`: what this process has counted, and this database is to have (`tallied.py`).
+    """
 
     def __init__(self, url: str, *, threads: int = 30, clock: Clock = database_clock):
         self.url = sa.make_url(url)
         self.clock = clock
+        self.tallies = Tallies()
         self.engine = _sqlite(self.url, threads) if self.is_sqlite else postgres.engine_of(self.url, threads)
         in_memory = not self.is_sqlite or self.url.database in (None, "", ":memory:")
         self._folder = None if in_memory else Path(str(self.url.database)).absolute().parent
@@ -103,9 +108,9 @@ class Database:
         Raises DatabaseUnavailable.
         """
         with self._translated(), self.engine.begin() as db:
-            lines = told.begin(db)
+            noted = told.begin(db)
             yield db
-        told.tell(lines)
+        told.tell(noted, self.tallies)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:

@@ -51,12 +51,16 @@ class Callback:
 
 @dataclass(frozen=True)
 class Kept:
-    """What came of keeping one. `state` is None for a job that this database does not know."""
+    """What came of keeping one. `state` is None for a job that this database does not know.
+
+    `kept_at`: by the database's clock, if this one's body was the first of its kind.
+    """
 
     status: int
     state: State | None
     ring: bool
     kept: bool
+    kept_at: datetime | None = None
 
 
 class _Body(NamedTuple):
@@ -176,7 +180,7 @@ class Desk:
                 "received_at": self._now,
             }
         )
-        return Kept(status, state, ring=self.wake(*order), kept=True)
+        return Kept(status, state, ring=self.wake(*order), kept=True, kept_at=self._now)
 
     def wake(self, job_id: str, number: int) -> bool:
         """Wake a job to what is said of one of its orders; an ended one if that can still matter. False: no use.

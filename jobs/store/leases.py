@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from jobs import measures
 from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.outcome import Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Job
-from jobs.machine.states import ENDED, next_state
-from jobs.store import due, hearsay, notices, setting_aside
+from jobs.machine.states import ENDED, State, next_state
+from jobs.store import due, hearsay, notices, setting_aside, told
 from jobs.store.attempt_rows import change_known
 from jobs.store.cases import JOB_COLUMNS, job_of, read_case
 from jobs.store.history import line, write_notes
@@ -208,9 +209,9 @@ def _write(
         values.setdefault("waiting", None)
     if (state in ENDED) != (job.state in ENDED):
         values["ended_at"] = now if state in ENDED else None
-    told = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))
-    if told:
-        values["notices"] = job.notices + len(told)
+    wanted = notices.due_for(job, state, overdue=values.get("overdue", job.overdue))
+    if wanted:
+        values["notices"] = job.notices + len(wanted)
     seen = {"of_id": job.id, "of_version": job.version, **guard}
     row = db.execute(_returning(guarded), seen | values).one_or_none()
     if row is None:
@@ -222,13 +223,17 @@ def _write(
     if facts.read:
         db.execute(_ALL_READ, {"of_ids": facts.read, "read_at": now})
     hearsay.write(db, job.id, facts.inquired)
+    if state in ENDED and job.state not in ENDED:
+        told.observe(db, measures.JOB_S, (now - job.created_at).total_seconds(), state)
+    if state is State.FAILED and job.state is not State.FAILED:
+        told.count(db, measures.JOBS_FAILED, row.error_code or "", row.provider or "")
     providers = {number: attempt.provider for number, attempt in attempts.items()}
     write_notes(db, job.id, facts.notes, now, moves=lines, providers=providers)
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
     # What was told of tasks moves without the job's version: contests begin and end on it.
     written = read_case(db, job.id) if case.hearsay else Case(job_of(row), attempts, callbacks)
-    if told:
-        notices.write(db, written, told, now=now)
+    if wanted:
+        notices.write(db, written, wanted, now=now)
     return written
 
 

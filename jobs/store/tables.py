@@ -396,3 +396,13 @@ unknown_words = sa.Table(
     sa.Column("times", sa.Integer, nullable=False),
     sa.Column("last_at", Instant, nullable=False),
 )
+
+# What all processes have counted together. A histogram has a row for each bucket that was ever told of, and their sum.
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # the measure's
+    sa.Column("labels", sa.Text, primary_key=True),  # the values, in the measure's order: a list in JSON
+    sa.Column("part", sa.Text, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+)

@@ -17,17 +17,18 @@ from jobs.store.step_table import slots
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
 
-BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep
+BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep, tallies
 
 
 def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources:
     """Everything that a working process hands to its steps."""
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url, threads=slots(role, settings) + BESIDE)
     return Resources(
         settings=settings,
         providers=on_terms(settings.terms),
-        database=Database(settings.database_url, threads=slots(role, settings) + BESIDE),
-        client=ProviderClient(allow_private=settings.allow_private_addresses),
+        database=database,
+        client=ProviderClient(allow_private=settings.allow_private_addresses, tallies=database.tallies),
         query_budget=QueryBudget(settings.redis_url),
         bulkheads=Bulkheads(slots(role, settings), most_submits=settings.max_unconfirmed),
         ringer=ringer,

@@ -8,6 +8,7 @@ from functools import cache
 
 import structlog
 
+from jobs import measures
 from jobs.errors import UnknownJob
 from jobs.steps import late_answers
 from jobs.steps.resources import Resources
@@ -56,14 +57,21 @@ def guarded(step: Step, job_id: str, resources: Resources) -> str | None:
 
     The job that this one has handed its turn on to, for the same step.
     """
+    tallies, began = resources.database.tallies, resources.monotonic()
     try:
-        return runner(step)(job_id, resources)
+        turn = runner(step)(job_id, resources)
     except DatabaseUnavailable as e:
+        tallies.count(measures.STEP_FAILURES, step.name)
         log.warning("database_unavailable", step=step.name, job=job_id, reason=str(e))
     except UnknownJob:  # rung for before a backup was put back
         log.warning("unknown_job", step=step.name, job=job_id)
     except Exception:
+        tallies.count(measures.STEP_FAILURES, step.name)
         log.exception("step_raised", step=step.name, job=job_id)
         if step in OF_JOBS:
             fence(job_id, resources)
+    else:
+        return turn
+    finally:
+        tallies.observe(measures.STEP_S, resources.monotonic() - began, step.name)
     return None

@@ -17,6 +17,7 @@ from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS
+from jobs.store.tallied import Adding
 from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.sweep import Sweeper
@@ -39,6 +40,7 @@ class Working:
     resources: Resources
     sweeper: Sweeper
     watchdog: Watchdog
+    adding: Adding
 
 
 _working: Working | None = None
@@ -63,7 +65,8 @@ def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreU
         {step.name: step.limit_s(settings) for step in STEPS},
         interval_s=settings.sweep_interval_s,
     )
-    _working = Working(resources, Sweeper(resources), dog)
+    adding = Adding(resources.database, settings.sweep_interval_s)
+    _working = Working(resources, Sweeper(resources), dog, adding)
     dog.start()
     threading.Thread(target=_mind_journal, args=(resources,), name="mind-journal", daemon=True).start()
     if role == TRANSFER:
@@ -90,6 +93,7 @@ def stop() -> None:
 def close() -> None:
     """Let go of what outlives the threads."""
     if _working is not None:
+        _working.adding.close()
         _working.resources.prober.close()
         _working.resources.client.close()
         _working.resources.database.close()

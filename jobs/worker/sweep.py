@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import structlog
 
+from jobs import measures
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.due import Due, any_rang, due_rows
@@ -48,6 +49,14 @@ class Sweeper:
 
     def once(self) -> bool:
         """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
+        resources = self.resources
+        began = resources.monotonic()
+        try:
+            return self._look()
+        finally:
+            resources.database.tallies.observe(measures.SWEEP_S, resources.monotonic() - began)
+
+    def _look(self) -> bool:
         resources = self.resources
         self._forget()
         have_gateways_asked(self.resources)

@@ -10,6 +10,7 @@ from jobs import logs
 from jobs.broker import ringing_app
 from jobs.errors import NoWayOut
 from jobs.ringer import CeleryRinger
+from jobs.store import tallied
 from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.dispatch import run_in_place
@@ -39,6 +40,7 @@ def command(once: bool, data_dir: Path, as_json: bool) -> None:
     try:
         with machine.told():
             ran = run_in_place(resources)
+            tallied.add(resources.database)
     finally:
         resources.prober.close()
         resources.client.close()

@@ -102,7 +102,7 @@ def test_a_job_that_somebody_writes_is_left_out_and_its_neighbours_are_kept(rows
         other.execute(sa.update(tables.jobs).where(tables.jobs.c.id == busy).values(progress=50))
         kept = all_at_once(rows, told)
     assert kept[0] is None
-    assert kept[1] == Kept(200, State.GENERATING, ring=True, kept=True)
-    assert kept[2] == Kept(200, None, ring=False, kept=True)
+    assert kept[1] == Kept(200, State.GENERATING, ring=True, kept=True, kept_at=NOW)
+    assert kept[2] == Kept(200, None, ring=False, kept=True, kept_at=NOW)
     assert rows.case(busy).callbacks == ()
     assert len(rows.case(free).callbacks) == 1
