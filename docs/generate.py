@@ -21,9 +21,10 @@ from typing import Any
 import api_reference
 import cli_reference
 import rooms
+import yaml
 from markup import table as _table
 
-from jobs import broker, ringer
+from jobs import broker, measures, ringer
 from jobs.environment.numbers import NUMBERS, STALL_BYTES_PER_S
 from jobs.machine import breaker, error_codes, flags, schedule, states
 from jobs.machine.error_codes import Meaning
@@ -49,6 +50,7 @@ from storage.outbound import connections
 from webhooks import bodies, delivery
 
 ROOT = Path(__file__).parents[1]
+ALERTS = ROOT / "deploy" / "alerts.yml"
 PLAIN = Generation(mode=Mode.TEXT, prompt="A red fox in snow")
 EDIT = Generation(mode=Mode.EDIT, prompt="Let it snow")
 NOT_PUBLISHED = "not published"
@@ -226,6 +228,30 @@ def fixed_numbers() -> str:
     return _table(["what", "number"], rows)
 
 
+def metrics() -> str:
+    """Every number of /metrics."""
+    rows = [
+        [f"`{each.name}`", str(each.kind), ", ".join(f"`{label}`" for label in each.labels) or "–", each.says]
+        for each in measures.ALL
+    ]
+    return _table(["metric", "kind", "labels", "meaning"], rows)
+
+
+def alerts() -> str:
+    """Every rule, with its page."""
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
+    rows = [
+        [
+            f"[{rule['alert']}](../{rule['annotations']['runbook_url'].removeprefix('docs/')})",
+            rule["labels"]["severity"],
+            rule.get("for", "at once"),
+            f"`{' '.join(rule['expr'].split()).replace('|', chr(92) + '|')}`",
+        ]
+        for rule in rules
+    ]
+    return _table(["alert", "severity", "after", "rule"], rows)
+
+
 def events() -> str:
     """What pipelines are told of."""
     rows = [[f"`{event}`", when, then] for event, (when, then) in notices.MEANINGS.items()]
@@ -294,6 +320,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/reference/bodies.md": {"bodies": of_api(api_reference.bodies)},
     "docs/reference/cli.md": {"commands": cli_reference.commands, "statuses": cli_reference.statuses},
+    "docs/reference/metrics.md": {"metrics": metrics, "alerts": alerts},
     "docs/settings.md": {"numbers": numbers, "gateway-settings": gateway_settings, "gateway-terms": gateway_terms},
 }
 

@@ -96,7 +96,7 @@ class Workshop:
             settings=self.settings,
             providers=on_terms(self.settings.terms),
             database=database,
-            client=ProviderClient(allow_private=True, ca_file=ca_file),
+            client=ProviderClient(allow_private=True, ca_file=ca_file, tallies=database.tallies),
             query_budget=QueryBudget(SILENT_VALKEY),
             bulkheads=Bulkheads(self.settings.worker_slots),
             ringer=self.bells,
