@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,19 @@ class Arena:
 
 
 @contextmanager
-def arena(settings: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Arena]:
+def arena(
+    settings: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    on_line: Callable[[str, str], None] = lambda name, line: None,
+) -> Iterator[Arena]:
     """Starts everything in a temporary folder; prints the processes' lines only when something fails."""
     lines: list[str] = []
+
+    def hear(name: str, line: str) -> None:
+        lines.append(f"{name}: {line}")
+        on_line(name, line)
+
     environ = {"PATH": os.environ["PATH"], "RUSHES_SWEEP_INTERVAL_S": "1", **(settings or {})}
     flags = Flags(port=port or free_ports(1)[0], sandbox=True)
     with tempfile.TemporaryDirectory(prefix="rushes-bench-") as folder:
@@ -90,7 +100,7 @@ def arena(settings: Mapping[str, str] | None = None, *, port: int | None = None)
                 Path(folder) / "data",
                 flags,
                 environ,
-                on_line=lambda n, s: lines.append(f"{n}: {s}"),
+                on_line=hear,
                 say=lambda _: None,
             ) as service:
                 yield Arena(service)
