@@ -17,7 +17,7 @@ from jobs.store.core import Core
 from jobs.store.database import Database
 from jobs.store.tallied import Adding
 from rushes import health, metrics
-from rushes.api import attention, balances, batches, callbacks, costs, docs, events, evidence, notices
+from rushes.api import attention, balances, batches, callbacks, costs, docs, events, evidence, keys, notices, overview
 from rushes.api import jobs as jobs_api
 from rushes.api import providers as providers_api
 from rushes.api.edge import auth, limits, problems, request_ids
@@ -77,6 +77,8 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(batches.blueprint(database))
     api.register_blueprint(events.blueprint(database))
     api.register_blueprint(costs.blueprint(database))
+    api.register_blueprint(overview.blueprint(database))
+    api.register_blueprint(keys.blueprint())
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
     api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))
     api.register_blueprint(callbacks.blueprint(callbacks.CallbacksApi(core)))

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
@@ -24,9 +25,9 @@ PREFIX = "rk_"
 CELERY = "celery"  # stands for a key's id in what comes by the broker: whoever may write to it
 USE_WRITTEN_EVERY = timedelta(minutes=1)
 # Asked at every request; a statement that is built once is not analysed again each time.
-_LIVE = sa.select(api_keys.c.id, api_keys.c.scope).where(
-    api_keys.c.digest == sa.bindparam("digest"), api_keys.c.revoked_at.is_(None)
-)
+_LIVE = sa.select(api_keys.c.id, api_keys.c.name, api_keys.c.scope).where(api_keys.c.revoked_at.is_(None))
+_BY_DIGEST = _LIVE.where(api_keys.c.digest == sa.bindparam("digest"))
+_BY_ID = _LIVE.where(api_keys.c.id == sa.bindparam("id"))
 _NOTIFY_URL = sa.select(api_keys.c.notify_url).where(api_keys.c.id == sa.bindparam("id"))
 
 
@@ -47,6 +48,7 @@ class LiveKey:
     """A key that was not revoked."""
 
     id: str
+    name: str
     scope: Scope
 
 
@@ -68,8 +70,12 @@ def find(db: Connection, key: str) -> LiveKey | None:
     """The live key; None for any other. Asked anew for every request: a revoked key is refused at once."""
     if not key.startswith(PREFIX):
         return None
-    row = db.execute(_LIVE, {"digest": _digest(key)}).one_or_none()
-    return None if row is None else LiveKey(row.id, Scope(row.scope))
+    return _live(db.execute(_BY_DIGEST, {"digest": _digest(key)}).one_or_none())
+
+
+def find_by_id(db: Connection, key_id: str) -> LiveKey | None:
+    """The live key with this id; None: there is none, or it was revoked."""
+    return _live(db.execute(_BY_ID, {"id": key_id}).one_or_none())
 
 
 def notify_url(db: Connection, key_id: str) -> str | None:
@@ -109,6 +115,10 @@ def every(db: Connection) -> list[RowMapping]:
     """All keys, oldest first, without their digests."""
     columns = [c for c in api_keys.columns if c.name != "digest"]
     return list(db.execute(sa.select(*columns).order_by(api_keys.c.created_at)).mappings())
+
+
+def _live(row: sa.Row[Any, Any, Any] | None) -> LiveKey | None:
+    return None if row is None else LiveKey(row.id, row.name, Scope(row.scope))
 
 
 def _digest(key: str) -> str:

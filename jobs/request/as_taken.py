@@ -50,7 +50,8 @@ def masked(taken: Mapping[str, Any]) -> dict[str, Any]:
     Of the address of notices the host alone is shown: in those of chats the path is the secret.
     """
     media = [
-        {name: _masked(value) if name in LINKS else value for name, value in item.items()} for item in taken["media"]
+        {name: masked_link(value) if name in LINKS else value for name, value in item.items()}
+        for item in taken["media"]
     ]
     return {**taken, "media": media, "notify_url": host_alone(taken["notify_url"])}
 
@@ -63,6 +64,7 @@ def host_alone(url: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
-def _masked(link: str) -> str:
+def masked_link(link: str) -> str:
+    """A link without what is behind its question mark."""
     place, mark, _ = link.partition("#")[0].partition("?")
     return f"{place}?…" if mark else place

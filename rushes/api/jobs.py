@@ -16,6 +16,7 @@ from jobs.errors import UnknownJob, UnknownOrder
 from jobs.intake import accepting, changes, new_jobs, settling
 from jobs.intake.new_jobs import Quote
 from jobs.machine.job_json import has_poster, job_json
+from jobs.machine.order_json import order_json
 from jobs.machine.rows import Case, Job, Settled
 from jobs.machine.states import State
 from jobs.machine.times import iso
@@ -31,6 +32,7 @@ from rushes.api.edge.long_polls import Waits
 from rushes.api.edge.parser import StrictBlueprint, read_json
 from rushes.api.edge.problems import MEDIA_TYPE, NotArchived, ProblemSchema
 from rushes.api.schemas.jobs import EventListSchema, JobListSchema, JobSchema, QuoteSchema
+from rushes.api.schemas.orders import OrderSchema
 from rushes.api.schemas.parameters import (
     JOB_ID,
     ORDER_NUMBER,
@@ -197,6 +199,18 @@ def blueprint(api: JobsApi) -> Blueprint:
         accept = bool(body.get("accept_double_charge"))
         case = changes.retry(_known(job_id), api.core, accept_double_charge=accept, api_key_id=g.api_key_id)
         return answer(_shown(case), 202)
+
+    @routes.get("/<job_id>/attempts/<number>")
+    @routes.response(200, OrderSchema)
+    @routes.alt_response(**{**unknown, "description": "unknown_job or unknown_order"})
+    def order(job_id: str, number: str) -> ResponseReturnValue:
+        """One order: what was sent to the gateway, and what became of it. What signs links is left out."""
+        wanted = _numbered(number)
+        with api.database.read() as db:
+            found = _case(db, job_id).attempts.get(wanted)
+        if found is None:
+            raise UnknownOrder(f"{job_id} has no order {number}.")
+        return answer(order_json(found))
 
     @routes.post("/<job_id>/attempts/<number>/settle")
     @routes.arguments(SettleSchema, location="json", as_kwargs=False, error_status_code=422)

@@ -62,6 +62,7 @@ QUERIES: dict[str, list[tuple[str, str, str]]] = {
         ("by", "month", "choose from day, provider, key, batch and metadata.<key>"),
         ("format", "xlsx", "choose from json, csv"),
     ],
+    "GET /v1/overview": [("span", "year", "Knows no year; choose from hour, day, week.")],
     "GET /v1/events": [
         ("after", "-1", "Send `next`"),
         ("after", "x", "Not a whole number"),

@@ -1,0 +1,117 @@
+"""GET /v1/overview."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from api_orders import Orders
+from flask.testing import FlaskClient
+
+from jobs.reports import overview
+from jobs.store.database import Database
+from rushes.api.overview import DyingSchema, OverviewSchema, PaceSchema, StepSchema
+
+pytestmark = pytest.mark.both_databases
+
+DAY = "2026-03-03"
+
+
+@pytest.fixture
+def now(database: Database) -> datetime:
+    with database.read() as db:
+        return database.clock(db)
+
+
+@pytest.fixture
+def orders(api: FlaskClient, database: Database) -> Orders:
+    return Orders(api, database)
+
+
+def told(api: FlaskClient, query: str = "") -> dict[str, Any]:
+    answer = api.get(f"/v1/overview{query}")
+    found: dict[str, Any] = answer.get_json(force=True)
+    assert answer.status_code == 200, found
+    assert OverviewSchema().validate(found) == {}
+    assert found.keys() == OverviewSchema().fields.keys()
+    for schema, each in ((StepSchema, "steps"), (PaceSchema, "paces"), (DyingSchema, "dying")):
+        assert all(one.keys() == schema().fields.keys() for one in found[each])
+    return found
+
+
+def ended(orders: Orders, state: str, at: datetime, took_s: float, provider: str = "evolink") -> str:
+    times = {"created_at": at - timedelta(seconds=took_s), "ended_at": at, "provider": provider}
+    return orders.add(DAY, "charged", state=state, of_job=times)
+
+
+def test_live_jobs_are_counted_by_state_whenever_they_began(api: FlaskClient, orders: Orders, now: datetime) -> None:
+    assert told(api)["live"] == {}
+    orders.add(DAY, "held", of_job={"created_at": now - timedelta(days=400)})
+    orders.add(DAY, "held")
+    orders.add(DAY, "held", state="unconfirmed")
+    ended(orders, "archived", now, 5)
+    assert told(api)["live"] == {"unconfirmed": 1, "generating": 2}
+
+
+def test_what_ended_is_counted_within_the_span_alone(api: FlaskClient, orders: Orders, now: datetime) -> None:
+    for minutes, state in (
+        (1, "archived"),
+        (59, "failed"),
+        (61, "archived"),
+        (23 * 60, "cancelled"),
+        (25 * 60, "failed"),
+    ):
+        ended(orders, state, now - timedelta(minutes=minutes), 5)
+    assert told(api)["ended"] == told(api, "?span=hour")["ended"] == {"archived": 1, "failed": 1}
+    assert told(api, "?span=day")["ended"] == {"archived": 2, "failed": 1, "cancelled": 1}
+    week = told(api, "?span=week")
+    assert week["ended"] == {"archived": 2, "failed": 2, "cancelled": 1}
+    for span, count in (("hour", 30), ("day", 48), ("week", 42)):
+        found = told(api, f"?span={span}")
+        assert len(found["steps"]) == count
+        sums: dict[str, int] = {}
+        for step in found["steps"]:
+            for state, number in step["ended"].items():
+                sums[state] = sums.get(state, 0) + number
+        assert sums == found["ended"]
+    last = told(api)["steps"][-1]
+    assert last["ended"] == {"archived": 1}
+
+
+def test_times_to_the_archive_are_those_of_jobs_by_gateway(api: FlaskClient, orders: Orders, now: datetime) -> None:
+    for seconds in range(1, 21):
+        ended(orders, "archived", now - timedelta(seconds=1), seconds)
+    ended(orders, "archived", now - timedelta(seconds=1), 7.5, "easyrouter")
+    ended(orders, "failed", now - timedelta(seconds=1), 500, "easyrouter")
+    assert told(api)["paces"] == [
+        {"provider": "easyrouter", "archived": 1, "p50_s": 7.5, "p95_s": 7.5},
+        {"provider": "evolink", "archived": 20, "p50_s": 10.0, "p95_s": 19.0},
+    ]
+
+
+def test_the_links_that_die_first_come_first(api: FlaskClient, orders: Orders, now: datetime) -> None:
+    hours = [5, 1, 3, 2, 4, 6]
+    made = {
+        hour: orders.add(
+            DAY, "charged", state="archiving", of_job={"link_dies_at": now + timedelta(hours=hour), "troubles": hour}
+        )
+        for hour in hours
+    }
+    ended(orders, "archived", now, 5)
+    found = told(api)["dying"]
+    assert [each["job_id"] for each in found] == [made[hour] for hour in range(1, 6)]
+    assert (found[0]["troubles"], datetime.fromisoformat(found[0]["link_dies_at"]) > now) == (1, True)
+
+
+def test_where_too_many_ended_the_answer_says_how_far_back_it_looked(
+    api: FlaskClient, orders: Orders, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "READ", 3)
+    ended(orders, "failed", now - timedelta(minutes=50), 5)
+    for minutes in (40, 30, 20, 10):
+        ended(orders, "archived", now - timedelta(minutes=minutes), 5)
+    found = told(api)
+    assert found["ended"] == {"archived": 3}
+    since = datetime.fromisoformat(found["since"]).astimezone(UTC)
+    assert abs(since - (now - timedelta(minutes=30))) < timedelta(seconds=1)
