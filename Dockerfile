@@ -12,6 +12,9 @@ COPY webhooks webhooks
 COPY storage storage
 COPY rushes rushes
 COPY sandbox sandbox
+# The console's style sheets and scripts, from the registry of npm that NPM_CONFIG_REGISTRY names, verified by their lock.
+ARG NPM_CONFIG_REGISTRY
+RUN python rushes/console/assets.py
 # What builds the package is locked too; pip would else fetch it by name alone.
 RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt \
  && pip install --no-deps --no-build-isolation . && pip check && pip uninstall --yes uv-build setuptools pip

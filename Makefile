@@ -11,7 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup quick test prove containers lint style demo bench simulate soak docs site lock clean
 
-setup: $(VENV)/.ready ## the environment in .venv, from the hashed lock
+CONSOLE := rushes/console/static/vendor/package-lock.json
+
+setup: $(VENV)/.ready $(CONSOLE) ## the environment in .venv, from the hashed lock; the console's files, by npm's
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -24,13 +26,17 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml client/pyproject.toml | $(BI
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e . -e client
 	touch $@
 
+# Without a registry of npm's all else works; the console says what is missing.
+$(CONSOLE): rushes/console/npm/package-lock.json rushes/console/assets.py | $(BIN)/python
+	-$(BIN)/python rushes/console/assets.py
+
 style: setup ## style, types, import rules, and no index host in the lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@! grep -lE 'https?://' requirements*.txt
-	@! grep -l '"resolved"' tests/npm/package-lock.json
+	@! grep -l '"resolved"' tests/npm/package-lock.json rushes/console/npm/package-lock.json
 	@! git ls-files | grep -E '(^|/)(uv\.lock|pylock.*\.toml)$$'
 
 lint: style ## the same, and known vulnerabilities

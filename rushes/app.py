@@ -26,6 +26,7 @@ from rushes.api.edge.limits import KeyLimits
 from rushes.api.edge.long_polls import Waits
 from rushes.api.edge.openapi import DescribedApi
 from rushes.api.edge.wrong_keys import WrongKeys
+from rushes.console import pages
 from rushes.local.parent import die_with_parent
 from webhooks import headers, receiver, timing
 
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     app.register_blueprint(metrics.blueprint(core))
     app.register_blueprint(docs.blueprint())
     app.register_blueprint(docs.start_page())
+    app.register_blueprint(pages.blueprint(app, settings, links))
     problems.install(app)
 
     def close() -> None:

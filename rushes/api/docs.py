@@ -10,6 +10,8 @@ from importlib.resources import files
 from flask import Blueprint, Response, abort, redirect
 from flask.typing import ResponseReturnValue
 
+from rushes.api.edge.auth import wants_pages
+
 ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -43,12 +45,14 @@ START = """SwaggerUIBundle({
 
 
 def start_page() -> Blueprint:
-    """The service's own address, for whoever opens it in a browser: it leads to the reference."""
+    """The service's own address: it leads a browser to the console, and a program to the reference."""
     routes = Blueprint("start", __name__)
 
     @routes.get("/")
     def start() -> ResponseReturnValue:
-        return redirect("/docs", code=303)
+        answer = redirect("/console/" if wants_pages() else "/docs", code=303)
+        answer.vary.add("Accept")
+        return answer
 
     return routes
 

@@ -92,8 +92,12 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     again = up(RUSHES_KEEP_HISTORY_D="0.00001")
     again.until_said("Rushes is up at")
     assert "rk_" not in again.out.read_text()
-    page = next(line.split()[3] for line in again.out.read_text().splitlines() if line.startswith("in a browser"))
-    assert requests.get(page, auth=("", key), timeout=5).headers["Content-Type"].startswith("text/html")
+    printed = again.out.read_text().splitlines()
+    console = next(line.split()[3] for line in printed if line.startswith("in a browser"))
+    page = requests.post(f"{console}console/sign-in", data={"key": key}, timeout=5)
+    assert (page.status_code, "<h1>Overview</h1>" in page.text) == (200, True)
+    reference = next(line.split()[2] for line in printed if line.startswith("API reference"))
+    assert requests.get(reference, auth=("", key), timeout=5).headers["Content-Type"].startswith("text/html")
     assert "valkey" not in again.said().replace("starting valkey", "")
     logs = [path for path in (folder / "logs").iterdir() if path.stat().st_size]
     assert {path.name for path in logs} == {"valkey.log", "seaweedfs.log"}

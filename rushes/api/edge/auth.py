@@ -1,7 +1,8 @@
 """Who is calling, and what they may do: `Authorization: Bearer rk_…`, checked before any body is read.
 
 The pages for people also take the key as HTTP Basic, so that a browser can ask for it. Nothing else does: a browser
-sends what it has kept by itself, whoever's page makes the request.
+sends what it has kept by itself, whoever's page makes the request. The console, whose pages know a person by a session,
+asks inside the process and names the session's key (`ASKED_FOR`): it is looked up like any other, and may the same.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from jobs.store.database import Database
 from rushes.api.edge.limits import KeyLimits
 from rushes.api.edge.wrong_keys import WrongKeys, source_of
 
-# Blueprints that need no key: health, and the receiver, whose paths hold a token. All that is added later needs one.
-OPEN = frozenset({"health", "webhooks"})
+# Blueprints that need no key: health; the receiver, whose paths hold a token; and the console, which asks for a session
+# by itself, and whose every datum comes through this door. All that is added later needs one.
+OPEN = frozenset({"health", "webhooks", "console"})
+# Where the console puts the id of the key that it asks for: no header that is sent to us can be called so.
+ASKED_FOR = "rushes.asked_for"
 # Endpoints that a browser shows, by blueprint: the way to the reference, it, and the document that it reads.
 FOR_BROWSERS = frozenset({"start", "docs", "api-docs"})
 # What changes the service for everybody's jobs.
@@ -51,12 +55,15 @@ def install(app: Flask, database: Database, door: Door) -> None:
         if _is_open():
             return
         challenge = ASK_BROWSER if request.blueprint in FOR_BROWSERS else {}
+        key_id: str | None = request.environ.get(ASKED_FOR)
         key = _basic_key() if challenge else None
         key = key or _bearer_key()
-        if key is None:
+        if key_id is None and key is None:
             refuse(401, message=NO_KEY, headers=challenge)
         with database.read() as db:
-            found = api_keys.find(db, key)
+            found = api_keys.find(db, key or "") if key_id is None else api_keys.find_by_id(db, key_id)
+        if found is None and key_id is not None:  # nobody guessed it: it was live when its session began
+            refuse(401, message="This key was revoked.")
         if found is None:
             door.wrong_keys.note(source_of(request.environ, door.trusted))
             refuse(401, message="This key is unknown or revoked.", headers=challenge)
@@ -64,7 +71,7 @@ def install(app: Flask, database: Database, door: Door) -> None:
         needed = _needed_scope()
         if request.url_rule is not None and not found.scope.covers(needed):
             refuse(403, message=_forbidden(found.scope, needed), headers=_challenge(needed))
-        g.api_key_id, g.may_order = found.id, found.scope.covers(Scope.WRITE)
+        g.api_key, g.api_key_id, g.may_order = found, found.id, found.scope.covers(Scope.WRITE)
         door.uses.note(found.id)
 
 
@@ -90,7 +97,12 @@ def _basic_key() -> str | None:
 def _is_open() -> bool:
     if request.url_rule is None:  # nothing is served there; a gateway that calls back in a wrong way may know it
         return request.path.startswith("/webhooks/")
-    return request.blueprint in OPEN
+    return request.blueprint in OPEN or (request.blueprint == "start" and wants_pages())
+
+
+def wants_pages() -> bool:
+    """Whether it is a browser that asks, for a page: programs name no HTML."""
+    return "text/html" in request.headers.get("Accept", "")
 
 
 def _forbidden(has: Scope, needed: Scope) -> str:

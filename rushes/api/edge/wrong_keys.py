@@ -100,7 +100,7 @@ def source_of(environ: Mapping[str, Any], trusted: Collection[Network]) -> str:
     """
     source = str(environ.get("REMOTE_ADDR") or "")
     said = str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")
-    while said and _is_in(source, trusted):
+    while said and is_trusted(source, trusted):
         named = said.pop().strip()
         if _address(named) is None:
             break
@@ -116,7 +116,7 @@ def _place(source: str) -> int:
     return int.from_bytes(hashlib.sha256(source.encode()).digest()[:4], "big") % PLACES
 
 
-def _is_in(source: str, networks: Collection[Network]) -> bool:
+def is_trusted(source: str, networks: Collection[Network]) -> bool:
     address = _address(source)
     return address is not None and any(address in network for network in networks)
 

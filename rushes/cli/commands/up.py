@@ -99,11 +99,12 @@ def _announce(service: Running, as_json: bool) -> None:
     rushes, key_file = _program(), shlex.quote(str(planned.data_dir / stack.KEY_FILE))
     here = "" if planned.data_dir == Path(".rushes").absolute() else f" --data-dir {shlex.quote(str(planned.data_dir))}"
     lines = [f"Rushes is up at {service.url}"]
-    lines.append(f"in a browser       {service.url}/docs   (it asks for a password: the API key)")
+    lines.append(f"in a browser       {service.url}/   (the console; sign in with the API key)")
     if key.fresh:
         lines.append(f"API key            {key.key}   (shown once; it is kept in {planned.data_dir / stack.KEY_FILE})")
     else:
         lines.append(f"API key            in {planned.data_dir / stack.KEY_FILE}")
+    lines.append(f"API reference      {service.url}/docs   (it asks for a password: the API key)")
     lines.append(f"callback key       {callback_key}")
     lines.append(f"gateways           {', '.join(planned.real) or 'none'}")
     if planned.simulated:

@@ -1,0 +1,102 @@
+"""What a person may do about a job: each a form, and a request to the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from rushes.console.door import Door
+from rushes.console.service import Refused, Reply
+
+DONE = {
+    "cancel": "Cancelled: nothing was bought.",
+    "retry": "It is worked on again.",
+    "accept": "The film is copied as it is, under your key's name.",
+    "settle": "It is taken down.",
+    "again": "Ordered: this is the new job.",
+    "replay": "The callback counts as one that has just come: the gateway is asked again.",
+    "resend": "The notice goes out once more.",
+}
+ON_ITS_WAY = "It is cancelled if no gateway accepts it."
+ASKED_ABOUT = "The gateway is asked about the task; the order tells what it answers."
+
+
+def add(routes: Blueprint, door: Door) -> None:
+    """The forms of a job's page, by POST."""
+
+    def done(job_id: str, name: str, ask: Callable[[], Reply], said: Callable[[Reply], str] | None = None) -> Response:
+        """Do it, and show the job with what came of it."""
+        shown = job_id
+        try:
+            reply = ask()
+            told = {"tone": "good", "text": said(reply) if said else DONE[name]}
+            if name == "again":
+                shown = reply.data["id"]
+        except Refused as refusal:
+            told = {"tone": "bad", "text": refusal.title, "more": _words(refusal)}
+        return door.say(redirect(url_for("console.job", job_id=shown), 303), told)
+
+    @routes.post("/jobs/<job_id>/cancel")
+    def cancel(job_id: str) -> ResponseReturnValue:
+        def said(reply: Reply) -> str:
+            return DONE["cancel"] if reply.status == 200 else ON_ITS_WAY
+
+        return done(job_id, "cancel", lambda: g.service.post(f"/v1/jobs/{job_id}/cancel"), said)
+
+    @routes.post("/jobs/<job_id>/retry")
+    def retry(job_id: str) -> ResponseReturnValue:
+        body = {"accept_double_charge": True} if request.form.get("accept_double_charge") else {}
+        return done(job_id, "retry", lambda: g.service.post(f"/v1/jobs/{job_id}/retry", body))
+
+    @routes.post("/jobs/<job_id>/accept")
+    def accept(job_id: str) -> ResponseReturnValue:
+        return done(job_id, "accept", lambda: g.service.post(f"/v1/jobs/{job_id}/video/accept"))
+
+    @routes.post("/jobs/<job_id>/attempts/<int:number>/settle")
+    def settle(job_id: str, number: int) -> ResponseReturnValue:
+        path = f"/v1/jobs/{job_id}/attempts/{number}/settle"
+        body = found_out(request.form)
+
+        def said(reply: Reply) -> str:
+            return ASKED_ABOUT if reply.status == 202 else DONE["settle"]
+
+        return done(job_id, "settle", lambda: g.service.post(path, body), said)
+
+    @routes.post("/jobs/<job_id>/again")
+    def again(job_id: str) -> ResponseReturnValue:
+        def ask() -> Reply:
+            wanted = {k: v for k, v in g.service.get(f"/v1/jobs/{job_id}")["request"].items() if v is not None}
+            once = {"Idempotency-Key": request.form.get("idempotency_key", "")}
+            reply: Reply = g.service.post("/v1/jobs", wanted, headers=once)
+            return reply
+
+        return done(job_id, "again", ask)
+
+    @routes.post("/jobs/<job_id>/callbacks/<callback_id>/replay")
+    def replay(job_id: str, callback_id: str) -> ResponseReturnValue:
+        return done(job_id, "replay", lambda: g.service.post(f"/v1/callbacks/{callback_id}/replay"))
+
+    @routes.post("/jobs/<job_id>/notices/<notice_id>/resend")
+    def resend(job_id: str, notice_id: str) -> ResponseReturnValue:
+        return done(job_id, "resend", lambda: g.service.post(f"/v1/notices/{notice_id}/replay"))
+
+
+def found_out(form: Mapping[str, str]) -> dict[str, Any]:
+    """What a person says of an order, as the API takes it. Pure."""
+    match form.get("found"):
+        case "not_made":
+            return {"made": False}
+        case "charged":
+            return {"charged": True}
+        case "not_charged":
+            return {"charged": False}
+    return {"task_id": form.get("task_id", "").strip()}
+
+
+def _words(refusal: Refused) -> str:
+    """Why, with each field that was wrong."""
+    fields = [f"{name}: {' '.join(said)}" for name, said in refusal.errors.items()]
+    return " ".join([refusal.detail, *fields]).strip()

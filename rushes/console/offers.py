@@ -1,0 +1,68 @@
+"""What a job as it stands offers a person to do. Pure but for the key of a new order; the API has the last word."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+FAILED = "failed"
+BEFORE_ACCEPTANCE = frozenset({"queued", "submitting", "unconfirmed"})
+CANCEL = "No gateway has accepted it: nothing is paid for a job that is cancelled in time."
+COPY = "The video was made: its copying is tried again, and nothing is ordered."
+RETRY = "It is ordered once more. Where an earlier order may have been charged, you must accept to pay twice."
+TAKE_UP = "Workers died over it, and it was set aside."
+ACCEPT = "The proof refused it: {reason}. It is archived as it is, under your key's name."
+LOOK_FOR = "Look for the task at the gateway, by time and prompt, and say what you found."
+WAS_CHARGED = "Look at the gateway's account, and say whether it was charged."
+AGAIN = "A new job with the same request. It costs what this one was to cost."
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A button, and what it says before it is pressed. `fields`: the form's own inputs, by `offer.html`."""
+
+    name: str
+    label: str
+    about: str
+    fields: tuple[str, ...] = ()
+    number: int | None = None  # of the order that it is about
+    is_grave: bool = False  # it costs money
+    sent: Mapping[str, str] = field(default_factory=dict)
+
+
+def offers(job: Json) -> list[Offer]:
+    """All of them, what is most likely wanted first."""
+    return [*_of_job(job), *(offer for order in job["attempts"] for offer in _of_order(job, order)), _again()]
+
+
+def _of_job(job: Json) -> Iterator[Offer]:
+    orders = job["attempts"]
+    if job["state"] in BEFORE_ACCEPTANCE and not job["cancel_requested"]:
+        yield Offer("cancel", "Cancel", CANCEL)
+    if job["state"] == FAILED and orders and orders[-1]["outcome"] == "undelivered":
+        yield Offer("retry", "Copy again", COPY)
+    elif job["state"] == FAILED:
+        yield Offer("retry", "Retry", RETRY, ("accept_double_charge",))
+    elif job["needs_person"] == "holder_died":
+        yield Offer("retry", "Take up again", TAKE_UP)
+
+
+def _of_order(job: Json, order: Json) -> Iterator[Offer]:
+    number, film, is_lost = order["number"], order["unproven"], order["task_id"] is None
+    settle = f"Settle order {number}"
+    if film and not film["accepted_by"] and job["state"] in (FAILED, "archiving"):
+        yield Offer("accept", "Accept the film", ACCEPT.format(reason=film["reason"]), number=number)
+    if order["outcome"] == "open" and is_lost and job["state"] != "submitting":
+        yield Offer("settle", settle, LOOK_FOR, ("task_id", "not_made"), number)
+    elif order["outcome"] != "open" and (order["cost"]["standing"] == "uncertain" or order["outcome"] == "undelivered"):
+        asked = ("task_id", "not_made", "charged") if is_lost else ("charged",)
+        yield Offer("settle", settle, WAS_CHARGED, asked, number)
+
+
+def _again() -> Offer:
+    once = {"idempotency_key": f"console-{secrets.token_hex(12)}"}  # pressed twice, it is one job all the same
+    return Offer("again", "Order again", AGAIN, is_grave=True, sent=once)
