@@ -23,6 +23,7 @@ TOGETHER: dict[str, str] = {
     r"e2e/test_hostile_connections\.py": "the plant",
     r"e2e/test_docs_blocks\.py::test_every_block_that_can_be_run": "the house",
     r"e2e/test_examples\.py": "the house",
+    r"e2e/test_console\.py": "the house",
     r"model/test_model\.py::test_(no|once)_\w+\[one attempt\]": "the world of one attempt",
     r"model/test_model\.py::test_(no|once)_\w+\[no beat\]": "the world without a beat",
     r"unit/docs/test_site\.py": "the site",

@@ -28,8 +28,18 @@
       beforeAttributeUpdated: (name, node) => !kept(name, node),
       beforeNodeMorphed: (old) => !(old.matches?.("video, .body") && old.id),
     });
-    Idiomorph.defaults.restoreFocus = true;
   }
+
+  // A row that moves down for a new one loses the focus in some browsers: it is given back, and nothing scrolls.
+  let focused = null;
+  document.addEventListener("htmx:beforeSwap", () => {
+    const at = document.activeElement;
+    const link = at?.getAttribute?.("href");
+    focused = at?.id ? `#${CSS.escape(at.id)}` : link ? `a[href="${CSS.escape(link)}"]` : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    if (focused && document.activeElement === document.body) document.querySelector(focused)?.focus({ preventScroll: true });
+  });
 
   // Charts: counts by time, one bar over the other.
   const color = (tone) => getComputedStyle(document.documentElement).getPropertyValue(`--${tone === "quiet" ? "dim" : tone}`).trim();

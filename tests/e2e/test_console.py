@@ -1,0 +1,261 @@
+"""The console in a real browser, beside a running service with stand-ins for the gateways."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import chromium
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from conftest import House
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from whole_machine import until
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="`rushes up` runs its stores the Linux way"),
+    pytest.mark.timeout(300),
+]
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+SERIOUS = {"serious", "critical"}
+VIDEO = {"resolution": "720p", "duration": 2}
+MOVING = """[...document.querySelectorAll("a, button, summary")]
+    .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
+# Nobody looks: as when another tab is in front.
+AWAY = "Object.defineProperty(document, 'hidden', { get: () => window.away }); window.away = true"
+# Where the pictures of README and docs go: CONSOLE_PICTURES=docs
+PICTURES = os.environ.get("CONSOLE_PICTURES")
+
+
+@dataclass
+class Service:
+    """The service as a program orders from it, and its stand-ins."""
+
+    house: House
+    jobs: dict[str, str] = field(default_factory=dict)  # by what became of them
+
+    @property
+    def url(self) -> str:
+        return self.house.url
+
+    @property
+    def key(self) -> str:
+        return str(self.house.kept["api_key"]["key"])
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def order(self, prompt: str, provider: str, fault: dict[str, Any] | None = None, **more: Any) -> str:
+        if fault is not None:
+            place = f"http://127.0.0.1:{self.house.kept['sandbox']['port']}/control/faults"
+            requests.post(place, json={"provider": provider, **fault}, timeout=10).raise_for_status()
+        return str(self.ask("POST", "/v1/jobs", {"prompt": prompt, "provider": provider, **VIDEO, **more})["id"])
+
+    def job(self, job_id: str) -> Any:
+        return self.ask("GET", f"/v1/jobs/{job_id}")
+
+    def until_state(self, job_id: str, state: str) -> None:
+        until(lambda: self.job(job_id)["state"] == state)
+
+
+@pytest.fixture(scope="module")
+def service(running_house: House) -> Service:
+    """A service with jobs in the states that a person meets."""
+    running_house.empty()
+    service, jobs = Service(running_house), {}
+    service.ask("POST", "/v1/providers/easyrouter/rest", {"seconds": 3600})
+    jobs["archived"] = service.order(
+        "A red fox trots through fresh snow at dawn, its breath visible, low camera",
+        "apiframe",
+        batch="monday",
+        metadata={"scene": "12"},
+        notify_url="http://127.0.0.1:9/hook",
+    )
+    serves = {"fault": "serve", "what": "audio_only"}
+    jobs["unproven"] = service.order("A night train on a viaduct", "aivideoapi", serves)
+    jobs["failed"] = service.order("Two old men play chess in a park", "gravitex", {"fault": "fail"})
+    jobs["unconfirmed"] = service.order("A lighthouse in a storm", "evolink", {"fault": "lose_answer"})
+    jobs["queued"] = service.order("A paper boat sails down a gutter", "easyrouter")
+    service.jobs = jobs
+    for state in ("unconfirmed", "failed", "archived"):
+        service.until_state(jobs[state], state)
+    until(lambda: any(order["unproven"] for order in service.job(jobs["unproven"])["attempts"]))
+    return service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    sandboxed = [] if os.geteuid() else ["--no-sandbox"]  # which root has none of
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.program(), args=sandboxed)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def signed_in(browser: Browser, service: Service, **looks: Any) -> Iterator[Page]:
+    """A page of a person who has signed in. At its end nothing of it may have failed, or have gone elsewhere."""
+    context = browser.new_context(**{"viewport": WIDE, "base_url": service.url, **looks})
+    page, wrong, origins = context.new_page(), list[str](), set[str]()
+    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(asked.url))))
+    page.goto("/")
+    page.get_by_label("API key").fill(service.key)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    yield page
+    context.close()
+    assert wrong == []
+    store = service.house.bucket.config.endpoint_url
+    assert origins <= {service.url, str(store)}
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps people out, with the elements."""
+    found = Axe().run(page).response["violations"]
+    return [f"{page.url} {v['id']}: {[node['html'] for node in v['nodes']]}" for v in found if v["impact"] in SERIOUS]
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", PHONE)], ids=["light", "dark phone"])
+def test_every_page_is_for_everybody(browser: Browser, service: Service, scheme: Any, size: Any) -> None:
+    """Axe finds nothing serious, nothing is wider than the screen, and nothing moves where that was not wanted."""
+    jobs = [f"/console/jobs/{service.jobs[state]}" for state in ("archived", "unconfirmed")]
+    found, wide = list[str](), list[str]()
+    with signed_in(browser, service, color_scheme=scheme, viewport=size, reduced_motion="reduce") as page:
+        for path in ("/console/", "/console/jobs", "/console/jobs?batch=none", *jobs):
+            page.goto(path)
+            for unfolds in page.locator("main summary").all():
+                unfolds.click()
+            page.wait_for_load_state("networkidle")
+            found += serious(page)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wide.append(path)
+            assert not page.evaluate(MOVING), "although less motion was asked for"
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        found += serious(page)
+    assert (found, wide) == ([], [])
+
+
+def test_the_player_plays(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto(f"/console/jobs/{service.jobs['archived']}")
+        page.evaluate("document.querySelector('video').play()")
+        until(lambda: page.evaluate("document.querySelector('video').currentTime") > 0.5)
+        assert page.evaluate("[document.querySelector('video').videoWidth, document.querySelector('video').error]") == [
+            1280,
+            None,
+        ]
+
+
+def test_keys_go_through_the_list_open_a_job_and_search(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto("/console/jobs")
+        rows = page.locator("[data-rows] tbody th a")
+        for key, number in (("j", 0), ("j", 1), ("k", 0), ("k", 0), ("j", 1)):
+            page.keyboard.press(key)
+            expect(rows.nth(number)).to_be_focused()
+        page.keyboard.press("/")
+        expect(page.get_by_label("Prompt")).to_be_focused()
+        page.keyboard.type("jk fox")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("No job is like that.")).to_be_visible()
+        assert "prompt=jk+fox" in page.url
+        page.goto("/console/jobs?prompt=RED+FOX")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("A red fox trots")
+
+
+def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service, viewport={"width": 1280, "height": 300}) as page:
+        page.goto("/console/jobs?batch=live")
+        expect(page.get_by_text("No job is like that.")).to_be_visible()
+        service.order("The first of the batch", "easyrouter", batch="live")
+        first = page.get_by_role("link", name="The first of the batch")
+        expect(first).to_be_visible(timeout=15_000)
+        first.focus()
+        page.evaluate("scrollTo(0, 120)")
+        service.order("The second of the batch", "easyrouter", batch="live")
+        expect(page.get_by_role("link", name="The second of the batch")).to_be_visible(timeout=15_000)
+        expect(first).to_be_focused()
+        assert page.evaluate("scrollY") >= 120  # more, where what is looked at stays in its place
+        page.evaluate(AWAY)
+        asked = list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        service.order("The third of the batch", "easyrouter", batch="live")
+        page.wait_for_timeout(6_000)  # longer than the page's interval: what does not happen cannot be waited for
+        assert asked == []
+        page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.get_by_role("link", name="The third of the batch")).to_be_visible(timeout=3_000)
+
+
+def press(page: Page, label: str, **more: str) -> None:
+    """Unfold an offer, and press its button."""
+    offer = page.locator("details.action").filter(has=page.locator("summary", has_text=label))
+    offer.locator("summary").click()
+    for name in more.values():
+        offer.get_by_label(name).check()
+    offer.get_by_role("button", name=re.compile(f"^{label}$")).click()
+
+
+def test_every_button_does_what_it_says(browser: Browser, service: Service) -> None:
+    jobs = service.jobs
+    with signed_in(browser, service) as page:
+        said = page.locator("[data-said]")
+        page.goto(f"/console/jobs/{jobs['queued']}")
+        press(page, "Cancel")
+        expect(said).to_have_text("Cancelled: nothing was bought.")
+        expect(said).to_be_focused()
+        assert service.job(jobs["queued"])["state"] == "cancelled"
+
+        page.goto(f"/console/jobs/{jobs['failed']}")
+        press(page, "Retry", accept="I accept that it may be paid twice")
+        expect(said).to_have_text("It is worked on again.")
+        service.until_state(jobs["failed"], "archived")
+
+        page.goto(f"/console/jobs/{jobs['unconfirmed']}")
+        press(page, "Settle order 1", found="It was not made")
+        expect(said).to_contain_text("It is taken down.")
+        assert service.job(jobs["unconfirmed"])["attempts"][0]["settled"] == "not_made"
+
+        page.goto(f"/console/jobs/{jobs['unproven']}")
+        press(page, "Accept the film")
+        expect(said).to_contain_text("The film is copied as it is")
+        service.until_state(jobs["unproven"], "archived")
+        assert service.job(jobs["unproven"])["accepted_by"] is not None
+
+        page.goto(f"/console/jobs/{jobs['archived']}")
+        page.get_by_role("button", name="Send again").first.click()
+        expect(said).to_have_text("The notice goes out once more.")
+        page.get_by_role("button", name="Let it count again").first.click()
+        expect(said).to_contain_text("nothing of it is open")
+        press(page, "Order again")
+        expect(said).to_have_text("Ordered: this is the new job.")
+        new = page.url.rpartition("/")[2]
+        assert new not in jobs.values()
+        service.until_state(new, "archived")
+        expect(page.locator("video")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.skipif(PICTURES is None, reason="CONSOLE_PICTURES names no folder for the pictures of the pages")
+def test_pictures_for_the_pages(browser: Browser, service: Service) -> None:
+    places = {"overview": "/console/", "jobs": "/console/jobs", "job": f"/console/jobs/{service.jobs['archived']}"}
+    with signed_in(browser, service, viewport={"width": 1280, "height": 800}, color_scheme="light") as page:
+        for name, path in places.items():
+            page.goto(path)
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=Path(str(PICTURES)) / f"console-{name}.png")
