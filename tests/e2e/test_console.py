@@ -57,8 +57,8 @@ class Service:
         answer.raise_for_status()
         return answer.json()
 
-    def order(self, prompt: str, provider: str, fault: dict[str, Any] | None = None, **more: Any) -> str:
-        if fault is not None:
+    def order(self, prompt: str, provider: str, *faults: dict[str, Any], **more: Any) -> str:
+        for fault in faults:
             place = f"http://127.0.0.1:{self.house.kept['sandbox']['port']}/control/faults"
             requests.post(place, json={"provider": provider, **fault}, timeout=10).raise_for_status()
         return str(self.ask("POST", "/v1/jobs", {"prompt": prompt, "provider": provider, **VIDEO, **more})["id"])
@@ -86,7 +86,8 @@ def service(running_house: House) -> Service:
     serves = {"fault": "serve", "what": "audio_only"}
     jobs["unproven"] = service.order("A night train on a viaduct", "aivideoapi", serves)
     jobs["failed"] = service.order("Two old men play chess in a park", "gravitex", {"fault": "fail"})
-    jobs["unconfirmed"] = service.order("A lighthouse in a storm", "evolink", {"fault": "lose_answer"})
+    unheard = {"fault": "lose_answer"}, {"fault": "lose_callback"}
+    jobs["unconfirmed"] = service.order("A lighthouse in a storm", "evolink", *unheard)
     jobs["queued"] = service.order("A paper boat sails down a gutter", "easyrouter")
     service.jobs = jobs
     for state in ("unconfirmed", "failed", "archived"):
@@ -182,6 +183,7 @@ def test_keys_go_through_the_list_open_a_job_and_search(browser: Browser, servic
 
 def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(browser: Browser, service: Service) -> None:
     with signed_in(browser, service, viewport={"width": 1280, "height": 300}) as page:
+        page.clock.install()
         page.goto("/console/jobs?batch=live")
         expect(page.get_by_text("No job is like that.")).to_be_visible()
         service.order("The first of the batch", "easyrouter", batch="live")
@@ -197,7 +199,7 @@ def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(brows
         asked = list[str]()
         page.on("request", lambda request: asked.append(request.url))
         service.order("The third of the batch", "easyrouter", batch="live")
-        page.wait_for_timeout(6_000)  # longer than the page's interval: what does not happen cannot be waited for
+        page.clock.run_for(6_000)  # longer than the page's interval
         assert asked == []
         page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_role("link", name="The third of the batch")).to_be_visible(timeout=3_000)

@@ -22,6 +22,7 @@ from rushes.api.schemas.providers import ProviderSchema
 
 EVOLINK = Account("evolink", "https://api.evolink.ai", "sk-test")
 WELL = {"submit": None, "query": None, "previous_query": None}
+NO_ENDS = {"ended": 0, "told": 0, "asked": 0, "late": 0, "lost": 0, "loss_ratio": None}
 
 
 def one(api: FlaskClient, name: str = "evolink") -> dict[str, Any]:
@@ -75,6 +76,7 @@ def test_an_idle_gateway_is_ready(api: FlaskClient) -> None:
         "holds_up": 0,
         "budget": None,
         "unknown_words": {},
+        "last_day": NO_ENDS,
     }
 
 

@@ -275,7 +275,7 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)
-    said = answers._verdict(running, report, long_ago, PROVIDERS["evolink"], "poll", now_of(workshop))
+    said = answers._verdict(running, report, long_ago, PROVIDERS["evolink"], {"news_by": "poll"}, now_of(workshop))
     assert said["finished_at"] is None or said["finished_at"] >= case.attempts[1].created_at
 
 

@@ -88,7 +88,7 @@ def test_an_archived_job_is_proven_from_its_order_to_its_object(
     (task,) = sandbox.tasks("apiframe")
     (order,) = told["orders"]
     assert (order["task_id"], order["outcome"], order["money"]["standing"]) == (task["task_id"], "delivered", "charged")
-    assert order["times"]["created_at"] <= order["times"]["accepted_at"] <= order["times"]["finished_at"]
+    assert order["times"]["created_at"] <= min(order["times"]["accepted_at"], order["times"]["finished_at"])
     assert order["request"]["headers"]["Idempotency-Key"] == f"{job_id}-1"
     assert json.loads(order["request"]["text"])["prompt"] == "A red fox runs through snow"
     (answer,) = order["answers"]
