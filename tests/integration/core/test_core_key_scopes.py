@@ -20,6 +20,6 @@ def test_a_key_from_before_scopes_may_still_order(database: Database) -> None:
         )
     migrate.upgrade(database)
     with database.read() as db:
-        assert api_keys.find(db, "rk_old") == LiveKey("key_old", Scope.WRITE)
+        assert api_keys.find(db, "rk_old") == LiveKey("key_old", "old", Scope.WRITE)
         [listed] = api_keys.every(db)
     assert (listed["scope"], listed["last_used_at"]) == ("write", None)
