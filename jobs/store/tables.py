@@ -401,8 +401,8 @@ unknown_words = sa.Table(
 tallies = sa.Table(
     "tallies",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),  # the measure's
-    sa.Column("labels", sa.Text, primary_key=True),  # the values, in the measure's order: a list in JSON
-    sa.Column("part", sa.Text, primary_key=True),
+    sa.Column("name", sa.String(100), primary_key=True),  # the measure's
+    sa.Column("labels", sa.String(500), primary_key=True),  # the values, in the measure's order: a list in JSON
+    sa.Column("part", sa.String(20), primary_key=True),
     sa.Column("value", sa.Float, nullable=False),
 )

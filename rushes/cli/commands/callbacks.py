@@ -84,8 +84,8 @@ def figures(since: str | None, until: str | None, provider: str | None, data_dir
 
 
 def _figures(each: Mapping[str, Any]) -> list[Any]:
-    ratio, lost = each["loss_ratio"], str(each["lost"])
-    share = Colored(f"{lost} ({ratio:.1%})", "yellow" if each["lost"] else "") if ratio is not None else None
+    loss, lost = each["loss_ratio"], str(each["lost"])
+    share = Colored(f"{lost} ({loss:.1%})", "yellow" if each["lost"] else "") if loss is not None else None
     delays = (each["called_after_s"], each["found_after_s"])
     return [each["provider"], each["told"], each["asked"], each["late"], share, *map(_delay, delays)]
 

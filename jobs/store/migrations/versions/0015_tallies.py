@@ -12,9 +12,9 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "tallies",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("labels", sa.Text(), nullable=False),
-        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("labels", sa.String(500), nullable=False),
+        sa.Column("part", sa.String(20), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", "labels", "part", name=op.f("pk_tallies")),
     )
