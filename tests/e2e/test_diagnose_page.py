@@ -23,7 +23,7 @@ from jobs.intake.api_keys import Scope
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "diagnose.md"
-(DOCTOR, READY, JOB, ATTENTION, LISTS, NOTICE, LOG, REQUEST_ID) = (block.code for block in blocks(PAGE))
+(DOCTOR, READY, JOB, ATTENTION, LISTS, FIGURES, NOTICE, LOG, REQUEST_ID) = (block.code for block in blocks(PAGE))
 SUBMIT, SHOW = JOB.strip().splitlines()
 GATEWAYS = ("aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink")
 # Events that the page names, and that a job which is archived and told of leaves behind.
@@ -92,6 +92,7 @@ def test_the_page_has_these_steps_and_each_is_followed_here() -> None:
         (READY, "/readyz"),
         (ATTENTION, "rushes audit"),
         (LISTS, "rushes callbacks list"),
+        (FIGURES, "rushes callbacks figures"),
     ]
     steps += [
         (JOB, "rushes jobs show"),
@@ -175,11 +176,13 @@ def test_what_came_and_was_told_of_an_archived_job_stands_in_the_lists_and_in_th
     assert missing() == untold
 
 
-def test_a_callback_that_did_not_come_is_in_no_list(run: Run, fault: Callable[..., None]) -> None:
+def test_a_callback_that_did_not_come_is_in_no_list_and_counts_as_lost(run: Run, fault: Callable[..., None]) -> None:
     fault("lose_callback")
-    job_id = submit(run)
+    job_id = submit(run, SUBMIT.replace("--duration 2", "--duration 2 --provider apiframe"))
     shown(run, job_id, "archived")
     assert job_id not in run(LISTS).stdout
+    (figures,) = [line.split("\t") for line in run(FIGURES).stdout.splitlines() if line.startswith("apiframe")]
+    assert "1 (100.0%)" in figures
 
 
 def test_a_refusal_is_found_in_the_log_by_its_request_id(run: Run) -> None:
