@@ -97,7 +97,7 @@ class Door:
         except Refused as refusal:
             page = render_template("console/sign_in.html", refused=refusal.detail, next=request.form.get("next", ""))
             return page, refusal.status
-        answer = make_response(redirect(_safe(request.form.get("next", "")), code=303))
+        answer = make_response(redirect(safe(request.form.get("next", "")), code=303))
         self._set(answer, COOKIE, self.sessions.write(self.sessions.begin(own["id"])), LONGEST_S)
         return answer
 
@@ -141,7 +141,7 @@ class Door:
         return request.is_secure or (said == "https" and is_trusted(request.remote_addr or "", self.trusted))
 
 
-def _safe(next_: str) -> str:
-    """A page of the console, whatever a link to the sign-in had put there."""
-    is_ours = next_.startswith(PATH) and "\\" not in next_ and next_.isprintable()
-    return next_ if is_ours else PATH
+def safe(place: str, otherwise: str = PATH) -> str:
+    """A page of the console, whatever a link to the sign-in, or a form, had put there."""
+    is_ours = place.startswith(PATH) and "\\" not in place and place.isprintable()
+    return place if is_ours else otherwise

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 from flask.typing import ResponseReturnValue
 
+from rushes.console import acts
 from rushes.console.door import Door
-from rushes.console.service import Refused, Reply
+from rushes.console.service import Reply
 
 DONE = {
     "cancel": "Cancelled: nothing was bought.",
@@ -28,16 +30,7 @@ def add(routes: Blueprint, door: Door) -> None:
     """The forms of a job's page, by POST."""
 
     def done(job_id: str, name: str, ask: Callable[[], Reply], said: Callable[[Reply], str] | None = None) -> Response:
-        """Do it, and show the job with what came of it."""
-        shown = job_id
-        try:
-            reply = ask()
-            told = {"tone": "good", "text": said(reply) if said else DONE[name]}
-            if name == "again":
-                shown = reply.data["id"]
-        except Refused as refusal:
-            told = {"tone": "bad", "text": refusal.title, "more": _words(refusal)}
-        return door.say(redirect(url_for("console.job", job_id=shown), 303), told)
+        return acts.done(door, ask, said or (lambda _: DONE[name]), url_for("console.job", job_id=job_id))
 
     @routes.post("/jobs/<job_id>/cancel")
     def cancel(job_id: str) -> ResponseReturnValue:
@@ -73,7 +66,8 @@ def add(routes: Blueprint, door: Door) -> None:
             reply: Reply = g.service.post("/v1/jobs", wanted, headers=once)
             return reply
 
-        return done(job_id, "again", ask)
+        told, made = acts.attempt(ask, lambda _: DONE["again"])
+        return acts.tell(door, told, url_for("console.job", job_id=job_id if made is None else made.data["id"]))
 
     @routes.post("/jobs/<job_id>/callbacks/<callback_id>/replay")
     def replay(job_id: str, callback_id: str) -> ResponseReturnValue:
@@ -82,6 +76,11 @@ def add(routes: Blueprint, door: Door) -> None:
     @routes.post("/jobs/<job_id>/notices/<notice_id>/resend")
     def resend(job_id: str, notice_id: str) -> ResponseReturnValue:
         return done(job_id, "resend", lambda: g.service.post(f"/v1/notices/{notice_id}/replay"))
+
+    @routes.post("/jobs/<job_id>/notices/resend")
+    def resend_failed(job_id: str) -> ResponseReturnValue:
+        ask = partial(g.service.post, "/v1/notices/replay", {"job_id": job_id})
+        return done(job_id, "resend", ask, resent)
 
 
 def found_out(form: Mapping[str, str]) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def found_out(form: Mapping[str, str]) -> dict[str, Any]:
     return {"task_id": form.get("task_id", "").strip()}
 
 
-def _words(refusal: Refused) -> str:
-    """Why, with each field that was wrong."""
-    fields = [f"{name}: {' '.join(said)}" for name, said in refusal.errors.items()]
-    return " ".join([refusal.detail, *fields]).strip()
+def resent(reply: Reply) -> str:
+    """How many notices go out once more."""
+    many = reply.data["replayed"]
+    return "1 notice goes out once more." if many == 1 else f"{many} notices go out once more."

@@ -23,46 +23,55 @@ AGAIN = "A new job with the same request. It costs what this one was to cost."
 
 @dataclass(frozen=True)
 class Offer:
-    """A button, and what it says before it is pressed. `fields`: the form's own inputs, by `offer.html`."""
+    """A button, and what it says before it is pressed. `fields`: the form's own inputs, by `offer.html`.
+
+    `at`: what its address names, the job and the order for one.
+    """
 
     name: str
     label: str
     about: str
+    at: Mapping[str, Any]
     fields: tuple[str, ...] = ()
-    number: int | None = None  # of the order that it is about
+    task_id: str | None = None  # that is likely the one to be named
     is_grave: bool = False  # it costs money
     sent: Mapping[str, str] = field(default_factory=dict)
 
 
 def offers(job: Json) -> list[Offer]:
     """All of them, what is most likely wanted first."""
-    return [*_of_job(job), *(offer for order in job["attempts"] for offer in _of_order(job, order)), _again()]
+    return [*_of_job(job), *(offer for order in job["attempts"] for offer in _of_order(job, order)), _again(job)]
 
 
 def _of_job(job: Json) -> Iterator[Offer]:
-    orders = job["attempts"]
+    orders, at = job["attempts"], {"job_id": job["id"]}
     if job["state"] in BEFORE_ACCEPTANCE and not job["cancel_requested"]:
-        yield Offer("cancel", "Cancel", CANCEL)
+        yield Offer("cancel", "Cancel", CANCEL, at)
     if job["state"] == FAILED and orders and orders[-1]["outcome"] == "undelivered":
-        yield Offer("retry", "Copy again", COPY)
+        yield Offer("retry", "Copy again", COPY, at)
     elif job["state"] == FAILED:
-        yield Offer("retry", "Retry", RETRY, ("accept_double_charge",))
+        yield Offer("retry", "Retry", RETRY, at, ("accept_double_charge",))
     elif job["needs_person"] == "holder_died":
-        yield Offer("retry", "Take up again", TAKE_UP)
+        yield Offer("retry", "Take up again", TAKE_UP, at)
 
 
 def _of_order(job: Json, order: Json) -> Iterator[Offer]:
     number, film, is_lost = order["number"], order["unproven"], order["task_id"] is None
-    settle = f"Settle order {number}"
     if film and not film["accepted_by"] and job["state"] in (FAILED, "archiving"):
-        yield Offer("accept", "Accept the film", ACCEPT.format(reason=film["reason"]), number=number)
+        yield Offer("accept", "Accept the film", ACCEPT.format(reason=film["reason"]), {"job_id": job["id"]})
     if order["outcome"] == "open" and is_lost and job["state"] != "submitting":
-        yield Offer("settle", settle, LOOK_FOR, ("task_id", "not_made"), number)
+        yield settle(job["id"], number, ("task_id", "not_made"))
     elif order["outcome"] != "open" and (order["cost"]["standing"] == "uncertain" or order["outcome"] == "undelivered"):
-        asked = ("task_id", "not_made", "charged") if is_lost else ("charged",)
-        yield Offer("settle", settle, WAS_CHARGED, asked, number)
+        asked = ("task_id", "not_made") if is_lost else ()
+        yield settle(job["id"], number, (*asked, "charged", "not_charged"))
 
 
-def _again() -> Offer:
+def settle(job_id: str, number: int, fields: tuple[str, ...], task_id: str | None = None) -> Offer:
+    """Say what was found out about an order."""
+    about = WAS_CHARGED if "not_charged" in fields else LOOK_FOR
+    return Offer("settle", f"Settle order {number}", about, {"job_id": job_id, "number": number}, fields, task_id)
+
+
+def _again(job: Json) -> Offer:
     once = {"idempotency_key": f"console-{secrets.token_hex(12)}"}  # pressed twice, it is one job all the same
-    return Offer("again", "Order again", AGAIN, is_grave=True, sent=once)
+    return Offer("again", "Order again", AGAIN, {"job_id": job["id"]}, is_grave=True, sent=once)

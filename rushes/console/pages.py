@@ -11,7 +11,15 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from jobs.settings import Settings
-from rushes.console import files, job, job_actions, jobs, overview, words
+from rushes.console import (
+    files,
+    gateways,
+    job,
+    job_actions,
+    jobs,
+    overview,
+    words,
+)
 from rushes.console.door import Door, Forged
 from rushes.console.service import Refused
 from rushes.console.sessions import Sessions
@@ -25,11 +33,15 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions)
+PAGES = (overview, jobs, job, job_actions, gateways)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
-MENU = [("Overview", "console.overview"), ("Jobs", "console.jobs")]
+MENU = [
+    ("Overview", "console.overview"),
+    ("Jobs", "console.jobs"),
+    ("Gateways", "console.gateways"),
+]
 
 
 class Films:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from flask import Blueprint
+from markupsafe import Markup, escape
 
 from jobs.machine.states import State
 
@@ -37,7 +38,7 @@ SIZES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 def install(routes: Blueprint) -> None:
     """Make these known to templates."""
-    for filter_ in (ago, moment, clock, lasting, money, size, beginning, pretty):
+    for filter_ in (ago, moment, clock, lasting, money, size, beginning, pretty, coded):
         routes.add_app_template_filter(filter_, filter_.__name__)
     routes.add_app_template_global(amount, "amount")
     routes.add_app_template_global(STATES, "STATES")  # type: ignore[arg-type] # a table is looked up, not called
@@ -110,6 +111,12 @@ def beginning(text: Any) -> str:
 def pretty(value: Any) -> str:
     """JSON as people read it."""
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def coded(text: str) -> Markup:
+    """A text of ours, whose `commands` stand between backticks."""
+    parts = map(escape, text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def spent(job: dict[str, Any]) -> str:

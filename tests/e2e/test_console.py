@@ -30,6 +30,8 @@ SERIOUS = {"serious", "critical"}
 VIDEO = {"resolution": "720p", "duration": 2}
 MOVING = """[...document.querySelectorAll("a, button, summary")]
     .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
+# The pages that are of no single job.
+PLACES = [f"/console/{name}" for name in ("", "jobs", "gateways")]
 # Nobody looks: as when another tab is in front.
 AWAY = "Object.defineProperty(document, 'hidden', { get: () => window.away }); window.away = true"
 # Where the pictures of README and docs go: CONSOLE_PICTURES=docs
@@ -133,7 +135,7 @@ def test_every_page_is_for_everybody(browser: Browser, service: Service, scheme:
     jobs = [f"/console/jobs/{service.jobs[state]}" for state in ("archived", "unconfirmed")]
     found, wide = list[str](), list[str]()
     with signed_in(browser, service, color_scheme=scheme, viewport=size, reduced_motion="reduce") as page:
-        for path in ("/console/", "/console/jobs", "/console/jobs?batch=none", *jobs):
+        for path in (*PLACES, "/console/jobs?batch=none", *jobs):
             page.goto(path)
             for unfolds in page.locator("main summary").all():
                 unfolds.click()
