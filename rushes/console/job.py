@@ -38,12 +38,12 @@ def add(routes: Blueprint, door: Door) -> None:
     @routes.get("/jobs/<job_id>/attempts/<int:number>")
     def order(job_id: str, number: int) -> ResponseReturnValue:
         """What was sent of an order, and what was answered; the timeline unfolds it."""
-        return render_template("console/order.html", order=_or_gone(f"/v1/jobs/{job_id}/attempts/{number}"))
+        return render_template("console/order.html", order=or_gone(f"/v1/jobs/{job_id}/attempts/{number}"))
 
     @routes.get("/callbacks/<callback_id>/body")
     def callback_body(callback_id: str) -> ResponseReturnValue:
         """What a callback said; the timeline unfolds it."""
-        return render_template("console/callback_body.html", callback=_or_gone(f"/v1/callbacks/{callback_id}"))
+        return render_template("console/callback_body.html", callback=or_gone(f"/v1/callbacks/{callback_id}"))
 
     @routes.get("/jobs/<job_id>/<any(video, poster):what>")
     def film(job_id: str, what: str) -> Response:
@@ -52,7 +52,7 @@ def add(routes: Blueprint, door: Door) -> None:
         return redirect(reply.location, 302)  # type: ignore[return-value] # it is a Flask response
 
 
-def _or_gone(path: str) -> dict[str, Any] | None:
+def or_gone(path: str) -> dict[str, Any] | None:
     """None for what was pruned."""
     try:
         found: dict[str, Any] = g.service.get(path)

@@ -12,11 +12,13 @@ from werkzeug.exceptions import HTTPException
 
 from jobs.settings import Settings
 from rushes.console import (
+    callbacks,
     files,
     gateways,
     job,
     job_actions,
     jobs,
+    notices,
     overview,
     words,
 )
@@ -33,7 +35,7 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, gateways)
+PAGES = (overview, jobs, job, job_actions, gateways, callbacks, notices)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
@@ -41,6 +43,8 @@ MENU = [
     ("Overview", "console.overview"),
     ("Jobs", "console.jobs"),
     ("Gateways", "console.gateways"),
+    ("Callbacks", "console.callbacks"),
+    ("Notices", "console.notices"),
 ]
 
 
