@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobs.settings import Settings
 from rushes.console import (
+    attention,
     callbacks,
     files,
     gateways,
@@ -35,13 +36,14 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, gateways, callbacks, notices)
+PAGES = (overview, jobs, job, job_actions, attention, gateways, callbacks, notices)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
 MENU = [
     ("Overview", "console.overview"),
     ("Jobs", "console.jobs"),
+    ("Attention", "console.attention"),
     ("Gateways", "console.gateways"),
     ("Callbacks", "console.callbacks"),
     ("Notices", "console.notices"),
