@@ -19,6 +19,7 @@ from rushes.console import (
     job,
     job_actions,
     jobs,
+    money,
     notices,
     overview,
     words,
@@ -36,7 +37,7 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, attention, gateways, callbacks, notices)
+PAGES = (overview, jobs, job, job_actions, attention, gateways, money, callbacks, notices)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
@@ -45,6 +46,7 @@ MENU = [
     ("Jobs", "console.jobs"),
     ("Attention", "console.attention"),
     ("Gateways", "console.gateways"),
+    ("Money", "console.money"),
     ("Callbacks", "console.callbacks"),
     ("Notices", "console.notices"),
 ]

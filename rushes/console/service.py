@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, request
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from rushes.api.edge import request_ids
@@ -35,11 +36,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What the API answered with success. `location`: of a redirect."""
+    """What the API answered with success. `data`: its JSON; None of an answer that is something else."""
 
     status: int
     data: Any
-    location: str | None
+    body: bytes
+    headers: Headers
+
+    @property
+    def location(self) -> str | None:
+        """Of a redirect."""
+        return self.headers.get("Location")
 
 
 @dataclass(frozen=True)
@@ -89,4 +96,4 @@ class Service:
             data = answer.get_json(force=True, silent=True)
         if answer.status_code >= 400:
             raise Refused(answer.status_code, data if isinstance(data, dict) else {})
-        return Reply(answer.status_code, data, answer.location)
+        return Reply(answer.status_code, data, answer.get_data(), answer.headers)
