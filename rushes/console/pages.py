@@ -19,6 +19,7 @@ from rushes.console import (
     job,
     job_actions,
     jobs,
+    keys,
     money,
     notices,
     overview,
@@ -37,7 +38,7 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, attention, gateways, money, callbacks, notices)
+PAGES = (overview, jobs, job, job_actions, attention, gateways, money, callbacks, notices, keys)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
@@ -49,6 +50,7 @@ MENU = [
     ("Money", "console.money"),
     ("Callbacks", "console.callbacks"),
     ("Notices", "console.notices"),
+    ("Keys", "console.keys"),
 ]
 
 

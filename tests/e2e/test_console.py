@@ -31,7 +31,7 @@ VIDEO = {"resolution": "720p", "duration": 2}
 MOVING = """[...document.querySelectorAll("a, button, summary")]
     .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
 # The pages that are of no single job.
-PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices")]
+PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
 # Nobody looks: as when another tab is in front.
 AWAY = "Object.defineProperty(document, 'hidden', { get: () => window.away }); window.away = true"
 # Where the pictures of README and docs go: CONSOLE_PICTURES=docs
