@@ -61,9 +61,19 @@ def _of_order(job: Json, order: Json) -> Iterator[Offer]:
         yield Offer("accept", "Accept the film", ACCEPT.format(reason=film["reason"]), {"job_id": job["id"]})
     if order["outcome"] == "open" and is_lost and job["state"] != "submitting":
         yield settle(job["id"], number, ("task_id", "not_made"))
-    elif order["outcome"] != "open" and (order["cost"]["standing"] == "uncertain" or order["outcome"] == "undelivered"):
+    elif order["outcome"] == "open" and job["needs_person"] == "contested_task":
+        yield settle(job["id"], number, ("task_id",), order["task_id"])
+    elif order["outcome"] != "open" and _is_money_open(job, order):
         asked = ("task_id", "not_made") if is_lost else ()
         yield settle(job["id"], number, (*asked, "charged", "not_charged"))
+
+
+def _is_money_open(job: Json, order: Json) -> bool:
+    """Whether somebody could say more of an order's money than the gateway has."""
+    cost = order["cost"]
+    is_told = cost["reported_usd"] is not None or cost["reported_credits"] is not None
+    is_doubted = job["needs_person"] == "absurd_cost" and is_told
+    return cost["standing"] == "uncertain" or order["outcome"] == "undelivered" or is_doubted
 
 
 def settle(job_id: str, number: int, fields: tuple[str, ...], task_id: str | None = None) -> Offer:

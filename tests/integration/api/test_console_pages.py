@@ -257,6 +257,11 @@ def offered(visitor: Visitor, job_id: str) -> list[str]:
         ("failed", "charged", {"outcome": "undelivered", "task_id": "task-1", "unproven": [UNPROVEN]},
             ["Copy again", "Accept the film", "Settle order 1", "Order again"]),
         ("archived", "charged", {"outcome": "delivered", "task_id": "t"}, ["Order again"]),
+        ("archived", "charged",
+            {"outcome": "delivered", "reported_usd": 99.0, "estimated_usd": 0.5, "of_job": {"flagged": "absurd_cost"}},
+            ["Settle order 1", "Order again"]),
+        ("generating", "held", {"task_id": "t", "adopted": True, "of_job": {"flagged": "contested_task"}},
+            ["Settle order 1", "Order again"]),
     ],
 )  # fmt: skip
 def test_a_job_offers_what_can_be_done_about_it(
