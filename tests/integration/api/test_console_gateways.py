@@ -77,7 +77,7 @@ def test_a_rest_says_which_use_of_the_key_why_and_until_when(operator: Visitor, 
         lanes.rest(db, EVOLINK, "query", "rate_limited", 60, now=now)
         db.execute(sa.insert(unknown_words).values(provider="evolink", word="dreaming", times=2, last_at=now))
     told = facts(operator.text(PAGE))
-    assert re.fullmatch(r"rests .* left since .*, until [\d: -]+ UTC", told["orders"])
+    assert re.fullmatch(r"rest insufficient credits, since .*, until [\d: -]+ UTC", told["orders"])
     assert re.fullmatch(r"rest rate limited, since .*, until [\d: -]+ UTC at most 5 a second", told["questions"])
     assert told["unknown word"] == "dreaming met 2 times"
 
