@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ NOT_TAKEN = "refunded"
 # What becomes of money, in words; the two that want somebody first.
 LINES = {
     "paid_not_delivered": (
-        "warn",
+        "bad",
         "Made and charged, and the job has ended without the video. While its link lives it can still be fetched:"
         " Attention has it. Else ask the gateway for the money, and settle the order once it is back.",
     ),
@@ -58,6 +59,7 @@ def add(routes: Blueprint, door: Door) -> None:
             spent_usd=sum(each["usd"] for each in found["totals"] if each["line"] != NOT_TAKEN) if found else 0,
             heads=heads(found["by"]) if found else [],
             rows=list(_rows(found)) if found else [],
+            chart=chart(g.service.get("/v1/costs", {**wanted, "by": ["day"]})) if found else None,
             sheet=f"?{urlencode(wanted, doseq=True)}",
             asked=request.args,
             by=wanted.get("by") or ["day", "provider"],
@@ -75,6 +77,28 @@ def add(routes: Blueprint, door: Door) -> None:
         reply = g.service.ask("GET", "/v1/costs", query={**asked, "format": "csv"})
         kept_as = {"Content-Disposition": reply.headers["Content-Disposition"]}
         return Response(reply.body, headers=kept_as, content_type=reply.headers["Content-Type"])
+
+
+def chart(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The sums by day as `console.js` draws them, a row of dollars for each line; None: nothing to compare. Pure."""
+    first, last = (date.fromisoformat(found[name]) for name in ("from", "to"))
+    days = [(first + timedelta(days=count)).isoformat() for count in range((last - first).days + 1)]
+    usd = {(each["line"], each["day"]): each["usd"] for each in found["data"] if each["usd"]}
+    lines = [line for line in LINES if line != NOT_TAKEN and any(name == line for name, _ in usd)]
+    if len(days) < 2 or not lines:
+        return None
+    return {
+        "isMoney": True,
+        "times": [int(datetime.fromisoformat(f"{day}T00:00:00Z").timestamp()) for day in days],
+        "rows": [
+            {
+                "name": line.replace("_", " "),
+                "tone": LINES[line][0],
+                "counts": [usd.get((line, day), 0) for day in days],
+            }
+            for line in lines
+        ],
+    }
 
 
 def query(asked: Mapping[str, list[str]]) -> dict[str, str | list[str]]:

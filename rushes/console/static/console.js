@@ -41,30 +41,34 @@
     if (focused && document.activeElement === document.body) document.querySelector(focused)?.focus({ preventScroll: true });
   });
 
-  // Charts: counts by time, one bar over the other.
+  // Charts: counts by time, or dollars by day (which are UTC), one bar over the other.
   const color = (tone) => getComputedStyle(document.documentElement).getPropertyValue(`--${tone === "quiet" ? "dim" : tone}`).trim();
   const draw = (place) => {
     if (!window.uPlot || place.dataset.drawn === place.dataset.chart) return;
     place.dataset.drawn = place.dataset.chart;
-    const { times, rows } = JSON.parse(place.dataset.chart);
+    const { times, rows, isMoney } = JSON.parse(place.dataset.chart);
+    const zone = isMoney ? { timeZone: "UTC" } : {};
     const sums = rows.map((_, i) => times.map((_, at) => rows.slice(0, rows.length - i).reduce((sum, row) => sum + row.counts[at], 0)));
     const shown = [...rows].reverse();
     const wide = times[1] - times[0];
     const format = wide * times.length > 2 * 86400 ? { weekday: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    const when = (at) => new Intl.DateTimeFormat(undefined, format).format(at * 1000);
+    const when = (at) => new Intl.DateTimeFormat(undefined, { ...format, ...zone }).format(at * 1000);
     const bars = uPlot.paths.bars({ size: [0.8, 40], align: 1 });
     place.replaceChildren();
     new uPlot(
       {
         width: place.clientWidth,
         height: 180,
+        ...(isMoney && { tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") }),
         legend: { show: true, live: false },
         cursor: { show: false },
-        scales: { x: { range: () => [times[0], times[times.length - 1] + wide] }, y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
+        scales: { x: { range: () => [times[0], times[times.length - 1] + wide] }, y: { range: (_, low, high) => [0, Math.max(high, isMoney ? 0.1 : 1)] } },
         axes: [
           { stroke: color("dim"), grid: { show: false }, ticks: { show: false }, size: 28, space: 70, values: (_, at) => at.map(when) },
-          { stroke: color("dim"), grid: { stroke: color("edge"), width: 1 }, ticks: { show: false }, size: 36,
-            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+          { stroke: color("dim"), grid: { stroke: color("edge"), width: 1 }, ticks: { show: false },
+            ...(isMoney
+              ? { size: 58, values: (_, at) => at.map((usd) => `$${usd.toLocaleString("en-US")}`) }
+              : { size: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }) },
         ],
         series: [{}, ...shown.map((row) => ({ label: row.name, stroke: color(row.tone), fill: color(row.tone), width: 0, paths: bars, points: { show: false } }))],
       },
@@ -109,6 +113,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     $("[data-live]").forEach(tick);
+    $(".top [aria-current]")[0]?.scrollIntoView({ block: "nearest", inline: "nearest" }); // of a menu wider than a telephone
     $("[data-said]")[0]?.focus();
     drawAll();
   });

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -44,14 +46,29 @@ def test_sums_stand_by_day_and_gateway_and_lines_say_what_they_mean(visitor: Vis
     page = visitor.text(f"{PAGE}?{MARCH}")
     assert rows(page) == [
         ["2026-03-03", "evolink", "charged", "1", "$0.500", "10", "–"],
-        ["2026-03-03", "evolink", "uncertain", "1", "$0.250", "0", "–"],
-        ["2026-03-02", "evolink", "paid not delivered", "1", "–", "0", "1"],
-        ["2026-03-02", "evolink", "refunded", "1", "$9.000", "0", "–"],
+        ["2026-03-03", "evolink", "uncertain", "1", "$0.250", "–", "–"],
+        ["2026-03-02", "evolink", "paid not delivered", "1", "–", "–", "1"],
+        ["2026-03-02", "evolink", "refunded", "1", "$9.000", "–", "–"],
     ]
     assert '<p class="figure">$0.750</p>' in page, "what came back is not spent"
     for line in ("paid_not_delivered", "uncertain", "charged", "refunded"):
         assert money.LINES[line][1] in unescape(page)
     assert money.LINES["held"][1] not in unescape(page)
+
+
+def test_the_chart_has_each_day_of_what_was_spent(visitor: Visitor, orders: Orders) -> None:
+    orders.add("2026-03-01", "charged", reported_usd=0.5)
+    orders.add("2026-03-03", "uncertain", state="failed", outcome="expired", estimated_usd=0.25)
+    orders.add("2026-03-03", "refunded", state="failed", outcome="failed", estimated_usd=9.0)
+    page = visitor.text(f"{PAGE}?from=2026-03-01&to=2026-03-03&by=provider")
+    (drawn,) = re.findall(r'data-chart="([^"]+)"', page)
+    told = json.loads(unescape(drawn))
+    assert {row["name"]: row["counts"] for row in told["rows"]} == {"charged": [0.5, 0, 0], "uncertain": [0, 0, 0.25]}
+    assert [datetime.fromtimestamp(at, UTC).isoformat() for at in told["times"]] == [
+        f"2026-03-0{day}T00:00:00+00:00" for day in (1, 2, 3)
+    ]
+    for address in ("from=2026-03-03&to=2026-03-03", "from=2026-03-02&to=2026-03-02"):
+        assert "data-chart" not in visitor.text(f"{PAGE}?{address}"), "of one day there is nothing to compare"
 
 
 def test_every_line_of_an_account_has_its_words() -> None:
