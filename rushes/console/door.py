@@ -122,6 +122,10 @@ class Door:
         found: dict[str, Any] | None = g.said
         return found
 
+    def origin(self) -> str:
+        """Where the browser finds us, for addresses that are given away."""
+        return f"{'https' if self._is_by_tls() else 'http'}://{request.host}"
+
     def _to_sign_in(self, why: str | None) -> ResponseReturnValue:
         if "HX-Request" in request.headers:  # a page that renews itself: it is led there as a whole
             return "", 401, {"HX-Redirect": url_for("console.sign_in", why=why or "ended")}

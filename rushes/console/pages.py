@@ -23,6 +23,7 @@ from rushes.console import (
     money,
     notices,
     overview,
+    videos,
     words,
 )
 from rushes.console.door import Door, Forged
@@ -38,13 +39,14 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, attention, gateways, money, callbacks, notices, keys)
+PAGES = (overview, jobs, job, job_actions, videos, attention, gateways, money, callbacks, notices, keys)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
 MENU = [
     ("Overview", "console.overview"),
     ("Jobs", "console.jobs"),
+    ("Videos", "console.videos"),
     ("Attention", "console.attention"),
     ("Gateways", "console.gateways"),
     ("Money", "console.money"),

@@ -32,6 +32,7 @@ MOVING = """[...document.querySelectorAll("a, button, summary")]
     .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
 # The pages that are of no single job.
 PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
+TIMES = "[...document.querySelectorAll('video')].map((each) => each.currentTime)"
 # Nobody looks: as when another tab is in front.
 AWAY = "Object.defineProperty(document, 'hidden', { get: () => window.away }); window.away = true"
 # Where the pictures of README and docs go: CONSOLE_PICTURES=docs
@@ -133,9 +134,11 @@ def serious(page: Page) -> list[str]:
 def test_every_page_is_for_everybody(browser: Browser, service: Service, scheme: Any, size: Any) -> None:
     """Axe finds nothing serious, nothing is wider than the screen, and nothing moves where that was not wanted."""
     jobs = [f"/console/jobs/{service.jobs[state]}" for state in ("archived", "unconfirmed")]
+    film = service.jobs["archived"]
+    videos = ["/console/videos", f"/console/videos/{film}", f"/console/videos/compare?ids={film},job_gone"]
     found, wide = list[str](), list[str]()
     with signed_in(browser, service, color_scheme=scheme, viewport=size, reduced_motion="reduce") as page:
-        for path in (*PLACES, "/console/jobs?batch=none", *jobs):
+        for path in (*PLACES, "/console/jobs?batch=none", *jobs, *videos):
             page.goto(path)
             for unfolds in page.locator("main summary").all():
                 unfolds.click()
@@ -204,6 +207,94 @@ def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(brows
         expect(page.get_by_role("link", name="The third of the batch")).to_be_visible(timeout=3_000)
 
 
+@pytest.fixture(scope="module")
+def takes(service: Service) -> list[str]:
+    """Two videos of a batch of their own, as the gallery has them."""
+    made = [service.order(f"Take {number} of the fox", "apiframe", batch="takes") for number in (1, 2)]
+    for job_id in made:
+        service.until_state(job_id, "archived")
+    return made[::-1]
+
+
+@pytest.mark.usefixtures("takes")
+def test_the_gallery_plays_under_mouse_and_focus_and_opens_a_player(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto("/console/videos?batch=takes")
+        tiles, previews, player = page.locator("[data-film]"), page.locator(".film video"), page.get_by_role("dialog")
+        wide = "[...document.querySelectorAll('.poster')].map((each) => each.naturalWidth)"
+        until(lambda: min(page.evaluate(wide)) > 0)
+        tiles.nth(1).hover()
+        until(lambda: max(page.evaluate(TIMES), default=0) > 0.2)
+        page.mouse.move(0, 0)
+        expect(previews).to_have_count(0)
+        page.keyboard.press("j")
+        expect(tiles.nth(0)).to_be_focused()
+        until(lambda: max(page.evaluate(TIMES), default=0) > 0.2)
+        page.keyboard.press("Space")
+        assert page.evaluate("document.querySelector('.film video').paused")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(player.get_by_role("heading")).to_have_text("Take 1 of the fox")
+        until(lambda: max(page.evaluate(TIMES)) > 0.2)
+        expect(player.get_by_role("button", name="Next")).to_be_disabled()
+        player.get_by_role("button", name="Copy curl").click()
+        expect(player.get_by_role("button", name="Copied")).to_be_visible()
+        assert serious(page) == []
+        page.keyboard.press("k")
+        expect(player.get_by_role("heading")).to_have_text("Take 2 of the fox")
+        page.keyboard.press("Escape")
+        expect(player).to_be_hidden()
+        expect(tiles.nth(0)).to_be_focused()
+
+
+@pytest.mark.usefixtures("takes")
+def test_nothing_plays_by_itself_where_less_motion_was_asked_for(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service, reduced_motion="reduce") as page:
+        page.goto("/console/videos?batch=takes")
+        tiles = page.locator("[data-film]")
+        tiles.nth(0).hover()
+        tiles.nth(1).focus()
+        page.wait_for_timeout(1_000)  # longer than the mouse has to rest
+        expect(page.locator("video")).to_have_count(0)
+        page.keyboard.press("Space")
+        until(lambda: max(page.evaluate(TIMES), default=0) > 0.2)
+
+
+@pytest.mark.usefixtures("takes")
+def test_marked_videos_play_pause_and_move_in_step(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto("/console/videos?batch=takes")
+        for key in "jcjc":
+            page.keyboard.press(key)
+        expect(page.get_by_text("2 marked")).to_be_visible()
+        page.get_by_role("button", name="Side by side").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Side by side")
+        place = page.get_by_label("Place in the films")
+        until(lambda: page.evaluate("[...document.querySelectorAll('video')].every((each) => each.readyState > 2)"))
+        place.fill("1")
+        until(lambda: page.evaluate(TIMES) == [1, 1])
+        place.fill("0")
+        page.keyboard.press("Space")
+        until(lambda: min(page.evaluate(TIMES)) > 0.3)
+        page.evaluate("document.querySelectorAll('video')[1].currentTime = 0")  # it falls behind
+        until(lambda: page.evaluate("document.querySelector('video').ended"))
+        first, second = page.evaluate(TIMES)
+        assert first > 1.5
+        assert abs(first - second) < 0.1
+        expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_a_video_that_does_not_play_says_so_and_gives_the_link(browser: Browser, service: Service) -> None:
+    job_id = service.jobs["archived"]
+    with signed_in(browser, service) as page:
+        page.route("**/video", lambda route: route.fulfill(body="no film", content_type="video/mp4"))
+        for path in (f"/console/videos/{job_id}", f"/console/jobs/{job_id}"):
+            page.goto(path)
+            page.evaluate("document.querySelector('video').play().catch(() => null)")
+            fetch = page.get_by_role("alert").get_by_role("link", name="Fetch it")
+            expect(fetch).to_have_attribute("href", f"/console/videos/{job_id}/download")
+
+
 def press(page: Page, label: str, **more: str) -> None:
     """Unfold an offer, and press its button."""
     offer = page.locator("details.action").filter(has=page.locator("summary", has_text=label))
@@ -258,6 +349,7 @@ def test_every_button_does_what_it_says(browser: Browser, service: Service) -> N
 @pytest.mark.skipif(PICTURES is None, reason="CONSOLE_PICTURES names no folder for the pictures of the pages")
 def test_pictures_for_the_pages(browser: Browser, service: Service) -> None:
     places = {"overview": "/console/", "jobs": "/console/jobs", "job": f"/console/jobs/{service.jobs['archived']}"}
+    places["videos"] = "/console/videos"
     with signed_in(browser, service, viewport={"width": 1280, "height": 800}, color_scheme="light") as page:
         for name, path in places.items():
             page.goto(path)

@@ -3,10 +3,11 @@
 (() => {
   const $ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-  // Renewing. It stops while nobody looks, and leaves alone what somebody is at: an unfolded form, a chosen text.
+  // Renewing. It stops while nobody looks, and leaves alone what somebody is at: an unfolded form, a mark, a film, a text.
   const isBusy = (region) =>
     document.hidden ||
-    region.querySelector(".action[open]") !== null ||
+    document.querySelector("dialog[open]") !== null ||
+    region.querySelector(".action[open], .pick :checked, .film video") !== null ||
     (document.getSelection()?.toString() && region.contains(document.getSelection().anchorNode));
   const renew = (region) => {
     if (region.isConnected && !isBusy(region)) htmx.trigger(region, "live");
@@ -23,7 +24,10 @@
   // Morphing keeps focus and scroll by keeping the elements; what a person has unfolded or typed is theirs.
   if (window.Idiomorph) {
     const kept = (name, node) =>
-      (name === "open" && node.tagName === "DETAILS") || (name === "class" && node.closest?.(".chart"));
+      (name === "open" && node.tagName === "DETAILS") ||
+      (name === "checked" && node.closest?.(".pick")) ||
+      (name === "hidden" && node.matches?.("[data-unplayable]")) ||
+      (name === "class" && node.closest?.(".chart, .films"));
     Object.assign(Idiomorph.defaults.callbacks, {
       beforeAttributeUpdated: (name, node) => !kept(name, node),
       beforeNodeMorphed: (old) => !(old.matches?.("video, .body") && old.id),
@@ -79,10 +83,10 @@
   const drawAll = () => $("[data-chart]").forEach(draw);
 
   // Keys, unless somebody types.
-  const rows = () => $("[data-rows] tbody th a");
+  const rows = () => $("[data-rows] tbody th a, [data-films] .film");
   const step = (by) => {
     const all = rows();
-    const at = all.indexOf(document.activeElement);
+    const at = all.findIndex((each) => each.closest("tr, li").contains(document.activeElement));
     all[Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
   };
   const keys = {
@@ -111,7 +115,15 @@
     setTimeout(() => (button.textContent = said), 1500);
   });
 
+  // A video that cannot be played says so, and where to fetch it.
+  const tell = (video) => {
+    const told = video.matches?.("video") && video.error && video.parentElement?.querySelector("[data-unplayable]");
+    if (told) told.hidden = false;
+  };
+  document.addEventListener("error", (event) => tell(event.target), true);
+
   document.addEventListener("DOMContentLoaded", () => {
+    $("video").forEach(tell);
     $("[data-live]").forEach(tick);
     $(".top [aria-current]")[0]?.scrollIntoView({ block: "nearest", inline: "nearest" }); // of a menu wider than a telephone
     $("[data-said]")[0]?.focus();
