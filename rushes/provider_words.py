@@ -97,6 +97,14 @@ def ability(mode: View, gateway: View) -> dict[str, str]:
     }
 
 
+def misfit(fault: View) -> str:
+    """Why a gateway cannot make a video, as a dry run tells it."""
+    if fault["given"] is None:
+        return f"{fault['field']} is missing: it wants {fault['allowed']}"
+    given = str(fault["given"]).lower() if isinstance(fault["given"], bool) else fault["given"]
+    return f"{fault['field']} {given}: it allows {fault['allowed']}"
+
+
 def _short(mode: Mode) -> str:
     return mode.value.removesuffix("-to-video").removeprefix("video-")
 

@@ -18,7 +18,6 @@ DONE = {
     "retry": "It is worked on again.",
     "accept": "The film is copied as it is, under your key's name.",
     "settle": "It is taken down.",
-    "again": "Ordered: this is the new job.",
     "replay": "The callback counts as one that has just come: the gateway is asked again.",
     "resend": "The notice goes out once more.",
 }
@@ -57,17 +56,6 @@ def add(routes: Blueprint, door: Door) -> None:
             return ASKED_ABOUT if reply.status == 202 else DONE["settle"]
 
         return done(job_id, "settle", lambda: g.service.post(path, body), said)
-
-    @routes.post("/jobs/<job_id>/again")
-    def again(job_id: str) -> ResponseReturnValue:
-        def ask() -> Reply:
-            wanted = {k: v for k, v in g.service.get(f"/v1/jobs/{job_id}")["request"].items() if v is not None}
-            once = {"Idempotency-Key": request.form.get("idempotency_key", "")}
-            reply: Reply = g.service.post("/v1/jobs", wanted, headers=once)
-            return reply
-
-        told, made = acts.attempt(ask, lambda _: DONE["again"])
-        return acts.tell(door, told, url_for("console.job", job_id=job_id if made is None else made.data["id"]))
 
     @routes.post("/jobs/<job_id>/callbacks/<callback_id>/replay")
     def replay(job_id: str, callback_id: str) -> ResponseReturnValue:

@@ -1,10 +1,9 @@
-"""What a job as it stands offers a person to do. Pure but for the key of a new order; the API has the last word."""
+"""What a job as it stands offers a person to do. Pure; the API has the last word."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -18,7 +17,6 @@ TAKE_UP = "Workers died over it, and it was set aside."
 ACCEPT = "The proof refused it: {reason}. It is archived as it is, under your key's name."
 LOOK_FOR = "Look for the task at the gateway, by time and prompt, and say what you found."
 WAS_CHARGED = "Look at the gateway's account, and say whether it was charged."
-AGAIN = "A new job with the same request. It costs what this one was to cost."
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,11 @@ class Offer:
     at: Mapping[str, Any]
     fields: tuple[str, ...] = ()
     task_id: str | None = None  # that is likely the one to be named
-    is_grave: bool = False  # it costs money
-    sent: Mapping[str, str] = field(default_factory=dict)
 
 
 def offers(job: Json) -> list[Offer]:
     """All of them, what is most likely wanted first."""
-    return [*_of_job(job), *(offer for order in job["attempts"] for offer in _of_order(job, order)), _again(job)]
+    return [*_of_job(job), *(offer for order in job["attempts"] for offer in _of_order(job, order))]
 
 
 def _of_job(job: Json) -> Iterator[Offer]:
@@ -80,8 +76,3 @@ def settle(job_id: str, number: int, fields: tuple[str, ...], task_id: str | Non
     """Say what was found out about an order."""
     about = WAS_CHARGED if "not_charged" in fields else LOOK_FOR
     return Offer("settle", f"Settle order {number}", about, {"job_id": job_id, "number": number}, fields, task_id)
-
-
-def _again(job: Json) -> Offer:
-    once = {"idempotency_key": f"console-{secrets.token_hex(12)}"}  # pressed twice, it is one job all the same
-    return Offer("again", "Order again", AGAIN, {"job_id": job["id"]}, is_grave=True, sent=once)

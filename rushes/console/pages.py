@@ -21,6 +21,7 @@ from rushes.console import (
     jobs,
     keys,
     money,
+    new,
     notices,
     overview,
     videos,
@@ -39,7 +40,7 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, job, job_actions, videos, attention, gateways, money, callbacks, notices, keys)
+PAGES = (overview, jobs, new, job, job_actions, videos, attention, gateways, money, callbacks, notices, keys)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.
@@ -47,6 +48,7 @@ MENU = [
     ("Overview", "console.overview"),
     ("Jobs", "console.jobs"),
     ("Videos", "console.videos"),
+    ("New", "console.new"),
     ("Attention", "console.attention"),
     ("Gateways", "console.gateways"),
     ("Money", "console.money"),

@@ -136,9 +136,10 @@ def test_every_page_is_for_everybody(browser: Browser, service: Service, scheme:
     jobs = [f"/console/jobs/{service.jobs[state]}" for state in ("archived", "unconfirmed")]
     film = service.jobs["archived"]
     videos = ["/console/videos", f"/console/videos/{film}", f"/console/videos/compare?ids={film},job_gone"]
+    forms = ["/console/new?mode=reference-to-video", f"/console/jobs/{film}/again"]
     found, wide = list[str](), list[str]()
     with signed_in(browser, service, color_scheme=scheme, viewport=size, reduced_motion="reduce") as page:
-        for path in (*PLACES, "/console/jobs?batch=none", *jobs, *videos):
+        for path in (*PLACES, "/console/jobs?batch=none", *jobs, *videos, *forms):
             page.goto(path)
             for unfolds in page.locator("main summary").all():
                 unfolds.click()
@@ -196,6 +197,7 @@ def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(brows
         service.order("The second of the batch", "easyrouter", batch="live")
         expect(page.get_by_role("link", name="The second of the batch")).to_be_visible(timeout=15_000)
         expect(first).to_be_focused()
+        expect(page.locator("[data-live]")).to_have_count(1)  # it is put in its own place, not into itself
         assert page.evaluate("scrollY") >= 120  # more, where what is looked at stays in its place
         page.evaluate(AWAY)
         asked = list[str]()
@@ -338,12 +340,38 @@ def test_every_button_does_what_it_says(browser: Browser, service: Service) -> N
         expect(said).to_have_text("The notice goes out once more.")
         page.get_by_role("button", name="Let it count again").first.click()
         expect(said).to_contain_text("nothing of it is open")
-        press(page, "Order again")
-        expect(said).to_have_text("Ordered: this is the new job.")
+        page.get_by_role("link", name="Order again").click()
+        page.locator("#do-order summary").click()
+        page.get_by_role("button", name="Order for").click()
+        expect(said).to_contain_text("Ordered: apiframe makes it for")
         new = page.url.rpartition("/")[2]
         assert new not in jobs.values()
         service.until_state(new, "archived")
         expect(page.locator("video")).to_be_visible(timeout=15_000)
+
+
+def test_the_form_tells_the_price_while_it_is_typed_and_orders_at_it(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto("/console/new")
+        page.get_by_label("prompt", exact=True).fill("A kite over the dunes")
+        told = page.locator("#quote")
+        expect(told).to_contain_text("makes it for")
+        page.get_by_label("seed", exact=True).fill("0")
+        expect(told).to_contain_text("seed 0: it allows 1 to 2147483647")
+        mode = page.get_by_role("radio", name="image-to-video")
+        mode.check()
+        expect(told).to_contain_text("image-to-video wants first_frame or first_clip")
+        expect(mode).to_be_focused()
+        expect(page.get_by_label("ratio", exact=True)).to_have_count(0)
+        expect(page.get_by_label("prompt", exact=True)).to_have_value("A kite over the dunes")
+        page.get_by_role("radio", name="text-to-video").check()
+        page.get_by_label("resolution", exact=True).select_option("720p")
+        page.get_by_label("duration", exact=True).fill("2")
+        page.get_by_label("duration", exact=True).press("Enter")  # asks, and orders nothing
+        page.locator("#do-order summary").click()
+        page.get_by_role("button", name="Order for").click()
+        expect(page.locator("[data-said]")).to_contain_text("Ordered: ")
+        expect(page.get_by_role("heading", level=1)).to_have_text("A kite over the dunes")
 
 
 @pytest.mark.skipif(PICTURES is None, reason="CONSOLE_PICTURES names no folder for the pictures of the pages")

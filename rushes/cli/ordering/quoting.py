@@ -8,7 +8,7 @@ from typing import Any
 
 from rushes.cli.terminal import output
 from rushes.cli.terminal.output import Colored
-from rushes.provider_words import dollars
+from rushes.provider_words import dollars, misfit
 
 
 def show(quote: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def _price(each: dict[str, Any]) -> str | None:
 
 def _verdict(each: dict[str, Any], quote: dict[str, Any]) -> Colored:
     if misfits := each.get("misfits"):
-        return Colored("; ".join(map(_misfit, misfits)), "dim")
+        return Colored("; ".join(map(misfit, misfits)), "dim")
     if found := each.get("obstacle"):
         waiting = found.get("holds_up")  # an older service does not tell
         whom = f"; it holds up {output.counted(waiting, 'job')}" if waiting else ""
@@ -71,10 +71,3 @@ def _verdict(each: dict[str, Any], quote: dict[str, Any]) -> Colored:
     if each["provider"] == quote["provider"]:
         return Colored("chosen", "green")
     return Colored("fits; comes after it" if quote["provider"] else "fits", "")
-
-
-def _misfit(misfit: dict[str, Any]) -> str:
-    if misfit["given"] is None:
-        return f"{misfit['field']} is missing: it wants {misfit['allowed']}"
-    given = str(misfit["given"]).lower() if isinstance(misfit["given"], bool) else misfit["given"]
-    return f"{misfit['field']} {given}: it allows {misfit['allowed']}"

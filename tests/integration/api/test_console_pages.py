@@ -247,21 +247,21 @@ def offered(visitor: Visitor, job_id: str) -> list[str]:
 @pytest.mark.parametrize(
     ("state", "standing", "columns", "labels"),
     [
-        ("queued", "none", {"outcome": "refused"}, ["Cancel", "Order again"]),
-        ("generating", "held", {"task_id": "t"}, ["Order again"]),
-        ("unconfirmed", "held", {}, ["Cancel", "Settle order 1", "Order again"]),
-        ("failed", "refunded", {"outcome": "failed"}, ["Retry", "Order again"]),
+        ("queued", "none", {"outcome": "refused"}, ["Cancel"]),
+        ("generating", "held", {"task_id": "t"}, []),
+        ("unconfirmed", "held", {}, ["Cancel", "Settle order 1"]),
+        ("failed", "refunded", {"outcome": "failed"}, ["Retry"]),
         ("failed", "charged", {"outcome": "undelivered", "task_id": "t"},
-            ["Copy again", "Settle order 1", "Order again"]),
-        ("failed", "uncertain", {"outcome": "expired"}, ["Retry", "Settle order 1", "Order again"]),
+            ["Copy again", "Settle order 1"]),
+        ("failed", "uncertain", {"outcome": "expired"}, ["Retry", "Settle order 1"]),
         ("failed", "charged", {"outcome": "undelivered", "task_id": "task-1", "unproven": [UNPROVEN]},
-            ["Copy again", "Accept the film", "Settle order 1", "Order again"]),
-        ("archived", "charged", {"outcome": "delivered", "task_id": "t"}, ["Order again"]),
+            ["Copy again", "Accept the film", "Settle order 1"]),
+        ("archived", "charged", {"outcome": "delivered", "task_id": "t"}, []),
         ("archived", "charged",
             {"outcome": "delivered", "reported_usd": 99.0, "estimated_usd": 0.5, "of_job": {"flagged": "absurd_cost"}},
-            ["Settle order 1", "Order again"]),
+            ["Settle order 1"]),
         ("generating", "held", {"task_id": "t", "adopted": True, "of_job": {"flagged": "contested_task"}},
-            ["Settle order 1", "Order again"]),
+            ["Settle order 1"]),
     ],
 )  # fmt: skip
 def test_a_job_offers_what_can_be_done_about_it(
@@ -328,22 +328,6 @@ def test_a_film_is_accepted_under_the_visitors_key(api: FlaskClient, visitor: Vi
     said = visitor.told(visitor.post(f"/console/jobs/{job_id}/accept"))
     assert said == "The film is copied as it is, under your key's name."
     assert job_of(api, job_id)["state"] == "archiving"
-
-
-def test_order_again_makes_one_job_with_the_same_request_however_often_it_is_pressed(
-    api: FlaskClient, visitor: Visitor
-) -> None:
-    body = {**PLAIN, "metadata": {"scene": "1"}, "batch": "b", "start_within_s": 3600}
-    job_id = api.post("/v1/jobs", json=body).get_json()["id"]
-    page = visitor.text(f"/console/jobs/{job_id}")
-    (once,) = re.findall(r'name="idempotency_key" value="([^"]+)"', page)
-    places = {visitor.post(f"/console/jobs/{job_id}/again", idempotency_key=once).location for _ in range(2)}
-    (place,) = places
-    new = place.rpartition("/")[2]
-    assert new != job_id
-    assert job_of(api, new)["request"] == job_of(api, job_id)["request"]
-    assert len(api.get("/v1/jobs").get_json()["data"]) == 2
-    assert once not in visitor.text(f"/console/jobs/{job_id}"), "another page means another job"
 
 
 def test_a_callback_counts_again_and_a_notice_is_sent_again(
