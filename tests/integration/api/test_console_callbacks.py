@@ -77,8 +77,9 @@ def test_callbacks_are_listed_with_how_they_were_judged_the_newest_first(desk: D
     odd = desk.callback(job_id, readable=False, task_id=None, body=b"\xff<b>", status=400)
     page = desk.visitor(Scope.READ).text(CALLBACKS)
     assert listed(page) == [odd, well]
-    for said in ("could not be read", "not acted on yet", "answered with 400", "its signature is genuine", "5 min ago"):
+    for said in ("could not be read", "not acted on yet", "answered with 400", "its signature is genuine"):
         assert said in page
+    assert re.search(r"\d+ (min|h) ago", page)
     assert f'<a href="/console/jobs/{job_id}">' in page
     assert actions(page) == ["/console/sign-out"], "of a key that may only look"
 
