@@ -33,6 +33,8 @@ MOVING = """[...document.querySelectorAll("a, button, summary")]
 # The pages that are of no single job.
 PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
 TIMES = "[...document.querySelectorAll('video')].map((each) => each.currentTime)"
+# What was asked for is shown.
+SETTLED = "document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling') === null"
 # Nobody looks: as when another tab is in front.
 AWAY = "Object.defineProperty(document, 'hidden', { get: () => window.away }); window.away = true"
 # Where the pictures of README and docs go: CONSOLE_PICTURES=docs
@@ -369,9 +371,11 @@ def test_the_form_tells_the_price_while_it_is_typed_and_orders_at_it(browser: Br
         expect(page.get_by_label("prompt", exact=True)).to_have_value("A kite over the dunes")
         page.get_by_role("radio", name="text-to-video").check()
         page.get_by_label("resolution", exact=True).select_option("720p")
-        page.get_by_label("duration", exact=True).fill("2")
-        with page.expect_navigation():
+        with page.expect_response("**/console/new/quote"):
+            page.get_by_label("duration", exact=True).fill("2")
+        with page.expect_response("**/console/new"):
             page.get_by_label("duration", exact=True).press("Enter")  # asks, and orders nothing
+        page.wait_for_function(SETTLED)
         page.locator("#do-order summary").click()
         page.get_by_role("button", name="Order for").click()
         expect(page.locator("[data-said]")).to_contain_text("Ordered: ")
