@@ -92,12 +92,12 @@ def claimants(db: Connection, bearer: Attempt) -> list[Attempt]:
 def may_be_of(db: Connection, bearer: Attempt) -> list[Attempt]:
     """The orders of other jobs that may have made the task of `bearer`, though no callback has told them of it yet.
 
-    They left before it was heard of, and nobody knows their tasks.
+    They were begun before it was heard of, and nobody knows their tasks. `sending_at` says when they left last: one
+    that is sent again under its key may have made its task long before.
     """
     may_have_left = sa.or_(attempts.c.sending_at.is_not(None), attempts.c.origin != Origin.ORDERED.value)
-    left_at = sa.func.coalesce(attempts.c.sending_at, attempts.c.created_at)
     nameless = sa.and_(attempts.c.task_id.is_(None), IS_OPEN)
-    return _others(db, bearer, sa.and_(nameless, may_have_left, left_at <= bearer.accepted_at))
+    return _others(db, bearer, sa.and_(nameless, may_have_left, attempts.c.created_at <= bearer.accepted_at))
 
 
 def award(db: Connection, bearer: Attempt, owner: Attempt, *, now: datetime) -> None:

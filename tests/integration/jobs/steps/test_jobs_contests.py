@@ -26,7 +26,7 @@ from jobs.steps import aside, ownership
 from jobs.steps.ownership import Doubt
 from jobs.steps.resources import Resources
 from jobs.store import contests, late_facts
-from jobs.store.tables import hearsay, jobs
+from jobs.store.tables import attempts, hearsay, jobs
 
 pytestmark = pytest.mark.both_databases
 
@@ -270,6 +270,20 @@ class TestUnderAnotherKey:
         config = SimpleNamespace(bucket=SimpleNamespace(config=SimpleNamespace(prefix="p/")))
         keys = {aside.contested(replace(each, task_id="t"), cast(Resources, config)) for each in (bearer, other)}
         assert len(keys) == 1
+
+
+def test_a_film_waits_for_a_lost_order_that_was_sent_again_after_its_task_was_heard_of(
+    rows: Rows, resources: Resources, gateway: Knows
+) -> None:
+    """A re-send says when it left last; its first POST may have made the task long before."""
+    first, second = lost(rows), lost(rows)
+    hear(rows, second, "t")
+    look(rows, second, resources)
+    bearer = rows.case(second).attempts[1]
+    assert bearer.accepted_at is not None
+    again = {"sending_at": bearer.accepted_at + SECOND}
+    rows.write(lambda db: db.execute(sa.update(attempts).where(attempts.c.job_id == first).values(**again)))
+    assert [each.job_id for each in rows.write(lambda db: contests.may_be_of(db, bearer))] == [first]
 
 
 def test_a_film_that_was_looked_at_before_it_was_decided_takes_the_task_from_nobody(
