@@ -6,25 +6,23 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 import sqlalchemy as sa
+from api_client import served
 from click.testing import Result
 from flask.testing import FlaskClient
 from served import Served
 from workshop import RUN, Workshop
 
-from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store.tables import attempts, jobs, lanes, spending
 from rushes.api import balances
-from rushes.app import create_app
 
 Rushes = Callable[..., Result]
 TELLING = {"aivideoapi": (48, 1), "evolink": (172, 0.001)}  # what 2 s at 720p cost there, in its unit, and its worth
@@ -42,20 +40,9 @@ def _at_any_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(balances, "ASK_EVERY_S", 0)
 
 
-@contextmanager
-def served(workshop: Workshop, scope: Scope = Scope.WRITE, **changes: Any) -> Iterator[FlaskClient]:
-    app = create_app(replace(workshop.settings, **changes), ringer=workshop.bells)
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {api_keys.create(workshop.database, 'test', scope)[1]}"
-    try:
-        yield client
-    finally:
-        app.extensions["rushes.close"]()
-
-
 @pytest.fixture
 def api(workshop: Workshop) -> Iterator[FlaskClient]:
-    with served(workshop) as client:
+    with served(workshop, Scope.WRITE) as client:
         yield client
 
 
@@ -181,7 +168,7 @@ def test_a_gateway_that_documents_no_such_call_is_not_asked(api: FlaskClient, na
 
 
 def test_a_gateway_without_a_key_or_that_there_is_not_is_not_asked(workshop: Workshop) -> None:
-    with served(workshop, accounts={}) as api:
+    with served(workshop, Scope.WRITE, accounts={}) as api:
         assert refusal(api, "evolink")[:2] == (409, "no_api_key")
         assert refusal(api, "evlink")[:2] == (404, "unknown_provider")
 
@@ -203,7 +190,7 @@ def odd(workshop: Workshop, answers: Callable[[Any], None], **numbers: Any) -> I
 
     server = Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
     account = Account("evolink", server.url, workshop.settings.accounts["evolink"].api_key)
-    with served(workshop, accounts={"evolink": account}, **numbers) as api:
+    with served(workshop, Scope.WRITE, accounts={"evolink": account}, **numbers) as api:
         yield api
     server.close()
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from altered import AlteredSandbox
+from api_client import served
 from click.testing import Result
 from flask.testing import FlaskClient
 from leak_scan import leaks
@@ -22,35 +22,18 @@ from served import Served
 from workshop import RUN, Workshop, account
 
 from jobs import callback_urls
-from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.machine.states import State
 from jobs.store import history
 from jobs.upkeep.prune import Pruning
-from rushes.app import create_app
 
 Rushes = Callable[..., Result]
 LINK = "https://cdn.example/v.mp4?X-Amz-Signature=0123456789abcdef"
 
 
-@contextmanager
-def served(workshop: Workshop, **changes: Any) -> Iterator[FlaskClient]:
-    """A client whose key may only look."""
-    config = workshop.bucket.config
-    keys = {"s3_access_key": config.access_key, "s3_secret_key": config.secret_key, "s3_region": "us-east-1"}
-    app = create_app(replace(workshop.settings, **{**keys, **changes}), ringer=workshop.bells)
-    client = app.test_client()
-    _, key = api_keys.create(workshop.database, "auditor", Scope.READ)
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
-    try:
-        yield client
-    finally:
-        app.extensions["rushes.close"]()
-
-
 @pytest.fixture
 def api(workshop: Workshop) -> Iterator[FlaskClient]:
-    with served(workshop) as client:
+    with served(workshop, Scope.READ) as client:
         yield client
 
 
@@ -120,7 +103,7 @@ def test_the_checksum_is_of_all_the_rest_in_the_form_that_the_document_names(
 
 def test_the_request_is_told_byte_by_byte_as_it_was_sent(make_workshop: Any, door: AlteredSandbox) -> None:
     workshop: Workshop = make_workshop(**door.settings)
-    with served(workshop) as api:
+    with served(workshop, Scope.READ) as api:
         for name in ("aivideoapi", "easyrouter"):
             job_id = submitted(workshop, provider=name)
             headers, body = door.orders[-1]
@@ -221,7 +204,7 @@ def test_a_bucket_that_does_not_answer_keeps_no_evidence_back(
 ) -> None:
     job_id = submitted(workshop, provider="easyrouter")
     workshop.until(job_id, State.ARCHIVED)
-    with served(workshop, s3_endpoint_url="http://127.0.0.1:1") as api:
+    with served(workshop, Scope.READ, s3_endpoint_url="http://127.0.0.1:1") as api:
         archive = evidence(api, job_id)["archive"]
     assert archive["object"] is None
     assert archive["object_missing"].startswith("not looked at: ")
