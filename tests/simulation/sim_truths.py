@@ -109,6 +109,8 @@ def check_rivals(rules: Rules, row: AttemptRow, now: str) -> None:
     fate = rules.world.fate.struck
     if own is None or own.id == row.task_id or row.task_id == row.named_task_id or any(fate[name] for name in CLOCKS):
         return
+    if _bears_a_lost_one(rules, row):  # both are its own, and only one can be archived
+        return
     told = rules.database.rows(
         "SELECT heard_at FROM hearsay WHERE job_id = ? AND attempt = ? AND task_id = ?", *row.owner, own.id
     )
