@@ -78,15 +78,33 @@ def ends(db: Connection, **span: Unpack[Span]) -> dict[str, Ends]:
     return {row.provider: Ends(row.told, row.asked, row.late, row.lost) for row in rows}
 
 
+def figures(db: Connection, **span: Unpack[Span]) -> list[dict[str, Any]]:
+    """All of it as it is told, by gateway; as `ends`. Delays: None where no end has one."""
+    found, calling, asking = ends(db, **span), calling_delays(db, **span), asking_delays(db, **span)
+    return [
+        {
+            "provider": name,
+            **found[name].as_json(),
+            "called_after_s": asdict(calling[name]) if name in calling else None,
+            "found_after_s": asdict(asking[name]) if name in asking else None,
+        }
+        for name in sorted(found)
+    ]
+
+
 def of_last_day(db: Connection, *, keep_d: float, now: datetime) -> dict[str, Ends]:
     """Of the last 24 hours; of fewer where callbacks are not kept for so long."""
-    return ends(db, since=now - timedelta(days=min(1, keep_d)), until=now)
+    return ends(db, since=max(now - timedelta(days=1), kept_since(keep_d, now)), until=now)
+
+
+def kept_since(keep_d: float, now: datetime) -> datetime:
+    """Since when all callbacks are kept."""
+    return now - timedelta(days=min(keep_d, LONGEST_D))
 
 
 def earliest_day(*, keep_d: float, now: datetime) -> date:
     """The first day of which all callbacks are kept; today at least."""
-    kept_since = now - timedelta(days=min(keep_d, LONGEST_D))
-    return min(now.date(), kept_since.date() + timedelta(days=1))
+    return min(now.date(), kept_since(keep_d, now).date() + timedelta(days=1))
 
 
 def calling_delays(db: Connection, **span: Unpack[Span]) -> dict[str, Delay]:

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.states import ENDED, LIVE, State
+from jobs.reports import callbacks
 from jobs.store.tables import jobs
 
 READ = 5000  # jobs of each end that are looked into
@@ -89,11 +90,12 @@ class Overview:
     ended: Mapping[State, int]
     steps: Sequence[Step]
     paces: Sequence[Pace]
+    callbacks: Sequence[Mapping[str, Any]]
     dying: Sequence[Dying]
 
 
-def read(db: Connection, span: Span, *, now: datetime) -> Overview:
-    """All of it, at one time."""
+def read(db: Connection, span: Span, *, keep_callbacks_d: float, now: datetime) -> Overview:
+    """All of it, at one time. Of callbacks it is told no further back than they are kept: see `callbacks.figures`."""
     begins_at = now - LASTS[span]
     by_state = {state: _ended(db, state, begins_at) for state in State if state in ENDED}
     # Where one state's jobs were too many to read, the others' are counted no further back.
@@ -105,6 +107,7 @@ def read(db: Connection, span: Span, *, now: datetime) -> Overview:
         ended=Counter(end.state for end in ends),
         steps=steps(ends, begins_at, span, now),
         paces=paces(ends),
+        callbacks=callbacks.figures(db, since=max(since, callbacks.kept_since(keep_callbacks_d, now)), until=now),
         dying=_dying(db),
     )
 

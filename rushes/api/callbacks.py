@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -110,18 +110,7 @@ def _days(query: Mapping[str, Any], keep_d: float, now: datetime) -> tuple[date,
 def _figures(db: Connection, first: date, last: date, provider: str | None) -> list[dict[str, Any]]:
     since = datetime.combine(first, time(), UTC)
     until = datetime.combine(min(last, date.max - timedelta(days=1)) + timedelta(days=1), time(), UTC)
-    span: figures.Span = {"since": since, "until": until, "provider": provider}
-    ends = figures.ends(db, **span)
-    calling, asking = figures.calling_delays(db, **span), figures.asking_delays(db, **span)
-    return [
-        {
-            "provider": name,
-            **ends[name].as_json(),
-            "called_after_s": asdict(calling[name]) if name in calling else None,
-            "found_after_s": asdict(asking[name]) if name in asking else None,
-        }
-        for name in sorted(ends)
-    ]
+    return figures.figures(db, since=since, until=until, provider=provider)
 
 
 def _wanted(query: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:

@@ -14,10 +14,12 @@ from jobs.machine.times import iso
 from jobs.reports import overview
 from jobs.reports.overview import READ, Overview, Span
 from jobs.request.schema import Strict
+from jobs.settings import Settings
 from jobs.store.database import Database
 from rushes.api.edge.answers import answer
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.schemas.base import Answer
+from rushes.api.schemas.callback_figures import FigureSchema
 
 LEFT_OUT = "Those without any are left out."
 
@@ -70,12 +72,19 @@ class OverviewSchema(Answer):
     ended = _by_state("How many jobs have ended since.")
     steps = fields.List(fields.Nested(StepSchema), metadata={"description": "The span in equal parts, oldest first."})
     paces = fields.List(fields.Nested(PaceSchema), metadata={"description": "By gateway, of the archived jobs."})
+    callbacks = fields.List(
+        fields.Nested(FigureSchema),
+        metadata={
+            "description": "By gateway, how the ends of orders were heard of since: told by callback, or asked."
+            " As far back as callbacks are kept."
+        },
+    )
     dying = fields.List(
         fields.Nested(DyingSchema), metadata={"description": "Videos being copied whose links die first."}
     )
 
 
-def blueprint(database: Database) -> Blueprint:
+def blueprint(database: Database, settings: Settings) -> Blueprint:
     """`/v1/overview`."""
     routes = StrictBlueprint("overview", __name__, url_prefix="/v1/overview", description="How the service is doing")
 
@@ -87,7 +96,7 @@ def blueprint(database: Database) -> Blueprint:
         span = Span(query["span"])
         with database.read() as db:
             now = database.clock(db)
-            found = overview.read(db, span, now=now)
+            found = overview.read(db, span, keep_callbacks_d=settings.keep_callbacks_d, now=now)
         return answer({"span": span.value, "now": iso(now), **_json(found)})
 
     return routes
@@ -100,6 +109,7 @@ def _json(found: Overview) -> dict[str, Any]:
         "ended": _counts(found.ended),
         "steps": [{"begins_at": iso(step.begins_at), "ended": _counts(step.ended)} for step in found.steps],
         "paces": [pace._asdict() for pace in found.paces],
+        "callbacks": found.callbacks,
         "dying": [{**each._asdict(), "link_dies_at": iso(each.link_dies_at)} for each in found.dying],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from jobs.reports import overview
 from jobs.store.database import Database
 from rushes.api.overview import DyingSchema, OverviewSchema, PaceSchema, StepSchema
+from rushes.api.schemas.callback_figures import FigureSchema
 
 pytestmark = pytest.mark.both_databases
 
@@ -35,7 +37,8 @@ def told(api: FlaskClient, query: str = "") -> dict[str, Any]:
     assert answer.status_code == 200, found
     assert OverviewSchema().validate(found) == {}
     assert found.keys() == OverviewSchema().fields.keys()
-    for schema, each in ((StepSchema, "steps"), (PaceSchema, "paces"), (DyingSchema, "dying")):
+    parts = ((StepSchema, "steps"), (PaceSchema, "paces"), (FigureSchema, "callbacks"), (DyingSchema, "dying"))
+    for schema, each in parts:
         assert all(one.keys() == schema().fields.keys() for one in found[each])
     return found
 
@@ -115,3 +118,24 @@ def test_where_too_many_ended_the_answer_says_how_far_back_it_looked(
     assert found["ended"] == {"archived": 3}
     since = datetime.fromisoformat(found["since"]).astimezone(UTC)
     assert abs(since - (now - timedelta(minutes=30))) < timedelta(seconds=1)
+
+
+def test_it_tells_of_callbacks_as_far_back_as_the_span_and_as_they_are_kept(
+    api: FlaskClient, orders: Orders, now: datetime, make_api: Callable[..., FlaskClient]
+) -> None:
+    def heard(by: str, ago: timedelta) -> None:
+        at = {"finished_at": now - ago - timedelta(seconds=4), "news_at": now - ago}
+        orders.add(DAY, "charged", state="archived", outcome="delivered", with_callback=True, news_by=by, **at)
+
+    assert told(api)["callbacks"] == []
+    heard("callback", timedelta(minutes=1))
+    heard("poll", timedelta(minutes=2))
+    heard("poll", timedelta(hours=2))
+    (figure,) = told(api)["callbacks"]
+    assert (figure["provider"], figure["told"], figure["asked"], figure["lost"]) == ("evolink", 1, 1, 1)
+    assert (figure["loss_ratio"], figure["found_after_s"]) == (0.5, {"orders": 1, "p50": 4.0, "p95": 4.0})
+    (figure,) = told(api, "?span=day")["callbacks"]
+    assert (figure["told"], figure["asked"]) == (1, 2)
+    soon_gone = make_api(KEEP_CALLBACKS_D=str(1 / 24))
+    (figure,) = told(soon_gone, "?span=day")["callbacks"]
+    assert (figure["told"], figure["asked"]) == (1, 1)
