@@ -55,6 +55,10 @@ class UnknownOrder(JobsError):
     """The job has no order of this number."""
 
 
+class UnknownKey(JobsError):
+    """No live API key has this id."""
+
+
 class UnknownNotice(JobsError):
     """No notice has this id."""
 

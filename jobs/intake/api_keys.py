@@ -22,6 +22,8 @@ from jobs.store.database import Database
 from jobs.store.tables import api_keys
 
 PREFIX = "rk_"
+LONGEST_NAME = 100
+NAMES = f"a name is 1 to {LONGEST_NAME} printable characters"
 CELERY = "celery"  # stands for a key's id in what comes by the broker: whoever may write to it
 USE_WRITTEN_EVERY = timedelta(minutes=1)
 # Asked at every request; a statement that is built once is not analysed again each time.
@@ -52,12 +54,17 @@ class LiveKey:
     scope: Scope
 
 
+def is_name(name: str) -> bool:
+    """Whether a key can be called so: `NAMES`."""
+    return name == name.strip() and 0 < len(name) <= LONGEST_NAME and name.isprintable()
+
+
 def create(
     database: Database, name: str, scope: Scope = Scope.WRITE, *, notify_url: str | None = None
 ) -> tuple[str, str]:
     """A new key's id and the key itself, which is never seen again.
 
-    `notify_url`: where notices of its jobs go that name no other; the caller has checked it.
+    `name`: one by `is_name`. `notify_url`: where notices of its jobs go that name no other. The caller checked both.
     """
     key_id, key = f"key_{ULID()}", PREFIX + secrets.token_hex(20)
     with database.write() as db:

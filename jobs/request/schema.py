@@ -82,7 +82,7 @@ class Text(fields.String):
         return text
 
 
-class _Url(Text):
+class Url(Text):
     """An http(s) URL with a host and no user name in it, at most 4096 characters."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -162,8 +162,8 @@ class MediaSchema(Strict):
         validate=validate.OneOf(MEDIA_TYPES),
         metadata={"description": "What the file is for, in the upstream model's words; each mode takes some of them."},
     )
-    url = _Url(required=True, metadata={"description": "Where the gateway fetches it; presigned links must live on."})
-    reference_voice = _Url(
+    url = Url(required=True, metadata={"description": "Where the gateway fetches it; presigned links must live on."})
+    reference_voice = Url(
         load_default=None,
         metadata={"description": "How the person or thing in this reference_image or reference_video speaks."},
     )
@@ -234,7 +234,7 @@ class RequestSchema(_VideoSchema):
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
         },
     )
-    notify_url = _Url(
+    notify_url = Url(
         load_default=None,
         allow_none=True,
         metadata={"description": "Told of the job by signed POSTs; left out: the API key's own, null: nobody is told."},

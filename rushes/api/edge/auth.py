@@ -29,8 +29,8 @@ OPEN = frozenset({"health", "webhooks", "console"})
 ASKED_FOR = "rushes.asked_for"
 # Endpoints that a browser shows, by blueprint: the way to the reference, it, and the document that it reads.
 FOR_BROWSERS = frozenset({"start", "docs", "api-docs"})
-# What changes the service for everybody's jobs.
-OF_OPERATORS = frozenset({"providers.rest", "providers.resume"})
+# What changes the service for everybody's jobs, and who may ask for any.
+OF_OPERATORS = frozenset({"providers.rest", "providers.resume", "keys.list_", "keys.create", "keys.revoke"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 refuse: Callable[..., NoReturn] = abort  # which has no types
 NO_KEY = "Send Authorization: Bearer rk_…; `rushes keys create NAME` makes a key."
@@ -76,9 +76,9 @@ def install(app: Flask, database: Database, door: Door) -> None:
 
 
 def _needed_scope() -> Scope:
-    if request.method in READING:
-        return Scope.READ
-    return Scope.ADMIN if request.endpoint in OF_OPERATORS else Scope.WRITE
+    if request.endpoint in OF_OPERATORS:
+        return Scope.ADMIN
+    return Scope.READ if request.method in READING else Scope.WRITE
 
 
 def _bearer_key() -> str | None:

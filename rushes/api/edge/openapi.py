@@ -35,7 +35,8 @@ them.
 BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key (`rk_…`), made by `rushes keys create NAME`. GET needs the scope read, the rest write.",
+    "description": "An API key (`rk_…`), made by `rushes keys create NAME`. GET needs the scope read, the rest write;"
+    " what administers the service needs admin.",
 }
 PATHS = {
     "job_id": InPath("The job's id.", "job_01K8Z3V0QWERTYUIOPASDFGHJK"),
@@ -43,6 +44,7 @@ PATHS = {
     "name": InPath("The gateway's name.", "evolink"),
     "batch": InPath("The batch's name.", "scenes.jsonl"),
     "notice_id": InPath("The notice's id.", "ntc_01K8Z3V0QWERTYUIOPASDFGHJK"),
+    "key_id": InPath("The API key's id.", "key_01K8Z3V0QWERTYUIOPASDFGHJK"),
     "callback_id": InPath("The callback's id.", "cbk_123"),
 }
 HEADERS = {

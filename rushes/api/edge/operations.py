@@ -20,6 +20,9 @@ NAMES = {
     ("get", "/v1/batches/{batch}"): "get_batch",
     ("get", "/v1/events"): "list_events",
     ("get", "/v1/key"): "get_own_key",
+    ("get", "/v1/keys"): "list_keys",
+    ("post", "/v1/keys"): "create_key",
+    ("post", "/v1/keys/{key_id}/revoke"): "revoke_key",
     ("get", "/v1/overview"): "get_overview",
     ("get", "/v1/providers"): "list_providers",
     ("get", "/v1/providers/{name}"): "get_provider",
@@ -65,6 +68,7 @@ BODIES: dict[str, dict[str, dict[str, Any]]] = {
             "start_within_s": 3600,
         },
     },
+    "create_key": {"for a pipeline": {"name": "trailers"}, "for who may only look": {"name": "maria", "scope": "read"}},
     "retry_job": {
         "with no risk of paying twice": {},
         "even so": {"accept_double_charge": True},

@@ -32,6 +32,7 @@ from jobs.errors import (
     UnknownBatch,
     UnknownCallback,
     UnknownJob,
+    UnknownKey,
     UnknownNotice,
     UnknownOrder,
 )
@@ -82,6 +83,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IdempotencyKeyReused: (422, "idempotency_key_reused", "This Idempotency-Key came with another body."),
     UnknownJob: (404, "unknown_job", "No such job."),
     UnknownOrder: (404, "unknown_order", "The job has no such order."),
+    UnknownKey: (404, "unknown_key", "No such API key."),
     UnknownNotice: (404, "unknown_notice", "No such notice."),
     UnknownBatch: (404, "unknown_batch", "No such batch."),
     UnknownCallback: (404, "unknown_callback", "No such callback."),

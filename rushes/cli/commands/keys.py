@@ -38,8 +38,8 @@ def command() -> None:
 def create(name: str, scope: str, notify_url: str | None, data_dir: Path, as_json: bool) -> None:
     """Make a key for NAME. It is shown once, and kept as a digest only."""
     name = name.strip()
-    if not (0 < len(name) <= 100 and name.isprintable()):
-        raise Failure("a name is 1 to 100 printable characters", failures.USAGE)
+    if not api_keys.is_name(name):
+        raise Failure(api_keys.NAMES, failures.USAGE)
     settings = machine.settings_for_database(data_dir)
     if notify_url is not None:
         try:

@@ -98,6 +98,7 @@ PATHS = {
     "batch": ("unknown_batch", "No job belongs to a batch"),
     "notice_id": ("unknown_notice", "ids look like ntc_"),
     "callback_id": ("unknown_callback", "ids look like cbk_"),
+    "key_id": ("unknown_key", "ids look like key_"),
 }
 # What cannot be wrong: an id that is none is replaced, a validator that is none matches nothing.
 NEVER_REFUSED = {"X-Request-Id", "If-None-Match"}
@@ -149,6 +150,15 @@ BODIES: dict[str, list[tuple[str, Any, str]]] = {
         ("charged", "yes", "boolean"),
         ("task", "t-1", "did you mean task_id?"),
     ],
+    "KeyRequest": [
+        ("name", "", "1 to 100 printable characters"),
+        ("name", "x" * 101, "1 to 100 printable characters"),
+        ("name", "a\nb", "1 to 100 printable characters"),
+        ("name", 7, "Not a valid string"),
+        ("scope", "all", "Knows no all; choose from read, write, admin."),
+        ("notify_url", "ftp://x", "https://"),
+        ("scop", "read", "did you mean scope?"),
+    ],
     "Rest": [("seconds", 0, "Choose from 1 to 2592000"), ("second", 9, "did you mean seconds?")],
     "ReplayFailed": [
         ("job_id", "7", "ids look like job_"),
@@ -197,7 +207,7 @@ def test_every_field_of_every_body_has_a_row(document: dict[str, Any]) -> None:
 
 
 IN_PATHS = {"job_id": JOB, "number": "1", "name": "evolink", "callback_id": "cbk_1", "batch": "b"}
-IN_PATHS["notice_id"] = JOB.replace("job", "ntc")
+IN_PATHS |= {"notice_id": JOB.replace("job", "ntc"), "key_id": JOB.replace("job", "key")}
 NEEDED = {"POST /v1/jobs": {"json": GOOD}, "POST /v1/jobs/{job_id}/attempts/{number}/settle": {"json": {"made": False}}}
 
 
@@ -268,6 +278,7 @@ def test_a_wrong_field_is_refused_with_what_would_be_right(
         ),
         "Retry": lambda: (f"/v1/jobs/{JOB}/retry", {field: sent}, field),
         "Settle": lambda: (f"/v1/jobs/{JOB}/attempts/1/settle", {field: sent}, field),
+        "KeyRequest": lambda: ("/v1/keys", {"name": "maria", field: sent}, field),
         "Rest": lambda: ("/v1/providers/evolink/rest", {field: sent}, field),
         "ReplayFailed": lambda: ("/v1/notices/replay", {field: sent}, field),
     }
