@@ -60,7 +60,7 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
     changes: JobChanges = {"troubles": case.job.troubles + 1 if facts.trouble else 0, **facts.video}
     while turn := wish or _JUDGES[case.job.state](case, now, rules):
         wish = None
-        moves.append(turn.move)
+        moves.append(_as_told(turn.move, facts))
         changes |= {**turn.job, "attempt": turn.move.attempt}
         if turn.attempt:
             learnt: AttemptChanges = {**facts.attempts.get(turn.move.attempt, {}), **turn.attempt}
@@ -84,6 +84,13 @@ def decide(case: Case, facts: Facts, *, now: datetime, rules: Rules, wish: Turn 
         job=changes,
         facts=replace(facts, notes=tuple(notes)),
     )
+
+
+def _as_told(move: Move, facts: Facts) -> Move:
+    """The move, as history tells it: of a copy how much it was, and how long it took."""
+    if move.event is not E.STORE or facts.took_s is None:
+        return move
+    return replace(move, detail={**move.detail, "bytes": facts.video["bytes"], "seconds": round(facts.took_s, 3)})
 
 
 def _waits_by_rows(case: Case, facts: Facts, changes: JobChanges) -> JobChanges:

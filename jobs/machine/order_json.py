@@ -16,7 +16,7 @@ CALLBACKS = "/webhooks/"  # in the path of every callback URL, whose last part i
 
 def order_json(attempt: Attempt) -> dict[str, Any]:
     """The order as JSON values; `sent` is null once it is pruned, or where nothing of ours sent it."""
-    times = ("created_at", "sending_at", "accepted_at", "lost_at", "finished_at", "closed_at")
+    times = ("created_at", "sending_at", "accepted_at", "lost_at", "finished_at", "closed_at", "answered_at")
     error = {"code": attempt.error_code, "message": attempt.error_message, "retryable": attempt.error_retryable}
     return {
         "job_id": attempt.job_id,
@@ -31,6 +31,7 @@ def order_json(attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome.value,
         "last_word": attempt.last_word,
         "news_by": attempt.news_by,
+        "polls": attempt.polls,
         "error": None if attempt.error_code is None else {**error, "provider_code": attempt.error_said},
         **{name: iso(getattr(attempt, name)) for name in times},
     }

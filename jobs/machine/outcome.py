@@ -102,6 +102,7 @@ class Facts:
     progress: int | None = None
     # The stored video's columns of the job's row, and the attempt that made it.
     video: JobChanges = field(default_factory=JobChanges)
+    took_s: float | None = None  # to fetch, prove and put it; None: it stood there already
     cooldown: Cooldown | None = None  # what the gateway asked for, or had better be given
     trouble: bool = False
     answer: PostAnswer | None = None  # the one that these facts rest on; the journal has it until they are written

@@ -233,6 +233,7 @@ class Attempt:
     last_unfinished_at: datetime | None
     finished_at: datetime | None
     closed_at: datetime | None
+    polls: int
     answered_at: datetime | None
     unanswered_since: datetime | None
     settled: Settled | None
@@ -463,6 +464,7 @@ class AttemptChanges(TypedDict, total=False):
     last_unfinished_at: datetime | None
     finished_at: datetime | None
     closed_at: datetime | None
+    polls: int
     answered_at: datetime | None
     unanswered_since: datetime | None
     settled: Settled | None

@@ -188,6 +188,8 @@ def learn(
             said |= {"answered_at": asked_at, "unanswered_since": None}
         elif any(reply.asked for reply in left):
             said["unanswered_since"] = case.attempts[number].unanswered_since or asked_at
+        if count := sum(reply.asked for reply in replies if reply.inquiry.attempt.number == number):
+            said["polls"] = case.attempts[number].polls + count
     learnt = {n: c for n, c in changes.items() if c}
     return Facts(learnt, read, inquired, notes=tuple(notes), progress=progress, trouble=trouble)
 

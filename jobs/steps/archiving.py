@@ -88,10 +88,11 @@ class _Keeper:
 
     def __init__(self, lease: Lease, resources: Resources):
         self._held, self._parts = lease, resources
+        self.began = resources.monotonic()
         self._lease_s = resources.settings.transfer_lease_s
         job = lease.job
         left_s = (job.leased_until - job.updated_at).total_seconds() if job.leased_until is not None else 0.0
-        self._push_at = resources.monotonic() + min(left_s, self._lease_s) / 3
+        self._push_at = self.began + min(left_s, self._lease_s) / 3
         self._puts = False
 
     def keep_going(self) -> None:
@@ -150,7 +151,7 @@ def _copy_under(work: Work, resources: Resources) -> None:
 
 def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
-    case, keeper, began = lease.case, _Keeper(lease, resources), resources.monotonic()
+    case, keeper = lease.case, _Keeper(lease, resources)
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
@@ -158,11 +159,10 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
             facts = _copied(lease, resources, keeper)
         except ObjectExists:
             facts = _met_object(case, resources, keeper)
-        if size := facts.video.get("bytes"):
-            took_s = resources.monotonic() - began
+        if facts.took_s is not None and (size := facts.video.get("bytes")):
             told = {"job": case.job.id, "provider": case.current.provider}
-            log.info("video_stored", **told, bytes=size, seconds=round(took_s, 3))
-            _count_stored(case, case.current.provider, size, took_s, resources)
+            log.info("video_stored", **told, bytes=size, seconds=round(facts.took_s, 3))
+            _count_stored(case, case.current.provider, size, facts.took_s, resources)
         return facts
     except (Cancelled, Undecided) as e:
         log.info("transfer_stopped", job=case.job.id, reason=str(e))
@@ -207,7 +207,7 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
                 return replace(_is_kept(Doubt(attempt), resources), read=unread)
             keeper.keep_going()  # before the first byte, of the poster
             facts = _put(case, proven, resources, keeper.keep_putting)
-    return replace(facts, read=unread)
+    return replace(facts, read=unread, took_s=resources.monotonic() - keeper.began)
 
 
 def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | None:

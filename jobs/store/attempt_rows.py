@@ -69,7 +69,13 @@ def new_row(
     row |= {"base_url": base_url, "account": account, "with_callback": with_callback, "request": {}}
     row |= {"outcome": AttemptOutcome.OPEN, "standing": Standing.NONE, "adopted": False, "rejected_task_ids": []}
     row |= {"contested": False, "age_unknown": False}
-    row |= {"sends": 0, "day": spending.day_of(created_at), "estimate_exact": False, "reserved_micro_usd": 0}
+    row |= {
+        "sends": 0,
+        "polls": 0,
+        "day": spending.day_of(created_at),
+        "estimate_exact": False,
+        "reserved_micro_usd": 0,
+    }
     return row | known
 
 

@@ -30,7 +30,7 @@ from jobs.store.prepared import of
 from jobs.store.tables import attempts, jobs
 
 PROVEN: AttemptChanges = {"adopted": False, "contested": False}  # of a task that our own POST was answered with
-OF_ORDER = frozenset({"rejected_task_ids", "named_refused"})  # what holds of an order whichever task it has
+OF_ORDER = frozenset({"rejected_task_ids", "named_refused", "polls"})  # what holds of an order whichever task it has
 _BEARER = (
     sa.select(attempts)
     .where(of(attempts.c.provider, attempts.c.task_id), ~of(attempts.c.job_id, attempts.c.number))

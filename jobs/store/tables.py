@@ -186,6 +186,7 @@ attempts = sa.Table(
     sa.Column("last_unfinished_at", Instant),  # the last time the gateway said "not yet"
     sa.Column("finished_at", Instant),
     sa.Column("closed_at", Instant),
+    sa.Column("polls", sa.Integer, nullable=False, default=0, server_default="0"),  # how often it was asked about
     sa.Column("answered_at", Instant),  # the last time the gateway answered a question about its task
     sa.Column("unanswered_since", Instant),  # the first of the questions that it has not answered since
     sa.Column("settled", sa.String(16)),  # what a person said of it: not_made, charged or not_charged

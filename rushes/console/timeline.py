@@ -102,7 +102,7 @@ def _event(event: Json) -> Entry:
         icon=icon,
         tone=tone,
         text=_sentence(name, values),
-        facts=list(_facts({k: v for k, v in detail.items() if f"{{{k}}}" not in EVENTS.get(name, "")})),
+        facts=[*_facts({k: v for k, v in detail.items() if f"{{{k}}}" not in EVENTS.get(name, "")}), *_speed(detail)],
         route=route,
         order=event["attempt"] if name == "claim" else None,
         state=to,
@@ -149,6 +149,12 @@ def _facts(detail: Json) -> Iterator[tuple[str, Any]]:
     for name, value in _shown(detail.items()):
         called = "by key" if name == "api_key" else name.replace("_", " ")
         yield called, size(value) if name == "bytes" else moment(value) if name.endswith("_at") else value
+
+
+def _speed(detail: Json) -> Iterator[tuple[str, str]]:
+    """How fast a copy went, from the first byte that was fetched to the last one that was put."""
+    if detail.get("bytes") and detail.get("seconds"):
+        yield "speed", f"{size(round(detail['bytes'] / detail['seconds']))} a second"
 
 
 def _shown(pairs: Any) -> Iterator[tuple[str, Any]]:

@@ -35,6 +35,7 @@ class OrderSchema(Answer):
     news_by = fields.String(
         allow_none=True, validate=validate.OneOf(["callback", "poll"]), metadata={"description": "How that came."}
     )
+    polls = fields.Integer(metadata={"description": "How often the gateway was asked about it."})
     error = fields.Nested(ErrorSchema, allow_none=True)
     created_at = fields.String()
     sending_at = fields.String(allow_none=True, metadata={"description": "When its first byte may have left."})
@@ -42,3 +43,6 @@ class OrderSchema(Answer):
     lost_at = fields.String(allow_none=True, metadata={"description": "When its answer was given up."})
     finished_at = fields.String(allow_none=True, metadata={"description": "When the gateway had made the video."})
     closed_at = fields.String(allow_none=True)
+    answered_at = fields.String(
+        allow_none=True, metadata={"description": "When the gateway last answered a question about it."}
+    )

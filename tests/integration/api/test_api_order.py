@@ -28,11 +28,14 @@ def order(api: FlaskClient, job_id: str, number: int = 1) -> Any:
 
 
 def test_an_order_is_told_as_it_was_sent_without_what_opens_anything(api: FlaskClient, database: Database) -> None:
-    job_id = Orders(api, database).add(DAY, "held", request=SENT, task_id="task-1", last_word="processing", sends=2)
+    job_id = Orders(api, database).add(
+        DAY, "held", request=SENT, task_id="task-1", last_word="processing", sends=2, polls=7
+    )
     told = order(api, job_id)
     assert told.keys() == OrderSchema().fields.keys()
     assert OrderSchema().validate(told) == {}
-    assert (told["task_id"], told["last_word"], told["sends"], told["error"]) == ("task-1", "processing", 2, None)
+    assert (told["task_id"], told["last_word"], told["error"]) == ("task-1", "processing", None)
+    assert (told["sends"], told["polls"]) == (2, 7)
     assert told["sent"] == {
         **SENT,
         "body": {

@@ -68,6 +68,8 @@ def test_a_jobs_way_can_be_read_in_the_log_alone(make_workshop: Callable[..., Wo
     assert {by_event[event]["provider"] for event in order[2:]} == {"evolink"}
     film = workshop.case(job_id).job
     assert by_event["video_stored"]["bytes"] == film.bytes
+    copied = by_event["job_store"]["detail"]
+    assert (copied["bytes"], copied["seconds"]) == (film.bytes, by_event["video_stored"]["seconds"])
     assert {line["log_level"] for line in heard} == {"info"}
 
 

@@ -66,6 +66,7 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
         "outcome": AttemptOutcome.OPEN,
         "standing": Standing.NONE,
         "adopted": False,
+        "polls": 0,
         "rejected_task_ids": [],
         "created_at": NOW - MINUTE,
         "sending_at": NOW - MINUTE,

@@ -47,7 +47,7 @@ OF_ORDER = {
     *("job_id", "number", "origin", "provider", "base_url", "account", "with_callback", "request", "created_at"),
     *("day", "estimated_credits", "estimated_usd", "estimate_exact", "reserved_micro_usd", "age_unknown"),
     *("sending_at", "sends", "lost_at", "outcome", "standing", "settled", "task_id", "rejected_task_ids"),
-    *("named_task_id", "named_refused"),
+    *("named_task_id", "named_refused", "polls"),
     "unproven",  # its entries say of which task each is
 }
 

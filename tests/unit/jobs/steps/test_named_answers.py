@@ -65,7 +65,8 @@ def test_one_that_the_gateway_does_not_know_is_refused(status: int) -> None:
 
 def test_silence_leaves_all_as_it_was_and_is_no_trouble_of_ours() -> None:
     facts = learnt(asked(None, "unreachable", final=False))
-    assert facts.attempts[1] == {"unanswered_since": NOW - SECOND, "last_word": "unreachable"}  # since the claim
+    claimed_at = NOW - SECOND
+    assert facts.attempts[1] == {"unanswered_since": claimed_at, "last_word": "unreachable", "polls": 1}
     assert not facts.trouble
 
 
@@ -84,3 +85,13 @@ def test_silence_counts_from_the_first_question() -> None:
 def test_a_callback_that_names_the_same_task_stays_unread_while_the_gateway_is_silent() -> None:
     facts = learnt(asked(None, "unreachable", final=False), callback(task_id="t-7"))
     assert (facts.read, facts.trouble) == ((), True)
+
+
+def test_what_was_asked_is_counted_whether_or_not_it_was_answered_and_what_was_not_is_not() -> None:
+    answered, silent = asked(RUNNING, "running"), asked(None, "timeout", final=False)
+    assert learnt(answered).attempts[1]["polls"] == learnt(silent).attempts[1]["polls"] == 1
+    kept_back = replace(silent, asked=False)
+    assert learnt(kept_back).attempts.get(1, {}).get("polls", 0) == 0
+    other_task = replace(silent, inquiry=replace(silent.inquiry, task_id="t-8"))
+    facts = learn(case(job(State.UNCONFIRMED), replace(NAMED, polls=3)), [silent, other_task], PROVIDERS, SETTINGS, NOW)
+    assert facts.attempts[1]["polls"] == 5
