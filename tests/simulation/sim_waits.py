@@ -93,6 +93,9 @@ class Waits:
         for job in self._rows.jobs.values():
             if job.state != State.QUEUED or job.start_by <= clock or job.cancel_requested_at:
                 continue
+            if job.is_aside:  # which has a time of its own
+                self._queued_at[job.id] = now
+                continue
             since = max(self._hindered_at, self._queued_at.get(job.id, now))
             fit = [n for n in self._route(job) if now - max(since, fit_since[n]) > STRANDED_S]
             if fit:
