@@ -124,7 +124,7 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
     if known := _known_elsewhere(case, rules):
         return known
     held = (a for a in case.attempts.values() if a.is_failed_in_doubt or _is_passed_over(case, a))
-    if in_the_way := next((a for a in held if not _may_order_beside(case, a, now, rules)), None):
+    if in_the_way := next((a for a in held if not schedule.may_order_beside(case, a, now, rules.settings)), None):
         return turn_of(E.STAND_BY, in_the_way, {"flagged": None})
     forgotten = next((a for a in case.attempts.values() if a.is_open and a.is_unheeded), None)
     if forgotten is not None:
@@ -141,12 +141,6 @@ def _queued(case: Case, now: datetime, rules: Rules) -> Turn | None:
 def _is_passed_over(case: Case, attempt: Attempt) -> bool:
     """Whether it is open yet, and the job had gone back from it to an earlier order, which has come to nothing."""
     return attempt.is_open and not attempt.is_forgotten and attempt.number > case.job.attempt
-
-
-def _may_order_beside(case: Case, attempt: Attempt, now: datetime, rules: Rules) -> bool:
-    """Whether the client's choice has come to its time, though this order may yet be made, or its failure another's."""
-    is_chosen = case.job.on_unconfirmed == "resubmit"
-    return is_chosen and now >= schedule.resubmit_at(attempt, rules.settings)
 
 
 def cancelled(case: Case, wish: JobChanges, detail: Mapping[str, Any] | None = None) -> Turn:

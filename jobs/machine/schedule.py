@@ -178,6 +178,11 @@ def resubmit_at(attempt: Attempt, settings: Settings) -> datetime:
     return (attempt.lost_at or attempt.created_at) + _s(settings.resubmit_after_s)
 
 
+def may_order_beside(case: Case, attempt: Attempt, now: datetime, settings: Settings) -> bool:
+    """Whether the client's choice has come to its time, though this order may yet be made, or its failure another's."""
+    return case.job.on_unconfirmed == "resubmit" and now >= resubmit_at(attempt, settings)
+
+
 def resend_at(case: Case, now: datetime, settings: Settings, providers: Providers) -> datetime | None:
     """When the current POST may go out again under its idempotency key; None where it may not, or no longer.
 
@@ -189,8 +194,12 @@ def resend_at(case: Case, now: datetime, settings: Settings, providers: Provider
     provider = providers[attempt.provider]
     if provider.idempotency_header is None or attempt.lost_at is None or attempt.task_id is not None:
         return None
-    # Had this one been refused, another order would have followed; sent now, it would be a second.
+    # Had this one been refused, another order would have followed; sent now, it would be a second. So it would be where
+    # an earlier one that was over when this one left is open again: somebody has told of a task of it since.
     if any(a.is_forgotten and a.is_open for a in case.attempts.values()):
+        return None
+    others = (a for a in case.attempts.values() if a.is_open and a.number != attempt.number)
+    if not all(may_order_beside(case, a, now, settings) for a in others):
         return None
     done = attempt.sends - 1
     units = RESENDS[done] if done < len(RESENDS) else RESENDS[-1] + HOURLY * (done - len(RESENDS) + 1)

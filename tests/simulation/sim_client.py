@@ -146,7 +146,7 @@ class SimClient(ProviderClient):
         marked = actor.marked if actor else None
         self.rules.check("marked-first", marked is not None, f"a POST to {account.provider} that no row knows of")
         assert marked is not None
-        order = Order(account.provider, marked, self.world.now, key or None)
+        order = Order(account.provider, marked, self.world.now, self.world.clock_off_s, key or None)
         self.world.tell("POST leaves", account.provider, *marked)
         self.rules.posted(order)
         self.gateways.orders.append(order)

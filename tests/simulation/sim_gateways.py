@@ -82,6 +82,7 @@ class Order:
     provider: str
     owner: Owner
     at: float
+    clock_off_s: float  # of the database's clock, when it left
     key: str | None  # the idempotency key
     task: Task | None = None
     slow_s: float = 0.0  # how much later than usual its answer comes

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, case, job, lost, settings
 
 from jobs.machine import schedule
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 
@@ -69,6 +70,23 @@ def test_a_generation_is_expected_within_five_minutes(mode: str) -> None:
 
 def test_an_edit_is_expected_within_ten() -> None:
     assert schedule.expected_end("video-edit", NOW, SETTINGS) == NOW + 10 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("on_unconfirmed", "lost_ago", "may"),
+    [("wait", 3 * HOUR, False), ("resubmit", 3 * HOUR, True), ("resubmit", MINUTE, False)],
+)
+def test_beside_an_order_that_is_open_again_none_is_resent_but_by_the_clients_choice(
+    on_unconfirmed: str, lost_ago: timedelta, may: bool
+) -> None:
+    """An earlier order was over when the next one left; a person has named a task of it since."""
+    reopened = lost(1, provider="evolink", named_task_id="t-7", lost_at=NOW - lost_ago)
+    later = lost(2, provider="apiframe", **DATES)
+    told = case(job(State.UNCONFIRMED, attempt=2, on_unconfirmed=on_unconfirmed), reopened, later)
+    assert (schedule.resend_at(told, NOW, SETTINGS, PROVIDERS) is not None) is may
+    closed = replace(reopened, outcome=AttemptOutcome.FAILED, closed_at=NOW)
+    told = case(job(State.UNCONFIRMED, attempt=2, on_unconfirmed=on_unconfirmed), closed, later)
+    assert schedule.resend_at(told, NOW, SETTINGS, PROVIDERS) is not None
 
 
 @pytest.mark.parametrize("said", [{}, {"last_unfinished_at": NOW - HOUR}, {"answered_at": NOW}])
