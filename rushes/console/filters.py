@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import g, request
+from flask import g, request, url_for
 
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
@@ -44,6 +44,7 @@ def listed(limit: str, *, state: State | None = None) -> Listed:
     shown = {
         "next": found["next_cursor"] and f"?{urlencode([*_pairs(filters), ('cursor', found['next_cursor'])])}",
         "first": f"?{urlencode(_pairs(filters))}" if "cursor" in asked else None,
+        "bulk": f"{url_for('console.bulk')}?{urlencode(_pairs(filters))}",
         "asked": {name: values if name == "state" else values[0] for name, values in meant.items()},
         "is_filtered": bool(filters),
         "refused": refused,
@@ -52,6 +53,32 @@ def listed(limit: str, *, state: State | None = None) -> Listed:
         "modes": [mode.value for mode in Mode],
     }
     return Listed(found["data"], shown, 200 if refused is None else 422)
+
+
+@dataclass(frozen=True)
+class Every:
+    """All jobs that this page's address matches. `has_more`: there are others; `asked`: the filter, as an address."""
+
+    jobs: list[dict[str, Any]]
+    has_more: bool
+    asked: list[tuple[str, str]]
+    refused: Refused | None
+
+
+def every(most: int, page: int) -> Every:
+    """The newest of them, at most so many, asked for so many at a time."""
+    asked = {name: values for name, values in request.args.lists() if any(values) and name != "cursor"}
+    wanted, found, cursor = query(asked) | {"limit": str(page)}, list[dict[str, Any]](), None
+    while len(found) < most:
+        try:
+            told = g.service.get("/v1/jobs", wanted | ({"cursor": cursor} if cursor else {}))
+        except Refused as refusal:
+            return Every([], False, _pairs(asked), refusal)
+        found += told["data"]
+        cursor = told["next_cursor"]
+        if not cursor:
+            break
+    return Every(found[:most], bool(cursor), _pairs(asked), None)
 
 
 def query(asked: Mapping[str, list[str]]) -> dict[str, str | list[str]]:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from jobs.settings import Settings
 from rushes.console import (
     attention,
+    bulk,
     callbacks,
     files,
     gateways,
@@ -40,7 +41,7 @@ POLICY = (
 # Beside those of all answers. Links lead to gateways and buckets, which need not know where from.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
 # Each adds its addresses.
-PAGES = (overview, jobs, new, job, job_actions, videos, attention, gateways, money, callbacks, notices, keys)
+PAGES = (overview, jobs, bulk, new, job, job_actions, videos, attention, gateways, money, callbacks, notices, keys)
 ID = re.compile(r"\w+", re.ASCII)
 OF_PATHS = frozenset({"console.static", "console.nothing"})
 # What the menu shows: a page's name, and its endpoint.

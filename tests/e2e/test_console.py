@@ -32,6 +32,7 @@ MOVING = """[...document.querySelectorAll("a, button, summary")]
     .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
 # The pages that are of no single job.
 PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
+PLACES.append("/console/jobs/bulk")
 TIMES = "[...document.querySelectorAll('video')].map((each) => each.currentTime)"
 # What was asked for is shown.
 SETTLED = "document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling') === null"
@@ -353,6 +354,40 @@ def test_every_button_does_what_it_says(browser: Browser, service: Service) -> N
         assert new not in jobs.values()
         service.until_state(new, "archived")
         expect(page.locator("video")).to_be_visible(timeout=15_000)
+
+
+def test_all_that_match_are_cancelled_once_that_is_confirmed(browser: Browser, service: Service) -> None:
+    made = [service.order(f"Wave {number}", "easyrouter", batch="waves") for number in (1, 2)]
+    with signed_in(browser, service) as page:
+        page.goto("/console/jobs?batch=waves")
+        page.get_by_role("link", name="Do one thing with all that match").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("2 jobs that match")
+        page.get_by_role("button", name="Cancel (2)").click()  # nobody is sure yet
+        assert {service.job(job_id)["state"] for job_id in made} == {"queued"}
+        page.get_by_label("Cancel: 2 jobs").check()
+        page.get_by_role("button", name="Cancel (2)").click()
+        expect(page.locator("[data-said]")).to_contain_text("2 jobs are cancelled")
+        assert page.url.endswith("/console/jobs?batch=waves")
+        assert {service.job(job_id)["state"] for job_id in made} == {"cancelled"}
+
+
+def test_a_key_is_made_shown_once_and_revoked(browser: Browser, service: Service) -> None:
+    with signed_in(browser, service) as page:
+        page.goto("/console/keys")
+        page.get_by_label("Whose it is").fill("maria")
+        page.get_by_role("radio", name="read: look at everything").check()
+        page.get_by_role("button", name="Make the key").click()
+        key = page.locator("code", has_text=re.compile("^rk_")).inner_text()
+        assert requests.get(f"{service.url}/v1/key", headers={"Authorization": f"Bearer {key}"}, timeout=10).ok
+        page.goto("/console/keys")
+        expect(page.get_by_text(key)).to_have_count(0)
+        row = page.locator("tr", has_text="maria")
+        row.locator("summary").click()
+        row.get_by_role("button", name="Revoke maria").click()
+        expect(page.locator("[data-said]")).to_have_text("maria's key is revoked.")
+        expect(page.locator("tr", has_text="maria")).to_contain_text("revoked")
+        refused = requests.get(f"{service.url}/v1/key", headers={"Authorization": f"Bearer {key}"}, timeout=10)
+        assert refused.status_code == 401
 
 
 def test_the_form_tells_the_price_while_it_is_typed_and_orders_at_it(browser: Browser, service: Service) -> None:

@@ -39,7 +39,7 @@ class Visitor:
         assert found is not None
         return found[1]
 
-    def post(self, path: str, **form: str) -> TestResponse:
+    def post(self, path: str, **form: str | list[str]) -> TestResponse:
         """A form that was sent from a page of ours."""
         return self.client.post(path, data={"csrf_token": self.token(), **form})
 
