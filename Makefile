@@ -55,8 +55,8 @@ prove: lint ## before a release: lint, and all tests on both databases, every fa
 containers: setup ## before a release: docker-compose.yml under an engine (this machine's, or Debian's as root), with stand-ins for the gateways
 	PYTHONPATH=. $(BIN)/python tests/containers/run.py
 
-demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine
-	$(BIN)/rushes demo
+demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine; KEEP=1 leaves it running, for a browser
+	$(BIN)/rushes demo $(if $(KEEP),--keep-running)
 
 bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine; or one of them: ONLY=receiver
 	for each in $(or $(ONLY),$(BENCHMARKS)); do $(BIN)/python benchmarks/$$each.py || exit; done

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from whole_machine import Command, launch, living, until
 
 pytestmark = [
@@ -62,6 +64,23 @@ def test_the_demo_archives_and_saves_five_videos(tmp_path: Path, demo: Demo) -> 
     assert picture.startswith("<svg")
     assert "@font-face" not in picture
     assert not living(tree)
+    assert not list((tmp_path / "tmp").glob("rushes-demo-*"))
+
+
+def test_it_is_left_running_for_a_browser_until_ctrl_c(tmp_path: Path, demo: Demo) -> None:
+    command = demo("--keep-running")
+    command.until_said("Ctrl-C stops everything")
+    said, tree = command.out.read_text(), command.tree()
+    (address,) = re.findall(r"http://127\.0\.0\.1:\d+/console/videos", said)
+    (key,) = set(re.findall(r"rk_[0-9a-f]{40}", said))
+    visitor = requests.Session()
+    form = {"key": key, "next": "/console/videos"}
+    page = visitor.post(address.replace("/videos", "/sign-in"), data=form, timeout=10)
+    assert (page.url, page.status_code) == (address, 200)
+    assert len(set(re.findall(r"/console/jobs/(job_\w+)/poster", page.text))) == len(PROVIDERS)
+    command.process.send_signal(signal.SIGINT)
+    assert command.process.wait(30) == 0, command.said()
+    until(lambda: not living(tree), within_s=5)
     assert not list((tmp_path / "tmp").glob("rushes-demo-*"))
 
 

@@ -31,7 +31,7 @@ from jobs.upkeep.prune import Pruning
 from storage.errors import BucketUnavailable
 
 MOST_JOBS = 5
-MOST_WORDS = 2  # beside those about orders that were just lost, or are over
+MOST_RESTORED = 20  # backups that are put back
 MOST_WORDS = 40  # of one job
 ROUTES: tuple[Any, ...] = ("auto", *NAMES, list(NAMES), ["evolink", "easyrouter"], ["apiframe", "evolink"])
 NOTIFY_URL = "https://pipeline.example/hook"
@@ -414,7 +414,8 @@ class People:
             self.world.start(process, "audit --repair", audit_all)
 
     def _back_up(self) -> None:
-        if self.world.fate.strikes("backup_restored"):
+        # A crowd of jobs has so many moments for it that its clients would do nothing else than ask anew.
+        if self.world.fate.struck["backup_restored"] < MOST_RESTORED and self.world.fate.strikes("backup_restored"):
             backup = self.service.database.back_up_rows()
             at = (self.world.now, max(self.world.database_time(), backup.written_at))
             self.world.tell("backup")

@@ -50,6 +50,10 @@ class Stage:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """No more of it is shown: what follows has the terminal for itself."""
         if self._live:
             self._live.stop()
 
