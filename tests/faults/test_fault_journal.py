@@ -130,7 +130,9 @@ def test_two_workers_that_bring_the_same_answer_at_once_write_it_once(plant: Pla
     bringing.release()
     [case] = plant.book.await_archived(job_id)
     assert (case.attempts[1].task_id, case.attempts[1].sends) == (task["task_id"], 1)
-    assert plant.book.history(job_id).count("accept") == 1
+    # Where a question came between, the job learns that it was accepted, and that it has been made, in one move.
+    history = plant.book.history(job_id)
+    assert ([history.count(event) for event in ("answered", "finish")], history.count("accept") <= 1) == ([1, 1], True)
     await_empty(plant)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from jobs.store.database import Database
 
 DESCRIBED = [not_a_server_error, content_type_conformance, response_schema_conformance]
+SILENT = 502  # described: the gateway, which is asked in the request, gave no answer
 EXAMPLES = drawn(25)  # of each operation and kind
 CALM = settings(
     max_examples=EXAMPLES,
@@ -44,7 +46,8 @@ def ask(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> set[in
     def one(case: Any) -> None:
         answer = case.call(headers=headers)
         seen.add(answer.status_code)
-        case.validate_response(answer, checks=DESCRIBED if answer.status_code < 300 else [not_a_server_error])
+        if answer.status_code != SILENT:
+            case.validate_response(answer, checks=DESCRIBED if answer.status_code < 300 else [not_a_server_error])
 
     one()
     return seen
@@ -52,8 +55,9 @@ def ask(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> set[in
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: str(mode.value))
 def test_no_request_to_any_operation_is_an_internal_error(
-    api: FlaskClient, database: Database, mode: GenerationMode
+    make_api: Callable[..., FlaskClient], database: Database, mode: GenerationMode
 ) -> None:
+    api = make_api(EVOLINK_BASE_URL="https://gateway.invalid")  # for none of these is a real one asked
     schema = schemathesis.openapi.from_dict(json.loads(api.get("/openapi.json").get_data()))
     schema.app = api.application
     headers = {"Authorization": str(as_operator(api, database).environ_base["HTTP_AUTHORIZATION"])}
