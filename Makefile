@@ -6,7 +6,7 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header -
 PYTEST := $(BIN)/pytest -n 2
 BENCHMARKS := callback_to_first_byte two_hundred_jobs pipeline receiver transfers api_rates million_jobs outage \
 	transfer_memory translate_and_route bad_token help telling \
-	job_bytes
+	job_bytes console_pages
 # Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 

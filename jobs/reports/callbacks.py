@@ -4,6 +4,7 @@ or never, and what each way took from the end of the task.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NotRequired, TypedDict, Unpack
@@ -12,13 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import AttemptOutcome
+from jobs.reports import percentiles
 from jobs.store.tables import attempts, inbox
 
 # An order whose end its gateway has told. One that ran out without a word has none.
 TOLD = (AttemptOutcome.FINISHED, AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED, AttemptOutcome.FAILED)
 LONGEST_D = 10_000  # older than any callback
 PLACES = 4  # of a share
-SHOWN_S = 3  # digits of seconds
 
 
 class Span(TypedDict):
@@ -51,21 +52,46 @@ class Ends:
         return {"ended": self.told + self.asked, **asdict(self), "loss_ratio": self.loss_ratio}
 
 
-@dataclass(frozen=True)
-class Delay:
-    """Seconds from the end of a task by its gateway's clock, over the `orders` for which it told one."""
-
-    orders: int
-    p50: float
-    p95: float
-
-
 def ends(db: Connection, **span: Unpack[Span]) -> dict[str, Ends]:
     """By gateway, of the ends that were heard then. Those without any are left out.
 
     Once callbacks are pruned, what was late looks lost: `since` is to lie in the time for which they are kept.
     """
-    heard = _heard(span).subquery()
+    found = _counted(_heard(span).subquery())
+    return {provider: Ends(*counts) for provider, *counts in db.execute(found)}
+
+
+def figures(db: Connection, **span: Unpack[Span]) -> list[dict[str, Any]]:
+    """All of it as it is told, by gateway; as `ends`. In one statement, as to find callbacks takes the most of it.
+
+    `called_after_s`: until the first callback was here, of orders that were called back, in time or late;
+    `found_after_s`: until the end was found, of those that had to be asked. None where no end has one.
+    """
+    heard, is_sqlite = _heard(span).cte("heard"), db.dialect.name == "sqlite"
+    asked = sa.select(heard).where(heard.c.news_by != "callback").subquery()
+    called_s = percentiles.seconds(heard.c.finished_at, heard.c.called_at, is_sqlite=is_sqlite)
+    found_s = percentiles.seconds(asked.c.finished_at, asked.c.news_at, is_sqlite=is_sqlite)
+    parts = {
+        "ends": _counted(heard),
+        "called": percentiles.ranked(heard, called_s),
+        "found": percentiles.ranked(asked, found_s),
+    }
+    told: dict[str, dict[str, Sequence[float]]] = {part: {} for part in parts}
+    for part, provider, *numbers in db.execute(sa.union_all(*(_part(*each) for each in parts.items()))):
+        told[part][provider] = numbers
+    return [
+        {
+            "provider": provider,
+            **Ends(*map(int, counts)).as_json(),
+            "called_after_s": _delay(told["called"].get(provider)),
+            "found_after_s": _delay(told["found"].get(provider)),
+        }
+        for provider, counts in sorted(told["ends"].items())
+    ]
+
+
+def _counted(heard: sa.FromClause) -> sa.Select[Any]:
+    """By gateway: the fields of `Ends`, in their order."""
     is_told, is_called = heard.c.news_by == "callback", heard.c.called_at.is_not(None)
     counts = {
         "told": is_told,
@@ -74,22 +100,24 @@ def ends(db: Connection, **span: Unpack[Span]) -> dict[str, Ends]:
         "lost": sa.and_(~is_told, ~is_called, heard.c.with_callback),
     }
     numbers = (sa.func.count().filter(what).label(name) for name, what in counts.items())
-    rows = db.execute(sa.select(heard.c.provider, *numbers).group_by(heard.c.provider))
-    return {row.provider: Ends(row.told, row.asked, row.late, row.lost) for row in rows}
+    return sa.select(heard.c.provider, *numbers).group_by(heard.c.provider)
 
 
-def figures(db: Connection, **span: Unpack[Span]) -> list[dict[str, Any]]:
-    """All of it as it is told, by gateway; as `ends`. Delays: None where no end has one."""
-    found, calling, asking = ends(db, **span), calling_delays(db, **span), asking_delays(db, **span)
-    return [
-        {
-            "provider": name,
-            **found[name].as_json(),
-            "called_after_s": asdict(calling[name]) if name in calling else None,
-            "found_after_s": asdict(asking[name]) if name in asking else None,
-        }
-        for name in sorted(found)
-    ]
+def _part(name: str, found: sa.Select[Any]) -> sa.Select[Any]:
+    """A gateway and at most four numbers, as all parts have them."""
+    each = found.subquery()
+    provider, *numbers = each.c
+    missing = [sa.literal(0.0)] * (4 - len(numbers))
+    return sa.select(sa.literal(name), provider, *(sa.cast(number, sa.Float) for number in numbers), *missing)
+
+
+def _delay(numbers: Sequence[float] | None) -> dict[str, float] | None:
+    """The clocks are two: what was here before its gateway's end came at once."""
+    if numbers is None:
+        return None
+    orders, p50, p95 = numbers[:3]
+    seconds = {name: max(round(s, percentiles.DIGITS), 0.0) for name, s in (("p50", p50), ("p95", p95))}
+    return {"orders": int(orders), **seconds}
 
 
 def of_last_day(db: Connection, *, keep_d: float, now: datetime) -> dict[str, Ends]:
@@ -107,17 +135,6 @@ def earliest_day(*, keep_d: float, now: datetime) -> date:
     return min(now.date(), kept_since(keep_d, now).date() + timedelta(days=1))
 
 
-def calling_delays(db: Connection, **span: Unpack[Span]) -> dict[str, Delay]:
-    """By gateway: until the first callback was here, of orders that were called back, in time or late."""
-    return _delays(db, _heard(span), "called_at")
-
-
-def asking_delays(db: Connection, **span: Unpack[Span]) -> dict[str, Delay]:
-    """By gateway: until the end was found, of orders that had to be asked."""
-    found = _heard(span).where(attempts.c.news_by != "callback")
-    return _delays(db, found, "news_at")
-
-
 def _heard(span: Span) -> sa.Select[Any]:
     """Orders whose end was heard then, each with its first callback."""
     of_it = sa.and_(inbox.c.job_id == attempts.c.job_id, inbox.c.attempt == attempts.c.number)
@@ -128,27 +145,3 @@ def _heard(span: Span) -> sa.Select[Any]:
     found = found.where(attempts.c.outcome.in_(TOLD))
     provider = span.get("provider")
     return found if provider is None else found.where(attempts.c.provider == provider)
-
-
-def _delays(db: Connection, heard: sa.Select[Any], end: str) -> dict[str, Delay]:
-    """Nearest ranks, counted in the database: neither kind has percentiles that the other has too."""
-    each = heard.subquery()
-    seconds = _seconds(each.c.finished_at, each.c[end], is_sqlite=db.dialect.name == "sqlite")
-    known = sa.select(each.c.provider, seconds.label("s")).where(seconds.is_not(None)).subquery()
-    place = sa.func.row_number().over(partition_by=known.c.provider, order_by=known.c.s)
-    orders = sa.func.count().over(partition_by=known.c.provider)
-    ranked = sa.select(*known.c, place.label("place"), orders.label("orders")).subquery()
-    p50, p95 = (sa.func.min(ranked.c.s).filter(ranked.c.place * 100 >= ranked.c.orders * rank) for rank in (50, 95))
-    columns = (ranked.c.provider, ranked.c.orders)
-    rows = db.execute(sa.select(*columns, p50, p95).group_by(*columns))
-    # The clocks are two: what was here before its gateway's end came at once.
-    return {name: Delay(count, *(round(max(s, 0.0), SHOWN_S) for s in both)) for name, count, *both in rows}
-
-
-def _seconds(
-    begin: sa.ColumnElement[Any], end: sa.ColumnElement[Any], *, is_sqlite: bool
-) -> sa.ColumnElement[float | None]:
-    if is_sqlite:
-        begin_d, end_d = (sa.func.julianday(moment, type_=sa.Float) for moment in (begin, end))
-        return (end_d - begin_d) * 86_400
-    return sa.cast(sa.extract("epoch", end) - sa.extract("epoch", begin), sa.Float)

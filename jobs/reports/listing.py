@@ -1,8 +1,8 @@
 """Lists of jobs, newest first: which rows a page holds.
 
 A page begins where the one before it ended, found by an index on (created_at, id): page 10,000 costs what page 1 costs.
-What no index can find, words in prompts and entries of the metadata, is searched in so many rows at a time: such a page
-may hold few jobs, or none, and tell where to go on.
+What no index can find (a gateway's or a mode's jobs, words in prompts, entries of the metadata) is searched in so many
+rows at a time: such a page may hold few jobs, or none, and tell where to go on.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Fits = Callable[[sa.FromClause], sa.ColumnElement[bool]]
 
 
 SEARCHED = 10_000  # rows that are looked into for one page
+SOUGHT_IN = ("provider", "mode", "request", "metadata")
 
 
 class Place(NamedTuple):
@@ -81,10 +82,10 @@ def statement(
 ) -> sa.Select[Any]:
     """The query for a page, written so that both databases seek in an index and sort nothing but a page.
 
-    It takes no notice of what is searched for: `with_texts` also gives what is searched.
+    It takes no notice of what is searched for: `with_texts` also gives what that is searched in.
     """
     conditions = _conditions(filters, after)
-    texts = ("request", "metadata") if with_texts else ()
+    texts = SOUGHT_IN if with_texts else ()
     # These have partial indexes in the order of the list.
     few = filters.overdue or filters.needs_person or filters.batch is not None
     if few or len(filters.states) < 2:
@@ -105,12 +106,8 @@ def _newest(rows: sa.FromClause, limit: int, more: Sequence[str] = ()) -> sa.Sel
 
 def _conditions(filters: Filters, after: Place | None) -> list[Condition]:
     found: list[Condition] = []
-    if filters.provider is not None:
-        found.append(jobs.c.provider == filters.provider)
     if filters.batch is not None:
         found.append(jobs.c.batch == filters.batch)
-    if filters.mode is not None:
-        found.append(jobs.c.mode == filters.mode)
     if filters.created_after is not None:
         found.append(jobs.c.created_at >= filters.created_after)
     if after is not None:  # it lies before `created_before` already, and a second bound could be the one that is sought
@@ -128,8 +125,14 @@ def _conditions(filters: Filters, after: Place | None) -> list[Condition]:
 
 def _sought(filters: Filters, is_sqlite: bool) -> list[Fits]:
     """What is searched for, as conditions on rows with their texts."""
-    sought: list[Fits] = [partial(_bears, name, value, is_sqlite) for name, value in filters.metadata.items()]
-    return sought if filters.prompt is None else [partial(_says, filters.prompt), *sought]
+    told = {"provider": filters.provider, "mode": filters.mode}
+    sought: list[Fits] = [partial(_is, name, value) for name, value in told.items() if value is not None]
+    sought += [partial(_bears, name, value, is_sqlite) for name, value in filters.metadata.items()]
+    return sought if filters.prompt is None else [*sought, partial(_says, filters.prompt)]
+
+
+def _is(name: str, value: str, rows: sa.FromClause) -> sa.ColumnElement[bool]:
+    return rows.c[name] == value
 
 
 def _says(text: str, rows: sa.FromClause) -> sa.ColumnElement[bool]:

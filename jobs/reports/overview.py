@@ -7,7 +7,7 @@ lists are, so that a look costs the same in a database of millions.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.states import ENDED, LIVE, State
-from jobs.reports import callbacks
-from jobs.store.tables import jobs
+from jobs.reports import callbacks, percentiles
+from jobs.store.tables import Instant, jobs
 
 READ = 5000  # jobs of each end that are looked into
 LINKS_SHOWN = 5
@@ -45,15 +45,6 @@ STEPS: Mapping[Span, timedelta] = {
     Span.DAY: timedelta(minutes=30),
     Span.WEEK: timedelta(hours=4),
 }
-
-
-class End(NamedTuple):
-    """A job that ended."""
-
-    state: State
-    provider: str | None
-    created_at: datetime
-    ended_at: datetime
 
 
 class Pace(NamedTuple):
@@ -97,46 +88,53 @@ class Overview:
 def read(db: Connection, span: Span, *, keep_callbacks_d: float, now: datetime) -> Overview:
     """All of it, at one time. Of callbacks it is told no further back than they are kept: see `callbacks.figures`."""
     begins_at = now - LASTS[span]
-    by_state = {state: _ended(db, state, begins_at) for state in State if state in ENDED}
+    newest = {state: _newest(state, begins_at) for state in State if state in ENDED}
     # Where one state's jobs were too many to read, the others' are counted no further back.
-    since = max([begins_at, *(rows[-1].ended_at for rows in by_state.values() if len(rows) == READ)])
-    ends = [end for rows in by_state.values() for end in rows if end.ended_at >= since]
+    since = max([begins_at, *(at for rows in newest.values() if (at := _reaches_to(db, rows)) is not None)])
+    steps = _steps(db, [sa.select(rows).where(rows.c.ended_at >= since) for rows in newest.values()], span, now)
     return Overview(
         since=since,
         live=_live(db),
-        ended=Counter(end.state for end in ends),
-        steps=steps(ends, begins_at, span, now),
-        paces=paces(ends),
+        ended=sum((Counter(step.ended) for step in steps), Counter[State]()),
+        steps=steps,
+        paces=_paces(db, newest[State.ARCHIVED], since),
         callbacks=callbacks.figures(db, since=max(since, callbacks.kept_since(keep_callbacks_d, now)), until=now),
         dying=_dying(db),
     )
 
 
-def paces(ends: Sequence[End]) -> list[Pace]:
-    """By gateway, of the jobs that were archived. Pure."""
-    lasted = defaultdict[str, list[float]](list)
-    for end in ends:
-        if end.state is State.ARCHIVED and end.provider is not None:
-            lasted[end.provider].append((end.ended_at - end.created_at).total_seconds())
-    return [
-        Pace(provider, len(each), _percentile(each, 50), _percentile(each, 95))
-        for provider, each in sorted((name, sorted(each)) for name, each in lasted.items())
-    ]
+def _newest(state: State, since: datetime) -> sa.Subquery:
+    """The newest `READ` jobs that ended in this state."""
+    lately = sa.and_(jobs.c.state == state.value, jobs.c.created_at >= since - LONGEST_LIVE, jobs.c.ended_at >= since)
+    columns = (jobs.c.state, jobs.c.provider, jobs.c.created_at, jobs.c.ended_at)
+    newest = sa.select(*columns).where(lately).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+    return newest.limit(READ).subquery()
 
 
-def steps(ends: Sequence[End], begins_at: datetime, span: Span, now: datetime) -> list[Step]:
-    """The span in equal parts, those without any end included. Pure."""
-    width = STEPS[span]
+def _reaches_to(db: Connection, newest: sa.Subquery) -> datetime | None:
+    """The earliest end of these, if there may be others; None: these are all."""
+    count, earliest = db.execute(sa.select(sa.func.count(), sa.func.min(newest.c.ended_at, type_=Instant))).one()
+    return earliest if count == READ else None
+
+
+def _steps(db: Connection, ended: Sequence[sa.Select[Any]], span: Span, now: datetime) -> list[Step]:
+    """The span in equal parts, oldest first, those without any end included."""
+    begins_at, width, each = now - LASTS[span], STEPS[span], sa.union_all(*ended).subquery()
     count = math.ceil((now - begins_at) / width)
+    begin = sa.literal(begins_at, Instant)
+    after_s = percentiles.seconds(begin, each.c.ended_at, is_sqlite=db.dialect.name == "sqlite")
+    number = (sa.cast(after_s, sa.Integer) // int(width.total_seconds())).label("number")
     found = [Counter[State]() for _ in range(count)]
-    for end in ends:
-        found[min(int((end.ended_at - begins_at) / width), count - 1)][end.state] += 1
-    return [Step(begins_at + number * width, each) for number, each in enumerate(found)]
+    for state, place, many in db.execute(sa.select(each.c.state, number, sa.func.count()).group_by("state", "number")):
+        found[min(max(place, 0), count - 1)][State(state)] += many
+    return [Step(begins_at + place * width, counted) for place, counted in enumerate(found)]
 
 
-def _percentile(ordered: Sequence[float], share: int) -> float:
-    """The nearest rank: a time that some job really took."""
-    return ordered[max(math.ceil(len(ordered) * share / 100) - 1, 0)]
+def _paces(db: Connection, archived: sa.Subquery, since: datetime) -> list[Pace]:
+    """By gateway, of the jobs that were archived since."""
+    lately = sa.select(archived).where(archived.c.ended_at >= since).subquery()
+    lasted = percentiles.seconds(lately.c.created_at, lately.c.ended_at, is_sqlite=db.dialect.name == "sqlite")
+    return [Pace(name, *ranks) for name, ranks in sorted(percentiles.ranks(db, lately, lasted).items())]
 
 
 def _live(db: Connection) -> dict[State, int]:
@@ -146,15 +144,6 @@ def _live(db: Connection) -> dict[State, int]:
         .group_by(jobs.c.state)
     )
     return {State(state): count for state, count in db.execute(counted)}
-
-
-def _ended(db: Connection, state: State, since: datetime) -> list[End]:
-    """The newest that ended in this state, the newest request first."""
-    columns = (jobs.c.state, jobs.c.provider, jobs.c.created_at, jobs.c.ended_at)
-    lately = sa.and_(jobs.c.state == state.value, jobs.c.created_at >= since - LONGEST_LIVE, jobs.c.ended_at >= since)
-    newest = sa.select(*columns).where(lately).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(READ)
-    found = (End(State(row.state), row.provider, row.created_at, row.ended_at) for row in db.execute(newest))
-    return sorted(found, key=lambda end: end.ended_at, reverse=True)
 
 
 def _dying(db: Connection) -> list[Dying]:

@@ -57,6 +57,7 @@ class Words(TypeDecorator[str]):
 
 JSON = sa.JSON(none_as_null=True)
 IN_BATCH = sa.text("batch IS NOT NULL")
+NOT_HOME = "outcome IN ('finished', 'undelivered')"  # made, and its video is not in the bucket: not yet, or never
 
 
 class Told(TypeDecorator[Any]):
@@ -211,6 +212,7 @@ attempts = sa.Table(
         sqlite_where=sa.text("standing = 'uncertain'"),
         postgresql_where=sa.text("standing = 'uncertain'"),
     ),
+    sa.Index("ix_attempts_not_home", "day", sqlite_where=sa.text(NOT_HOME), postgresql_where=sa.text(NOT_HOME)),
     sa.Index(None, "day"),
     sa.Index(None, "news_at"),
 )

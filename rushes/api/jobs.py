@@ -97,8 +97,9 @@ def blueprint(api: JobsApi) -> Blueprint:
     def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
         """The newest jobs first, a page at a time.
 
-        Entries of a job's metadata filter too: `metadata.scene=12`. What is searched for in prompts and metadata may
-        be rare: then a page holds fewer jobs than it could, or none, and `has_more` tells that the search goes on.
+        Entries of a job's metadata filter too: `metadata.scene=12`. What is searched for in prompts and metadata, or a
+        gateway's or a mode's jobs, may be rare: then a page holds fewer jobs than it could, or none, and `has_more`
+        tells that the search goes on.
         """
         after = _read_cursor(query) if "cursor" in query else None
         with api.database.read() as db:

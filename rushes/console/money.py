@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ SAME = ("from", "to", "provider", "batch", "key")
 BY = ("day", "provider", "key", "batch")
 OF_METADATA = "metadata."
 NOT_TAKEN = "refunded"
+USUAL_DAYS = 7  # that are shown where none are asked for
 # What becomes of money, in words; the two that want somebody first.
 LINES = {
     "paid_not_delivered": (
@@ -45,6 +47,13 @@ def add(routes: Blueprint, door: Door) -> None:
         found: dict[str, Any] | None = None
         refused = None
         wanted = query(request.args.to_dict(flat=False))
+        if "from" not in wanted and "to" not in wanted:
+            wanted["from"] = str(datetime.now(UTC).date() - timedelta(days=USUAL_DAYS - 1))
+
+        def by_day() -> Mapping[str, Any]:
+            told: Mapping[str, Any] = g.service.get("/v1/costs", {**wanted, "by": ["day"]})
+            return told
+
         try:
             found = g.service.get("/v1/costs", wanted)
         except Refused as refusal:
@@ -59,7 +68,7 @@ def add(routes: Blueprint, door: Door) -> None:
             spent_usd=sum(each["usd"] for each in found["totals"] if each["line"] != NOT_TAKEN) if found else 0,
             heads=heads(found["by"]) if found else [],
             rows=list(_rows(found)) if found else [],
-            chart=chart(g.service.get("/v1/costs", {**wanted, "by": ["day"]})) if found else None,
+            chart=chart(found if "day" in found["by"] else by_day()) if found else None,
             sheet=f"?{urlencode(wanted, doseq=True)}",
             asked=request.args,
             by=wanted.get("by") or ["day", "provider"],
@@ -83,7 +92,10 @@ def chart(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """The sums by day as `console.js` draws them, a row of dollars for each line; None: nothing to compare. Pure."""
     first, last = (date.fromisoformat(found[name]) for name in ("from", "to"))
     days = [(first + timedelta(days=count)).isoformat() for count in range((last - first).days + 1)]
-    usd = {(each["line"], each["day"]): each["usd"] for each in found["data"] if each["usd"]}
+    usd = Counter[tuple[str, str]]()
+    for each in found["data"]:
+        if each["usd"]:
+            usd[each["line"], each["day"]] += each["usd"]
     lines = [line for line in LINES if line != NOT_TAKEN and any(name == line for name, _ in usd)]
     if len(days) < 2 or not lines:
         return None
@@ -94,7 +106,7 @@ def chart(found: Mapping[str, Any]) -> dict[str, Any] | None:
             {
                 "name": line.replace("_", " "),
                 "tone": LINES[line][0],
-                "counts": [usd.get((line, day), 0) for day in days],
+                "counts": [round(usd[line, day], 6) for day in days],
             }
             for line in lines
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
@@ -158,6 +159,16 @@ def test_how_ends_were_heard_of_is_told_by_gateway(desk: Desk) -> None:
     names = ("ended", "told", "asked", "late")
     assert cells[:4] == [str(figures[name]) for name in names] == ["2", "1", "1", "0"]
     assert cells[4] == f"{figures['lost']} 50%"
+
+
+def test_figures_are_of_two_days_of_a_week_or_of_as_many_as_callbacks_are_kept(
+    desk: Desk, make_api: Callable[..., FlaskClient]
+) -> None:
+    visitor, yesterday = desk.visitor(), f"{NOW - timedelta(days=1):%Y-%m-%d}"
+    assert f"{yesterday} to {TODAY}" in visitor.text(CALLBACKS)
+    assert f"{NOW - timedelta(days=6):%Y-%m-%d} to {TODAY}" in visitor.text(f"{CALLBACKS}?span=week")
+    soon_gone = Desk(make_api(KEEP_CALLBACKS_D="0.5"), desk.database).visitor()
+    assert f"{TODAY} to {TODAY}" in soon_gone.text(CALLBACKS)
 
 
 def test_lists_without_anything_say_what_makes_them(desk: Desk) -> None:

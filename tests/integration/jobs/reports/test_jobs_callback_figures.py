@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from rows import DAY, NOW, SECOND, Rows
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
 from jobs.reports import callbacks
-from jobs.reports.callbacks import Delay, Ends
+from jobs.reports.callbacks import Ends
 from jobs.store.tables import inbox
 
 pytestmark = pytest.mark.both_databases
@@ -43,10 +43,23 @@ def ends(rows: Rows, **more: Any) -> dict[str, Ends]:
         return callbacks.ends(db, **given)
 
 
+class Delay(NamedTuple):
+    orders: int
+    p50: float
+    p95: float
+
+
 def delays(rows: Rows) -> tuple[dict[str, Delay], dict[str, Delay]]:
-    span = {"since": NOW - DAY, "until": NOW + DAY}
+    """Until callbacks were here, and until ends were found, by gateway."""
     with rows.database.read() as db:
-        return tuple(find(db, **span, provider=None) for find in (callbacks.calling_delays, callbacks.asking_delays))
+        told = callbacks.figures(db, since=NOW - DAY, until=NOW + DAY)
+    assert [each["provider"] for each in told] == sorted(ends(rows))
+    assert all(ends(rows)[each["provider"]].as_json().items() <= each.items() for each in told)
+    calling, asking = (
+        {each["provider"]: Delay(**each[name]) for each in told if each[name] is not None}
+        for name in ("called_after_s", "found_after_s")
+    )
+    return calling, asking
 
 
 def test_orders_are_told_or_asked_and_what_is_not_told_came_late_or_not_at_all(rows: Rows) -> None:
