@@ -7,6 +7,7 @@ database compares are digests, and who could measure how far two of them agree w
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from jobs.store.database import Database
 from jobs.store.tables import api_keys
 
 PREFIX = "rk_"
+KEY_ID = re.compile(r"key_[0-9A-Z]{26}", re.ASCII)
 LONGEST_NAME = 100
 NAMES = f"a name is 1 to {LONGEST_NAME} printable characters"
 CELERY = "celery"  # stands for a key's id in what comes by the broker: whoever may write to it
@@ -113,6 +115,8 @@ def mark_used(database: Database, key_ids: Collection[str]) -> None:
 
 def revoke(database: Database, key_id: str) -> bool:
     """False: no live key has this id."""
+    if not KEY_ID.fullmatch(key_id):
+        return False
     live = sa.and_(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     with database.write() as db:
         return db.execute(sa.update(api_keys).where(live).values(revoked_at=database.clock(db))).rowcount == 1
