@@ -19,7 +19,7 @@ from jobs.machine.error_codes import REASONS
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.measures import Measure
 from jobs.reports import attention, callbacks, costs
-from jobs.reports.attention import Looking
+from jobs.reports.attention_items import Looking
 from jobs.settings import Settings
 from jobs.store import heartbeats, lanes, spending, unknown_words
 from jobs.store.core import Core

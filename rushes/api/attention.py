@@ -14,7 +14,7 @@ from jobs.machine.error_codes import REASONS
 from jobs.machine.times import iso
 from jobs.providers.base import Provider
 from jobs.reports import attention
-from jobs.reports.attention import Item, Looking
+from jobs.reports.attention_items import MOST, Item, Looking
 from jobs.request.schema import Strict
 from jobs.settings import Settings
 from jobs.store.database import Database
@@ -32,7 +32,7 @@ class AttentionQuerySchema(Strict):
     limit = fields.Integer(
         strict=False,
         load_default=USUAL,
-        validate=validate.Range(1, attention.MOST, error=f"Choose from 1 to {attention.MOST}."),
+        validate=validate.Range(1, MOST, error=f"Choose from 1 to {MOST}."),
         metadata={"description": "At most so many."},
     )
 
@@ -61,9 +61,7 @@ class AttentionSchema(Answer):
     counts = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
-        metadata={
-            "description": f"How many for each reason, at most {attention.MOST}; those without any are left out."
-        },
+        metadata={"description": f"How many for each reason, at most {MOST}; those without any are left out."},
     )
     has_more = fields.Boolean()
 

@@ -356,6 +356,21 @@ def test_every_button_does_what_it_says(browser: Browser, service: Service) -> N
         expect(page.locator("video")).to_be_visible(timeout=15_000)
 
 
+def test_a_gateway_is_let_rest_and_resumed_and_a_line_of_what_needs_a_person_is_answered(
+    browser: Browser, service: Service
+) -> None:
+    with signed_in(browser, service) as page:
+        said = page.locator("[data-said]")
+        page.goto("/console/gateways")
+        press(page, "Rest gravitex")
+        expect(said).to_contain_text("gravitex gets no orders until")
+        assert service.ask("GET", "/v1/providers/gravitex")["status"]["paused"]["submit"]["reason"] == "by_hand"
+        page.goto("/console/attention?reason=gateway_rests")
+        press(page, "Resume gravitex")
+        expect(said).to_have_text("gravitex rests no more: one order tries it first.")
+        assert service.ask("GET", "/v1/providers/gravitex")["status"]["paused"]["submit"] is None
+
+
 def test_all_that_match_are_cancelled_once_that_is_confirmed(browser: Browser, service: Service) -> None:
     made = [service.order(f"Wave {number}", "easyrouter", batch="waves") for number in (1, 2)]
     with signed_in(browser, service) as page:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from jobs.machine.error_codes import REASONS
-from jobs.reports.attention import MOST
+from jobs.reports.attention_items import MOST
 from rushes.cli import options
 from rushes.cli.service.api import connect
 from rushes.cli.terminal import output

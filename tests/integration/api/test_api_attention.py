@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jobs.machine.error_codes import FLAGS, REASONS
 from jobs.machine.times import iso, iso_s
 from jobs.providers.client import Account
-from jobs.reports import attention
+from jobs.reports import attention, attention_rows
 from jobs.store.database import Database
 from jobs.store.tables import attempts, inbox, jobs, lanes
 
@@ -246,7 +246,7 @@ def test_an_earlier_order_that_was_paid_or_may_have_been_is_told_by_its_number(
 
 
 def test_flags_of_jobs_that_ended_long_ago_are_let_be(desk: Desk) -> None:
-    long_ago = desk.now - attention.LOOKED_BACK - HOUR
+    long_ago = desk.now - attention_rows.LOOKED_BACK - HOUR
     desk.order("archived", "charged", outcome="delivered", job={"flagged": "foreign_task", "created_at": long_ago})
     assert desk.told()["data"] == []
 

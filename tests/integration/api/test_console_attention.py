@@ -17,7 +17,7 @@ from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.machine.error_codes import REASONS
 from jobs.providers.client import Account
-from jobs.reports import attention
+from jobs.reports import attention_items
 from jobs.store import lanes
 from jobs.store.database import Database
 from jobs.store.tables import attempts, events, inbox, jobs, notices
@@ -230,7 +230,7 @@ ANSWERED_BY = {
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_every_command_that_the_api_names_is_a_form_or_is_shown(reason: str) -> None:
     known: dict[str, Any] = {"job_id": "job_1", "attempt": 1, "provider": "evolink", "task_id": "t"}
-    command = attention.Item(reason, "why; and more", **known).command
+    command = attention_items.Item(reason, "why; and more", **known).command
     item = {"reason": reason, "detail": "why; and more", **known, "command": command}
     offer = answers.answer(item)
     assert (offer.name if offer else None) == ANSWERED_BY.get(reason)

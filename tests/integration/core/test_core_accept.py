@@ -28,7 +28,7 @@ from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
-from jobs.reports.attention import Item, Looking
+from jobs.reports.attention_items import Item, Looking
 from jobs.steps import archiving
 from jobs.store import tables
 from jobs.upkeep import audit, repair

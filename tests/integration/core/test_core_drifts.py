@@ -15,7 +15,7 @@ from test_core_gate import altered, make_altered  # noqa: F401 - fixtures
 from workshop import RUN, Workshop
 
 from jobs.machine.states import State
-from jobs.reports import attention
+from jobs.reports import attention, attention_items
 from jobs.store import unknown_words
 
 Answer = dict[str, Any]
@@ -94,7 +94,7 @@ def seen(workshop: Workshop) -> dict[str, int]:
 
 def told(workshop: Workshop) -> list[tuple[str, str | None]]:
     with workshop.database.read() as db:
-        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        looking = attention_items.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
         return [(item.reason, item.provider) for item in attention.items(db, looking)]
 
 

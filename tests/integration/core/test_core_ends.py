@@ -15,7 +15,7 @@ from jobs.intake.settling import settle
 from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.reports import attention
-from jobs.reports.attention import Item, Looking
+from jobs.reports.attention_items import Item, Looking
 
 GATEWAYS = ["aivideoapi", "apiframe", "easyrouter", "gravitex", "evolink"]
 FOR_EVER = 100_000

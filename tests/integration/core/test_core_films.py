@@ -17,7 +17,7 @@ from workshop import RUN, Workshop
 
 from jobs.machine.states import State
 from jobs.reports import attention
-from jobs.reports.attention import Looking
+from jobs.reports.attention_items import Looking
 from jobs.store import tables
 
 PAGE = "/another.mp4"

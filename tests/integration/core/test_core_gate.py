@@ -22,7 +22,7 @@ from jobs.intake import changes
 from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import State
-from jobs.reports import attention
+from jobs.reports import attention, attention_items
 from jobs.store import history, spending, tables
 from jobs.upkeep.balance import Finding
 from jobs.upkeep.repair import repair
@@ -57,7 +57,7 @@ def lines(workshop: Workshop, job_id: str, event: str) -> list[Any]:
 def reasons(workshop: Workshop, job_id: str) -> list[str]:
     """What the attention list says of a job."""
     with workshop.database.read() as db:
-        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        looking = attention_items.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
         return [item.reason for item in attention.items(db, looking) if item.job_id == job_id]
 
 

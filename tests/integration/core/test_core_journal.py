@@ -17,7 +17,7 @@ from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
-from jobs.reports.attention import Looking
+from jobs.reports.attention_items import Looking
 from jobs.steps import late_answers, submission
 from jobs.store import journal, tables
 from jobs.store.database import Database, DatabaseUnavailable

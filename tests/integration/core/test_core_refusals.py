@@ -12,7 +12,7 @@ from test_core_gate import altered, make_altered  # noqa: F401 - fixtures
 from workshop import RUN, Workshop
 
 from jobs.machine.rows import AttemptOutcome, Standing
-from jobs.reports import attention
+from jobs.reports import attention, attention_items
 
 USED_UP = {"error": {"type": "new_api_error", "code": "", "message": "token quota has been exhausted"}}
 TOO_FAST = {
@@ -48,5 +48,5 @@ def test_an_order_is_refused_lost_or_put_off_by_what_is_certain(
     attempt = workshop.case(job_id).attempts[1]
     assert ((attempt.outcome, attempt.standing), attempt.error_code) == (becomes, code)
     with workshop.database.read() as db:
-        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        looking = attention_items.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
         assert {item.reason for item in attention.items(db, looking)} == told

@@ -13,7 +13,7 @@ from workshop import Ahead, Workshop
 
 from jobs.machine.states import State
 from jobs.reports import attention
-from jobs.reports.attention import Looking
+from jobs.reports.attention_items import Looking
 from jobs.steps import object_metadata
 from jobs.store import history
 from jobs.store.tables import attempts

@@ -15,7 +15,7 @@ from workshop import RUN, Ahead, Workshop
 from jobs.intake import settling
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.reports import attention
+from jobs.reports import attention, attention_items
 from jobs.steps import archiving
 from jobs.store import tables
 
@@ -23,7 +23,7 @@ from jobs.store import tables
 def attention_of(workshop: Workshop, job_id: str) -> set[str]:
     """Why a person should look at the job, each reason once."""
     with workshop.database.read() as db:
-        looking = attention.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
+        looking = attention_items.Looking(workshop.settings, workshop.resources.providers, workshop.database.clock(db))
         found = [item.reason for item in attention.items(db, looking) if item.job_id == job_id]
     assert len(found) == len(set(found))
     return set(found)

@@ -20,7 +20,7 @@ from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention
-from jobs.reports.attention import Looking
+from jobs.reports.attention_items import Looking
 from jobs.request.generation import Film
 from jobs.steps import aside, ownership
 from jobs.steps.ownership import Doubt

@@ -14,7 +14,7 @@ from jobs.intake import changes
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.reports import attention
+from jobs.reports import attention, attention_items
 from jobs.steps import archiving
 from jobs.steps.step import conclude
 from jobs.store.due import due_rows
@@ -54,9 +54,9 @@ def die(rows: Rows, job_id: str) -> bool:
         return True
 
 
-def listed(rows: Rows) -> dict[str, attention.Item]:
+def listed(rows: Rows) -> dict[str, attention_items.Item]:
     with rows.database.read() as db:
-        looking = attention.Looking(rows.core.settings, rows.core.providers, rows.now)
+        looking = attention_items.Looking(rows.core.settings, rows.core.providers, rows.now)
         return {item.reason: item for item in attention.items(db, looking)}
 
 

@@ -10,7 +10,7 @@ from click.testing import Result
 from fake_service import Service
 
 from jobs.machine.error_codes import REASONS
-from jobs.reports.attention import Item
+from jobs.reports.attention_items import Item
 from rushes.cli import main
 
 ITEM = {
