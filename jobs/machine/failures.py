@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jobs.machine.alarms import Rules
+from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
 

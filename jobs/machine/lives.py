@@ -8,8 +8,9 @@ from datetime import datetime
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
 from jobs.machine.breaker import OUT_OF_REACH, Lane
+from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import ENDED, State
 
 

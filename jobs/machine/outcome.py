@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobs.machine.rows import Attempt, AttemptChanges, JobChanges
+from jobs.machine.changes import AttemptChanges, JobChanges
+from jobs.machine.rows import Attempt
 from jobs.machine.states import Event
 
 ANSWERED = "answered"  # the line of history that bears the answer of a gateway that took an order

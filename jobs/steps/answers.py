@@ -9,10 +9,11 @@ from typing import Any
 
 from jobs.errors import BadReport, NoStatus
 from jobs.machine import failures, schedule
+from jobs.machine.changes import AttemptChanges, rejection
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.flags import UNKNOWN
 from jobs.machine.outcome import ANSWERED, Cooldown, Facts, Inquired, Note
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case, Standing, rejection
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.schedule import is_of_unknown_age
 from jobs.machine.states import ENDED
 from jobs.providers.answers import is_own

@@ -11,18 +11,9 @@ import structlog
 
 from jobs import measures
 from jobs.machine import schedule
+from jobs.machine.changes import AttemptChanges, JobChanges
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import (
-    ACCEPTED,
-    KEPT_ASIDE,
-    Attempt,
-    AttemptChanges,
-    AttemptOutcome,
-    Case,
-    JobChanges,
-    Standing,
-    UnprovenFilm,
-)
+from jobs.machine.rows import ACCEPTED, KEPT_ASIDE, Attempt, AttemptOutcome, Case, Standing, UnprovenFilm
 from jobs.machine.states import State
 from jobs.request.generation import Film
 from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling, store_refusals

@@ -12,11 +12,12 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
 from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
+from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.outcome import ANSWERED, Facts, Move, Note, Outcome, PostAnswer
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.states import Event, State
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account, Answered, Lost, NotSent

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql.dml import ReturningInsert
 
 from jobs import measures
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, Origin, Settled, Standing, with_times
+from jobs.machine.changes import AttemptChanges, with_times
+from jobs.machine.rows import Attempt, AttemptOutcome, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store import spending, told

@@ -12,8 +12,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.changes import OF_TASK, AttemptChanges, rejection
 from jobs.machine.outcome import Note
-from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Origin, Standing, rejection
+from jobs.machine.rows import Attempt, AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.store import hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import ReturningInsert
 
-from jobs.machine.rows import ABSURD, FREE, Attempt, AttemptChanges, Money, Settled, Standing
+from jobs.machine.changes import AttemptChanges
+from jobs.machine.rows import ABSURD, FREE, Attempt, Money, Settled, Standing
 from jobs.store.database import upsert
 from jobs.store.prepared import of
 from jobs.store.tables import attempts, spending

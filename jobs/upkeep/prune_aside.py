@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine import flags, schedule
+from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptChanges, AttemptOutcome, UnprovenFilm
+from jobs.machine.rows import Attempt, AttemptOutcome, UnprovenFilm
 from jobs.machine.states import ENDED, State
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings

@@ -412,7 +412,7 @@ PROTECTIONS: dict[str, Lack] = {
         ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
     ),
     "what is known of a task goes with it": Lack(
-        lambda: {"jobs.machine.rows.OF_TASK": {}, "jobs.store.contests.OF_TASK": {}},
+        lambda: {"jobs.machine.changes.OF_TASK": {}, "jobs.store.contests.OF_TASK": {}},
         ("answer_late", "submit_unanswered", "callback_of_another", "worker_sleeps"),
     ),
     "a 401, 403 or 404 is no verdict": Lack(_not_found_is_a_verdict, ("query_refused", "callback_lost")),

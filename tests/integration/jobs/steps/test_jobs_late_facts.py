@@ -13,8 +13,9 @@ from callback_bench import KEY, Knows, hear, look, lost
 from rows import MINUTE, NOW, Rows
 
 from jobs.intake import settling
+from jobs.machine.changes import OF_TASK, AttemptChanges
 from jobs.machine.outcome import About, Facts
-from jobs.machine.rows import OF_TASK, Attempt, AttemptChanges, AttemptOutcome, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Answered
 from jobs.steps import reconciliation

@@ -14,8 +14,9 @@ from benches import Gateway, rung, worker
 from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.breaker import Kind, Lane, LaneName, Word
+from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import AttemptChanges, AttemptOutcome, Money, Origin, Standing
+from jobs.machine.rows import AttemptOutcome, Money, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.providers.registry import Terms
