@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import secrets
 import sys
@@ -21,6 +22,7 @@ from own_database import OwnDatabase
 
 from jobs.store import migrate
 from jobs.store.database import Database
+from jobs.tallies import Tallies
 from rushes.local.ports import free_ports
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
@@ -146,11 +148,20 @@ def database_url(own_database: OwnDatabase, left_behind: LeftBehind) -> Iterator
         own_database.empty()
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+@pytest.fixture(scope="session")
+def standing_database(own_database: OwnDatabase) -> Iterator[Database]:
+    database = Database(own_database.url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def database(database_url: str, standing_database: Database) -> Iterator[Database]:
+    """The test's own, but for the engine: what statements it has compiled would else be compiled in each test."""
+    database = copy.copy(standing_database)
+    database.tallies = Tallies()
+    yield database
+    database.close()  # no connection of it stays open
 
 
 @pytest.fixture
