@@ -124,7 +124,7 @@ PROTECTIONS = [
     Protection(
         "P10",
         "a notice is signed",
-        one("webhooks.delivery.Webhook", lambda secret: SimpleNamespace(sign=lambda *_: "v1,bm8gc2lnbmF0dXJl")),
+        one("webhooks.posting.Webhook", lambda secret: SimpleNamespace(sign=lambda *_: "v1,bm8gc2lnbmF0dXJl")),
         f"{NOTICES}::test_an_archived_job_is_told_with_the_whole_job_under_both_secrets",
     ),
     Protection("P10", "a job's notices go in their order", _newest_first, IN_ORDER),
