@@ -242,8 +242,9 @@ class Rules:
         if again and order.key is not None:
             self.check("one-post", order.key == again[0].key, f"{order.owner} under two keys")
             first = again[0]
-            # A clock that was set back meanwhile makes it younger than it is, which nothing shows.
-            age = order.at - first.at + min(0.0, order.clock_off_s - first.clock_off_s)
+            age = order.at - first.at
+            if not self._was_of_the_future(first):  # a clock that was set back has made it younger, which nothing shows
+                age += min(0.0, order.clock_off_s - first.clock_off_s)
             self.check("one-post", age < KEY_LIFE_S, f"{order.owner} is sent again {age:.0f} s after the first time")
         else:
             self.check("one-post", not again, f"{order.owner} is sent to {order.provider} a second time")
@@ -262,6 +263,11 @@ class Rules:
                 is_settled = row.task_id in made
             said = f"{row.outcome} by {row.task_id}" if row else "unknown"
             self.check("no-blind-second", is_settled, f"{order.owner} is sent while {other.owner} is {said}")
+
+    def _was_of_the_future(self, order: Order) -> bool:
+        """Whether the clock was ever set back behind the time at which this order left."""
+        left_at = order.at + order.clock_off_s
+        return any(at > order.at and left_at > at + off for at, off in self.world.clock_sets)
 
     def _may_order_beside(self, job_id: str, row: AttemptRow) -> bool:
         """Whether the client said that another order may follow this one, and its time has come."""

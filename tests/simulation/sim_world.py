@@ -100,6 +100,7 @@ class World:
         self.story: list[tuple[float, str, str, tuple[Any, ...]]] = []
         self.points: Counter[str] = Counter()  # where processes died
         self.clock_off_s = 0.0  # of the database's clock
+        self.clock_sets: list[tuple[float, float]] = []  # when it was set, and how far it has been off since
         self.set_back_s = 0.0  # by how much it was set back in all: for as long a row may wait for what it says
         self.worked = 0
         self._most_events = MOST_EVENTS + MOST_EVENTS_A_JOB * (fate.jobs or 0)
@@ -201,6 +202,7 @@ class World:
     def set_clock(self, by_s: float) -> None:
         """Put the database's clock on, or back."""
         self.clock_off_s += by_s
+        self.clock_sets.append((self.now, self.clock_off_s))
         self.set_back_s += max(0.0, -by_s)
         self.tell("clock set", round(self.clock_off_s))
 
