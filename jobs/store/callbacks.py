@@ -21,7 +21,7 @@ from jobs.store.keeping import Desk
 from jobs.store.prepared import of
 from jobs.store.tables import inbox
 
-CALLBACK_ID = re.compile(r"cbk_([1-9][0-9]{0,9})", re.ASCII)
+CALLBACK_ID = re.compile(r"cbk_([1-9][0-9]{0,17})", re.ASCII)
 
 _CHANGE = sa.update(inbox).where(of(inbox.c.id))
 _JUDGE = _CHANGE.returning(inbox.c.job_id, inbox.c.attempt, inbox.c.task_id)

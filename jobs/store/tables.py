@@ -56,6 +56,8 @@ class Words(TypeDecorator[str]):
 
 
 JSON = sa.JSON(none_as_null=True)
+# Numbers of lines: a job has many, and 32 bits are not enough for a service's life. SQLite counts in 64 by this alone.
+SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 IN_BATCH = sa.text("batch IS NOT NULL")
 NOT_HOME = "outcome IN ('finished', 'undelivered')"  # made, and its video is not in the bucket: not yet, or never
 
@@ -221,7 +223,7 @@ attempts = sa.Table(
 inbox = sa.Table(
     "inbox",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", SERIAL, primary_key=True),
     sa.Column("job_id", sa.String(40), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("provider", sa.String(32), nullable=False),
@@ -263,7 +265,7 @@ hearsay = sa.Table(
 events = sa.Table(
     "events",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("id", SERIAL, primary_key=True),
     sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("event", sa.String(32), nullable=False),
