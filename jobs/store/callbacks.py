@@ -37,7 +37,7 @@ def page(
     shown = [column for column in inbox.columns if column.name not in ("headers", "body")]
     statement = sa.select(*shown).where(*where).order_by(inbox.c.id.desc()).limit(limit)
     if before is not None:
-        statement = statement.where(inbox.c.id < _number(before))
+        statement = statement.where(inbox.c.id < before)
     return list(db.execute(statement).mappings())
 
 
@@ -46,7 +46,7 @@ def find(db: Connection, callback_id: str) -> RowMapping:
     named = CALLBACK_ID.fullmatch(callback_id)
     if named is None:
         raise UnknownCallback(f"No callback {callback_id!r}; ids look like cbk_123.")
-    row = db.execute(sa.select(inbox).where(inbox.c.id == _number(int(named[1])))).mappings().one_or_none()
+    row = db.execute(sa.select(inbox).where(inbox.c.id == int(named[1]))).mappings().one_or_none()
     if row is None:
         raise UnknownCallback(f"No callback {callback_id}; it may have been pruned.")
     return row
@@ -93,8 +93,3 @@ def judge(db: Connection, number: int, *, is_genuine: bool) -> None:
     row = db.execute(_JUDGE, {"of_id": number, "signature": verdict}).one_or_none()
     if row is not None and is_genuine and row.task_id is not None:
         hearsay.sign(db, row.job_id, row.attempt, row.task_id)
-
-
-def _number(number: int) -> sa.BindParameter[int]:
-    """Strangers' numbers may be larger than the column; PostgreSQL would not take such a one for an INTEGER."""
-    return sa.literal(number, sa.BigInteger)
