@@ -38,7 +38,7 @@ class Choice:
 # The action's name → its label, and how its success reads.
 ACTIONS = {"cancel": ("Cancel", "cancelled, or on the way to it"), "retry": ("Retry or copy again", "worked on again")}
 ABOUT = {
-    "cancel": offers.CANCEL,
+    "cancel": "No gateway has accepted these: nothing is paid for those that are cancelled in time.",
     "retry": "Where a video was made, its copying is tried again. Every other job is ordered once more; where an"
     " earlier order may have been charged, you must accept to pay twice.",
 }
