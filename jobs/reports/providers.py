@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from jobs.machine.breaker import Lane
+from jobs.machine.breaker import Lane, LaneName
 from jobs.machine.times import iso
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Ability, Length, Text
@@ -23,11 +23,19 @@ from jobs.store import availability, lanes, spending, unknown_words
 from jobs.store.lanes import LANES, Look
 
 
+class Known(NamedTuple):
+    """What was read of all gateways at once: lanes; and of one its unknown words, and how many jobs it holds up."""
+
+    lane: Callable[[Account, LaneName], Lane]
+    words: Mapping[str, int]
+    held_up: int
+
+
 def overview(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> list[dict[str, Any]]:
     """Every gateway there is; those that have a key with their status."""
-    words, held_up = unknown_words.seen(db), lanes.held_up(db)
+    words, held_up, lane = unknown_words.seen(db), lanes.held_up(db), lanes.every(db)
     heard = callbacks.of_last_day(db, keep_d=settings.keep_callbacks_d, now=now)
     found = []
     for name, provider in providers.items():
@@ -36,7 +44,8 @@ def overview(
         if account is None:
             found.append({**told, "configured": False, **_both_words(None)})
         else:
-            stands = status(db, provider, account, settings, words.get(name, {}), held_up.get(name, 0), now=now)
+            known = Known(lane, words.get(name, {}), held_up.get(name, 0))
+            stands = status(db, provider, account, settings, known, now=now)
             stands["last_day"] = heard.get(name, Ends()).as_json()
             found.append({**told, "base_url": account.base_url, "configured": True, **_both_words(stands)})
     return found
@@ -85,15 +94,14 @@ def status(
     provider: Provider,
     account: Account,
     settings: Settings,
-    words: Mapping[str, int],
-    held_up: int,
+    known: Known,
     *,
     now: datetime,
 ) -> dict[str, Any]:
     """How a gateway's key stands just now. `obstacle`: what keeps even its cheapest order from going; None: nothing."""
-    found = {name: lanes.read(db, account, name) for name in LANES}
+    found = {name: known.lane(account, name) for name in LANES}
     previous = settings.previous_accounts.get(provider.name)
-    previous_query = _pause(lanes.read(db, previous, "query"), now) if previous else None
+    previous_query = _pause(known.lane(previous, "query"), now) if previous else None
     out = lanes.out(db, account, found["submit"], settings, now=now)
     looked = Look(found["submit"], out, now)
     hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, looked)
@@ -104,9 +112,9 @@ def status(
         "max_in_flight": settings.max_in_flight,
         "unanswered": out.unanswered,
         "max_unconfirmed": settings.max_unconfirmed,
-        "holds_up": held_up,
+        "holds_up": known.held_up,
         "budget": _budget(db, account, settings.terms[provider.name].daily_usd, now),
-        "unknown_words": dict(words),
+        "unknown_words": dict(known.words),
     }
 
 
