@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     api.register_blueprint(batches.blueprint(database))
     api.register_blueprint(events.blueprint(database))
     api.register_blueprint(costs.blueprint(database))
-    api.register_blueprint(overview.blueprint(database, settings))
+    api.register_blueprint(overview.blueprint(database, providers, settings))
     api.register_blueprint(keys.blueprint(database, settings))
     api.register_blueprint(attention.blueprint(attention.AttentionApi(settings, providers, database)))
     api.register_blueprint(notices.blueprint(notices.NoticesApi(database, ringer)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,21 +19,65 @@ from jobs.machine.states import LIVE
 from jobs.machine.times import iso_s
 from jobs.reports import attention_orders
 from jobs.reports.attention_items import MOST, Item, Looking
-from jobs.reports.attention_rows import CURRENT, LOOKED_BACK, PROMPT, begun, ended_lately, looked_up, order
+from jobs.reports.attention_rows import CURRENT, ENDED_LATELY, PROMPT, Rows, Statement, any_of, begun, looked_up, order
 from jobs.store import availability, unknown_words
 from jobs.store import lanes as stored_lanes
+from jobs.store.prepared import at
 from jobs.store.tables import attempts, hearsay, inbox, jobs, notices
 from storage.outbound.guard import masked
 
 KEY_REASONS = {"insufficient_credits": "out_of_credit", "unauthorized": "key_refused"}
 DRIFT_SHOWN = timedelta(days=1)  # since it was last seen
 
+_order = sa.and_(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
+_FORGOTTEN = (
+    sa.select(inbox.c.job_id, inbox.c.attempt, inbox.c.provider, inbox.c.task_id, inbox.c.received_at)
+    .add_columns(jobs.c.id.label("known"), jobs.c.created_at, PROMPT)
+    .outerjoin(jobs, jobs.c.id == inbox.c.job_id)
+    .outerjoin(attempts, _order)
+    .where(inbox.c.read_at.is_(None), attempts.c.number.is_(None))
+    .order_by(inbox.c.id)
+    .limit(MOST)
+)
+
+# What is told of an order needs no second line for its job.
+_own = attempts.alias()
+_borne = sa.exists().where(_own.c.job_id == jobs.c.id, _own.c.contested)
+_claimed = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.is_contested)
+_kept = sa.exists().where(_own.c.job_id == jobs.c.id, _own.c.unproven.is_not(None))
+_told = sa.or_(
+    sa.and_(jobs.c.flagged == "contested_task", sa.or_(_borne, _claimed)),
+    sa.and_(jobs.c.flagged == "unproven_film", _kept),
+)
+_FLAGGED = [
+    order()
+    .outerjoin(attempts, CURRENT)
+    .where(those, jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(settlement.DOUBTS), ~_told)
+    .order_by(jobs.c.id)
+    .limit(MOST)
+    for those in (jobs.c.state.in_(LIVE), ENDED_LATELY)
+]
+
+_RECEIVER = (notices.c.job_id, notices.c.url)
+_UNTOLD = (
+    sa.select(*_RECEIVER, sa.func.count().label("many"))
+    .add_columns(sa.func.min(notices.c.created_at).label("since"), sa.func.max(notices.c.last_error).label("error"))
+    .where(notices.c.alarm_at.is_(None), notices.c.delivered_at.is_(None), notices.c.created_at > at("lately"))
+    .where(notices.c.last_status.is_distinct_from(http.HTTPStatus.GONE.value))
+    .group_by(*_RECEIVER)
+    .order_by("since", notices.c.job_id)
+    .limit(MOST)
+)
+_STATEMENTS: Sequence[Statement] = (*attention_orders.STATEMENTS, _FORGOTTEN, *_FLAGGED, _UNTOLD)
+_ANY = any_of(_STATEMENTS)
+
 
 def items(db: Connection, looking: Looking) -> Iterator[Item]:
     """Everything, by reason, at most `MOST` of each; read as it is asked for."""
+    yield from _keys(db, looking)
+    yield from _drifts(db, looking)
+    rows = Rows(db, _ANY, _STATEMENTS, looking)
     for read in (
-        _keys,
-        _drifts,
         attention_orders.dying,
         attention_orders.contested,
         attention_orders.of_two_tasks,
@@ -48,7 +92,7 @@ def items(db: Connection, looking: Looking) -> Iterator[Item]:
         _flagged,
         _untold,
     ):
-        yield from read(db, looking)
+        yield from read(rows, looking)
 
 
 def counts(db: Connection, looking: Looking) -> Counter[str]:
@@ -91,40 +135,23 @@ def _drifts(db: Connection, looking: Looking) -> Iterator[Item]:
         yield Item("gateway_drifts", f"{row.word}: in {times}", provider=row.provider, since=row.last_at)
 
 
-def _forgotten(db: Connection, looking: Looking) -> Iterator[Item]:
+def _forgotten(rows: Rows, looking: Looking) -> Iterator[Item]:
     """Callbacks for jobs, or for orders, that this database does not know. Only we mint their addresses."""
-    order = sa.and_(attempts.c.job_id == inbox.c.job_id, attempts.c.number == inbox.c.attempt)
-    rows = (
-        sa.select(inbox.c.job_id, inbox.c.attempt, inbox.c.provider, inbox.c.task_id, inbox.c.received_at)
-        .add_columns(jobs.c.id.label("known"), jobs.c.created_at, PROMPT)
-        .outerjoin(jobs, jobs.c.id == inbox.c.job_id)
-        .outerjoin(attempts, order)
-        .where(inbox.c.read_at.is_(None), attempts.c.number.is_(None))
-        .order_by(inbox.c.id)
-        .limit(MOST)
-    )
-    for row in db.execute(rows):
-        said = f"a callback of {iso_s(row.received_at)} names task {row.task_id or '(none)'} of order {row.attempt}"
-        known = {"job_id": row.job_id, "provider": row.provider, "attempt": row.attempt, "task_id": row.task_id}
+    for row in rows.of(_FORGOTTEN):
+        known = {name: row[name] for name in ("job_id", "provider", "attempt", "task_id")}
+        received_at, task_id, attempt = row["received_at"], row["task_id"] or "(none)", row["attempt"]
+        job_id = row["known"]
+        said = f"a callback of {iso_s(received_at)} names task {task_id} of order {attempt}"
         # By which key it was ordered is not known; most likely by the one that is used now.
-        key = looking.settings.accounts.get(row.provider)
-        known |= {"ordered_at": row.created_at, "prompt": begun(row.prompt), "account": key and key.fingerprint}
-        yield Item("unknown_attempt" if row.known else "unknown_job", said, since=row.received_at, **known)
+        key = looking.settings.accounts.get(row["provider"])
+        known |= {"ordered_at": row["created_at"], "prompt": begun(row["prompt"]), "account": key and key.fingerprint}
+        yield Item("unknown_attempt" if job_id else "unknown_job", said, since=received_at, **known)
 
 
-def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
+def _flagged(rows: Rows, looking: Looking) -> Iterator[Item]:
     """Jobs that a step has flagged: live ones, and those of the last weeks that have ended."""
-    # What is told of the order above needs no second line for its job.
-    own = attempts.alias()
-    borne = sa.exists().where(own.c.job_id == jobs.c.id, own.c.contested)
-    claimed = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.is_contested)
-    told = sa.and_(jobs.c.flagged == "contested_task", sa.or_(borne, claimed))
-    kept = sa.exists().where(own.c.job_id == jobs.c.id, own.c.unproven.is_not(None))
-    told = sa.or_(told, sa.and_(jobs.c.flagged == "unproven_film", kept))
-    flag = sa.and_(jobs.c.flagged.is_not(None), jobs.c.flagged.not_in(settlement.DOUBTS), ~told)
-    for wanted in (jobs.c.state.in_(LIVE), ended_lately(looking)):
-        flagged = order().outerjoin(attempts, CURRENT).where(wanted, flag).order_by(jobs.c.id).limit(MOST)
-        for row in db.execute(flagged).mappings():
+    for those in _FLAGGED:
+        for row in rows.of(those):
             troubles = f", {row['troubles']} troubles in a row" if row["troubles"] else ""
             reason, said = row["flagged"], f"the job is {row['state']}{troubles}"
             if reason == "troubled" and (why := (row["waiting"] or {}).get("reason") or row["last_word"]):
@@ -136,24 +163,9 @@ def _flagged(db: Connection, looking: Looking) -> Iterator[Item]:
             yield Item(reason, said, since=row["updated_at"], until=until, **known)
 
 
-def _untold(db: Connection, looking: Looking) -> Iterator[Item]:
+def _untold(rows: Rows, looking: Looking) -> Iterator[Item]:
     """Jobs with notices that were given up; one whose receiver wants no more of them (410) is none of these."""
-    wanted = sa.and_(
-        notices.c.alarm_at.is_(None),
-        notices.c.delivered_at.is_(None),
-        notices.c.created_at > looking.now - LOOKED_BACK,
-        notices.c.last_status.is_distinct_from(http.HTTPStatus.GONE.value),
-    )
-    told = ("job_id", "url")
-    rows = (
-        sa.select(*(notices.c[name] for name in told), sa.func.count().label("many"))
-        .add_columns(sa.func.min(notices.c.created_at).label("since"), sa.func.max(notices.c.last_error).label("error"))
-        .where(wanted)
-        .group_by(*(notices.c[name] for name in told))
-        .order_by("since", notices.c.job_id)
-        .limit(MOST)
-    )
-    for row in db.execute(rows):
-        many = "1 notice" if row.many == 1 else f"{row.many} notices"
-        said = f"{many} to {masked(row.url)} could not be delivered ({row.error}), and no more tries follow"
-        yield Item("notice_given_up", said, job_id=row.job_id, since=row.since)
+    for row in rows.of(_UNTOLD):
+        many = "1 notice" if row["many"] == 1 else f"{row['many']} notices"
+        said = f"{many} to {masked(row['url'])} could not be delivered ({row['error']}), and no more tries follow"
+        yield Item("notice_given_up", said, job_id=row["job_id"], since=row["since"])

@@ -4,9 +4,9 @@ or never, and what each way took from the end of the task.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any, NotRequired, TypedDict, Unpack
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from jobs.store.tables import attempts, inbox
 TOLD = (AttemptOutcome.FINISHED, AttemptOutcome.DELIVERED, AttemptOutcome.UNDELIVERED, AttemptOutcome.FAILED)
 LONGEST_D = 10_000  # older than any callback
 PLACES = 4  # of a share
+CALLED = "callback"  # who brought the news, as an order's row says it
 
 
 class Span(TypedDict):
@@ -57,67 +58,54 @@ def ends(db: Connection, **span: Unpack[Span]) -> dict[str, Ends]:
 
     Once callbacks are pruned, what was late looks lost: `since` is to lie in the time for which they are kept.
     """
-    found = _counted(_heard(span).subquery())
-    return {provider: Ends(*counts) for provider, *counts in db.execute(found)}
+    heard = _heard(span)
+    found = db.execute(sa.select(heard.c.provider, *_counts(heard)).group_by(heard.c.provider))
+    return {provider: Ends(*counts) for provider, *counts in found}
 
 
 def figures(db: Connection, **span: Unpack[Span]) -> list[dict[str, Any]]:
-    """All of it as it is told, by gateway; as `ends`. In one statement, as to find callbacks takes the most of it.
+    """All of it as it is told, by gateway; as `ends`.
 
-    `called_after_s`: until the first callback was here, of orders that were called back, in time or late;
+    `called_after_s`: until the callback that told it was here, or of those that were asked the first one;
     `found_after_s`: until the end was found, of those that had to be asked. None where no end has one.
     """
-    heard, is_sqlite = _heard(span).cte("heard"), db.dialect.name == "sqlite"
-    asked = sa.select(heard).where(heard.c.news_by != "callback").subquery()
-    called_s = percentiles.seconds(heard.c.finished_at, heard.c.called_at, is_sqlite=is_sqlite)
-    found_s = percentiles.seconds(asked.c.finished_at, asked.c.news_at, is_sqlite=is_sqlite)
-    parts = {
-        "ends": _counted(heard),
-        "called": percentiles.ranked(heard, called_s),
-        "found": percentiles.ranked(asked, found_s),
-    }
-    told: dict[str, dict[str, Sequence[float]]] = {part: {} for part in parts}
-    for part, provider, *numbers in db.execute(sa.union_all(*(_part(*each) for each in parts.items()))):
-        told[part][provider] = numbers
+    each, is_sqlite = _heard(span), db.dialect.name == "sqlite"
+    called_s = percentiles.seconds(each.c.finished_at, each.c.called_at, is_sqlite=is_sqlite)
+    found_s = percentiles.seconds(each.c.finished_at, each.c.news_at, is_sqlite=is_sqlite)
+    asked_s = sa.case((each.c.news_by != CALLED, found_s))
+    lasted = sa.select(each, called_s.label("called_s"), asked_s.label("found_s"))
+    heard = percentiles.numbered(lasted, ("called_s", "found_s"), is_sqlite=is_sqlite)
+    ranks = (percentiles.ranks(heard, name, is_sqlite=is_sqlite) for name in ("called_s", "found_s"))
+    told = db.execute(sa.select(heard.c.provider, *_counts(heard), *chain(*ranks)).group_by(heard.c.provider))
     return [
         {
             "provider": provider,
-            **Ends(*map(int, counts)).as_json(),
-            "called_after_s": _delay(told["called"].get(provider)),
-            "found_after_s": _delay(told["found"].get(provider)),
+            **Ends(*numbers[:4]).as_json(),
+            "called_after_s": _delay(*numbers[4:7]),
+            "found_after_s": _delay(*numbers[7:]),
         }
-        for provider, counts in sorted(told["ends"].items())
+        for provider, *numbers in sorted(told)
     ]
 
 
-def _counted(heard: sa.FromClause) -> sa.Select[Any]:
-    """By gateway: the fields of `Ends`, in their order."""
-    is_told, is_called = heard.c.news_by == "callback", heard.c.called_at.is_not(None)
+def _counts(heard: sa.FromClause) -> list[sa.Label[int]]:
+    """The fields of `Ends`, in their order."""
+    is_told, is_called = heard.c.news_by == CALLED, heard.c.called_at.is_not(None)
     counts = {
         "told": is_told,
         "asked": ~is_told,
         "late": sa.and_(~is_told, is_called),
         "lost": sa.and_(~is_told, ~is_called, heard.c.with_callback),
     }
-    numbers = (sa.func.count().filter(what).label(name) for name, what in counts.items())
-    return sa.select(heard.c.provider, *numbers).group_by(heard.c.provider)
+    return [sa.func.count().filter(what).label(name) for name, what in counts.items()]
 
 
-def _part(name: str, found: sa.Select[Any]) -> sa.Select[Any]:
-    """A gateway and at most four numbers, as all parts have them."""
-    each = found.subquery()
-    provider, *numbers = each.c
-    missing = [sa.literal(0.0)] * (4 - len(numbers))
-    return sa.select(sa.literal(name), provider, *(sa.cast(number, sa.Float) for number in numbers), *missing)
-
-
-def _delay(numbers: Sequence[float] | None) -> dict[str, float] | None:
+def _delay(orders: int, p50: float | None, p95: float | None) -> dict[str, float] | None:
     """The clocks are two: what was here before its gateway's end came at once."""
-    if numbers is None:
+    if p50 is None or p95 is None:
         return None
-    orders, p50, p95 = numbers[:3]
     seconds = {name: max(round(s, percentiles.DIGITS), 0.0) for name, s in (("p50", p50), ("p95", p95))}
-    return {"orders": int(orders), **seconds}
+    return {"orders": orders, **seconds}
 
 
 def of_last_day(db: Connection, *, keep_d: float, now: datetime) -> dict[str, Ends]:
@@ -135,13 +123,19 @@ def earliest_day(*, keep_d: float, now: datetime) -> date:
     return min(now.date(), kept_since(keep_d, now).date() + timedelta(days=1))
 
 
-def _heard(span: Span) -> sa.Select[Any]:
-    """Orders whose end was heard then, each with its first callback."""
+def _heard(span: Span) -> sa.CTE:
+    """Orders whose end was heard then, each with the callback that told it, or the first that came all the same.
+
+    The order's row knows when the telling one was here; only for the others, which are few, callbacks are looked for.
+    """
     of_it = sa.and_(inbox.c.job_id == attempts.c.job_id, inbox.c.attempt == attempts.c.number)
-    called_at = sa.select(sa.func.min(inbox.c.received_at)).where(of_it).correlate(attempts).scalar_subquery()
+    first = sa.select(sa.func.min(inbox.c.received_at)).where(of_it).correlate(attempts).scalar_subquery()
+    called_at = sa.case((attempts.c.news_by == CALLED, attempts.c.news_at), (attempts.c.with_callback, first))
     columns = [attempts.c[name] for name in ("provider", "news_by", "news_at", "with_callback", "finished_at")]
     found = sa.select(*columns, called_at.label("called_at"))
     found = found.where(attempts.c.news_at >= span["since"], attempts.c.news_at < span["until"])
     found = found.where(attempts.c.outcome.in_(TOLD))
-    provider = span.get("provider")
-    return found if provider is None else found.where(attempts.c.provider == provider)
+    if (provider := span.get("provider")) is not None:
+        found = found.where(attempts.c.provider == provider)
+    # Else PostgreSQL would look for the callback wherever `called_at` is named.
+    return found.cte("heard").prefix_with("MATERIALIZED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED
 from jobs.reports.metadata import entries_of
 from jobs.store import spending
+from jobs.store.prepared import of
 from jobs.store.tables import attempts, jobs
 
 PAID_NOT_DELIVERED = "paid_not_delivered"
@@ -33,6 +35,7 @@ GROUPS: Mapping[str, sa.ColumnElement[Any]] = {
     "batch": jobs.c.batch,
 }
 OF_ORDERS = ("day", "provider")  # the order's row alone says them
+OF_JOBS = frozenset({"batch", "keys"})
 USUAL = ("day", "provider")
 MICRO = 1_000_000
 
@@ -109,7 +112,9 @@ def sums(
     `by`: names of GROUPS and `metadata.<key>`; sorted by the first, within that by the next. At most `limit` sums, of
     which nobody knows which are missing.
     """
-    rows = db.execute(statement(since, until, by, limit, only, is_sqlite=db.dialect.name == "sqlite")).all()
+    chosen, given = _chosen_by(only)
+    wanted = statement(tuple(by), chosen, is_sqlite=db.dialect.name == "sqlite")
+    rows = db.execute(wanted.limit(limit), {"since": since, "until": until, **given}).all()
     found = [Sum(dict(zip(by, row, strict=False)), *row[len(by) :]) for row in rows]
     found.sort(key=lambda each: LINES.index(each.line))
     for name in reversed(by):
@@ -117,39 +122,50 @@ def sums(
     return found
 
 
-def statement(
-    since: str, until: str, by: Sequence[str], limit: int | None, only: Only, *, is_sqlite: bool
-) -> sa.Select[Any]:
-    """The query for the sums, unsorted: it seeks the orders by their days, and reads jobs where they are asked for."""
+@lru_cache(maxsize=64)
+def statement(by: tuple[str, ...], chosen: frozenset[str], *, is_sqlite: bool) -> sa.Select[Any]:
+    """The query for the sums, unsorted: it seeks the orders by their days, and reads jobs where they are asked for.
+
+    `chosen`: what of `Only` is named. Days and names are parameters, since to build it takes as long as to ask it.
+    """
     line, *columns = total_columns()
     groups = {f"group_{place}": _group(name, is_sqlite) for place, name in enumerate(by)}
     columns = [*(column.label(name) for name, column in groups.items()), line, *columns]
-    is_one_gateway = "provider" in by or only.get("provider") is not None
+    is_one_gateway = "provider" in by or "provider" in chosen
     credits = sa.func.sum(sa.func.coalesce(spending.counted("credits"), 0)) if is_one_gateway else sa.null()
-    chosen = sa.select(*columns, credits.label("credits")).group_by(*groups, line.name).limit(limit)
-    of_jobs = any(name not in OF_ORDERS for name in by) or only.get("batch") is not None or only.get("keys") is not None
-    return _chosen(chosen, since, until, only, with_jobs=of_jobs)
+    of_jobs = any(name not in OF_ORDERS for name in by) or bool(chosen & OF_JOBS)
+    summed = sa.select(*columns, credits.label("credits")).group_by(*groups, line.name)
+    return _of_orders(summed, chosen, with_jobs=of_jobs)
 
 
 def metadata_keys(db: Connection, *, since: str, until: str, limit: int, **only: Unpack[Only]) -> list[str]:
     """What entries the metadata of these orders' jobs has, by their keys: at most `limit` of them."""
     entries = entries_of(jobs.c.metadata, is_sqlite=db.dialect.name == "sqlite")
-    chosen = _chosen(sa.select(entries.c.key), since, until, only, with_jobs=True).join(entries, sa.true())
-    return list(db.execute(chosen.distinct().order_by(entries.c.key).limit(limit)).scalars())
+    chosen, given = _chosen_by(only)
+    keys = _of_orders(sa.select(entries.c.key), chosen, with_jobs=True).join(entries, sa.true())
+    ordered = keys.distinct().order_by(entries.c.key).limit(limit)
+    return list(db.execute(ordered, {"since": since, "until": until, **given}).scalars())
 
 
-def _chosen(select: sa.Select[Any], since: str, until: str, only: Only, *, with_jobs: bool) -> sa.Select[Any]:
+def _chosen_by(only: Only) -> tuple[frozenset[str], dict[str, Any]]:
+    """What is named, and the parameters that it has."""
+    named = {name: value for name, value in only.items() if value is not None}
+    return frozenset(named), {f"of_{name}": value for name, value in named.items()}
+
+
+def _of_orders(select: sa.Select[Any], chosen: frozenset[str], *, with_jobs: bool) -> sa.Select[Any]:
     """What is selected of orders of these days that came to anything, and of the jobs that they are of."""
     select = select.select_from(attempts)
     if with_jobs:
         select = select.join(jobs, jobs.c.id == attempts.c.job_id)
+    since, until = (sa.bindparam(name, type_=sa.String) for name in ("since", "until"))
     select = select.where(attempts.c.day.between(since, until), attempts.c.standing != Standing.NONE.value)
-    if (provider := only.get("provider")) is not None:
-        select = select.where(attempts.c.provider == provider)
-    if (batch := only.get("batch")) is not None:
-        select = select.where(jobs.c.batch == batch)
-    if (keys := only.get("keys")) is not None:
-        select = select.where(jobs.c.api_key_id.in_(keys))
+    if "provider" in chosen:
+        select = select.where(of(attempts.c.provider))
+    if "batch" in chosen:
+        select = select.where(of(jobs.c.batch))
+    if "keys" in chosen:
+        select = select.where(jobs.c.api_key_id.in_(sa.bindparam("of_keys", expanding=True)))
     return select
 
 

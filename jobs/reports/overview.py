@@ -1,7 +1,7 @@
 """How the service is doing: what it works on now, and what ended lately, how fast.
 
-Live jobs are few, and an index finds them. Of those that have ended, the newest so many are read, by the same index as
-lists are, so that a look costs the same in a database of millions.
+Live jobs are few, and an index finds them. Of those that have ended, the last so many are read, so that a look costs
+the same in a database of millions.
 """
 
 from __future__ import annotations
@@ -12,18 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.states import ENDED, LIVE, State
+from jobs.machine.states import LIVE, State
 from jobs.reports import callbacks, percentiles
+from jobs.reports.percentiles import DIGITS
+from jobs.store.prepared import at
 from jobs.store.tables import Instant, jobs
 
-READ = 5000  # jobs of each end that are looked into
+READ = 5000  # jobs that have ended that are looked into
 LINKS_SHOWN = 5
-LONGEST_LIVE = timedelta(days=3)  # a job that ended within the span began at most so long before it
+_LIVE = (
+    sa.select(jobs.c.state, sa.func.count())
+    .where(jobs.c.state.in_([state.value for state in LIVE]))
+    .group_by(jobs.c.state)
+)
+_DYING = (
+    sa.select(jobs.c.id, jobs.c.provider, jobs.c.link_dies_at, jobs.c.troubles)
+    .where(jobs.c.state == State.ARCHIVING.value, jobs.c.link_dies_at.is_not(None))
+    .order_by(jobs.c.link_dies_at)
+    .limit(LINKS_SHOWN)
+)
 
 
 class Span(StrEnum):
@@ -74,7 +87,7 @@ class Dying(NamedTuple):
 
 @dataclass(frozen=True)
 class Overview:
-    """`since`: how far back what has ended was read, which is the whole span unless `READ` jobs ended since."""
+    """`since`: how far back what has ended was read: the whole span, unless `READ` jobs ended in it."""
 
     since: datetime
     live: Mapping[State, int]
@@ -87,67 +100,68 @@ class Overview:
 
 def read(db: Connection, span: Span, *, keep_callbacks_d: float, now: datetime) -> Overview:
     """All of it, at one time. Of callbacks it is told no further back than they are kept: see `callbacks.figures`."""
-    begins_at = now - LASTS[span]
-    newest = {state: _newest(state, begins_at) for state in State if state in ENDED}
-    # Where one state's jobs were too many to read, the others' are counted no further back.
-    since = max([begins_at, *(at for rows in newest.values() if (at := _reaches_to(db, rows)) is not None)])
-    steps = _steps(db, [sa.select(rows).where(rows.c.ended_at >= since) for rows in newest.values()], span, now)
+    steps, since = _steps(db, span, now)
     return Overview(
         since=since,
         live=_live(db),
         ended=sum((Counter(step.ended) for step in steps), Counter[State]()),
         steps=steps,
-        paces=_paces(db, newest[State.ARCHIVED], since),
+        paces=_paces(db, since),
         callbacks=callbacks.figures(db, since=max(since, callbacks.kept_since(keep_callbacks_d, now)), until=now),
         dying=_dying(db),
     )
 
 
-def _newest(state: State, since: datetime) -> sa.Subquery:
-    """The newest `READ` jobs that ended in this state."""
-    lately = sa.and_(jobs.c.state == state.value, jobs.c.created_at >= since - LONGEST_LIVE, jobs.c.ended_at >= since)
-    columns = (jobs.c.state, jobs.c.provider, jobs.c.created_at, jobs.c.ended_at)
-    newest = sa.select(*columns).where(lately).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
-    return newest.limit(READ).subquery()
-
-
-def _reaches_to(db: Connection, newest: sa.Subquery) -> datetime | None:
-    """The earliest end of these, if there may be others; None: these are all."""
-    count, earliest = db.execute(sa.select(sa.func.count(), sa.func.min(newest.c.ended_at, type_=Instant))).one()
-    return earliest if count == READ else None
-
-
-def _steps(db: Connection, ended: Sequence[sa.Select[Any]], span: Span, now: datetime) -> list[Step]:
-    """The span in equal parts, oldest first, those without any end included."""
-    begins_at, width, each = now - LASTS[span], STEPS[span], sa.union_all(*ended).subquery()
+def _steps(db: Connection, span: Span, now: datetime) -> tuple[list[Step], datetime]:
+    """The span in equal parts, oldest first, those without any end included; and how far back the ends were read."""
+    begins_at, width = now - LASTS[span], STEPS[span]
     count = math.ceil((now - begins_at) / width)
-    begin = sa.literal(begins_at, Instant)
-    after_s = percentiles.seconds(begin, each.c.ended_at, is_sqlite=db.dialect.name == "sqlite")
-    number = (sa.cast(after_s, sa.Integer) // int(width.total_seconds())).label("number")
     found = [Counter[State]() for _ in range(count)]
-    for state, place, many in db.execute(sa.select(each.c.state, number, sa.func.count()).group_by("state", "number")):
+    given = {"since": begins_at, "read": READ, "width_s": int(width.total_seconds())}
+    rows = db.execute(_ends(db.dialect.name == "sqlite"), given).all()
+    for state, place, many, _ in rows:
         found[min(max(place, 0), count - 1)][State(state)] += many
-    return [Step(begins_at + place * width, counted) for place, counted in enumerate(found)]
+    # There may be others before the earliest of so many.
+    is_cut = sum(row.many for row in rows) == READ
+    since = min(row.earliest for row in rows) if is_cut else begins_at
+    return [Step(begins_at + place * width, counted) for place, counted in enumerate(found)], since
 
 
-def _paces(db: Connection, archived: sa.Subquery, since: datetime) -> list[Pace]:
+@cache
+def _ends(is_sqlite: bool) -> sa.Select[Any]:
+    """By state and part of the span: how many of the last jobs ended then, and the earliest end."""
+    each = _last(jobs.c.state, jobs.c.ended_at)
+    after_s = percentiles.seconds(at("since"), each.c.ended_at, is_sqlite=is_sqlite)
+    number = (sa.cast(after_s, sa.Integer) // sa.bindparam("width_s", type_=sa.Integer)).label("number")
+    earliest = sa.func.min(each.c.ended_at, type_=Instant).label("earliest")
+    return sa.select(each.c.state, number, sa.func.count().label("many"), earliest).group_by(each.c.state, "number")
+
+
+def _paces(db: Connection, since: datetime) -> list[Pace]:
     """By gateway, of the jobs that were archived since."""
-    lately = sa.select(archived).where(archived.c.ended_at >= since).subquery()
-    lasted = percentiles.seconds(lately.c.created_at, lately.c.ended_at, is_sqlite=db.dialect.name == "sqlite")
-    return [Pace(name, *ranks) for name, ranks in sorted(percentiles.ranks(db, lately, lasted).items())]
+    found = db.execute(_lasted(db.dialect.name == "sqlite"), {"since": since, "read": READ})
+    return sorted(Pace(name, many, round(half, DIGITS), round(most, DIGITS)) for name, many, half, most in found)
+
+
+@cache
+def _lasted(is_sqlite: bool) -> sa.Select[Any]:
+    """What `Pace` has, of the archived ones among the last jobs."""
+    each = _last(jobs.c.state, jobs.c.provider, jobs.c.created_at, jobs.c.ended_at)
+    lasted = percentiles.seconds(each.c.created_at, each.c.ended_at, is_sqlite=is_sqlite)
+    archived = sa.select(each.c.provider, lasted.label("s")).where(each.c.state == State.ARCHIVED.value)
+    rows = percentiles.numbered(archived.where(each.c.provider.is_not(None)), ("s",), is_sqlite=is_sqlite)
+    return sa.select(rows.c.provider, *percentiles.ranks(rows, "s", is_sqlite=is_sqlite)).group_by(rows.c.provider)
+
+
+def _last(*columns: sa.Column[Any]) -> sa.Subquery:
+    """The last `read` jobs that have ended since `since`."""
+    lately = sa.select(*columns).where(jobs.c.ended_at >= at("since"))
+    return lately.order_by(jobs.c.ended_at.desc()).limit(sa.bindparam("read", type_=sa.Integer)).subquery()
 
 
 def _live(db: Connection) -> dict[State, int]:
-    counted = (
-        sa.select(jobs.c.state, sa.func.count())
-        .where(jobs.c.state.in_([state.value for state in LIVE]))
-        .group_by(jobs.c.state)
-    )
-    return {State(state): count for state, count in db.execute(counted)}
+    return {State(state): count for state, count in db.execute(_LIVE)}
 
 
 def _dying(db: Connection) -> list[Dying]:
-    copied = sa.and_(jobs.c.state == State.ARCHIVING.value, jobs.c.link_dies_at.is_not(None))
-    columns = (jobs.c.id, jobs.c.provider, jobs.c.link_dies_at, jobs.c.troubles)
-    nearest = sa.select(*columns).where(copied).order_by(jobs.c.link_dies_at).limit(LINKS_SHOWN)
-    return [Dying(*row) for row in db.execute(nearest)]
+    return [Dying(*row) for row in db.execute(_DYING)]

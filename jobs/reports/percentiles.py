@@ -1,24 +1,17 @@
 """Lengths of time in SQL: what lies between two columns, and the nearest ranks of it.
 
-Counted in the database: neither kind has percentiles that the other has too.
+Counted in the database. PostgreSQL has ranks of its own, which take a third of what numbering all rows does.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 DIGITS = 3  # of seconds
-
-
-class Ranks(NamedTuple):
-    """Seconds that half of so many, and 19 of 20 of them, do not exceed; each is one that really occurred."""
-
-    known: int
-    p50_s: float
-    p95_s: float
+RANKS = (50, 95)
 
 
 def seconds(
@@ -28,22 +21,32 @@ def seconds(
     if is_sqlite:
         begin_d, end_d = (sa.func.julianday(moment, type_=sa.Float) for moment in (begin, end))
         return (end_d - begin_d) * 86_400
-    return sa.cast(sa.extract("epoch", end) - sa.extract("epoch", begin), sa.Float)
+    return sa.func.date_part("epoch", end.op("-", return_type=sa.Interval())(begin), type_=sa.Float)
 
 
-def ranked(rows: sa.FromClause, lasted: sa.ColumnElement[float | None]) -> sa.Select[Any]:
-    """By `provider` of these rows, of those that lasted for a time that is known: how many, p50_s and p95_s."""
-    known = sa.select(rows.c.provider, lasted.label("s")).where(lasted.is_not(None), rows.c.provider.is_not(None))
-    each = known.subquery()
-    place = sa.func.row_number().over(partition_by=each.c.provider, order_by=each.c.s)
-    count = sa.func.count().over(partition_by=each.c.provider)
-    placed = sa.select(*each.c, place.label("place"), count.label("known")).subquery()
-    p50, p95 = (sa.func.min(placed.c.s).filter(placed.c.place * 100 >= placed.c.known * rank) for rank in (50, 95))
-    columns = (placed.c.provider, placed.c.known)
-    return sa.select(*columns, p50.label("p50_s"), p95.label("p95_s")).group_by(*columns)
+def numbered(rows: sa.Select[Any], lengths: Sequence[str], *, is_sqlite: bool) -> sa.Subquery:
+    """These rows, so that `ranks` can be taken of these columns by `provider`."""
+    each = rows.subquery()
+    if not is_sqlite:
+        return each
+    places = [
+        sa.func.row_number().over(partition_by=each.c.provider, order_by=each.c[name].nulls_last()).label(f"{name}_at")
+        for name in lengths
+    ]
+    counts = [sa.func.count(each.c[name]).over(partition_by=each.c.provider).label(f"{name}_of") for name in lengths]
+    return sa.select(each, *places, *counts).subquery()
 
 
-def ranks(db: Connection, rows: sa.FromClause, lasted: sa.ColumnElement[float | None]) -> dict[str, Ranks]:
-    """What `ranked` finds, rounded."""
-    found = db.execute(ranked(rows, lasted))
-    return {name: Ranks(known, round(half, DIGITS), round(most, DIGITS)) for name, known, half, most in found}
+def ranks(rows: sa.Subquery, length: str, *, is_sqlite: bool) -> list[sa.Label[Any]]:
+    """Of a group of `numbered` rows: how many lasted for a time that is known; half and 19 of 20 no longer than, in s.
+
+    Each is a time that really occurred; NULL where none is known.
+    """
+    lasted = rows.c[length]
+    found: list[sa.ColumnElement[Any]]
+    if is_sqlite:
+        place, known = rows.c[f"{length}_at"], rows.c[f"{length}_of"]
+        found = [sa.func.min(lasted).filter(place * 100 >= known * rank) for rank in RANKS]
+    else:
+        found = [sa.func.percentile_disc(rank / 100).within_group(lasted) for rank in RANKS]
+    return [sa.func.count(lasted).label(f"{length}_known"), *(each.label(None) for each in found)]

@@ -34,21 +34,38 @@ class Known(NamedTuple):
 def overview(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Every gateway there is; those that have a key with their status."""
-    words, held_up, lane = unknown_words.seen(db), lanes.held_up(db), lanes.every(db)
+    """Every gateway there is; those that have a key with their status, and how ends were heard of in the last day."""
+    statuses = statuses_of(db, providers, settings, now=now)
     heard = callbacks.of_last_day(db, keep_d=settings.keep_callbacks_d, now=now)
     found = []
     for name, provider in providers.items():
-        account = settings.accounts.get(name)
         told = describe(provider)
-        if account is None:
+        if name not in statuses:
             found.append({**told, "configured": False, **_both_words(None)})
         else:
-            known = Known(lane, words.get(name, {}), held_up.get(name, 0))
-            stands = status(db, provider, account, settings, known, now=now)
-            stands["last_day"] = heard.get(name, Ends()).as_json()
-            found.append({**told, "base_url": account.base_url, "configured": True, **_both_words(stands)})
+            stands = {**statuses[name], "last_day": heard.get(name, Ends()).as_json()}
+            address = settings.accounts[name].base_url
+            found.append({**told, "base_url": address, "configured": True, **_both_words(stands)})
     return found
+
+
+def statuses_of(
+    db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
+) -> dict[str, dict[str, Any]]:
+    """How each gateway that has a key stands just now, by its name."""
+    words, held_up, lane = unknown_words.seen(db), lanes.held_up(db), lanes.every(db)
+    return {
+        name: status(
+            db,
+            provider,
+            settings.accounts[name],
+            settings,
+            Known(lane, words.get(name, {}), held_up.get(name, 0)),
+            now=now,
+        )
+        for name, provider in providers.items()
+        if name in settings.accounts
+    }
 
 
 def describe(provider: Provider) -> dict[str, Any]:

@@ -113,10 +113,12 @@ def learn(
 ) -> Facts:
     """What a round of replies says about the attempts; pure."""
     asked_at = case.job.updated_at  # by the claim, before any question: the clock may have leapt since
-    unread = {callback.attempt for callback in case.unread}
+    unread: dict[int, datetime] = {}  # when the first of each order came
+    for callback in case.unread:
+        unread[callback.attempt] = min(callback.received_at, unread.get(callback.attempt, callback.received_at))
     # What only a person named is asked about again at its own pace: it is no trouble, and keeps no callback unread.
     silent = [r for r in replies if not r.final and (r.inquiry.attempt.number in unread or not r.inquiry.is_named)]
-    behind = {r.inquiry.attempt.number for r in replies if _is_behind(r, case)} & unread
+    behind = {r.inquiry.attempt.number for r in replies if _is_behind(r, case)} & unread.keys()
     behind = {n for n in behind if now < schedule.heard_until(case.attempts[n], settings, providers)}
     waiting = {reply.inquiry.attempt.number for reply in silent} | behind
     changes: dict[int, AttemptChanges] = {}
@@ -149,7 +151,8 @@ def learn(
             said["named_refused"] = reason = _not_known(reply)
             notes.append(Note("task_rejected", number, {"task_id": reply.inquiry.task_id, "reason": reason}))
         if report is not None:
-            news: AttemptChanges = {"news_by": "callback" if number in unread else "poll", "news_at": now}
+            told_at = unread.get(number)
+            news: AttemptChanges = {"news_by": "callback" if told_at else "poll", "news_at": told_at or now}
             verdict = _verdict(attempt, reply, report, providers[attempt.provider], news, now)
             if _stays_given_up(attempt, report, schedule.life_end(attempt, settings, providers), now):
                 verdict = {}
@@ -182,7 +185,7 @@ def learn(
         and (callback.attempt in adopted or (callback.attempt, callback.task_id) not in in_line)
     )
     unanswered = {reply.inquiry.attempt.number for reply in silent if reply.asked}
-    trouble = bool(unanswered & (unread | {case.job.attempt}) or behind)
+    trouble = bool(unanswered & (unread.keys() | {case.job.attempt}) or behind)
     for number, said in changes.items():
         left = [r for r in replies if r.inquiry.attempt.number == number and not r.final]
         if "task_id" in said or not left:

@@ -139,6 +139,7 @@ jobs = sa.Table(
     sa.Index(None, "state", "alarm_at"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
+    sa.Index(None, "ended_at"),
     *(
         sa.Index(f"ix_jobs_{name}", "created_at", "id", sqlite_where=sa.text(few), postgresql_where=sa.text(few))
         for name, few in (("flagged", "flagged IS NOT NULL"), ("overdue", "overdue"))
@@ -167,7 +168,7 @@ attempts = sa.Table(
     sa.Column("rejected_task_ids", JSON, nullable=False),  # candidates that turned out to be somebody else's
     sa.Column("last_word", Words(64)),  # what the gateway last said of it, so that history tells changes only
     sa.Column("news_by", sa.String(16)),  # callback or poll: how the verdict first came
-    sa.Column("news_at", Instant),  # and when
+    sa.Column("news_at", Instant),  # and when: a callback, when it was here
     sa.Column("link", sa.Text),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", Words),

@@ -11,8 +11,10 @@ from marshmallow import fields, validate
 
 from jobs.machine.states import State
 from jobs.machine.times import iso
+from jobs.providers.base import Provider
 from jobs.reports import overview
 from jobs.reports.overview import READ, Overview, Span
+from jobs.reports.providers import statuses_of
 from jobs.request.schema import Strict
 from jobs.settings import Settings
 from jobs.store.database import Database
@@ -20,6 +22,7 @@ from rushes.api.edge.answers import answer
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.schemas.base import Answer
 from rushes.api.schemas.callback_figures import FigureSchema
+from rushes.api.schemas.providers import StandsSchema
 
 LEFT_OUT = "Those without any are left out."
 
@@ -59,13 +62,17 @@ class DyingSchema(Answer):
     troubles = fields.Integer(metadata={"description": "How often in a row copying has failed."})
 
 
+class ProviderStandsSchema(StandsSchema):
+    name = fields.String()
+
+
 class OverviewSchema(Answer):
     span = fields.String(validate=validate.OneOf([s.value for s in Span]))
     now = fields.String()
     since = fields.String(
         metadata={
-            "description": "How far back what ended was read: the whole span, or as far as the newest"
-            f" {READ} jobs of a state reach."
+            "description": "How far back what ended was read: the whole span, or as far as the last"
+            f" {READ} jobs reach that ended."
         }
     )
     live = _by_state("How many jobs are in each state just now.")
@@ -79,12 +86,15 @@ class OverviewSchema(Answer):
             " As far back as callbacks are kept."
         },
     )
+    providers = fields.List(
+        fields.Nested(ProviderStandsSchema), metadata={"description": "How each gateway that has a key stands now."}
+    )
     dying = fields.List(
         fields.Nested(DyingSchema), metadata={"description": "Videos being copied whose links die first."}
     )
 
 
-def blueprint(database: Database, settings: Settings) -> Blueprint:
+def blueprint(database: Database, providers: Mapping[str, Provider], settings: Settings) -> Blueprint:
     """`/v1/overview`."""
     routes = StrictBlueprint("overview", __name__, url_prefix="/v1/overview", description="How the service is doing")
 
@@ -97,7 +107,9 @@ def blueprint(database: Database, settings: Settings) -> Blueprint:
         with database.read() as db:
             now = database.clock(db)
             found = overview.read(db, span, keep_callbacks_d=settings.keep_callbacks_d, now=now)
-        return answer({"span": span.value, "now": iso(now), **_json(found)})
+            statuses = statuses_of(db, providers, settings, now=now)
+        stands = [{"name": name, **status} for name, status in statuses.items()]
+        return answer({"span": span.value, "now": iso(now), **_json(found), "providers": stands})
 
     return routes
 

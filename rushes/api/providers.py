@@ -17,6 +17,7 @@ from jobs.ringer import Ringer
 from jobs.settings import Settings
 from jobs.store import lanes
 from jobs.store.database import Database
+from rushes.api.edge.answers import answer
 from rushes.api.edge.parser import StrictBlueprint
 from rushes.api.edge.problems import MEDIA_TYPE, NoApiKey, ProblemSchema, UnknownProvider
 from rushes.api.schemas.providers import ProviderListSchema, ProviderSchema, RestSchema
@@ -43,7 +44,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     @routes.response(200, ProviderListSchema)
     def list_() -> ResponseReturnValue:
         """Every gateway, those without an API key included."""
-        return {"data": _shown(api, api.providers)}
+        return answer({"data": _shown(api, api.providers)})
 
     @routes.get("/<name>")
     @routes.response(200, ProviderSchema)
@@ -51,7 +52,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
     def show(name: str) -> ResponseReturnValue:
         """One gateway."""
         _known(api, name)
-        return _shown(api, {name: api.providers[name]})[0]
+        return answer(_shown(api, {name: api.providers[name]})[0])
 
     @routes.post("/<name>/rest")
     @routes.arguments(RestSchema, location="json", as_kwargs=False, required=False, error_status_code=422)
@@ -64,7 +65,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
         with api.database.write() as db:
             now = api.database.clock(db)
             lanes.rest(db, account, "submit", breaker.BY_HAND, body["seconds"], now=now)
-        return _shown(api, {name: api.providers[name]})[0]
+        return answer(_shown(api, {name: api.providers[name]})[0])
 
     @routes.post("/<name>/resume")
     @routes.response(200, ProviderSchema)
@@ -79,7 +80,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
         with api.database.write() as db:
             lanes.wake_waiting(db, name, now=api.database.clock(db))
         api.ringer.sweep()
-        return _shown(api, {name: api.providers[name]})[0]
+        return answer(_shown(api, {name: api.providers[name]})[0])
 
     return routes
 

@@ -27,10 +27,11 @@ def add(routes: Blueprint, door: Door) -> None:
         providers = g.service.get("/v1/providers")["data"]
         costs = g.service.get("/v1/costs", {"from": today, "to": today})["data"]
         by_name = {provider["name"]: provider for provider in providers}
+        statuses = {name: provider["status"] for name, provider in by_name.items() if provider["configured"]}
         return render_template(
             "console/gateways.html",
             said=door.said(),
-            gateways=[by_name[row["name"]] | row for row in overview.gateways(providers, [], costs)],
+            gateways=[by_name[row["name"]] | row for row in overview.gateways(statuses, [], costs)],
             without_key=[name for name, provider in by_name.items() if not provider["configured"]],
         )
 

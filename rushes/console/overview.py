@@ -29,7 +29,7 @@ def add(routes: Blueprint, door: Door) -> None:
             said=door.said(),
             spans=SPANS,
             found=found,
-            gateways=gateways(g.service.get("/v1/providers")["data"], found["paces"], costs["data"]),
+            gateways=gateways({each["name"]: each for each in found["providers"]}, found["paces"], costs["data"]),
             totals=costs["totals"],
             today_usd=sum(line["usd"] for line in costs["totals"] if line["line"] != NOT_TAKEN),
             attention=g.service.get("/v1/attention", {"limit": str(LISTED)}),
@@ -38,15 +38,12 @@ def add(routes: Blueprint, door: Door) -> None:
 
 
 def gateways(
-    providers: list[dict[str, Any]], paces: list[dict[str, Any]], costs: list[dict[str, Any]]
+    statuses: dict[str, dict[str, Any]], paces: list[dict[str, Any]], costs: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What the table of gateways shows: those that have a key. Pure."""
+    """What the table of gateways shows: those that have a key, by whose names the statuses are. Pure."""
     by_name = {pace["provider"]: pace for pace in paces}
     rows = []
-    for provider in providers:
-        if not provider["configured"]:
-            continue
-        name, status = provider["name"], provider["status"]
+    for name, status in statuses.items():
         taken = [each for each in costs if each["provider"] == name and each["line"] != NOT_TAKEN]
         unpriced = sum(each["unpriced"] for each in taken)
         is_known = unpriced < sum(each["attempts"] for each in taken) or not taken

@@ -172,7 +172,9 @@ class EndsSchema(Answer):
     )
 
 
-class StatusSchema(Answer):
+class StandsSchema(Answer):
+    """How a key stands just now."""
+
     obstacle = fields.Nested(
         ObstacleSchema, allow_none=True, **_about("What keeps even its cheapest order from going now; null: nothing.")
     )
@@ -183,12 +185,15 @@ class StatusSchema(Answer):
     max_unconfirmed = fields.Integer(**_about("With so many unanswered, no more are risked."))
     holds_up = fields.Integer(**_about("Queued jobs that wait for it."))
     budget = fields.Nested(BudgetSchema, allow_none=True, **_about("null: no daily budget is set."))
-    last_day = fields.Nested(EndsSchema, **_about("How ends were heard of in the last 24 hours."))
     unknown_words = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
         **_about("Status words that are not in our table, and how often they were met."),
     )
+
+
+class StatusSchema(StandsSchema):
+    last_day = fields.Nested(EndsSchema, **_about("How ends were heard of in the last 24 hours."))
 
 
 class StandingSchema(StatusSchema):

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from api_orders import Orders
 from flask.testing import FlaskClient
 
 from jobs.reports import overview
 from jobs.store.database import Database
-from rushes.api.overview import DyingSchema, OverviewSchema, PaceSchema, StepSchema
+from rushes.api.overview import DyingSchema, OverviewSchema, PaceSchema, ProviderStandsSchema, StepSchema
 from rushes.api.schemas.callback_figures import FigureSchema
 
 pytestmark = pytest.mark.both_databases
@@ -38,6 +39,7 @@ def told(api: FlaskClient, query: str = "") -> dict[str, Any]:
     assert OverviewSchema().validate(found) == {}
     assert found.keys() == OverviewSchema().fields.keys()
     parts = ((StepSchema, "steps"), (PaceSchema, "paces"), (FigureSchema, "callbacks"), (DyingSchema, "dying"))
+    parts = (*parts, (ProviderStandsSchema, "providers"))
     for schema, each in parts:
         assert all(one.keys() == schema().fields.keys() for one in found[each])
     return found
@@ -139,3 +141,25 @@ def test_it_tells_of_callbacks_as_far_back_as_the_span_and_as_they_are_kept(
     soon_gone = make_api(KEEP_CALLBACKS_D=str(1 / 24))
     (figure,) = told(soon_gone, "?span=day")["callbacks"]
     assert (figure["told"], figure["asked"]) == (1, 1)
+
+
+def test_it_tells_how_each_gateway_that_has_a_key_stands(make_api: Callable[..., FlaskClient]) -> None:
+    api = make_api(EVOLINK_API_KEY="sk-1", GRAVITEX_API_KEY="sk-2")
+    listed = {each["name"]: each["status"] for each in api.get("/v1/providers").get_json()["data"]}
+    stands = {each.pop("name"): each for each in told(api)["providers"]}
+    assert stands.keys() == {name for name, status in listed.items() if status} >= {"evolink", "gravitex"}
+    for name, status in stands.items():
+        assert status == {key: value for key, value in listed[name].items() if key != "last_day"}
+
+
+def test_the_ends_of_a_span_are_sought_in_their_index(database: Database, orders: Orders, now: datetime) -> None:
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    for build in (overview._ends, overview._lasted):
+        with database.engine.connect() as db:
+            if not database.is_sqlite:
+                db.execute(sa.text("SET LOCAL enable_seqscan = off"))  # which a planner prefers while a table is small
+            asked = db.execute(build(database.is_sqlite), {"since": now, "read": 5, "width_s": 60}).context
+            told = db.exec_driver_sql(f"{explain} {asked.statement}", asked.parameters[0])
+            plan = "\n".join(str(row[-1]) for row in told)
+            db.rollback()
+        assert "ix_jobs_ended_at" in plan, plan

@@ -24,9 +24,13 @@ A = AttemptOutcome
 def order(
     rows: Rows, by: str, *, after_s: float | None = 10, called_after_s: float | None = None, **columns: Any
 ) -> str:
-    """An order whose task finished now, and whose end was heard so much later; perhaps it was called back as well."""
+    """An order whose task finished now, and whose end was heard so much later; perhaps it was called back as well.
+
+    The news of a callback are of when it was here.
+    """
     job_id = rows.job(State.ARCHIVED)
-    heard_at = None if after_s is None else rows.now + after_s * SECOND
+    heard_s = called_after_s if by == "callback" and called_after_s is not None else after_s
+    heard_at = None if heard_s is None else rows.now + heard_s * SECOND
     known = {"news_by": by, "news_at": heard_at, "finished_at": rows.now, "with_callback": True, "outcome": A.DELIVERED}
     rows.attempt(job_id, **{**known, **columns})
     if called_after_s is not None:
@@ -121,7 +125,7 @@ def test_the_last_day_is_shorter_where_callbacks_are_kept_for_less(rows: Rows) -
 
 def test_the_ends_of_a_day_are_sought_in_their_index(rows: Rows) -> None:
     engine = rows.database.engine
-    made = callbacks._heard({"since": NOW - DAY, "until": NOW}).compile(
+    made = sa.select(callbacks._heard({"since": NOW - DAY, "until": NOW})).compile(
         engine, compile_kwargs={"render_postcompile": True}
     )
     if rows.database.is_sqlite:

@@ -10,7 +10,7 @@ from rows import Rows
 
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
-from jobs.reports.costs import Only, statement
+from jobs.reports.costs import statement
 from jobs.store.tables import attempts, jobs
 
 pytestmark = pytest.mark.both_databases
@@ -40,17 +40,18 @@ def test_a_month_out_of_years_is_sought_by_its_days_and_not_all_jobs_are_read(ro
     job_id = rows.job(State.ARCHIVED, metadata={"project": "snow", "text": "x" * 1000})
     rows.attempt(job_id, standing=Standing.CHARGED, outcome=AttemptOutcome.DELIVERED, estimated_usd=0.5)
     engine, dialect = rows.database.engine, rows.database.engine.dialect.name
-    chosen = statement("2025-02-01", "2025-02-28", BY[by], 100, Only(), is_sqlite=rows.database.is_sqlite)
-    made = chosen.compile(engine, compile_kwargs={"render_postcompile": True})
-    given = tuple(made.params[name] for name in made.positiontup) if made.positiontup else made.params
+    days = {"since": "2025-02-01", "until": "2025-02-28"}
+    chosen = statement(BY[by], frozenset(), is_sqlite=rows.database.is_sqlite).params(days)
     with engine.connect() as db:  # of which nothing stays
         for table in (jobs, attempts):
             db.execute(sa.text(copies(table, dialect)))
         db.execute(sa.text("ANALYZE"))
         explain = "EXPLAIN QUERY PLAN" if rows.database.is_sqlite else "EXPLAIN"
+        found = db.execute(chosen)
+        made, given = found.context.statement, found.context.parameters[0]
         plan = "\n".join(str(row[-1]) for row in db.exec_driver_sql(f"{explain} {made}", given))
-        found = db.execute(chosen).all()
+        orders = sum(row.attempts for row in found)
         db.rollback()
-    assert sum(row.attempts for row in found) == 28 * 20
+    assert orders == 28 * 20
     assert "ix_attempts_day" in plan, plan
     assert re.search("Seq Scan|SCAN (attempts|jobs)", plan) is None, plan
