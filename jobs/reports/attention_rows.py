@@ -17,7 +17,7 @@ from jobs.machine import schedule
 from jobs.machine.states import ENDED
 from jobs.reports.attention_items import MOST, Looking
 from jobs.store import spending
-from jobs.store.prepared import at
+from jobs.store.prepared import at, planned_once
 from jobs.store.tables import NOT_HOME, attempts, jobs
 
 LOOKED_BACK = timedelta(days=30)  # to orders that have ended badly; older ones are in the account of costs
@@ -63,7 +63,7 @@ class Rows:
 def any_of(statements: Sequence[Statement]) -> sa.Select[Any]:
     """Whether each of them finds anything."""
     columns: list[sa.ColumnElement[Any]] = [statement.exists() for statement in statements]
-    return sa.select(*columns)
+    return planned_once(sa.select(*columns))
 
 
 def _times(looking: Looking) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import chain
 from typing import Any, NotRequired, TypedDict, Unpack
 
@@ -14,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import AttemptOutcome
 from jobs.reports import percentiles
+from jobs.store.prepared import at
 from jobs.store.tables import attempts, inbox
 
 # An order whose end its gateway has told. One that ran out without a word has none.
@@ -21,6 +23,15 @@ TOLD = (AttemptOutcome.FINISHED, AttemptOutcome.DELIVERED, AttemptOutcome.UNDELI
 LONGEST_D = 10_000  # older than any callback
 PLACES = 4  # of a share
 CALLED = "callback"  # who brought the news, as an order's row says it
+DELAYS_OF = 5000  # ends, the last ones
+UNKNOWN = (0, None, None) * 2
+# Of an order that was told by a callback its own row knows the time; for the others, which are few, it is looked for.
+_FIRST_CALLED_AT = (
+    sa.select(sa.func.min(inbox.c.received_at))
+    .where(inbox.c.job_id == attempts.c.job_id, inbox.c.attempt == attempts.c.number)
+    .correlate(attempts)
+    .scalar_subquery()
+)
 
 
 class Span(TypedDict):
@@ -58,46 +69,62 @@ def ends(db: Connection, **span: Unpack[Span]) -> dict[str, Ends]:
 
     Once callbacks are pruned, what was late looks lost: `since` is to lie in the time for which they are kept.
     """
-    heard = _heard(span)
-    found = db.execute(sa.select(heard.c.provider, *_counts(heard)).group_by(heard.c.provider))
-    return {provider: Ends(*counts) for provider, *counts in found}
+    found = db.execute(_counts("provider" in _given(span)), _given(span))
+    return {
+        provider: Ends(told=ended - asked, asked=asked, late=late, lost=to_call - late)
+        for provider, ended, asked, to_call, late in found
+    }
+
+
+@cache
+def _counts(of_one: bool) -> sa.Select[Any]:
+    """By gateway: orders whose end was heard, those that were asked, of these those to be called back, and the late."""
+    is_asked = attempts.c.news_by != CALLED
+    was_to_call = sa.and_(is_asked, attempts.c.with_callback)
+    # Looked for after all else is known, and once: it costs more than the rest.
+    is_late = sa.case((was_to_call, _FIRST_CALLED_AT.is_not(None)), else_=False)
+    counts = (sa.func.count().filter(what) for what in (is_asked, was_to_call, is_late))
+    counted = sa.select(attempts.c.provider, sa.func.count(), *counts)
+    return _heard(counted, of_one).group_by(attempts.c.provider)
 
 
 def figures(db: Connection, **span: Unpack[Span]) -> list[dict[str, Any]]:
-    """All of it as it is told, by gateway; as `ends`.
+    """All of it as it is told, by gateway; as `ends`. Delays are of the last `DELAYS_OF` ends.
 
     `called_after_s`: until the callback that told it was here, or of those that were asked the first one;
     `found_after_s`: until the end was found, of those that had to be asked. None where no end has one.
     """
-    each, is_sqlite = _heard(span), db.dialect.name == "sqlite"
-    called_s = percentiles.seconds(each.c.finished_at, each.c.called_at, is_sqlite=is_sqlite)
-    found_s = percentiles.seconds(each.c.finished_at, each.c.news_at, is_sqlite=is_sqlite)
-    asked_s = sa.case((each.c.news_by != CALLED, found_s))
-    lasted = sa.select(each, called_s.label("called_s"), asked_s.label("found_s"))
-    heard = percentiles.numbered(lasted, ("called_s", "found_s"), is_sqlite=is_sqlite)
-    ranks = (percentiles.ranks(heard, name, is_sqlite=is_sqlite) for name in ("called_s", "found_s"))
-    told = db.execute(sa.select(heard.c.provider, *_counts(heard), *chain(*ranks)).group_by(heard.c.provider))
+    given = _given(span)
+    asked = _delays("provider" in given, db.dialect.name == "sqlite")
+    delays = {provider: numbers for provider, *numbers in db.execute(asked, {**given, "most": DELAYS_OF})}
     return [
         {
             "provider": provider,
-            **Ends(*numbers[:4]).as_json(),
-            "called_after_s": _delay(*numbers[4:7]),
-            "found_after_s": _delay(*numbers[7:]),
+            **each.as_json(),
+            "called_after_s": _delay(*delays.get(provider, UNKNOWN)[:3]),
+            "found_after_s": _delay(*delays.get(provider, UNKNOWN)[3:]),
         }
-        for provider, *numbers in sorted(told)
+        for provider, each in sorted(ends(db, **span).items())
     ]
 
 
-def _counts(heard: sa.FromClause) -> list[sa.Label[int]]:
-    """The fields of `Ends`, in their order."""
-    is_told, is_called = heard.c.news_by == CALLED, heard.c.called_at.is_not(None)
-    counts = {
-        "told": is_told,
-        "asked": ~is_told,
-        "late": sa.and_(~is_told, is_called),
-        "lost": sa.and_(~is_told, ~is_called, heard.c.with_callback),
-    }
-    return [sa.func.count().filter(what).label(name) for name, what in counts.items()]
+@cache
+def _delays(of_one: bool, is_sqlite: bool) -> sa.Select[Any]:
+    """By gateway: what `_delay` takes, of callbacks and of questions."""
+    names = ("provider", "news_by", "news_at", "finished_at")
+    is_told = attempts.c.news_by == CALLED
+    called_at = sa.case((is_told, attempts.c.news_at), (attempts.c.with_callback, _FIRST_CALLED_AT))
+    heard = _heard(sa.select(*(attempts.c[name] for name in names), called_at.label("called_at")), of_one)
+    last = heard.order_by(attempts.c.news_at.desc()).limit(sa.bindparam("most", type_=sa.Integer))
+    # Else PostgreSQL would look for the callback wherever `called_at` is named.
+    each = last.cte("heard").prefix_with("MATERIALIZED")
+    called_s = percentiles.seconds(each.c.finished_at, each.c.called_at, is_sqlite=is_sqlite)
+    found_s = percentiles.seconds(each.c.finished_at, each.c.news_at, is_sqlite=is_sqlite)
+    asked_s = sa.case((each.c.news_by != CALLED, found_s))
+    lasted = sa.select(each.c.provider, called_s.label("called_s"), asked_s.label("found_s"))
+    rows = percentiles.numbered(lasted, ("called_s", "found_s"), is_sqlite=is_sqlite)
+    ranks = (percentiles.ranks(rows, name, is_sqlite=is_sqlite) for name in ("called_s", "found_s"))
+    return sa.select(rows.c.provider, *chain(*ranks)).group_by(rows.c.provider)
 
 
 def _delay(orders: int, p50: float | None, p95: float | None) -> dict[str, float] | None:
@@ -123,19 +150,12 @@ def earliest_day(*, keep_d: float, now: datetime) -> date:
     return min(now.date(), kept_since(keep_d, now).date() + timedelta(days=1))
 
 
-def _heard(span: Span) -> sa.CTE:
-    """Orders whose end was heard then, each with the callback that told it, or the first that came all the same.
+def _given(span: Span) -> dict[str, Any]:
+    return {name: value for name, value in span.items() if value is not None}
 
-    The order's row knows when the telling one was here; only for the others, which are few, callbacks are looked for.
-    """
-    of_it = sa.and_(inbox.c.job_id == attempts.c.job_id, inbox.c.attempt == attempts.c.number)
-    first = sa.select(sa.func.min(inbox.c.received_at)).where(of_it).correlate(attempts).scalar_subquery()
-    called_at = sa.case((attempts.c.news_by == CALLED, attempts.c.news_at), (attempts.c.with_callback, first))
-    columns = [attempts.c[name] for name in ("provider", "news_by", "news_at", "with_callback", "finished_at")]
-    found = sa.select(*columns, called_at.label("called_at"))
-    found = found.where(attempts.c.news_at >= span["since"], attempts.c.news_at < span["until"])
+
+def _heard(select: sa.Select[Any], of_one: bool) -> sa.Select[Any]:
+    """Of orders whose end was heard in a `Span`, which comes as parameters. `of_one`: of one gateway."""
+    found = select.where(attempts.c.news_at >= at("since"), attempts.c.news_at < at("until"))
     found = found.where(attempts.c.outcome.in_(TOLD))
-    if (provider := span.get("provider")) is not None:
-        found = found.where(attempts.c.provider == provider)
-    # Else PostgreSQL would look for the callback wherever `called_at` is named.
-    return found.cte("heard").prefix_with("MATERIALIZED")
+    return found.where(attempts.c.provider == sa.bindparam("provider", type_=sa.String)) if of_one else found

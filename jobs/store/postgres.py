@@ -36,6 +36,7 @@ def engine_of(url: sa.URL, threads: int) -> Engine:
         pool_size=min(threads, 10),
         max_overflow=max(0, threads - 10),
         pool_timeout=5,
+        pool_use_lifo=True,  # what a connection has prepared and planned is of use to it alone
         connect_args={
             "autocommit": True,  # each BEGIN is our own
             # A server that sleeps until it is asked wants longer, and its address says so.

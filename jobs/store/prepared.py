@@ -7,9 +7,11 @@ those that it compares are called `of_` and the column's name.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
 
 from jobs.store.tables import Instant
 
@@ -22,3 +24,17 @@ def of(*columns: sa.Column[Any]) -> sa.ColumnElement[bool]:
 def at(name: str) -> sa.BindParameter[datetime]:
     """A parameter that is a time."""
     return sa.bindparam(name, type_=Instant)
+
+
+def planned_once(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """This statement with its constants written out.
+
+    PostgreSQL plans a statement once for good where its plan does not hang on the parameters. One in whose place stands
+    a state of jobs may find a row or a million, so it is planned each time.
+    """
+
+    def written(element: Any, **_: Any) -> Any:
+        is_constant = isinstance(element, BindParameter) and not element.required
+        return element.render_literal_execute() if is_constant else None
+
+    return cast("sa.Select[Any]", visitors.replacement_traverse(statement, {}, written))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from jobs.providers.registry import PROVIDERS
+from jobs.reports.callbacks import DELAYS_OF
 from jobs.request.schema import Strict
 from rushes.api.schemas.base import Answer
 from rushes.api.schemas.days import span
@@ -21,7 +22,9 @@ FiguresQuerySchema = Strict.from_dict(
 class DelaySchema(Answer):
     """Seconds from the end of the task, by its gateway's clock."""
 
-    orders = fields.Integer(metadata={"description": "Those for which the gateway told when it ended."})
+    orders = fields.Integer(
+        metadata={"description": f"Of the last {DELAYS_OF} ends, those of which the gateway told when it was."}
+    )
     p50 = fields.Float(metadata={"description": "Half of them took at most so long."})
     p95 = fields.Float(metadata={"description": "Of twenty, nineteen did."})
 

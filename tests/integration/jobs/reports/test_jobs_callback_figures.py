@@ -123,20 +123,25 @@ def test_the_last_day_is_shorter_where_callbacks_are_kept_for_less(rows: Rows) -
             assert callbacks.of_last_day(db, keep_d=days, now=NOW + timedelta(hours=12)) == found
 
 
+def test_delays_are_of_the_last_ends_and_counts_of_all(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callbacks, "DELAYS_OF", 3)
+    for seconds in (1, 2, 3, 4):
+        order(rows, "poll", after_s=seconds)
+    assert ends(rows) == {"evolink": Ends(asked=4, lost=4)}
+    assert delays(rows) == ({}, {"evolink": Delay(3, 3.0, 4.0)})
+
+
 def test_the_ends_of_a_day_are_sought_in_their_index(rows: Rows) -> None:
-    engine = rows.database.engine
-    made = sa.select(callbacks._heard({"since": NOW - DAY, "until": NOW})).compile(
-        engine, compile_kwargs={"render_postcompile": True}
-    )
-    if rows.database.is_sqlite:
-        with rows.database.read() as db:
-            given = [made.construct_params()[name] for name in made.positiontup or ()]
-            given = [value.isoformat() if hasattr(value, "isoformat") else value for value in given]
-            plan = "\n".join(str(row[-1]) for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {made}", tuple(given)))
-    else:
-        with engine.connect() as db:
-            db.execute(sa.text("SET LOCAL enable_seqscan = off"))  # which a planner prefers while the table is small
-            plan = "\n".join(str(row[-1]) for row in db.exec_driver_sql(f"EXPLAIN {made}", made.params))
-    assert "ix_attempts_news_at" in plan, plan
-    assert "inbox" in plan
-    assert "SCAN inbox" not in plan, plan
+    explain = "EXPLAIN QUERY PLAN" if rows.database.is_sqlite else "EXPLAIN"
+    given = {"since": NOW - DAY, "until": NOW, "most": 10}
+    for statement in (callbacks._counts(False), callbacks._delays(False, rows.database.is_sqlite)):
+        with rows.database.engine.connect() as db:
+            if not rows.database.is_sqlite:
+                db.execute(sa.text("SET LOCAL enable_seqscan = off"))  # which a planner prefers while a table is small
+            asked = db.execute(statement, given).context
+            told = db.exec_driver_sql(f"{explain} {asked.statement}", asked.parameters[0])
+            plan = "\n".join(str(row[-1]) for row in told)
+            db.rollback()
+        assert "ix_attempts_news_at" in plan, plan
+        assert "inbox" in plan
+        assert "SCAN inbox" not in plan, plan
