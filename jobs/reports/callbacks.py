@@ -23,7 +23,7 @@ TOLD = (AttemptOutcome.FINISHED, AttemptOutcome.DELIVERED, AttemptOutcome.UNDELI
 LONGEST_D = 10_000  # older than any callback
 PLACES = 4  # of a share
 CALLED = "callback"  # who brought the news, as an order's row says it
-DELAYS_OF = 5000  # ends, the last ones
+DELAYS_OF = 1000  # ends, the last ones
 UNKNOWN = (0, None, None) * 2
 # Of an order that was told by a callback its own row knows the time; for the others, which are few, it is looked for.
 _FIRST_CALLED_AT = (

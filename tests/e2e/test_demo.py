@@ -60,6 +60,12 @@ def test_the_demo_archives_and_saves_five_videos(tmp_path: Path, demo: Demo) -> 
         assert take["key"].endswith(f"/{take['job']}.mp4")
         assert take["by"] in ("callback", "poll")
     assert {take["provider"] for take in takes if take["by"] == "callback"} <= {"aivideoapi", "apiframe", "evolink"}
+    (address,) = re.findall(r"see them at file://(\S+)", command.said())
+    page = Path(address)
+    assert page.parent == tmp_path / "films"
+    shown = re.findall(r'(?:src|poster)="([^"]+)"', page.read_text())
+    assert len(shown) == 2 * len(PROVIDERS)
+    assert all((page.parent / name).is_file() for name in shown)
     picture = (tmp_path / "table.svg").read_text()
     assert picture.startswith("<svg")
     assert "@font-face" not in picture

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from rushes.cli import machine, options
-from rushes.cli.demo import stage
+from rushes.cli.demo import stage, videos_page
 from rushes.cli.demo.takes import Performance
 from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
@@ -39,7 +39,7 @@ VIDEOS = "/console/videos"
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Where the videos and posters are saved.",
+    help="Where the videos, posters and a page that shows them are saved.",
 )
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the table into an SVG file.")
 @options.as_json
@@ -62,6 +62,8 @@ def command(keep_running: bool, keep_data: bool, folder: Path, picture: Path | N
         if troubles := [f"{take.provider} ({take.job['id']}): {take.trouble}" for take in takes if take.trouble]:
             raise Failure("\n".join(troubles), hint="with --keep-data the log stays in demo.log of the data folder")
         output.note(f"{len(takes)} videos in {folder}, {time.monotonic() - began:.0f} s in all")
+        if page := videos_page.write(folder, takes):
+            output.note(f"see them at {page.resolve().as_uri()}")
 
     data_dir = Path(tempfile.mkdtemp(prefix="rushes-demo-"))
     try:
@@ -73,7 +75,9 @@ def command(keep_running: bool, keep_data: bool, folder: Path, picture: Path | N
             )
         else:
             tell(_perform(data_dir, folder))
-            output.note("to see them in a browser: `make demo KEEP=1`, or `rushes demo --keep-running`")
+            output.note(
+                "`make demo KEEP=1`, or `rushes demo --keep-running`, leaves the console running to look around in"
+            )
     finally:
         if keep_data:
             output.note(f"the data folder is {data_dir}")
