@@ -31,6 +31,7 @@ VIDEO = {"resolution": "720p", "duration": 2}
 MOVING = """[...document.querySelectorAll("a, button, summary")]
     .some((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"""
 # The pages that are of no single job.
+INTERVAL_MS = 6_000  # longer than that of any page which is looked at
 PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
 PLACES.append("/console/jobs/bulk")
 TIMES = "[...document.querySelectorAll('video')].map((each) => each.currentTime)"
@@ -149,7 +150,6 @@ def test_every_page_is_for_everybody(browser: Browser, service: Service, scheme:
             page.goto(path)
             for unfolds in page.locator("main summary").all():
                 unfolds.click()
-            page.wait_for_load_state("networkidle")
             found += serious(page)
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wide.append(path)
@@ -197,11 +197,13 @@ def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(brows
         expect(page.get_by_text("No job is like that.")).to_be_visible()
         service.order("The first of the batch", "easyrouter", batch="live")
         first = page.get_by_role("link", name="The first of the batch")
-        expect(first).to_be_visible(timeout=15_000)
+        page.clock.run_for(INTERVAL_MS)
+        expect(first).to_be_visible()
         first.focus()
         page.evaluate("scrollTo(0, 120)")
         service.order("The second of the batch", "easyrouter", batch="live")
-        expect(page.get_by_role("link", name="The second of the batch")).to_be_visible(timeout=15_000)
+        page.clock.run_for(INTERVAL_MS)
+        expect(page.get_by_role("link", name="The second of the batch")).to_be_visible()
         expect(first).to_be_focused()
         expect(page.locator("[data-live]")).to_have_count(1)  # it is put in its own place, not into itself
         assert page.evaluate("scrollY") >= 120  # more, where what is looked at stays in its place
@@ -209,7 +211,7 @@ def test_a_page_renews_itself_while_it_is_seen_and_leaves_focus_and_scroll(brows
         asked = list[str]()
         page.on("request", lambda request: asked.append(request.url))
         service.order("The third of the batch", "easyrouter", batch="live")
-        page.clock.run_for(6_000)  # longer than the page's interval
+        page.clock.run_for(INTERVAL_MS)
         assert asked == []
         page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.get_by_role("link", name="The third of the batch")).to_be_visible(timeout=3_000)
