@@ -4,9 +4,6 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 PYTEST := $(BIN)/pytest -n 2
-BENCHMARKS := callback_to_first_byte two_hundred_jobs pipeline receiver transfers api_rates million_jobs outage \
-	transfer_memory translate_and_route bad_token help telling \
-	job_bytes console_pages
 # Where this is set, each of the hundreds of processes that tests start would compile all it imports: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -58,8 +55,8 @@ containers: setup ## before a release: docker-compose.yml under an engine (this 
 demo: setup ## five videos from five gateways (stand-ins), in a minute, on this machine; KEEP=1 leaves it running, for a browser
 	$(BIN)/rushes demo $(if $(KEEP),--keep-running)
 
-bench: setup ## the figures in docs/benchmarks.md, on an otherwise idle machine; or one of them: ONLY=receiver
-	for each in $(or $(ONLY),$(BENCHMARKS)); do $(BIN)/python benchmarks/$$each.py || exit; done
+bench: setup ## run the benchmarks and write docs/benchmarks.md, on an otherwise idle machine; or one of them: ONLY=receiver
+	$(BIN)/python benchmarks/run.py $(ONLY)
 
 soak: setup ## MINUTES=10 of random faults on real processes, and the account: nothing lost, nothing paid twice
 	PYTHONPATH=tests/plant $(BIN)/python tests/faults/soak.py --minutes $(or $(MINUTES),10)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from figures import tell
 from flask import Flask, jsonify, request
 from ulid import ULID
 
@@ -230,9 +231,9 @@ def measure(kind: str, url: str, valkey: Valkey) -> bool:
                 both = [(run(ours, pool), run(plain, pool)) for _ in range(ROUNDS)]
             mine, theirs = (statistics.median(each) for each in zip(*both, strict=True))
             ratio = statistics.median(a / b for a, b in both)
-            print(f"{name:<18} {kind:<10} {callers} at once: {mine:>5.0f}/s, written plainly {theirs:>5.0f}/s,", end="")
-            print(f" a ratio of {ratio:.2f} (at least {WANTED[name]:.1f} wanted)")
-            good = good and ratio >= WANTED[name]
+            what = f"`{name}` on {kind}, {callers} at once, of the rate of the same written plainly"
+            said = f"{ratio:.2f}: {mine:.0f}/s of {theirs:.0f}/s"
+            good = tell(what, said, f"{WANTED[name]:.1f}", is_held=ratio >= WANTED[name]) and good
     ours.extensions["rushes.close"]()
     database.close()
     return good

@@ -10,6 +10,7 @@ import statistics
 import sys
 
 from arena import arena
+from figures import tell
 
 JOBS = 40
 WARM_UP = 5
@@ -27,9 +28,9 @@ def main() -> None:
             if number >= WARM_UP:
                 delays_ms.append(1000 * (task["link_hits"]["first"] - task["callbacks"][0]["at"]))
         delays_ms.sort()
-        print(f"callback to first byte asked, {count} jobs one at a time (ms):")
         p90 = delays_ms[int(count * 0.9)]
-        print(f"  median {statistics.median(delays_ms):.1f}  p90 {p90:.1f}  max {delays_ms[-1]:.1f}")
+        found = f"median {statistics.median(delays_ms):.0f} ms, p90 {p90:.0f} ms, max {delays_ms[-1]:.0f} ms"
+        tell(f"from a callback to the first byte asked of the link, {count} jobs one at a time", found)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 import requests
 import sqlalchemy as sa
 from arena import PROMPT, Arena, arena
+from figures import tell
 from two_hundred_jobs import PROVIDERS
 
 from jobs.store import tables
@@ -39,6 +40,7 @@ OF_A_JOB = (
     tables.notices,
     tables.notice_tries,
 )
+OF_ITSELF, WANTED = 5, 3_500  # the first of these tables, and how many bytes they may take
 # What a copy has of its own: as long as the original's, and rising from copy to copy, as ids that name their time do.
 OF_ITS_OWN = "left({0}, 4) || lpad(n::text, 16, '0') || right({0}, 10)"
 TASK = "{0} || '-' || n"
@@ -120,11 +122,13 @@ def main() -> int:
         database.close()
         postgres.remove()
     count = len(job_ids) * (COPIES + 1)
-    for name, size in sizes.items():
-        print(f"{name:<17} {size / count:6,.0f} bytes a job")
-    for what, names in (("the first five", list(sizes)[:5]), ("all", list(sizes))):
-        print(f"{what:<17} {sum(sizes[name] for name in names) / count:6,.0f} bytes a job")
-    return 0
+    each = {name: size / count for name, size in sizes.items()}
+    by_table = ", ".join(f"{name} {size:,.0f}" for name, size in each.items())
+    tell("bytes of a job on PostgreSQL, with indexes, by table", by_table)
+    own = sum(list(each.values())[:OF_ITSELF])
+    said, is_held = f"{own:,.0f} bytes; {sum(each.values()):,.0f} with key and notice", own <= WANTED
+    what = "the job, its order, callbacks and history on PostgreSQL, with indexes"
+    return 0 if tell(what, said, f"{WANTED:,} bytes", is_held=is_held) else 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from api_rates import servers
+from figures import tell
 from flask.testing import FlaskClient
 
 from jobs.intake import api_keys
@@ -118,14 +119,18 @@ def measure(kind: str, url: str) -> bool:
         both = [(took_ms(client, first), took_ms(client, deep)) for _ in range(ROUNDS)]
         ahead, behind = (statistics.median(each) for each in zip(*both, strict=True))
         more = behind / ahead - 1
-        print(f"{kind:<10} {name:<14} page 1: {ahead:.2f} ms, page {DEEP:,}: {behind:.2f} ms ({more:+.0%})")
-        good = good and abs(more) <= WITHIN
+        what = f"a page of {PAGE} of {JOBS:,} jobs on {kind}, {name}: page {DEEP:,} against page 1"
+        said = f"{behind:.2f} ms, {ahead:.2f} ms ({more:+.0%})"
+        good = tell(what, said, f"within {WITHIN:.0%}", is_held=abs(more) <= WITHIN) and good
     counting, *others = (scraped_ms(client) for _ in range(20))
     usual = statistics.median(others)
-    print(f"{kind:<10} /metrics       {usual:.1f} ms; {counting:.0f} ms where ended jobs are counted")
+    said = f"{usual:.1f} ms; {counting:.0f} ms where ended jobs are counted anew"
+    good = (
+        tell(f"`/metrics` beside {JOBS:,} jobs on {kind}", said, f"{QUICK_MS} ms", is_held=usual <= QUICK_MS) and good
+    )
     app.extensions["rushes.close"]()
     database.close()
-    return good and usual <= QUICK_MS
+    return good
 
 
 def main() -> int:
@@ -134,7 +139,6 @@ def main() -> int:
         with servers(folder) as (_, postgres):
             good = measure("SQLite", f"sqlite:///{folder}/rushes.db")
             good = measure("PostgreSQL", postgres.create_database("bench")) and good
-    print(f"of {JOBS:,} jobs; within {WITHIN:.0%} is wanted")
     return 0 if good else 1
 
 

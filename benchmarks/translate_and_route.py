@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from figures import tell
+
 from jobs.machine import routing
 from jobs.providers.base import Provider, Request
 from jobs.providers.fitting import fit
@@ -40,21 +42,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    missed = []
-    print(f"read and translate, the gateway that takes longest (limit {LIMIT_TRANSLATE_US} µs):")
+    held = []
     for mode, more in REQUESTS.items():
         body = {"mode": mode, **COMMON, **more}
         takes_us = {name: seconds(translation(body, p)) * 1e6 for name, p in PROVIDERS.items() if fits(body, p)}
         name = max(takes_us, key=lambda each: takes_us[each])
-        print(f"  {mode:20} {takes_us[name]:6.0f} µs  {name}, of {len(takes_us)}")
-        missed += [mode] * (takes_us[name] > LIMIT_TRANSLATE_US)
-    print(f"candidates and route over {len(PROVIDERS)} gateways (limit {LIMIT_ROUTE_MS} ms):")
+        what = f"a request read from JSON and written for a gateway: {mode}, at {name}, which takes longest"
+        is_held = takes_us[name] <= LIMIT_TRANSLATE_US
+        held.append(tell(what, f"{takes_us[name]:.0f} µs", f"{LIMIT_TRANSLATE_US} µs", is_held=is_held))
     for mode, more in REQUESTS.items():
         takes_ms = seconds(routed({"mode": mode, **COMMON, **more})) * 1e3
-        print(f"  {mode:20} {takes_ms:6.3f} ms")
-        missed += [f"the route of {mode}"] * (takes_ms > LIMIT_ROUTE_MS)
-    if missed:
-        raise SystemExit(f"above the limit: {', '.join(missed)}")
+        what = f"candidates, prices and choice among {len(PROVIDERS)} gateways: {mode}"
+        is_held = takes_ms <= LIMIT_ROUTE_MS
+        held.append(tell(what, f"{takes_ms:.3f} ms", f"{LIMIT_ROUTE_MS} ms", is_held=is_held))
+    if not all(held):
+        raise SystemExit(1)
 
 
 def fits(body: dict[str, Any], provider: Provider) -> bool:
