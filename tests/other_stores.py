@@ -25,7 +25,7 @@ def _serve(servers: Supervisor, name: str, argv: list[str], port: int) -> str:
     def answers() -> bool:
         try:
             return requests.get(url, timeout=1).status_code < 500
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     servers.start(Process(name, argv, ready=answers))
