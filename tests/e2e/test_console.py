@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from conftest import House
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from whole_machine import until
 
 pytestmark = [
@@ -34,6 +35,7 @@ MOVING = """[...document.querySelectorAll("a, button, summary")]
 INTERVAL_MS = 6_000  # longer than that of any page which is looked at
 PLACES = [f"/console/{name}" for name in ("", "jobs", "attention", "gateways", "money", "callbacks", "notices", "keys")]
 PLACES.append("/console/jobs/bulk")
+MOST_TABS = 60
 TIMES = "[...document.querySelectorAll('video')].map((each) => each.currentTime)"
 # What was asked for is shown.
 SETTLED = "document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling') === null"
@@ -356,6 +358,49 @@ def test_every_button_does_what_it_says(browser: Browser, service: Service) -> N
         assert new not in jobs.values()
         service.until_state(new, "archived")
         expect(page.locator("video")).to_be_visible(timeout=15_000)
+
+
+def tab_to(page: Page, there: Locator) -> None:
+    """By the Tab key alone, as far as a person would go."""
+    expect(there).to_be_visible()
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if there.evaluate("(element) => element === document.activeElement"):
+            return
+    pytest.fail(f"{there} is not reached by {MOST_TABS} tabs")
+
+
+def test_a_failed_video_is_found_understood_and_made_again_by_the_keyboard_within_a_minute(
+    browser: Browser, service: Service
+) -> None:
+    failed = service.order("A violin on a chair", "evolink", {"fault": "fail", "retryable": False})
+    service.until_state(failed, "failed")
+    with signed_in(browser, service) as page:
+        began = time.monotonic()
+        tab_to(page, page.locator("a.tile.ended", has_text="failed"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("A violin on a chair")
+        job = service.job(failed)
+        cost = job["attempts"][0]["cost"]
+        expect(page.locator("main")).to_contain_text(job["error"]["message"])
+        orders = page.locator("section", has=page.get_by_role("heading", name="Orders and money"))
+        expect(orders).to_contain_text(cost["standing"])
+        expect(orders).to_contain_text(f"${cost['estimated_usd']:.2f}")
+        tab_to(page, page.get_by_role("link", name="Order again"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("again")
+        tab_to(page, page.locator("#do-order summary"))
+        page.keyboard.press("Enter")
+        tab_to(page, page.get_by_role("button", name="Order for"))
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-said]")).to_contain_text("Ordered: evolink makes it for")
+        again = page.url.rpartition("/")[2]
+        assert time.monotonic() - began < 60
+        service.until_state(again, "archived")
+    assert service.job(again)["request"] == job["request"]
 
 
 def test_a_gateway_is_let_rest_and_resumed_and_a_line_of_what_needs_a_person_is_answered(
