@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobs.callback_urls import mint
-from jobs.logs import _mask_values, mask
+from jobs.logs import SECRETS, _mask_values, mask
 
 KEYS = {"k1": b"0123456789abcdef"}
 URL = mint("https://host", KEYS, "evolink", "job_1", 1)
 TOKEN = URL.rsplit("/", 1)[1]
+# What secrets are made of, whole and in parts.
+PIECES = [*"/\\:?@ax1 ", "://", ":\\/\\/", "http", "https", "/webhooks", "webhooks/a/b/c/d", "Bearer "]
+PIECES += ["rk_", "sk-", "afk_", "abcdef"]
 
 
 @pytest.mark.parametrize(
@@ -62,3 +67,12 @@ def test_every_value_of_a_log_line_is_masked() -> None:
     event = _mask_values(None, "info", {"event": f"called {URL}", "url": URL, "bytes": 7})
     assert TOKEN not in str(event)
     assert event["bytes"] == 7
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_a_text_that_has_no_hint_has_nothing_to_mask(text: str) -> None:
+    """What is not looked at more closely is what no pattern would change."""
+    masked = text
+    for pattern, replacement in SECRETS:
+        masked = pattern.sub(replacement, masked)
+    assert mask(text) == masked
