@@ -59,6 +59,8 @@ JSON = sa.JSON(none_as_null=True)
 # Numbers of lines: a job has many, and 32 bits are not enough for a service's life. SQLite counts in 64 by this alone.
 SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 IN_BATCH = sa.text("batch IS NOT NULL")
+# Most writes of a row come before it has one of these, and so leave their index alone.
+HAS_ENDED, IS_HEARD = sa.text("ended_at IS NOT NULL"), sa.text("news_at IS NOT NULL")
 NOT_HOME = "outcome IN ('finished', 'undelivered')"  # made, and its video is not in the bucket: not yet, or never
 
 
@@ -139,7 +141,7 @@ jobs = sa.Table(
     sa.Index(None, "state", "alarm_at"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
-    sa.Index(None, "ended_at"),
+    sa.Index("ix_jobs_ended_at", "ended_at", sqlite_where=HAS_ENDED, postgresql_where=HAS_ENDED),
     *(
         sa.Index(f"ix_jobs_{name}", "created_at", "id", sqlite_where=sa.text(few), postgresql_where=sa.text(few))
         for name, few in (("flagged", "flagged IS NOT NULL"), ("overdue", "overdue"))
@@ -217,7 +219,7 @@ attempts = sa.Table(
     ),
     sa.Index("ix_attempts_not_home", "day", sqlite_where=sa.text(NOT_HOME), postgresql_where=sa.text(NOT_HOME)),
     sa.Index(None, "day"),
-    sa.Index(None, "news_at"),
+    sa.Index("ix_attempts_news_at", "news_at", sqlite_where=IS_HEARD, postgresql_where=IS_HEARD),
 )
 
 # The kept callbacks. No foreign key: a callback for a job that a restored database has forgotten is kept as well.
