@@ -34,7 +34,7 @@ _OF_KEY = of(attempts.c.provider, attempts.c.account)
 _NEWEST_TASK = (
     sa.select(attempts.c.task_id)
     .where(_OF_KEY, attempts.c.task_id.is_not(None))
-    .order_by(attempts.c.created_at.desc())
+    .order_by(attempts.c.day.desc(), attempts.c.created_at.desc())  # found by the index of days: most are of old ones
     .limit(1)
 )
 _IS_LOST = sa.and_(attempts.c.standing == Standing.UNCERTAIN.value, attempts.c.lost_at.is_not(None))

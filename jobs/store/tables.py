@@ -201,8 +201,7 @@ attempts = sa.Table(
     sa.Column("unproven", Told),  # [{task_id, sha256, bytes, reason, kept_at}]: what the proof refused, kept aside
     sa.Column("accepted_sha256", sa.String(64)),  # which of these a person took, to be archived as it is
     sa.Column("accepted_by", sa.String(40)),  # under which API key
-    sa.UniqueConstraint("provider", "account", "task_id"),
-    sa.Index(None, "provider", "task_id"),
+    sa.UniqueConstraint("provider", "task_id", "account"),
     sa.Index(
         "ix_attempts_open",
         "provider",
