@@ -34,6 +34,7 @@ NAMES = (
     "outage",
     "transfer_memory",
     "million_jobs",
+    "sweep",
     "console_pages",
     "job_bytes",
     "telling",

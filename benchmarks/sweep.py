@@ -29,7 +29,7 @@ _FILL = """
 INSERT INTO jobs (id, state, version, mode, request, attempt, overdue, troubles, on_unconfirmed, start_by, archive_key,
   notices, metadata, api_key_id, created_at, updated_at, ended_at)
 SELECT 'job_' || lpad(n::text, 26, '0'), 'archived', 5, 'text-to-video', '{{}}', 0, false, 0, 'wait', now(), 'x.mp4', 0,
-  '{{}}', 'key_' || n % 3, now() - ({jobs} - n) * interval '1 second', now(), now()
+  '{{}}', 'key_' || n %% 3, now() - ({jobs} - n) * interval '1 second', now(), now()
 FROM generate_series(1, {jobs}) AS numbers(n)
 """
 _WAKE = """
