@@ -22,7 +22,7 @@ from jobs.store.database import Database
 from jobs.store.due import due_rows
 from jobs.store.step_table import LOSE, OF_JOBS, RECONCILE, SUBMIT, TRANSFER
 
-MILLIONS, READ, ROUNDS, WANTED_MS = 1, 500, 20, 10
+MILLIONS, READ, ROUNDS, WANTED_MS = 1, 500, 60, 10
 DUE = (1_000, 100_000)
 STATES = {SUBMIT: "queued", LOSE: "submitting", RECONCILE: "generating", TRANSFER: "archiving"}
 _FILL = """

@@ -14,6 +14,7 @@ from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.rows import Job
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
+from jobs.store import due_heads
 from jobs.store.prepared import at
 from jobs.store.step_table import BY_NAME, NOTIFY, Step
 from jobs.store.tables import Instant, jobs, notice_tries, notices
@@ -93,14 +94,17 @@ def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out
 
     A notice is told by its job's id and the sum of its job's notices' versions.
     """
-    values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit}
+    values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit + len(leave_out)}
     if step is NOTIFY:
         values["beyond"] = now + LONGEST_SENDING
-        found = [Due(*row) for row in db.execute(_due_notices(), values)]
-        return [row for row in found if row not in leave_out]
-    if leave_out:
-        values["leave_out"] = [tuple(row) for row in leave_out]
-    return [Due(*row) for row in db.execute(_due_jobs(step.name, bool(leave_out)), values)]
+        asked = _due_notices()
+    elif db.dialect.name == "postgresql":
+        asked = due_heads.statement(step.name)
+    else:
+        asked = _due_jobs(step.name)
+    left_out = set(leave_out)
+    found = (Due(*row) for row in db.execute(asked, values))
+    return [row for row in found if row not in left_out][:limit]
 
 
 def any_rang(db: Connection, *, since: datetime, now: datetime) -> bool:
@@ -136,15 +140,12 @@ def _due_notices() -> sa.Select[Any]:
 
 
 @cache
-def _due_jobs(step: str, leaves_out: bool) -> sa.Select[Any]:
+def _due_jobs(step: str) -> sa.Select[Any]:
+    """As `due_heads.statement`, by sorting all that are due."""
     now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
     turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")
     found = sa.select(jobs.c.id, jobs.c.version, turn, urgency.label("urgency"))
-    found = found.where(BY_NAME[step].rows, _due_job(now, ahead))
-    if leaves_out:
-        rows: sa.BindParameter[Any] = sa.bindparam("leave_out", expanding=True)
-        found = found.where(sa.tuple_(jobs.c.id, jobs.c.version).not_in(rows))
-    ranked = found.subquery()
+    ranked = found.where(BY_NAME[step].rows, _due_job(now, ahead)).subquery()
     order = (ranked.c.turn, ranked.c.urgency, ranked.c.id)
     return sa.select(ranked.c.id, ranked.c.version).order_by(*order).limit(sa.bindparam("limit", type_=sa.Integer))

@@ -47,7 +47,8 @@ def _asking_s(settings: Settings) -> float:
     return settings.submit_deadline_s + 4 * settings.query_deadline_s  # several attempts, and one re-send
 
 
-_unread = sa.exists().where(inbox.c.job_id == jobs.c.id, inbox.c.read_at.is_(None))
+_is_unread = inbox.c.read_at.is_(None)
+_unread = sa.exists().where(inbox.c.job_id == jobs.c.id, _is_unread)
 _is_named = sa.and_(  # `Attempt.is_named`, in SQL
     attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), attempts.c.task_id.is_(None)
 )
@@ -62,8 +63,14 @@ _known = sa.exists().where(
     attempts.c.outcome.not_in(OF_ONE_POST),
 )
 # `Case.strange`, in SQL, as far as no unread callback tells of it.
-_strange = sa.exists().where(hearsay.c.job_id == jobs.c.id, hearsay.c.asks == 0, ~_known)
-_news = sa.or_(_unread, NAMED, _strange)
+_is_strange = sa.and_(hearsay.c.asks == 0, ~_known)
+_strange = sa.exists().where(hearsay.c.job_id == jobs.c.id, _is_strange)
+NEWS = sa.or_(_unread, NAMED, _strange)
+HAS_NEWS = sa.union_all(  # the ids of jobs for which NEWS holds: an index leads to them
+    sa.select(inbox.c.job_id).where(_is_unread),
+    sa.select(attempts.c.job_id).where(_is_named),
+    sa.select(hearsay.c.job_id).where(_is_strange),
+)
 _queued = jobs.c.state == State.QUEUED
 # An ended job is due only while an attempt of it is open.
 _ASKED = COPIES_AT_ONCE | ENDED
@@ -93,7 +100,7 @@ RECONCILE = Step(  # unread news comes before buying: it may show that the video
     runs="jobs.steps.reconciliation:reconcile",
     limit_s=lambda s: 2 * _asking_s(s) + 60,
     serves=lambda state, news: state in _ASKED or (state is State.QUEUED and news),
-    rows=sa.or_(jobs.c.state.in_(_ASKED), sa.and_(_queued, _news)),
+    rows=sa.or_(jobs.c.state.in_(_ASKED), sa.and_(_queued, NEWS)),
 )
 SUBMIT = Step(
     name="jobs.submit",
@@ -106,7 +113,7 @@ SUBMIT = Step(
         2 * (max(1, len(s.accounts)) * (s.submit_deadline_s + s.query_deadline_s) + s.submit_deadline_s) + 60
     ),
     serves=lambda state, news: state is State.QUEUED and not news,
-    rows=sa.and_(_queued, ~_news),
+    rows=sa.and_(_queued, ~NEWS),
 )
 # Serves rows of `notices`, which have alarms and leases of their own; its doorbell names their job.
 NOTIFY = Step(

@@ -58,7 +58,9 @@ class Words(TypeDecorator[str]):
 JSON = sa.JSON(none_as_null=True)
 # Numbers of lines: a job has many, and 32 bits are not enough for a service's life. SQLite counts in 64 by this alone.
 SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-IN_BATCH = sa.text("batch IS NOT NULL")
+IN_BATCH, IS_NAMED = sa.text("batch IS NOT NULL"), sa.text("named_task_id IS NOT NULL")
+HAS_ALARM = sa.text("alarm_at IS NOT NULL")
+IN_LINE, DIES = (sa.text(f"alarm_at IS NOT NULL AND link_dies_at IS {what}") for what in ("NULL", "NOT NULL"))
 # Most writes of a row come before it has one of these, and so leave their index alone.
 HAS_ENDED, IS_HEARD = sa.text("ended_at IS NOT NULL"), sa.text("news_at IS NOT NULL")
 NOT_HOME = "outcome IN ('finished', 'undelivered')"  # made, and its video is not in the bucket: not yet, or never
@@ -139,6 +141,10 @@ jobs = sa.Table(
     # Named in 0001, before the word was lease; SQLite renames no constraint.
     sa.CheckConstraint("(lease_holder IS NULL) = (leased_until IS NULL)", name="hold"),
     sa.Index(None, "state", "alarm_at"),
+    # The lines of due_heads.py, which only live jobs stand in, and what may have been written in the future.
+    sa.Index("ix_jobs_line", "state", "api_key_id", "alarm_at", "id", sqlite_where=IN_LINE, postgresql_where=IN_LINE),
+    sa.Index("ix_jobs_dying", "state", "api_key_id", "link_dies_at", "id", sqlite_where=DIES, postgresql_where=DIES),
+    sa.Index("ix_jobs_written", "updated_at", sqlite_where=HAS_ALARM, postgresql_where=HAS_ALARM),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
     sa.Index("ix_jobs_ended_at", "ended_at", sqlite_where=HAS_ENDED, postgresql_where=HAS_ENDED),
@@ -202,6 +208,7 @@ attempts = sa.Table(
     sa.Column("accepted_sha256", sa.String(64)),  # which of these a person took, to be archived as it is
     sa.Column("accepted_by", sa.String(40)),  # under which API key
     sa.UniqueConstraint("provider", "task_id", "account"),
+    sa.Index("ix_attempts_named", "job_id", sqlite_where=IS_NAMED, postgresql_where=IS_NAMED),
     sa.Index(
         "ix_attempts_open",
         "provider",

@@ -68,8 +68,8 @@ def _checksum_of_something_else() -> dict[str, Any]:
 def _least_urgent_first() -> dict[str, Any]:
     real = due._due_jobs
 
-    def reversed_(step: str, leaves_out: bool) -> Any:
-        statement = real(step, leaves_out)
+    def reversed_(step: str) -> Any:
+        statement = real(step)
         return statement.order_by(None).order_by(*(column.desc() for column in statement._order_by_clauses))
 
     return {"jobs.store.due._due_jobs": reversed_}
