@@ -6,7 +6,7 @@ What is found is the same, in the same order. SQLite has no LATERAL, and sorts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -74,9 +74,10 @@ def _heads(
 
 def _keys(line: tuple[sa.ColumnElement[bool], ...], name: str) -> sa.CTE:
     """The API keys that have jobs in a line: from one to the next in the index, past all jobs of each."""
-    least: Callable[..., sa.Select[Any]] = lambda *more: sa.select(  # noqa: E731
-        sa.func.min(jobs.c.api_key_id).label("key")
-    ).where(*line, *more)
+
+    def least(*more: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(sa.func.min(jobs.c.api_key_id).label("key")).where(*line, *more)
+
     first = least().cte(name, recursive=True)
     following = least(jobs.c.api_key_id > first.c.key).correlate(first).scalar_subquery()
     return first.union_all(sa.select(following).where(first.c.key.is_not(None)))

@@ -211,7 +211,7 @@ def _answers(port: int, path: str) -> bool | None:
     """Whether it is 200; None: nobody answers there."""
     try:
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code == requests.codes.ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return None
 
 

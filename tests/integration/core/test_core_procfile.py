@@ -56,7 +56,7 @@ def test_honcho_starts_all_that_the_procfile_lists_and_a_job_is_made(
             assert honcho.poll() is None, (tmp_path / "said").read_text()
             try:
                 return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == requests.codes.ok
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
         workshop.await_(is_ready, "all parts are ready", within_s=60)

@@ -141,7 +141,7 @@ def test_the_processes_of_the_compose_file_become_ready_and_leave_nothing_behind
     def ready() -> bool:
         try:
             answer = requests.get(f"{host.url}/readyz", timeout=2)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
         said.update(answer.json()["parts"])
         return answer.status_code == 200
