@@ -3,7 +3,9 @@
     python benchmarks/job_bytes.py
 
 A job at each gateway goes its whole way: ordered under an idempotency key, called back or polled, archived, its notice
-delivered. Its rows are then written again for ten thousand jobs, each with ids of its own, and the tables are measured.
+delivered. Its rows are then written again for ten thousand jobs, each with ids of its own, and the tables are measured:
+as they are when the jobs have ended, and once more when their histories are packed, as `rushes db prune` does a day
+later.
 """
 
 from __future__ import annotations
@@ -12,17 +14,21 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psycopg
 import requests
 import sqlalchemy as sa
 from arena import PROMPT, Arena, arena
 from figures import tell
 from two_hundred_jobs import PROVIDERS
 
+from jobs.settings import Settings
 from jobs.store import tables
 from jobs.store.database import Database
+from jobs.upkeep.prune import Pruning
 from rushes.local.ports import free_ports
 from rushes.local.postgres import Postgres
 from rushes.local.supervisor import Supervisor
@@ -36,11 +42,12 @@ OF_A_JOB = (
     tables.inbox,
     tables.hearsay,
     tables.events,
+    tables.histories,
     tables.idempotency_keys,
     tables.notices,
     tables.notice_tries,
 )
-OF_ITSELF, WANTED = 5, 3_500  # the first of these tables, and how many bytes they may take
+OF_ITSELF, WANTED = 6, 3_500  # the first of these tables, and how many bytes they may take
 # What a copy has of its own: as long as the original's, and rising from copy to copy, as ids that name their time do.
 OF_ITS_OWN = "left({0}, 4) || lpad(n::text, 16, '0') || right({0}, 10)"
 TASK = "{0} || '-' || n"
@@ -98,6 +105,30 @@ def _value(name: str) -> str:
     return own.get(name, "{0}").format(name)
 
 
+def pack(database: Database, settings: Settings) -> None:
+    """Pack all histories at once, and give back the room of their lines, which the next jobs' lines would take."""
+    at_once = replace(settings, pack_history_d=0)
+    packed = Pruning(database, at_once, pause=lambda seconds: None).run().packed_histories
+    if packed != len(PROVIDERS) * (COPIES + 1):
+        raise SystemExit(f"{packed} histories were packed")
+    with psycopg.connect(settings.database_url.replace("+psycopg", ""), autocommit=True) as db:
+        db.execute("VACUUM FULL events")
+
+
+def bytes_of_each(database: Database) -> dict[str, float]:
+    """Bytes of a job in each table, with its indexes."""
+    with database.read() as db:
+        sizes = {
+            t.name: db.execute(sa.text(f"SELECT pg_total_relation_size('{t.name}')")).scalar_one() for t in OF_A_JOB
+        }
+    return {name: size / (len(PROVIDERS) * (COPIES + 1)) for name, size in sizes.items()}
+
+
+def said(each: dict[str, float]) -> str:
+    own = sum(list(each.values())[:OF_ITSELF])
+    return f"{own:,.0f} bytes; {sum(each.values()):,.0f} with key and notice"
+
+
 def main() -> int:
     taker = HTTPServer(("127.0.0.1", 0), Taker)
     threading.Thread(target=taker.serve_forever, daemon=True).start()
@@ -110,25 +141,26 @@ def main() -> int:
             it.set_sandbox(generation_s=2, film="small")
             job_ids = order(it, f"http://127.0.0.1:{taker.server_port}/notices")
             ended = it.until_ended(job_ids, within_s=WITHIN_S)
-            database = Database(it.service.settings.database_url)
+            settings = it.service.settings
+            database = Database(settings.database_url)
             until_told(database, len(job_ids))
         if any(job["state"] != "archived" for job in ended):
             raise SystemExit(f"not all are archived: {[job['state'] for job in ended]}")
         copy(database)
-        sizes = {}
-        with database.read() as db:
-            for table in OF_A_JOB:
-                sizes[table.name] = db.execute(sa.text(f"SELECT pg_total_relation_size('{table.name}')")).scalar_one()
+        at_end = bytes_of_each(database)
+        pack(database, settings)
+        at_rest = bytes_of_each(database)
         database.close()
         postgres.remove()
-    count = len(job_ids) * (COPIES + 1)
-    each = {name: size / count for name, size in sizes.items()}
-    by_table = ", ".join(f"{name} {size:,.0f}" for name, size in each.items())
-    tell("bytes of a job on PostgreSQL, with indexes, by table", by_table)
-    own = sum(list(each.values())[:OF_ITSELF])
-    said, is_held = f"{own:,.0f} bytes; {sum(each.values()):,.0f} with key and notice", own <= WANTED
+    by_table = ", ".join(f"{name} {size:,.0f}" for name, size in at_end.items() if size >= 1)
     what = "the job, its order, callbacks and history on PostgreSQL, with indexes"
-    return 0 if tell(what, said, f"{WANTED:,} bytes", is_held=is_held) else 1
+    tell(
+        "bytes of a job on PostgreSQL, with indexes, by table",
+        f"{by_table}; packed histories {at_rest['histories']:,.0f}",
+    )
+    tell(f"{what}, when it has ended", said(at_end))
+    is_held = sum(list(at_rest.values())[:OF_ITSELF]) <= WANTED
+    return 0 if tell(f"{what}, a day later", said(at_rest), f"{WANTED:,} bytes", is_held=is_held) else 1
 
 
 if __name__ == "__main__":

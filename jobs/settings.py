@@ -82,6 +82,7 @@ class Settings:
     max_unproven_bytes: int
     keep_callbacks_d: float
     keep_history_d: float
+    pack_history_d: float
     keep_idempotency_keys_d: float
     keep_aside_d: float
 

@@ -45,6 +45,11 @@ NUMBERS: dict[str, tuple[float, str]] = {
     ),
     "KEEP_CALLBACKS_D": (30, "days after which `rushes db prune` deletes kept callbacks"),
     "KEEP_HISTORY_D": (180, "days after a job's end after which `rushes db prune` deletes its events and notices"),
+    "PACK_HISTORY_D": (
+        1,
+        "days after a job's end after which `rushes db prune` packs its history into one row; `/v1/events` tells of it "
+        "until then",
+    ),
     "KEEP_IDEMPOTENCY_KEYS_D": (7, "days after which `rushes db prune` deletes an idempotency key"),
     "KEEP_ASIDE_D": (30, "days after which `rushes db prune` deletes a film that is kept aside"),
 }

@@ -29,7 +29,7 @@ from jobs.reports.evidence_mask import Mask
 from jobs.request.as_taken import host_alone
 from jobs.settings import Settings
 from jobs.store import cases, history, notices
-from jobs.store.history import PRUNED
+from jobs.store.history import PRUNED, Line
 from jobs.store.tables import inbox, notice_tries
 from jobs.store.tables import notices as notices_table
 from storage.bucket import StoredVideo
@@ -81,7 +81,7 @@ class Rows:
 
     case: Case
     callbacks: list[RowMapping]
-    history: list[RowMapping]
+    history: list[Line]
     notices: list[RowMapping]
     tries: Mapping[str, list[RowMapping]]
     read_at: datetime

@@ -1,4 +1,7 @@
-"""What happens to jobs, as it happens: the moves of all histories, in the order in which they were written."""
+"""What happens to jobs, as it happens: the moves of all histories, in the order in which they were written.
+
+Histories of jobs that rest are packed, and told of no more.
+"""
 
 from __future__ import annotations
 

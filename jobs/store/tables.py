@@ -288,6 +288,14 @@ events = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# What were lines of `events` until their jobs had rested for a day, all of a job's together: `history.py` reads them.
+histories = sa.Table(
+    "histories",
+    metadata,
+    sa.Column("job_id", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("lines", sa.LargeBinary, nullable=False),
+)
+
 api_keys = sa.Table(
     "api_keys",
     metadata,

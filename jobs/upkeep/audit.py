@@ -20,8 +20,8 @@ from sqlalchemy.engine import Connection
 from jobs.machine.rows import AttemptOutcome, Case
 from jobs.machine.states import State
 from jobs.steps.resources import Resources
-from jobs.store import cases
-from jobs.store.tables import events, jobs
+from jobs.store import cases, history
+from jobs.store.tables import jobs
 from jobs.upkeep import balance
 from jobs.upkeep.balance import Balance, Finding
 from storage.bucket import StoredVideo
@@ -105,10 +105,8 @@ def _rows(resources: Resources, report: Report, deep: bool, say: Callable[[str],
 
 def last_states(db: Connection, ids: list[str]) -> dict[str, str]:
     """The state that each job's history ends in."""
-    moves = sa.and_(events.c.job_id.in_(ids), events.c.to_state.is_not(None))
-    last = sa.select(sa.func.max(events.c.id)).where(moves).group_by(events.c.job_id)
-    rows = db.execute(sa.select(events.c.job_id, events.c.to_state).where(events.c.id.in_(last)))
-    return {row.job_id: row.to_state for row in rows}
+    moves = ((job_id, line) for job_id, lines in history.of_jobs(db, ids).items() for line in lines)
+    return {job_id: line["to_state"] for job_id, line in moves if line["to_state"] is not None}
 
 
 def _video(case: Case, resources: Resources, deep: bool) -> Iterator[Finding]:

@@ -3,14 +3,14 @@
 Only what is resting is touched: the job has ended, has no alarm and no holder, and no order of it is open. An order's
 row stays for good, without the request that it was sent with: costs and budgets are summed over it, and a retry must
 know of it, to ask before it pays twice. A history ends in one line that says so and names the job's state, so that an
-audit still balances.
+audit still balances. Long before that, a day after the job's end, its lines are packed into one row.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -22,9 +22,10 @@ from sqlalchemy.engine import Connection
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import ENDED
 from jobs.settings import Settings
+from jobs.store import history
 from jobs.store.database import Database
 from jobs.store.history import PRUNED
-from jobs.store.tables import attempts, events, hearsay, idempotency_keys, inbox, jobs, notice_tries, notices
+from jobs.store.tables import attempts, events, hearsay, histories, idempotency_keys, inbox, jobs, notice_tries, notices
 
 PAGE = 1000  # rows that are looked at together
 BATCH = 50  # jobs or rows of one transaction: SQLite has one writer, and steps wait for it
@@ -33,7 +34,9 @@ LONGEST_D = 10_000  # older than any row, and no overflow
 
 @dataclass(frozen=True)
 class Pruned:
-    """How many rows went. `requests`: orders whose request was emptied; `histories`: jobs."""
+    """How many rows went, and histories that were packed. `requests`: orders whose request was emptied; both of
+    histories: jobs.
+    """
 
     callbacks: int = 0
     histories: int = 0
@@ -41,12 +44,14 @@ class Pruned:
     requests: int = 0
     notices: int = 0
     idempotency_keys: int = 0
+    packed_histories: int = 0
 
     def __add__(self, other: Pruned) -> Pruned:
         return Pruned(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __bool__(self) -> bool:
-        return any(asdict(self).values())
+        """Whether anything went; what is packed is all there."""
+        return any(asdict(replace(self, packed_histories=0)).values())
 
 
 Act = Callable[[Connection, Sequence[Any]], Pruned]
@@ -67,11 +72,13 @@ class Pruning:
             now = self.database.clock(db)
         settings = self.settings
         callbacks = _before(now, settings.keep_callbacks_d)
-        history = _before(now, settings.keep_history_d)
+        ended = _before(now, settings.keep_history_d)
+        rested = _before(now, settings.pack_history_d)
         keys = _before(now, settings.keep_idempotency_keys_d)
         return (
             self._each(_old_callbacks(self.database, callbacks), _forget_callbacks)
-            + self._each(_old_histories(self.database, history), partial(_forget_histories, before=history, now=now))
+            + self._each(_old_histories(self.database, ended), partial(_forget_histories, before=ended, now=now))
+            + self._each(_old_ends(self.database, rested), partial(_pack_histories, since=ended, before=rested))
             + self._each(_old_keys(self.database, keys), _forget_keys)
         )
 
@@ -105,7 +112,7 @@ def _forget_callbacks(db: Connection, ids: Sequence[int]) -> Pruned:
 def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, now: datetime) -> Pruned:
     """Events, requests of orders, and notices of jobs that were resting before `before`."""
     resting = _at_rest(db, ids, sa.and_(jobs.c.ended_at < before, ~_waiting_notice()))
-    gone = db.execute(sa.delete(events).where(events.c.job_id.in_(list(resting)))).rowcount
+    gone = history.forget(db, list(resting))
     lines = [
         {"job_id": job_id, "at": now, "event": PRUNED, "attempt": row.attempt, "to_state": row.state, "detail": {}}
         for job_id, row in resting.items()
@@ -116,6 +123,12 @@ def _forget_histories(db: Connection, ids: Sequence[str], *, before: datetime, n
     db.execute(sa.delete(notice_tries).where(notice_tries.c.notice_id.in_(told)))
     notes = db.execute(sa.delete(notices).where(notices.c.job_id.in_(list(resting)))).rowcount
     return Pruned(histories=len(resting), events=gone, requests=_empty_requests(db, list(resting)), notices=notes)
+
+
+def _pack_histories(db: Connection, ids: Sequence[str], *, since: datetime, before: datetime) -> Pruned:
+    """Histories of jobs that have rested since before then; those that ended before `since` are to go."""
+    resting = _at_rest(db, ids, sa.and_(jobs.c.ended_at >= since, jobs.c.ended_at < before))
+    return Pruned(packed_histories=history.pack(db, list(resting)))
 
 
 def _forget_keys(db: Connection, keys: Sequence[tuple[str, str]]) -> Pruned:
@@ -172,7 +185,18 @@ def _old_histories(database: Database, before: datetime) -> Iterator[str]:
 
 
 def _has_history() -> sa.Label[bool]:
-    return sa.exists().where(events.c.job_id == jobs.c.id, events.c.event != PRUNED).label("has_history")
+    has_lines = sa.exists().where(events.c.job_id == jobs.c.id, events.c.event != PRUNED)
+    return sa.or_(has_lines, sa.exists().where(histories.c.job_id == jobs.c.id)).label("has_history")
+
+
+def _old_ends(database: Database, before: datetime) -> Iterator[str]:
+    """Jobs of which a line tells that they ended before then. One that ended twice comes twice."""
+    is_end = sa.and_(events.c.to_state.in_(ENDED), events.c.event != PRUNED)
+    page = sa.select(events.c.id, events.c.job_id, events.c.at).where(is_end).order_by(events.c.id).limit(PAGE)
+    for row in _rows(database, lambda last: page.where(events.c.id > last.id) if last else page):
+        if row.at >= before:
+            return
+        yield row.job_id
 
 
 def _old_keys(database: Database, before: datetime) -> Iterator[tuple[str, str]]:

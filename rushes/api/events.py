@@ -53,7 +53,11 @@ def blueprint(database: Database) -> Blueprint:
     @routes.arguments(MovesQuerySchema, location="query", as_kwargs=False, unknown=None)
     @routes.response(200, MovesSchema)
     def list_(query: Mapping[str, Any]) -> ResponseReturnValue:
-        """Every job's moves from one state to another, as they are made."""
+        """Every job's moves from one state to another, as they are made.
+
+        It is for whoever follows them: of a job that ended more than a day ago (`RUSHES_PACK_HISTORY_D`) only its own
+        events tell.
+        """
         with database.read() as db:
             if "after" not in query:
                 return answer({"data": [], "next": happenings.latest(db)})

@@ -388,10 +388,11 @@ class People:
         self.service.call_back(url, json.dumps(body(seen)).encode(), {}, 0.0)
 
     def _prune(self) -> None:
-        """An operator has no room: what has rested for minutes goes."""
+        """An operator has no room: what has rested for minutes goes, and what has rested for less is packed."""
         if not self.world.fate.strikes("pruned"):
             return
         soon = {f"keep_{what}_d": 600 / 86_400 for what in ("callbacks", "history", "idempotency_keys")}
+        soon["pack_history_d"] = 120 / 86_400
         core = self.service.core
         pruning = Pruning(core.database, replace(core.settings, **soon), pause=lambda s: None)  # type: ignore[arg-type]
         self._at_web("prune", lambda: self.world.tell("pruned", pruning.run()), lambda: False)

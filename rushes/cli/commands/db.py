@@ -123,13 +123,16 @@ def restored(as_of: str, data_dir: Path, as_json: bool) -> None:
 @options.data_dir
 @options.as_json
 def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
-    """Delete what nobody needs any more, in small steps. The service may go on working. `rushes up` does it by itself,
-    every hour; elsewhere run it daily, from cron.
+    """Delete what nobody needs any more, and pack what rests, in small steps. The service may go on working.
+    `rushes up` does it by itself, every hour; elsewhere run it daily, from cron.
 
     Old callbacks (RUSHES_KEEP_CALLBACKS_D), the events and notices of jobs that ended long ago and what their gateways
     were sent (RUSHES_KEEP_HISTORY_D), idempotency keys (RUSHES_KEEP_IDEMPOTENCY_KEYS_D), and films that are kept aside
     in the bucket (RUSHES_KEEP_ASIDE_D). Jobs, their orders and all money stay, so costs and audits come out as before;
     so do archived videos. A live job loses nothing.
+
+    What stays of a history is packed into one row when its job has rested for a day (RUSHES_PACK_HISTORY_D). Nothing is
+    lost by that, and it is read as before.
     """
     settings, films = machine.settings_for_pruning(data_dir), 0
     trouble: BucketUnavailable | None = None
@@ -143,6 +146,9 @@ def prune(dry_run: bool, data_dir: Path, as_json: bool) -> None:
         output.as_json({"dry_run": dry_run, **asdict(done), "films": films})
     else:
         output.note(f"{'would delete' if dry_run else 'deleted'} {counted(done, films)}")
+        if done.packed_histories:
+            packed = output.counted(done.packed_histories, "job")
+            output.note(f"{'would pack' if dry_run else 'packed'} the history of {packed}")
     if trouble is not None:
         hint = "films that are kept aside need s3:ListBucket and s3:DeleteObject below contested/ and unproven/"
         raise Failure(f"not all films that are kept aside could go: {trouble}", failures.UNREACHABLE, hint=hint)

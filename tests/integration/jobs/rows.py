@@ -16,12 +16,12 @@ from jobs.machine.rows import AttemptOutcome, Case, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
-from jobs.store import cases, leases, spending
+from jobs.store import cases, history, leases, spending
 from jobs.store.core import Core
 from jobs.store.database import Database
 from jobs.store.keeping import Callback, Kept, keep
 from jobs.store.leases import Lease
-from jobs.store.tables import attempts, events, jobs, notices
+from jobs.store.tables import attempts, jobs, notices
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=s) for s in (1, 60, 3_600, 86_400))
@@ -138,5 +138,5 @@ class Rows:
     def history(self, job_id: str) -> list[tuple[str, str | None, str | None]]:
         """The lines of a job's history: event, state before, state after."""
         with self.database.read() as db:
-            rows = db.execute(sa.select(events).where(events.c.job_id == job_id).order_by(events.c.id))
-            return [(row.event, row.from_state, row.to_state) for row in rows]
+            lines = history.of_job(db, job_id)
+        return [(line["event"], line["from_state"], line["to_state"]) for line in lines]

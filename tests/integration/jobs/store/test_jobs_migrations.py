@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from jobs.machine.rows import Origin
-from jobs.store import cases, migrate
+from jobs.store import cases, history, migrate
 from jobs.store.database import Database
 from jobs.store.tables import lanes, notices
 from rushes.local.postgres import Postgres
@@ -113,3 +113,18 @@ def test_the_way_back_gives_the_old_rows(old_database: Database) -> None:
     assert job.holder == "worker@here:7"
     assert "suspected_since" in str(said)
     assert rests == ("evolink", "a", "submit", "rate_limited")
+
+
+def test_the_way_back_unpacks_histories(old_database: Database) -> None:
+    def lines(db: sa.Connection) -> list[object]:
+        return [tuple(row) for row in db.execute(sa.text("SELECT * FROM events ORDER BY id"))]
+
+    with old_database.write() as db:
+        insert(db, "events", {**EVENT, "event": "store", "to_state": "archived", "detail": '{"bytes": 1}'})
+        before = lines(db)
+    migrate.upgrade(old_database)
+    with old_database.write() as db:
+        assert history.pack(db, ["job_1"]) == 1
+        assert lines(db) == []
+        command.downgrade(migrate._config(db), "0022")
+        assert lines(db) == before

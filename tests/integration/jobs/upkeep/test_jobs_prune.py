@@ -74,6 +74,28 @@ def test_of_an_old_job_the_row_its_orders_and_one_line_stay(rows: Rows) -> None:
     assert (attempt.request, attempt.outcome, attempt.estimated_usd) == ({}, AttemptOutcome.DELIVERED, 0.5)
 
 
+def test_a_history_is_packed_a_day_after_its_job_has_ended(rows: Rows) -> None:
+    job_id = ended(rows, at=NOW - DAY + SECOND)
+    before = rows.history(job_id)
+    assert pruned(rows) == Pruned()
+    rows.now += 2 * SECOND
+    assert pruned(rows, dry=True) == Pruned(packed_histories=1)
+    assert counts(rows)["events"] == 3
+    assert pruned(rows) == Pruned(packed_histories=1)
+    assert (counts(rows)["events"], rows.history(job_id)) == (0, before)
+    assert pruned(rows) == Pruned()
+
+
+def test_a_packed_history_is_pruned_like_any_other(rows: Rows) -> None:
+    job_id = ended(rows, at=NOW - 29 * DAY)
+    assert pruned(rows) == Pruned(packed_histories=1)
+    rows.now = NOW + 152 * DAY
+    assert pruned(rows) == Pruned(callbacks=1, histories=1, events=3, requests=1, notices=1)
+    assert rows.history(job_id) == [(PRUNED, None, "archived")]
+    rows.now = NOW + 400 * DAY
+    assert pruned(rows) == Pruned()
+
+
 def test_what_was_pruned_is_left_alone_the_next_time(rows: Rows) -> None:
     ended(rows)
     pruned(rows)
@@ -98,21 +120,27 @@ def test_everything_has_an_age_of_its_own(rows: Rows) -> None:
     assert pruned(rows) == Pruned(histories=1, events=3, requests=1, notices=1)
 
 
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"state": State.GENERATING, "ended_at": None, "alarm_at": NOW},
-        {"state": State.GENERATING, "ended_at": None, "alarm_at": None},
-        {"alarm_at": NOW},
-        {"lease_holder": "worker", "leased_until": NOW},
-        {"ended_at": NOW - 179 * DAY},
-    ],
-)
+STIRRING: list[dict[str, Any]] = [
+    {"state": State.GENERATING, "ended_at": None, "alarm_at": NOW},
+    {"state": State.GENERATING, "ended_at": None, "alarm_at": None},
+    {"alarm_at": NOW},
+    {"lease_holder": "worker", "leased_until": NOW},
+]
+
+
+@pytest.mark.parametrize("columns", [*STIRRING, {"ended_at": NOW - 179 * DAY}])
 def test_what_may_still_move_keeps_its_history(rows: Rows, columns: dict[str, Any]) -> None:
     job_id = ended(rows, **columns)
     before = rows.history(job_id)
     assert pruned(rows).histories == 0
     assert rows.history(job_id) == before
+
+
+@pytest.mark.parametrize("columns", [*STIRRING, {"ended_at": NOW - SECOND}])
+def test_what_may_still_move_is_not_packed(rows: Rows, columns: dict[str, Any]) -> None:
+    ended(rows, **columns)
+    assert not pruned(rows).packed_histories
+    assert counts(rows)["events"] == 3
 
 
 @pytest.mark.parametrize("columns", [{"alarm_at": NOW}, {"lease_holder": "worker", "leased_until": NOW}])
