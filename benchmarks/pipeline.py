@@ -32,7 +32,7 @@ from transfer_memory import make_film
 from two_hundred_jobs import cpu_s
 
 from jobs.store.database import Database
-from rushes.local.ports import free_ports, port_is_free
+from rushes.local.ports import free_ports, port_is_served
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
@@ -147,7 +147,7 @@ def plain(stack: ExitStack, supervisor: Supervisor, gateway: int, url: str, at: 
     worker = ["celery", "--quiet", "-A", "plain_pipeline.celery", "worker", "-Q", "plain", "-P", "threads", "-c", "32"]
     worker += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     for name, words, ready in (
-        ("plain web", [*web, "plain_pipeline:create_app"], lambda: not port_is_free(port)),
+        ("plain web", [*web, "plain_pipeline:create_app"], lambda: port_is_served(port)),
         ("plain worker", worker, None),
     ):
         argv = [str(BIN / words[0]), *words[1:]]
@@ -170,7 +170,7 @@ def main() -> int:
         supervisor.start(replace(durable, argv=[*durable.argv, "-c", "fsync=on", "-c", "full_page_writes=on"]))
         gateway = free_ports(1)[0]
         argv = [sys.executable, str(HERE / "fast_gateway.py"), str(gateway), str(folder / "film.mp4")]
-        supervisor.start(Process("gateway", argv, env=dict(os.environ), ready=lambda: not port_is_free(gateway)))
+        supervisor.start(Process("gateway", argv, env=dict(os.environ), ready=lambda: port_is_served(gateway)))
         mine = {
             "ours, SQLite": ours(stack, gateway, None),
             "ours, PostgreSQL": ours(stack, gateway, postgres.create_database("ours")),

@@ -36,7 +36,7 @@ from jobs.machine.states import State
 from jobs.store import migrate
 from jobs.store.database import Database
 from jobs.store.tables import attempts, jobs
-from rushes.local.ports import free_ports, port_is_free
+from rushes.local.ports import free_ports, port_is_served
 from rushes.local.postgres import Postgres
 from rushes.local.process import Process
 from rushes.local.supervisor import Supervisor
@@ -139,7 +139,7 @@ def server(name: str, app: str, port: int, threads: int, env: Mapping[str, str])
         name=name,
         argv=[str(BIN / "granian"), *words],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **env},
-        ready=lambda: not port_is_free(port),
+        ready=lambda: port_is_served(port),
     )
 
 
@@ -156,7 +156,7 @@ def add_jobs(database: Database, count: int) -> list[str]:
     order |= {"with_callback": True, "request": {}, "outcome": AttemptOutcome.OPEN, "standing": Standing.HELD}
     order |= {"adopted": False, "contested": False, "rejected_task_ids": [], "day": "2026-11-29", "sends": 1}
     order |= {"estimate_exact": True, "reserved_micro_usd": 0, "created_at": now, "sending_at": now, "accepted_at": now}
-    order |= {"age_unknown": False}
+    order |= {"age_unknown": False, "polls": 0}
     job_ids = [f"job_{n:026}" for n in range(count)]
     with database.write() as db:
         for first in range(0, count, 5_000):

@@ -40,7 +40,7 @@ from jobs.steps.resources import Resources
 from jobs.store import cases, leases, migrate
 from jobs.store.database import Database
 from jobs.worker.bootstrap import worker_resources
-from rushes.local.ports import free_ports, port_is_free
+from rushes.local.ports import free_ports, port_is_served
 from rushes.local.process import Process
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor
@@ -172,7 +172,7 @@ def course(store: Path, size: int) -> Iterator[Course]:
         supervisor = stack.enter_context(Supervisor())
         gateway = free_ports(1)[0]
         argv = [sys.executable, str(HERE / "fast_gateway.py"), str(gateway), str(folder / "film.mp4")]
-        supervisor.start(Process("gateway", argv, env=dict(os.environ), ready=lambda: not port_is_free(gateway)))
+        supervisor.start(Process("gateway", argv, env=dict(os.environ), ready=lambda: port_is_served(gateway)))
         weed = SeaweedFS(Path(in_store), seaweedfs_ports(), "bench-access-key", KEY)
         supervisor.start(weed.process())
         settings = load(

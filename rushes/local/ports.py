@@ -53,6 +53,14 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+def port_is_served(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody listens on `port`, for whoever waits for a server: `port_is_free` takes the port for a moment,
+    and a server that starts just then finds it taken.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as caller:
+        return caller.connect_ex((host, port)) == 0
+
+
 def _claim(port: int) -> bool:
     """Mark `port` as ours for as long as this process lives; False if another process was faster.
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from rushes.local.ports import free_ports, port_is_free
+from rushes.local.ports import free_ports, port_is_free, port_is_served
 
 
 def test_free_ports_are_different_and_can_be_listened_on() -> None:
@@ -28,7 +28,10 @@ def test_a_second_run_is_not_offered_what_the_first_was() -> None:
 
 def test_a_port_that_someone_listens_on_is_not_free() -> None:
     (port,) = free_ports(1)
+    assert not port_is_served(port)
     with socket.create_server(("127.0.0.1", port)) as server:
+        assert port_is_served(port)
+        server.accept()[0].close()
         assert not port_is_free(port)
         # Closed from this side first, so that the server's port keeps a connection in TIME_WAIT.
         with socket.create_connection(server.getsockname()) as client:

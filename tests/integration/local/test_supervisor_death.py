@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushes.local.parent import SUPERVISED
-from rushes.local.ports import free_ports, port_is_free
+from rushes.local.ports import free_ports, port_is_free, port_is_served
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux' own")
 
@@ -135,7 +135,7 @@ def test_granians_worker_goes_with_a_killed_supervisor(
     granian = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "served:app"]
     become = UP + f"os.chdir(folder); os.execv(sys.executable, [sys.executable, '-m', 'granian', *{granian!r}])"
     with supervise(tmp_path, become) as process:
-        until(lambda: not port_is_free(port) and len(supervised_by(process.pid)) >= 2)
+        until(lambda: port_is_served(port) and len(supervised_by(process.pid)) >= 2)
         process.kill()
         process.wait(timeout=15)
         until(lambda: not supervised_by(process.pid) and port_is_free(port))
