@@ -115,9 +115,12 @@ def _ages(db: Connection, core: Core, now: datetime) -> Iterator[Sample]:
     """How old what waits is, and how long ago those were seen who work on it."""
     oldest_due = min(filter(None, (_oldest_alarm(db, state, now) for state in State)), default=now)
     yield Sample(measures.OLDEST_DUE_S, (), (now - oldest_due).total_seconds())
-    asked_at = db.execute(sa.select(sa.func.min(jobs.c.created_at)).where(_is(State.QUEUED))).scalar_one() or now
+    is_live = jobs.c.alarm_at.is_not(None)  # as both are; by it SQLite leaves ended jobs alone
+    asked = sa.select(sa.func.min(jobs.c.created_at)).where(_is(State.QUEUED), is_live)
+    asked_at = db.execute(asked).scalar_one() or now
     yield Sample(measures.QUEUE_AGE_S, (), (now - asked_at).total_seconds())
-    dies_at = db.execute(sa.select(sa.func.min(jobs.c.link_dies_at)).where(_is(State.ARCHIVING))).scalar_one()
+    links = _is(State.ARCHIVING), is_live, jobs.c.link_dies_at.is_not(None)
+    dies_at = db.execute(sa.select(sa.func.min(jobs.c.link_dies_at)).where(*links)).scalar_one()
     if dies_at is not None:
         yield Sample(measures.LINK_LIFE_LEFT_S, (), (dies_at - now).total_seconds())
     for role, seen_s in heartbeats.last_seen_s(db, core.database).items():

@@ -271,7 +271,8 @@ def admit_query(
 def held_up(db: Connection) -> dict[str, int]:
     """By gateway: how many queued jobs wait for it."""
     gateway = jobs.c.waiting["provider"].as_string()
-    waits = sa.and_(jobs.c.state == State.QUEUED.value, jobs.c.waiting.is_not(None))
+    is_live = jobs.c.alarm_at.is_not(None)  # all that are queued are; by it SQLite leaves ended jobs alone
+    waits = sa.and_(jobs.c.state == State.QUEUED.value, is_live, jobs.c.waiting.is_not(None))
     found = sa.select(gateway, sa.func.count()).where(waits).group_by(gateway)
     return {name: count for name, count in db.execute(found) if name}
 

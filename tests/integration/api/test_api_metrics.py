@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from jobs.machine.error_codes import REASONS
 from jobs.machine.outcome import Note
 from jobs.machine.states import State
 from jobs.providers.client import Account
-from jobs.store import heartbeats, lanes, spending, unknown_words
+from jobs.store import heartbeats, lanes, migrate, spending, unknown_words
 from jobs.store.database import Database
 from jobs.store.heartbeats import SWEPT
 from jobs.store.tables import inbox, jobs
@@ -53,6 +54,37 @@ def test_every_state_and_every_reason_has_a_sample_from_the_first_day(own_api: F
     assert {label for name, label in found if name == "rushes_needs_person"} == set(REASONS)
     assert {value for (name, _), value in found.items() if name in COUNTED} == {0.0}
     assert not [name for name, _ in found if name == "rushes_sweep_age_seconds"]  # no sweep was seen yet
+
+
+def test_nothing_reads_all_jobs_that_have_ended(own_api: FlaskClient, database: Database, tmp_path: Path) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL knows how many jobs are in each state, where SQLite takes the mean of all")
+    own_api.post("/v1/jobs", json=PLAIN)
+    asked: dict[str, Any] = {}
+
+    def note(_db: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked[statement] = values
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        read(own_api)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    with database.read() as db:
+        (row,) = db.execute(sa.select(jobs)).mappings()
+    full, scanning = Database(f"sqlite:///{tmp_path}/full.db"), []
+    migrate.upgrade(full)
+    with full.write() as db:
+        ended = {**row, "state": "archived", "alarm_at": None, "ended_at": row["created_at"]}
+        db.execute(sa.insert(jobs), [{**ended, "id": f"job_{n}"} for n in range(2_000)])
+        db.exec_driver_sql("ANALYZE")
+    with full.read() as db:
+        for statement, values in asked.items():
+            if statement.startswith("SELECT") and "attempts" not in statement:  # of which there are none here
+                plan = [str(line[-1]) for line in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+                scanning += [statement] * ("SCAN jobs" in plan or "SEARCH jobs" in plan)
+    full.close()
+    assert not scanning
 
 
 def test_jobs_what_waits_and_what_needs_a_person_are_counted(api: FlaskClient, database: Database) -> None:
