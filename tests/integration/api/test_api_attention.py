@@ -278,7 +278,8 @@ def test_a_key_that_rests_for_a_while_or_has_rested_is_not_told(desk: Desk) -> N
 def test_a_pause_that_a_gateway_asked_for_is_told_once_it_keeps_jobs_waiting(desk: Desk) -> None:
     row = {"provider": "evolink", "account": ACCOUNT, "lane": "submit", "reason": "rate_limited"}
     desk.write(sa.insert(lanes).values(**row, since=desk.now, until=desk.now + HOUR))
-    desk.order("queued", "none", outcome="refused", job={"waiting": {"provider": "evolink", "code": "rate_limited"}})
+    waits = {"waiting": {"provider": "evolink", "code": "rate_limited"}, "alarm_at": desk.now + HOUR}
+    desk.order("queued", "none", outcome="refused", job=waits)
     item = desk.only()
     assert (item["reason"], item["command"]) == ("gateway_rests", "rushes providers resume evolink")
     assert item["detail"].startswith("evolink asked for a pause; orders rest since")
