@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from jobs.machine.states import State
 from jobs.store.prepared import at, planned_once
-from jobs.store.step_table import BY_NAME, HAS_NEWS, NEWS, Step
+from jobs.store.step_table import BY_NAME, OF_NEWS, Step
 from jobs.store.tables import jobs
 
 # By what a line is ordered: a link that dies, or the alarm. In the words of the indexes that lead to its head.
@@ -40,13 +40,31 @@ def _parts(step: Step) -> Iterator[sa.Select[Any]]:
     for state in State:
         with_news, without = (step.serves(state, news) for news in (True, False))
         if without:
-            wanted = sa.true() if with_news else ~NEWS
+            wanted = sa.true() if with_news else _has_no_news()
             yield from (_heads(state, urgency, in_line, wanted) for urgency, in_line in _LINES)
-        elif with_news:  # they are few, and may stand far behind
-            news = jobs.c.id.in_(HAS_NEWS)
-            yield _rows().where(jobs.c.state == state.value, jobs.c.alarm_at <= at("now"), *_believed(), news)
+        elif with_news:
+            yield _with_news(state)
     # Written in what is the future, as the clock was set back since.
     yield _rows().where(_HAS_ALARM, jobs.c.updated_at > at("ahead"), step.rows)
+
+
+def _with_news(state: State) -> sa.Select[Any]:
+    """The jobs in a state that have news: they are few, and may stand far behind in their lines.
+
+    Each is looked up by its id. Left to choose, PostgreSQL may look through all news for each job in the state, as long
+    as it does not know how much there is of either.
+    """
+    ids = sa.union(*(sa.select(job_id.label("id")).where(is_news) for job_id, is_news in OF_NEWS))
+    having = ids.cte(f"news_of_{state.value}").prefix_with("MATERIALIZED")
+    due = (jobs.c.state == state.value, jobs.c.alarm_at <= at("now"), *_believed())
+    found = _rows().where(jobs.c.id == having.c.id, *due).limit(1).correlate(having).lateral()
+    return sa.select(*found.c).select_from(having.join(found, sa.true()))
+
+
+def _has_no_news() -> sa.ColumnElement[bool]:
+    """Not by EXISTS, which PostgreSQL may turn into the same, nor by IS NULL, which it takes for true of very few."""
+    found = (sa.select(sa.true()).where(job_id == jobs.c.id, is_news).limit(1) for job_id, is_news in OF_NEWS)
+    return sa.and_(*(~sa.func.coalesce(one.correlate(jobs).scalar_subquery(), sa.false()) for one in found))
 
 
 def _rows(urgency: sa.ColumnElement[Any] | None = None) -> sa.Select[Any]:

@@ -48,11 +48,9 @@ def _asking_s(settings: Settings) -> float:
 
 
 _is_unread = inbox.c.read_at.is_(None)
-_unread = sa.exists().where(inbox.c.job_id == jobs.c.id, _is_unread)
 _is_named = sa.and_(  # `Attempt.is_named`, in SQL
     attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), attempts.c.task_id.is_(None)
 )
-NAMED = sa.exists().where(attempts.c.job_id == jobs.c.id, _is_named)
 REFUSED = (  # how many of a job's orders have a task that a person named and their gateway refused
     sa.select(sa.func.count(attempts.c.named_refused)).where(attempts.c.job_id == jobs.c.id).scalar_subquery()
 )
@@ -64,13 +62,10 @@ _known = sa.exists().where(
 )
 # `Case.strange`, in SQL, as far as no unread callback tells of it.
 _is_strange = sa.and_(hearsay.c.asks == 0, ~_known)
-_strange = sa.exists().where(hearsay.c.job_id == jobs.c.id, _is_strange)
+# Where news of a job may stand, by its id: a callback, what a person named, what a callback told of.
+OF_NEWS = ((inbox.c.job_id, _is_unread), (attempts.c.job_id, _is_named), (hearsay.c.job_id, _is_strange))
+_unread, NAMED, _strange = (sa.exists().where(job_id == jobs.c.id, is_news) for job_id, is_news in OF_NEWS)
 NEWS = sa.or_(_unread, NAMED, _strange)
-HAS_NEWS = sa.union_all(  # the ids of jobs for which NEWS holds: an index leads to them
-    sa.select(inbox.c.job_id).where(_is_unread),
-    sa.select(attempts.c.job_id).where(_is_named),
-    sa.select(hearsay.c.job_id).where(_is_strange),
-)
 _queued = jobs.c.state == State.QUEUED
 # An ended job is due only while an attempt of it is open.
 _ASKED = COPIES_AT_ONCE | ENDED
