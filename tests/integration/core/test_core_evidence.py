@@ -25,7 +25,8 @@ from jobs import callback_urls
 from jobs.intake.api_keys import Scope
 from jobs.machine.states import State
 from jobs.store import history
-from jobs.upkeep.prune import Pruning
+from jobs.upkeep.audit import audit
+from jobs.upkeep.prune import Pruned, Pruning
 
 Rushes = Callable[..., Result]
 LINK = "https://cdn.example/v.mp4?X-Amz-Signature=0123456789abcdef"
@@ -197,6 +198,21 @@ def test_what_pruning_took_is_said_to_be_gone(workshop: Workshop, api: FlaskClie
         assert "RUSHES_KEEP_HISTORY_D" in gone[what]
     assert gone["order 1: callbacks"] == "the order bore no callback URL"
     assert told["archive"]["sha256"] == workshop.case(job_id).job.sha256, "what the account rests on stays"
+
+
+def test_a_packed_history_proves_the_same(workshop: Workshop, api: FlaskClient) -> None:
+    job_id = submitted(workshop, provider="easyrouter")
+    workshop.until(job_id, State.ARCHIVED)
+
+    def told() -> tuple[Any, ...]:
+        found = evidence(api, job_id)
+        return found["history"], found["orders"], missing(found), api.get(f"/v1/jobs/{job_id}/events").get_json()
+
+    before = told()
+    at_once = replace(workshop.settings, pack_history_d=0)
+    assert Pruning(workshop.database, at_once, pause=lambda s: None).run() == Pruned(packed_histories=1)
+    assert told() == before
+    assert audit(workshop.resources).balances
 
 
 def test_a_bucket_that_does_not_answer_keeps_no_evidence_back(
