@@ -48,9 +48,9 @@ def _asking_s(settings: Settings) -> float:
 
 
 _is_unread = inbox.c.read_at.is_(None)
-_is_named = sa.and_(  # `Attempt.is_named`, in SQL
-    attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), attempts.c.task_id.is_(None)
-)
+# `Attempt.is_named`, in SQL. By IS NULL PostgreSQL might go through all orders without a task, instead of those named.
+_has_no_task = sa.func.coalesce(attempts.c.task_id, "") == ""
+_is_named = sa.and_(attempts.c.named_task_id.is_not(None), attempts.c.named_refused.is_(None), _has_no_task)
 REFUSED = (  # how many of a job's orders have a task that a person named and their gateway refused
     sa.select(sa.func.count(attempts.c.named_refused)).where(attempts.c.job_id == jobs.c.id).scalar_subquery()
 )
