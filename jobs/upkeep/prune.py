@@ -28,6 +28,7 @@ from jobs.store.history import PRUNED
 from jobs.store.tables import attempts, events, hearsay, histories, idempotency_keys, inbox, jobs, notice_tries, notices
 
 PAGE = 1000  # rows that are looked at together
+NUMBERS = 10_000  # of lines that are looked at together
 BATCH = 50  # jobs or rows of one transaction: SQLite has one writer, and steps wait for it
 LONGEST_D = 10_000  # older than any row, and no overflow
 
@@ -190,13 +191,22 @@ def _has_history() -> sa.Label[bool]:
 
 
 def _old_ends(database: Database, before: datetime) -> Iterator[str]:
-    """Jobs of which a line tells that they ended before then. One that ended twice comes twice."""
+    """Jobs of which a line tells that they ended before then. One that ended twice comes twice.
+
+    So many numbers at a time: in between may stand the lines of millions of pruned histories.
+    """
+    with database.read() as db:
+        first, end = db.execute(sa.select(sa.func.min(events.c.id), sa.func.max(events.c.id))).one()
     is_end = sa.and_(events.c.to_state.in_(ENDED), events.c.event != PRUNED)
-    page = sa.select(events.c.id, events.c.job_id, events.c.at).where(is_end).order_by(events.c.id).limit(PAGE)
-    for row in _rows(database, lambda last: page.where(events.c.id > last.id) if last else page):
-        if row.at >= before:
-            return
-        yield row.job_id
+    for start in range(first or 0, (end or 0) + 1, NUMBERS):
+        part = events.c.id.between(start, start + NUMBERS - 1)
+        with database.read() as db:
+            found = sa.select(events.c.job_id, events.c.at).where(part, is_end).order_by(events.c.id)
+            rows = db.execute(found).all()
+        for row in rows:
+            if row.at >= before:
+                return
+            yield row.job_id
 
 
 def _old_keys(database: Database, before: datetime) -> Iterator[tuple[str, str]]:

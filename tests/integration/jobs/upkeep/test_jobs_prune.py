@@ -86,6 +86,15 @@ def test_a_history_is_packed_a_day_after_its_job_has_ended(rows: Rows) -> None:
     assert pruned(rows) == Pruned()
 
 
+def test_histories_are_packed_however_far_apart_their_lines_stand(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "NUMBERS", 4)
+    job_ids = [ended(rows, at=NOW - 2 * DAY) for _ in range(5)]
+    before = [rows.history(job_id) for job_id in job_ids]
+    assert pruned(rows) == Pruned(packed_histories=5)
+    assert counts(rows)["events"] == 0
+    assert [rows.history(job_id) for job_id in job_ids] == before
+
+
 def test_a_packed_history_is_pruned_like_any_other(rows: Rows) -> None:
     job_id = ended(rows, at=NOW - 29 * DAY)
     assert pruned(rows) == Pruned(packed_histories=1)
