@@ -56,9 +56,9 @@ def test_every_state_and_every_reason_has_a_sample_from_the_first_day(own_api: F
     assert not [name for name, _ in found if name == "rushes_sweep_age_seconds"]  # no sweep was seen yet
 
 
+@pytest.mark.databases("sqlite")
 def test_nothing_reads_all_jobs_that_have_ended(own_api: FlaskClient, database: Database, tmp_path: Path) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL knows how many jobs are in each state, where SQLite takes the mean of all")
+    """PostgreSQL knows how many jobs are in each state, where SQLite takes the mean of all."""
     own_api.post("/v1/jobs", json=PLAIN)
     asked: dict[str, Any] = {}
 
