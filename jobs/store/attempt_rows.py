@@ -18,13 +18,14 @@ from jobs.machine.states import State
 from jobs.providers.client import Account
 from jobs.store import spending, told
 from jobs.store.database import DatabaseUnavailable, upsert
+from jobs.store.many import one_of
 from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, jobs
 
 # What the row of an order that a backup has forgotten can only guess at.
 GUESSED = ("provider", "base_url", "account", "with_callback", "estimated_credits", "estimated_usd")
 
-_OF_JOBS = sa.select(attempts).where(attempts.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
+_OF_JOBS = sa.select(attempts).where(one_of(attempts.c.job_id, "job_ids"))
 COLUMNS = [attempts.c[name] for name in Attempt.__dataclass_fields__]
 _CHANGE = sa.update(attempts).where(of(attempts.c.job_id, attempts.c.number))
 # Whoever changes an order's money changes one of these: its spending is put right by what was read of it.

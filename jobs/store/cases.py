@@ -15,6 +15,7 @@ from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptC
 from jobs.machine.states import State
 from jobs.store import history
 from jobs.store.database import Database
+from jobs.store.many import one_of
 from jobs.store.packed_rows import Unpacked, packed
 from jobs.store.tables import Instant, attempts, hearsay, inbox, jobs
 
@@ -78,9 +79,7 @@ def _statement(dialect: str, *, is_one: bool, is_whole: bool) -> sa.Select[Any]:
     is_sqlite = dialect == "sqlite"
     rows = [packed(columns, table.c.job_id == jobs.c.id, is_sqlite=is_sqlite) for columns, table in beside]
     chosen = sa.select(*JOB_COLUMNS, *rows)
-    return chosen.where(
-        jobs.c.id == sa.bindparam("id") if is_one else jobs.c.id.in_(sa.bindparam("ids", expanding=True))
-    )
+    return chosen.where(jobs.c.id == sa.bindparam("id") if is_one else one_of(jobs.c.id, "ids"))
 
 
 @cache

@@ -19,6 +19,7 @@ from jobs.machine.outcome import Inquired
 from jobs.machine.rows import Attempt
 from jobs.store import attempt_rows
 from jobs.store.database import upsert
+from jobs.store.many import one_of
 from jobs.store.prepared import of
 from jobs.store.tables import hearsay
 
@@ -29,9 +30,9 @@ _IS = of(hearsay.c.job_id, hearsay.c.attempt, hearsay.c.task_id)
 _CHANGE = sa.update(hearsay).where(_IS)
 _COUNT_ASKS = _CHANGE.values(asks=hearsay.c.asks + sa.bindparam("more", type_=sa.Integer))
 _ASKS = sa.select(hearsay.c.asks).where(_IS)
-_OF_JOBS = hearsay.c.job_id.in_(sa.bindparam("job_ids", expanding=True))
+_OF_JOBS = one_of(hearsay.c.job_id, "job_ids")
 _TOLD_BY = sa.select(hearsay.c.job_id, hearsay.c.attempt, hearsay.c.task_id, hearsay.c.provider).where(
-    _OF_JOBS, hearsay.c.task_id.in_(sa.bindparam("task_ids", expanding=True))
+    _OF_JOBS, one_of(hearsay.c.task_id, "task_ids")
 )
 _HOW_MANY = (
     sa.select(hearsay.c.job_id, hearsay.c.attempt, sa.func.count())

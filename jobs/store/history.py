@@ -17,16 +17,16 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Move, Note
 from jobs.machine.states import State
-from jobs.store import told, unknown_words
+from jobs.store import many, told, unknown_words
+from jobs.store.many import one_of
 from jobs.store.tables import events, histories
 
 Line = Mapping[str, Any]  # a row of `events`, or what such a row was
 
 PRUNED = "pruned"  # the line that stands for a history that was thrown away
 
-_NEW = sa.insert(events)
-_LINES = sa.select(events).where(events.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
-_PACKED = sa.select(histories).where(histories.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
+_LINES = sa.select(events).where(one_of(events.c.job_id, "job_ids"))
+_PACKED = sa.select(histories).where(one_of(histories.c.job_id, "job_ids"))
 
 
 def of_job(db: Connection, job_id: str) -> list[Line]:
@@ -110,7 +110,7 @@ def write_notes(
 def write_lines(db: Connection, lines: list[dict[str, Any]], providers: Mapping[int, str] | None = None) -> None:
     """Write lines as `line` makes them, for the log too; none is well."""
     if lines:
-        db.execute(_NEW, lines)
+        many.insert(db, events, lines)
         told.note(db, [{**each, "provider": (providers or {}).get(each["attempt"])} for each in lines])
 
 

@@ -18,21 +18,21 @@ from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
-from jobs.store import attempt_rows, hearsay, unknown_words
+from jobs.store import attempt_rows, hearsay, many, unknown_words
 from jobs.store.hearsay import Heard
 from jobs.store.history import line, write_lines
+from jobs.store.many import one_of
 from jobs.store.tables import inbox, jobs
 
-_IDS: sa.BindParameter[Any] = sa.bindparam("job_ids", expanding=True)
-_STANDING = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at).where(jobs.c.id.in_(_IDS)).order_by(jobs.c.id)
+_THESE = one_of(jobs.c.id, "job_ids")
+_STANDING = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at).where(_THESE).order_by(jobs.c.id)
 # In the order of their ids, so that two groups do not lock each other out. Rows that refer to a job may come meanwhile.
 _LOCK, _LOCK_FREE = (_STANDING.with_for_update(key_share=True, skip_locked=skips) for skips in (False, True))
-_KNOWN = sa.select(jobs.c.id).where(jobs.c.id.in_(_IDS))
+_KNOWN = sa.select(jobs.c.id).where(_THESE)
 _BODIES = sa.select(
     inbox.c.job_id, inbox.c.attempt, inbox.c.digest, inbox.c.status, inbox.c.read_at, inbox.c.readable
-).where(inbox.c.job_id.in_(_IDS))
-_NEW = sa.insert(inbox)
-_WAKE = sa.update(jobs).where(jobs.c.id.in_(_IDS)).values(version=jobs.c.version + 1)
+).where(one_of(inbox.c.job_id, "job_ids"))
+_WAKE = sa.update(jobs).where(_THESE).values(version=jobs.c.version + 1)
 
 
 @dataclass(frozen=True)
@@ -207,8 +207,7 @@ class Desk:
 
         Of one job the order of arrival stays.
         """
-        if self._new:
-            self._db.execute(_NEW, sorted(self._new, key=lambda row: str(row["job_id"])))
+        many.insert(self._db, inbox, sorted(self._new, key=lambda row: str(row["job_id"])))
         self._heard.write(self._db)
         write_lines(self._db, self._lines)
         strange = sorted(self._strange, key=lambda note: str(note.detail["provider"]))

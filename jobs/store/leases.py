@@ -25,6 +25,7 @@ from jobs.store import due, hearsay, notices, setting_aside, told
 from jobs.store.attempt_rows import change_known
 from jobs.store.cases import JOB_COLUMNS, job_of, read_case
 from jobs.store.history import line, write_notes
+from jobs.store.many import one_of
 from jobs.store.prepared import at, of
 from jobs.store.tables import attempts, inbox, jobs
 
@@ -42,7 +43,7 @@ _MARK = (
     .where(of(attempts.c.job_id, attempts.c.number), attempts.c.outcome == AttemptOutcome.OPEN.value)
     .values(sends=attempts.c.sends + 1)
 )
-_ALL_READ = sa.update(inbox).where(inbox.c.id.in_(sa.bindparam("of_ids", expanding=True)))
+_ALL_READ = sa.update(inbox).where(one_of(inbox.c.id, "of_ids"))
 
 
 @dataclass(frozen=True)

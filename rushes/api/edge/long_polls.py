@@ -20,6 +20,7 @@ import structlog
 from jobs.machine.rows import Case
 from jobs.machine.states import ENDED, State
 from jobs.store.database import Database, DatabaseUnavailable
+from jobs.store.many import one_of
 from jobs.store.step_table import NAMED, REFUSED
 from jobs.store.tables import jobs
 
@@ -30,7 +31,7 @@ LONGEST_WAIT_S = 60
 
 _SEEN = sa.select(
     jobs.c.id, jobs.c.version, jobs.c.flagged, jobs.c.state, NAMED.label("is_named"), REFUSED.label("refused")
-).where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
+).where(one_of(jobs.c.id, "ids"))
 
 log = structlog.get_logger()
 
