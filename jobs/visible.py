@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
@@ -33,8 +34,13 @@ def visible_cell(text: str) -> str:
 
 
 def visible_json(value: Any, **more: Any) -> str:
-    """JSON that means the same, with `\\u001b` for what a terminal would act on or hide. `more`: as of json.dumps."""
-    return _UNSEEN.sub(_escape_in_json, json.dumps(value, ensure_ascii=False, **more))
+    """JSON that means the same, with `\\u001b` for what a terminal would act on or hide. `more`: as of JSONEncoder."""
+    return _UNSEEN.sub(_escape_in_json, _encoder(**more).encode(value))
+
+
+@lru_cache(maxsize=8)  # json.dumps makes one anew for each value: as long as to write a line of the log
+def _encoder(**more: Any) -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=False, **more)
 
 
 def _escape(found: re.Match[str]) -> str:
