@@ -10,7 +10,7 @@ from jobs.errors import BadSettings
 from jobs.intake.key_uses import KeyUses
 from jobs.logs import configure, hide
 from jobs.providers.registry import on_terms
-from jobs.ringer import CeleryRinger, Ringer, RingerThread
+from jobs.ringer import TOGETHER, CeleryRinger, Ringer, RingerThread
 from jobs.settings import Settings, load
 from jobs.store import migrate
 from jobs.store.core import Core
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, *, ringer: Ringer | None = None
     providers = on_terms(settings.terms)
     database = Database(settings.database_url)
     migrate.check(database)
-    ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings)))
+    ringer = ringer or RingerThread(CeleryRinger(ringing_app(settings), together=TOGETHER))
     app = Flask(__name__, static_folder=None)
     app.config.update(OPENAPI)
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it

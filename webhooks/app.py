@@ -9,7 +9,7 @@ from jobs.broker import ringing_app
 from jobs.errors import BadSettings
 from jobs.logs import configure, hide
 from jobs.providers.registry import PROVIDERS
-from jobs.ringer import CeleryRinger, RingerThread
+from jobs.ringer import TOGETHER, CeleryRinger, RingerThread
 from jobs.settings import Settings, load
 from jobs.store import migrate
 from jobs.store.database import Database, DatabaseUnavailable
@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     hide(settings.secrets)
     database = Database(settings.database_url)
     migrate.check(database)
-    ringer = RingerThread(CeleryRinger(ringing_app(settings)))
+    ringer = RingerThread(CeleryRinger(ringing_app(settings), together=TOGETHER))
     adding = Adding(database, settings.sweep_interval_s)
     app = Flask(__name__, static_folder=None)
     timing.install(app, database.tallies)

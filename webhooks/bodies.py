@@ -15,7 +15,7 @@ from typing import IO
 WITHIN_S = 10
 MOST_AWAITED = 120  # beside as many long polls (rushes/api/edge/long_polls.py) the server's 256 threads are not used up
 MOST_ABANDONED = 20  # of one order
-IDLE_S = 0.02  # for which a thread waits for another body
+IDLE_S = 1.0  # for which a thread waits for another body; those of a burst stay until the next one
 
 
 class TooSlow(Exception):

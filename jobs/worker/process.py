@@ -16,10 +16,11 @@ from jobs.steps import late_answers, store_trial
 from jobs.steps.resources import Resources
 from jobs.store import heartbeats
 from jobs.store.database import DatabaseUnavailable
-from jobs.store.step_table import STEPS
+from jobs.store.step_table import STEPS, slots
 from jobs.store.tallied import Adding
 from jobs.way_out import require_direct
 from jobs.worker.bootstrap import worker_resources
+from jobs.worker.crew import Crew
 from jobs.worker.sweep import Sweeper
 from jobs.worker.watchdog import Watchdog
 from storage.spool import has_room
@@ -38,6 +39,7 @@ class Working:
     """What the tasks of a worker reach for."""
 
     resources: Resources
+    crew: Crew
     sweeper: Sweeper
     watchdog: Watchdog
     adding: Adding
@@ -66,7 +68,7 @@ def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreU
         interval_s=settings.sweep_interval_s,
     )
     adding = Adding(resources.database, settings.sweep_interval_s)
-    _working = Working(resources, Sweeper(resources), dog, adding)
+    _working = Working(resources, Crew(slots(role, settings)), Sweeper(resources), dog, adding)
     dog.start()
     threading.Thread(target=_mind_journal, args=(resources,), name="mind-journal", daemon=True).start()
     if role == TRANSFER:
@@ -93,6 +95,7 @@ def stop() -> None:
 def close() -> None:
     """Let go of what outlives the threads."""
     if _working is not None:
+        _working.crew.close()
         _working.adding.close()
         _working.resources.prober.close()
         _working.resources.client.close()

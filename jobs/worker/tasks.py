@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -21,14 +22,17 @@ AWAY_PAUSE_S = 1
 
 def _task(step: Step) -> None:
     @shared_task(name=step.name)
-    def run(job_id: str) -> None:
-        serve(step, job_id)
+    def run(*job_ids: str) -> None:
+        working().crew.do(*(partial(serve, step, job_id) for job_id in job_ids))
 
 
 def serve(step: Step, job_id: str) -> None:
-    """Run a step for this job, and then for those whose turn it is by its end; each has the step's whole time."""
+    """Run a step for this job, and then for those whose turn it is by its end; each has the step's whole time.
+
+    One that has not begun when its process is to stop is left to others: the sweep rings for it again.
+    """
     process, turn = working(), job_id
-    while turn:
+    while turn and not process.resources.stopping.is_set():
         with process.watchdog.watching(step.name):
             turn = dispatch.guarded(step, turn, process.resources) or ""
 
@@ -47,15 +51,15 @@ def look() -> None:
 def generate(self: Task, **request: Any) -> str | dict[str, Any]:
     """The job's id, or the problem of a bad request. The message's task id is the idempotency key."""
     turn = results.take_turn(self, request)
-    answer = _generated(self, request)
+    (answer,) = working().crew.do(partial(_generated, request, key=self.request.id))
     results.make_room(self, request, turn)
     return answer
 
 
-def _generated(self: Task, request: Mapping[str, Any]) -> str | dict[str, Any]:
+def _generated(request: Mapping[str, Any], key: str) -> str | dict[str, Any]:
     process = working()
     try:
-        case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY, idempotency_key=self.request.id)
+        case, _ = new_jobs.create(request, process.resources, api_key_id=CELERY, idempotency_key=key)
     except BadRequest as e:
         return {"status": 422, "code": "invalid_request", "title": "The request is not valid.", "errors": e.fields}
     except IdempotencyKeyReused as e:

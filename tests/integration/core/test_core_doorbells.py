@@ -17,7 +17,7 @@ from workshop import RUN, Workshop
 
 from jobs.broker import ringing_app
 from jobs.machine.states import State
-from jobs.ringer import MESSAGE_LIFE_S, CeleryRinger
+from jobs.ringer import MESSAGE_LIFE_S, TOGETHER, CeleryRinger, RingerThread
 from jobs.store.step_table import SUBMIT
 from jobs.worker.sweep import Sweeper
 from rushes.local.valkey import Valkey
@@ -52,7 +52,7 @@ def ringing(workshop: Workshop, valkey: Valkey, broker: redis.Redis) -> Iterator
 def rung(broker: redis.Redis) -> set[str]:
     """The jobs whose doorbells wait to be heard."""
     messages: Any = broker.lrange(SUBMIT.queue, 0, -1)
-    return {json.loads(base64.b64decode(json.loads(message)["body"]))[0][0] for message in messages}
+    return {job_id for message in messages for job_id in read(message)["body"][0]}
 
 
 def test_what_a_flushed_valkey_held_is_rung_for_again_and_no_job_is_lost(
@@ -91,6 +91,44 @@ def test_a_doorbell_is_the_message_that_celery_would_send(ringing: Celery, broke
     second, first, their_second, their_first = map(read, sent)
     assert (first, second) == (their_first, their_second)
     assert len({json.loads(message)["headers"]["id"] for message in sent}) == 4
+
+
+def test_rows_of_a_burst_share_messages_and_none_waits_for_a_full_one(ringing: Celery, broker: redis.Redis) -> None:
+    job_ids = [f"job_{n}" for n in range(2 * TOGETHER + 1)]
+    CeleryRinger(ringing, together=TOGETHER).ring(SUBMIT.name, *job_ids)
+    sent: Any = broker.lrange(SUBMIT.queue, 0, -1)
+    assert [len(read(message)["body"][0]) for message in sent] == [1, TOGETHER, TOGETHER]
+    assert rung(broker) == set(job_ids)
+
+
+def test_the_web_process_rings_once_for_a_row_that_is_rung_for_again_and_again(
+    ringing: Celery, broker: redis.Redis
+) -> None:
+    thread = RingerThread(CeleryRinger(ringing, together=TOGETHER))
+    thread.ring(SUBMIT.name, "job_0")  # it is published meanwhile
+    for _ in range(5):
+        thread.ring(SUBMIT.name, "job_1", "job_2")
+    thread.close()
+    assert rung(broker) == {"job_0", "job_1", "job_2"}
+    assert broker.llen(SUBMIT.queue) <= 3
+
+
+def test_commands_to_valkey_share_a_client_and_a_new_connection_has_its_own(
+    ringing: Celery, broker: redis.Redis
+) -> None:
+    with ringing.connection_for_write() as connection:
+        channel = connection.default_channel
+        clients = [client for _ in range(3) for client in _given(channel)]
+        assert len(set(map(id, clients))) == 1
+        channel._disconnect_pools()  # as after a connection was lost
+        (anew,) = _given(channel)
+        assert anew is not clients[0]
+        assert anew.ping()
+
+
+def _given(channel: Any) -> list[Any]:
+    with channel.conn_or_acquire() as client:
+        return [client]
 
 
 def test_a_connection_that_valkey_has_closed_loses_no_doorbell(ringing: Celery, broker: redis.Redis) -> None:

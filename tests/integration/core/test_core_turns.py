@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import current_app
 from workshop import Workshop
 
 from jobs.machine.error_codes import TAKES_TURNS
@@ -18,8 +20,9 @@ from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.line import Line
 from jobs.steps.planning import Wait
 from jobs.steps.resources import Resources
-from jobs.store.step_table import SUBMIT
+from jobs.store.step_table import SUBMIT, Step
 from jobs.worker import tasks
+from jobs.worker.crew import Crew
 
 PROVIDER = "gravitex"
 
@@ -64,6 +67,39 @@ def test_a_task_serves_all_whose_turn_it_is_and_each_has_its_whole_time(
     tasks.serve(SUBMIT, workshop.create(provider=PROVIDER))
     assert State.QUEUED not in {workshop.state(job_id) for job_id in waiting}
     assert watched == [SUBMIT.name] * 3
+
+
+def test_all_rows_that_a_message_names_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the others: one after the other they would not come to an end."""
+    others, served = threading.Barrier(3, timeout=10), []
+
+    def serve(step: Step, job_id: str) -> None:
+        others.wait()
+        served.append((step, job_id))
+
+    crew = Crew(3)
+    monkeypatch.setattr(tasks, "working", lambda: SimpleNamespace(crew=crew))
+    monkeypatch.setattr(tasks, "serve", serve)
+    current_app.tasks[SUBMIT.name].run("job_1", "job_2", "job_3")
+    crew.close()
+    assert sorted(job_id for _, job_id in served) == ["job_1", "job_2", "job_3"]
+    assert {step for step, _ in served} == {SUBMIT}
+
+
+def test_rows_that_have_not_begun_when_their_process_is_to_stop_are_left_to_others(
+    workshop: Workshop, one_at_a_time: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = SimpleNamespace(resources=one_at_a_time, watchdog=SimpleNamespace(watching=lambda _: nullcontext()))
+    monkeypatch.setattr(tasks, "working", lambda: process)
+    job_id = workshop.create(provider=PROVIDER)
+    one_at_a_time.stopping.set()
+    try:
+        tasks.serve(SUBMIT, job_id)
+    finally:
+        one_at_a_time.stopping.clear()
+    assert workshop.state(job_id) is State.QUEUED
+    tasks.serve(SUBMIT, job_id)
+    assert workshop.state(job_id) is not State.QUEUED
 
 
 def test_a_process_that_is_to_stop_hands_on_nothing(workshop: Workshop, one_at_a_time: Resources) -> None:
