@@ -35,7 +35,10 @@ def visible_cell(text: str) -> str:
 
 def visible_json(value: Any, **more: Any) -> str:
     """JSON that means the same, with `\\u001b` for what a terminal would act on or hide. `more`: as of JSONEncoder."""
-    return _UNSEEN.sub(_escape_in_json, _encoder(**more).encode(value))
+    text = _encoder(**more).encode(value)
+    if text.isascii() and "\x7f" not in text:  # JSON has escaped the other ones of these; to look for them took longest
+        return text
+    return _UNSEEN.sub(_escape_in_json, text)
 
 
 @lru_cache(maxsize=8)  # json.dumps makes one anew for each value: as long as to write a line of the log
