@@ -1,8 +1,9 @@
 """Bodies of callbacks, read within a time: no server that we run bounds how long a sender may take over one.
 
-A thread reads, and whoever waits for it lets go when the time is over. Nothing can end a read whose sender is silent,
-so such a thread stays until the sender goes; few of one order may, or its next callbacks are put off. A thread that has
-read is kept for the next body for a moment: to start one costs more than to read what is there already.
+Nearly every body is there when its request is, and is read by the request's own thread: to hand it to another one costs
+more than to read it. Nothing can end a read whose sender is silent, so few may be under way like this at a time. Else
+another thread reads, and whoever waits for it lets go when the time is over. That one stays until its sender goes; few
+of one order may, or its next callbacks are put off. A thread that has read is kept for the next body for a moment.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import IO
 WITHIN_S = 10
 MOST_AWAITED = 120  # beside as many long polls (rushes/api/edge/long_polls.py) the server's 256 threads are not used up
 MOST_ABANDONED = 20  # of one order
+MOST_HERE = (
+    16  # that requests' own threads read at a time: as many senders can keep such a thread for as long as they like
+)
 IDLE_S = 1.0  # for which a thread waits for another body; those of a burst stay until the next one
 
 
@@ -50,7 +54,7 @@ class Bodies:
     def __init__(self, *, within_s: float = WITHIN_S):
         self._within_s = within_s
         self._lock = threading.Lock()
-        self._awaited = 0
+        self._here = self._awaited = 0
         self._abandoned: Counter[str] = Counter()  # by order
         self._idle: list[_Reader] = []
 
@@ -59,6 +63,18 @@ class Bodies:
 
         `order`: whose callback it is; the caller has checked that it is genuine.
         """
+        with self._lock:
+            is_here = self._here < MOST_HERE
+            self._here += is_here
+        if not is_here:
+            return self._await(stream, size, order)
+        try:
+            return _read(stream, size)
+        finally:
+            with self._lock:
+                self._here -= 1
+
+    def _await(self, stream: IO[bytes], size: int, order: str) -> bytes | None:
         with self._lock:
             if self._awaited >= MOST_AWAITED or self._abandoned[order] >= MOST_ABANDONED:
                 raise TooMany
@@ -100,9 +116,7 @@ class Bodies:
 
     def _read(self, reading: _Reading) -> None:
         try:
-            reading.body = reading.stream.read(reading.size)
-        except (OSError, ValueError):  # chunks that are none, or a connection that is closed
-            pass
+            reading.body = _read(reading.stream, reading.size)
         finally:
             with self._lock:
                 reading.ended.set()
@@ -110,3 +124,10 @@ class Bodies:
                     self._abandoned[reading.order] -= 1
                     if not self._abandoned[reading.order]:
                         del self._abandoned[reading.order]
+
+
+def _read(stream: IO[bytes], size: int) -> bytes | None:
+    try:
+        return stream.read(size)
+    except (OSError, ValueError):  # chunks that are none, or a connection that is closed
+        return None

@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.machine.outcome import Inquired
-from jobs.machine.rows import Attempt
 from jobs.store import attempt_rows
 from jobs.store.database import upsert
 from jobs.store.many import one_of
@@ -42,6 +41,14 @@ _HOW_MANY = (
 _CONTESTED = sa.select(hearsay.c.task_id).where(_OF_ORDER, hearsay.c.is_contested)
 
 
+class Ordered(NamedTuple):
+    """What tells whether an id is news of an order."""
+
+    provider: str
+    task_id: str | None
+    adopted: bool
+
+
 class Heard:
     """What is kept of ids that callbacks tell, one after the other: read at first, and written at the end, at once."""
 
@@ -60,7 +67,7 @@ class Heard:
 
     def note(
         self,
-        order: Attempt | None,
+        order: Ordered | None,
         told: tuple[str, int, str],
         provider: str,
         *,
@@ -104,7 +111,7 @@ class Heard:
             db.execute(_CHANGE, _of(*told) | values)
 
 
-def may_be_news(order: Attempt | None, provider: str) -> bool:
+def may_be_news(order: Ordered | None, provider: str) -> bool:
     """Whether an id may be news of an order: of one whose own POST was answered it is not.
 
     One that has a task by hearsay may yet have to give it back.
@@ -115,7 +122,8 @@ def may_be_news(order: Attempt | None, provider: str) -> bool:
 
 def note(db: Connection, job_id: str, attempt: int, provider: str, task_id: str, *, again: bool, now: datetime) -> bool:
     """As `Heard.note`, of one id."""
-    told, order = (job_id, attempt, task_id), attempt_rows.of_jobs(db, [job_id]).get((job_id, attempt))
+    told, known = (job_id, attempt, task_id), attempt_rows.of_jobs(db, [job_id]).get((job_id, attempt))
+    order = None if known is None else Ordered(known.provider, known.task_id, known.adopted)
     heard = Heard(db, [told])
     is_news = heard.note(order, told, provider, again=again, now=now)
     heard.write(db)

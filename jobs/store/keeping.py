@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,19 +20,20 @@ from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import attempt_rows, hearsay, many, unknown_words
-from jobs.store.hearsay import Heard
+from jobs.store.hearsay import Heard, Ordered
 from jobs.store.history import line, write_lines
 from jobs.store.many import one_of
-from jobs.store.tables import inbox, jobs
+from jobs.store.packed_rows import Unpacked, packed
+from jobs.store.tables import attempts, inbox, jobs
 
 _THESE = one_of(jobs.c.id, "job_ids")
-_STANDING = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at).where(_THESE).order_by(jobs.c.id)
 # In the order of their ids, so that two groups do not lock each other out. Rows that refer to a job may come meanwhile.
-_LOCK, _LOCK_FREE = (_STANDING.with_for_update(key_share=True, skip_locked=skips) for skips in (False, True))
+_LOCK = sa.select(jobs.c.id).where(_THESE).order_by(jobs.c.id).with_for_update(key_share=True)
 _KNOWN = sa.select(jobs.c.id).where(_THESE)
-_BODIES = sa.select(
-    inbox.c.job_id, inbox.c.attempt, inbox.c.digest, inbox.c.status, inbox.c.read_at, inbox.c.readable
-).where(one_of(inbox.c.job_id, "job_ids"))
+_OF_ORDER = [attempts.c[name] for name in ("number", *Ordered._fields)]
+_OF_BODY = [inbox.c[name] for name in ("attempt", "digest", "status", "read_at", "readable")]
+_ORDER, _BODY = Unpacked(_OF_ORDER, {}), Unpacked(_OF_BODY, {})
+_UNKNOWN_BODIES = sa.select(inbox.c.job_id, *_OF_BODY).where(one_of(inbox.c.job_id, "job_ids"))
 _WAKE = sa.update(jobs).where(_THESE).values(version=jobs.c.version + 1)
 
 
@@ -69,6 +71,19 @@ class _Body(NamedTuple):
     status: int
     read_at: datetime | None
     readable: bool
+
+
+@cache
+def _standing(dialect: str, *, locks: bool) -> sa.Select[Any]:
+    """Jobs with what is known of their orders and what is kept of their callbacks.
+
+    `locks`: in the same statement, those that nobody else has locked. It may miss what is committed beside a job while
+    it runs: a body that is kept twice then is refused by its unique index, and its callback kept alone.
+    """
+    beside = ((_OF_ORDER, attempts), (_OF_BODY, inbox))
+    rows = [packed(columns, table.c.job_id == jobs.c.id, is_sqlite=dialect == "sqlite") for columns, table in beside]
+    select = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at, *rows).where(_THESE).order_by(jobs.c.id)
+    return select.with_for_update(key_share=True, skip_locked=True, of=jobs) if locks else select
 
 
 def keep(
@@ -124,14 +139,21 @@ class Desk:
     ) -> None:
         self._db, self._settings, self._providers, self._now = db, settings, providers, now
         wanted = sorted(job_ids)
-        locked = db.execute(_LOCK if waits else _LOCK_FREE, {"job_ids": wanted}).all()
-        self._states = {row.id: State(row.state) for row in locked}
-        self._alarmed = {row.id for row in locked if row.alarm_at is not None}
+        if waits:  # a read that waits for a lock sees what stood beside the job before it waited
+            db.execute(_LOCK, {"job_ids": wanted})
+        found = db.execute(_standing(db.dialect.name, locks=not waits), {"job_ids": wanted}).all()
+        self._states = {row.id: State(row.state) for row in found}
+        self._alarmed = {row.id for row in found if row.alarm_at is not None}
+        orders = ((row.id, *_ORDER(order)) for row in found for order in row.of_attempts)
+        self._ordered = {(job_id, number): Ordered(*known) for job_id, number, *known in orders}
+        self._bodies: dict[tuple[str, int], dict[str, _Body]] = defaultdict(dict)
+        self._note_bodies((row.id, *_BODY(body)) for row in found for body in row.of_inbox)
         missing = [job_id for job_id in wanted if job_id not in self._states]
         self.busy = set() if waits or not missing else set(db.execute(_KNOWN, {"job_ids": missing}).scalars())
-        self._ids = [job_id for job_id in wanted if job_id not in self.busy]
-        self._orders = attempt_rows.of_jobs(db, self._ids)
-        self._bodies: dict[tuple[str, int], dict[str, _Body]] = defaultdict(dict)
+        if unknown := [job_id for job_id in missing if job_id not in self.busy]:
+            self._note_bodies(db.execute(_UNKNOWN_BODIES, {"job_ids": unknown}))
+        ended = [job_id for job_id in self._states if job_id not in self._alarmed]
+        self._over = attempt_rows.of_jobs(db, ended) if ended else {}
         self._heard = Heard(db, ())
         self._woken: set[str] = set()
         self._new: list[dict[str, Any]] = []
@@ -139,10 +161,8 @@ class Desk:
         self._strange: list[Note] = []
 
     def open(self, group: Sequence[Callback]) -> None:
-        """Read what is kept of the orders that these are about."""
-        for row in self._db.execute(_BODIES, {"job_ids": self._ids}):
-            self._bodies[row.job_id, row.attempt][row.digest] = _Body(row.status, row.read_at, row.readable)
-        told = (x for x in group if hearsay.may_be_news(self._orders.get((x.job_id, x.attempt)), x.provider))
+        """Read what is kept of the tasks that these tell of."""
+        told = (x for x in group if hearsay.may_be_news(self._ordered.get((x.job_id, x.attempt)), x.provider))
         self._heard = Heard(self._db, {(x.job_id, x.attempt, x.task_id) for x in told if x.task_id is not None})
 
     def state(self, job_id: str) -> State | None:
@@ -157,7 +177,7 @@ class Desk:
             return Kept(bodies[digest].status, state, ring=is_open and bodies[digest].read_at is None, kept=True)
         has_room = len(bodies) < self._settings.max_inbox_rows
         is_heard = callback.task_id is not None and self._heard.note(
-            self._orders.get(order), (*order, callback.task_id), callback.provider, again=has_room, now=self._now
+            self._ordered.get(order), (*order, callback.task_id), callback.provider, again=has_room, now=self._now
         )
         if not has_room:
             return Kept(200, state, ring=is_heard and self.wake(*order), kept=False)
@@ -189,10 +209,10 @@ class Desk:
         called it over may have been wrong. And to one that has no row, or of which nothing was made: only we mint its
         token, so this database has forgotten it.
         """
-        attempt = self._orders.get((job_id, number))
         if job_id not in self._states:
             return False
-        if job_id not in self._alarmed and attempt is not None and not self._can_matter(attempt):
+        over = self._over.get((job_id, number))
+        if job_id not in self._alarmed and over is not None and not self._can_matter(over):
             return False
         self._alarmed.add(job_id)
         self._woken.add(job_id)
@@ -215,6 +235,10 @@ class Desk:
         if self._woken:
             woken = {"job_ids": sorted(self._woken), "alarm_at": self._now, "updated_at": self._now}
             self._db.execute(_WAKE, woken)
+
+    def _note_bodies(self, rows: Iterable[Iterable[Any]]) -> None:
+        for job_id, attempt, digest, *kept in rows:
+            self._bodies[job_id, attempt][digest] = _Body(*kept)
 
     def _note_drift(self, callback: Callback) -> None:
         strange = {"provider": callback.provider, "word": unknown_words.OTHER_CALLBACK}
