@@ -30,11 +30,11 @@ def fetch_to_spool(
 ) -> Spooled:
     """Fetch the link into an unlinked file in `folder`; the caller closes what is returned.
 
-    `session` is a guarded one. `keep_going` is called in the caller's thread four times a second until the body is
-    here, whether or not bytes flow; whatever it raises ends the fetch and comes out unchanged. The link goes out as it
-    came; an http:// one is asked for over https unless `allow_private`. The body is complete as far as HTTP can tell
-    and begins like a film; check_boxes and the probe prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden,
-    BadVideo, SpoolFull.
+    `session` is a guarded one. `keep_going` is called in the caller's thread as soon as the link is being asked for,
+    and then four times a second until the body is here, whether or not bytes flow; whatever it raises ends the fetch
+    and comes out unchanged. The link goes out as it came; an http:// one is asked for over https unless
+    `allow_private`. The body is complete as far as HTTP can tell and begins like a film; check_boxes and the probe
+    prove the rest. Raises LinkDead, LinkUnavailable, LinkForbidden, BadVideo, SpoolFull.
     """
     link = as_https(sendable(url), allow_private=allow_private)
     try:
@@ -58,6 +58,7 @@ def _await(
     """Return once the download is done, in time. Raises LinkUnavailable, and what `keep_going` raises."""
     pace = Pace(limits, time.monotonic())
     body_began = False
+    keep_going()
     while not download.done.wait(TICK_S) and not deadline.passed:
         keep_going()
         now = time.monotonic()

@@ -110,6 +110,21 @@ class _Keeper:
         self._push_at = self._parts.monotonic() + self._lease_s / 3
 
 
+class _Look:
+    """Asks the bucket, at the first call alone, whether an object stands at the job's key.
+
+    Raises ObjectExists where one does, and BucketUnavailable.
+    """
+
+    def __init__(self, case: Case, resources: Resources):
+        self._key, self._bucket, self._is_free = case.job.archive_key, resources.bucket, False
+
+    def __call__(self) -> None:
+        if not self._is_free and self._bucket.head(self._key) is not None:
+            raise ObjectExists(f"{self._key} is taken")
+        self._is_free = True
+
+
 def transfer(job_id: str, resources: Resources) -> None:
     """Copy a due archiving job's video.
 
@@ -184,13 +199,18 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
         film = None if accepted else _keep_aside(lease, resources, keeper)
         if film is None or not ownership.is_ours(film, doubt, resources):
             return replace(_is_kept(doubt, resources), read=unread)
-    stored = resources.bucket.head(case.job.archive_key)
-    if stored is not None:
-        return _adopt(case, stored, resources, keeper)
+    look = _Look(case, resources)
+
+    def keep_going() -> None:
+        look()  # once the link is asked for: the thread that downloads is another
+        keeper.keep_going()
+
+    if accepted is not None or case.job.troubles or case.job.holder_deaths:
+        look()  # it may have been put by an earlier try, and then nothing is fetched
     if accepted is not None:
         facts = _put_accepted(case, accepted, resources, keeper)
     else:
-        with _proven(lease, resources, keeper, must_be_whole=not attempt.is_by_hearsay) as proven:
+        with _proven(lease, resources, keep_going, must_be_whole=not attempt.is_by_hearsay) as proven:
             if ownership.is_denied(_film(proven), attempt, resources):
                 keeper.push()  # without our lease nothing may be put
                 _put_aside(case, proven, resources, keeper)
@@ -214,7 +234,7 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
         with suppress(BadMetadata):
             return object_metadata.film(stored)
         return None
-    with _proven(lease, resources, keeper) as proven:
+    with _proven(lease, resources, keeper.keep_going) as proven:
         keeper.push()
         _put_aside(case, proven, resources, keeper)
         return _film(proven)
@@ -240,18 +260,20 @@ def _is_kept(doubt: Doubt, resources: Resources) -> Facts:
 
 
 @contextmanager
-def _proven(lease: Lease, resources: Resources, keeper: _Keeper, *, must_be_whole: bool = False) -> Iterator[_Proven]:
+def _proven(
+    lease: Lease, resources: Resources, keep_going: Callable[[], None], *, must_be_whole: bool = False
+) -> Iterator[_Proven]:
     """The job's bytes in the spool, proven; the spool is closed at the end. Raises Refused of what is not proven.
 
     `must_be_whole`: as long as was ordered, or half of it; of a film that may be another order's that says nothing.
     """
-    with spooling.fetch(lease.case, resources, keeper.keep_going) as spooled:
+    with spooling.fetch(lease.case, resources, keep_going) as spooled:
         try:
             proven = _prove(spooled, resources)
             if must_be_whole:
                 _require_whole(lease.case, proven.video)
         except BadVideo as e:
-            raise aside.refuse(lease.case, spooled, e, resources, keeper.keep_going) from e
+            raise aside.refuse(lease.case, spooled, e, resources, keep_going) from e
         yield proven
 
 

@@ -72,6 +72,7 @@ class SimFetch:
     ) -> Spooled:
         world, fate = self.world, self.world.fate
         world.effect("before a download", 0.05)
+        keep_going()
         if url.startswith(IN_BUCKET):
             content = self.bucket.objects[url.removeprefix(IN_BUCKET)].content
             return Spooled(io.BytesIO(content), len(content), hashlib.sha256(content).hexdigest())

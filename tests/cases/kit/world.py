@@ -161,8 +161,9 @@ class AnyFilm:
         return VideoFacts(5.0, 1280, 720, 24.0, "h264", has_audio=False), b"\xff\xd8\xff"
 
 
-def film_of(session: Any, url: str, *, folder: Path, **_: Any) -> Spooled:
+def film_of(session: Any, url: str, *, folder: Path, keep_going: Callable[[], None], **_: Any) -> Spooled:
     """In place of a download: a film that no other link has."""
+    keep_going()
     spool = Spool(folder)
     spool.write(FILM + _box(b"free", hashlib.sha256(url.encode()).digest()))
     return spool.finish()

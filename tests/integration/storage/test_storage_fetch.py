@@ -371,6 +371,12 @@ def test_the_caller_is_asked_all_along_and_can_stop_it(fetch: Fetcher, serve: Se
     server.stopping.set()
 
 
+def test_the_caller_is_asked_at_once_of_a_film_that_takes_no_time_too(fetch: Fetcher, serve: Serve) -> None:
+    asked: list[None] = []
+    fetch(serve(answering(films.film())).url(), LIMITS, lambda: asked.append(None)).close()
+    assert asked
+
+
 def test_whatever_the_caller_raises_comes_out_unchanged(fetch: Fetcher, serve: Serve) -> None:
     def keep_going() -> None:
         raise KeyError("the hold is lost")
