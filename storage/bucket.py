@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -134,13 +135,19 @@ class Bucket:
         keep_going: Callable[[], None] | None = None,
         *,
         content_type: str = VIDEO_TYPE,
+        first: Callable[[], None] | None = None,
     ) -> None:
         """Put the whole file if nothing stands at the key, checked by the store against its checksum.
+
+        `first` is done by another thread while bytes flow, of which the last are held back until it is: without all of
+        them no store shows an object. What it raises comes out, and nothing appears.
 
         Raises ObjectExists if something does. That may be our own object: a put whose answer was lost is sent again by
         botocore. `keep_going` is called up to four times a second while bytes flow; what it raises comes out.
         """
-        self._put(key, spooled, content_type, metadata=metadata, once=True, keep_going=keep_going)
+        with ThreadPoolExecutor(1, "beside") as pool:
+            done = None if first is None else pool.submit(first)
+            self._put(key, spooled, content_type, metadata=metadata, once=True, keep_going=keep_going, first=done)
 
     def put_small(self, key: str, body: bytes, content_type: str) -> None:
         """Put or replace; for the poster and the sidecar, which say the same every time.
@@ -169,12 +176,13 @@ class Bucket:
         metadata: Mapping[str, str] | None = None,
         once: bool = False,
         keep_going: Callable[[], None] | None = None,
+        first: Future[None] | None = None,
     ) -> None:
         """Every PUT that we make, by the store's rules. `once`: only where nothing stands at the key yet."""
         looks_first = once and self.config.rules.condition == LOOK
         if looks_first and self.head(key) is not None:
             raise ObjectExists(f"{key} is taken")
-        body = PutBody(spooled, keep_going)
+        body = PutBody(spooled, keep_going, first)
         condition = {"IfNoneMatch": "*"} if once and not looks_first else {}
         try:
             with self._told(f"PUT {key}"):

@@ -21,13 +21,16 @@ def publish(
     metadata: Mapping[str, str],
     keep_going: Callable[[], None],
 ) -> None:
-    """Put the poster, if there is one, the sidecar, then the video where none stands yet.
+    """Put the poster, if there is one, the sidecar, and the video where none stands yet, which appears after them.
 
-    Raises BucketUnavailable and ObjectExists. `keep_going` is called before the video and while it is
-    sent; what it raises comes out.
+    Raises BucketUnavailable and ObjectExists. `keep_going` is called before anything is sent and while the video is;
+    what it raises comes out.
     """
-    if poster is not None:
-        bucket.put_small(poster_key(key), poster, POSTER_TYPE)
-    bucket.put_small(sidecar_key(key), sidecar, SIDECAR_TYPE)
+
+    def beside() -> None:
+        if poster is not None:
+            bucket.put_small(poster_key(key), poster, POSTER_TYPE)
+        bucket.put_small(sidecar_key(key), sidecar, SIDECAR_TYPE)
+
     keep_going()
-    bucket.put_video(key, spooled, metadata, keep_going)
+    bucket.put_video(key, spooled, metadata, keep_going, first=beside)

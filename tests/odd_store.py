@@ -172,7 +172,11 @@ class _Answering(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.asked = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(int(self.asked.get("content-length") or 0))
+        length = int(self.asked.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever sends has gone
+            self.close_connection = True
+            return
         if self.ways.alters:
             body = bytes([body[0] ^ 1, *body[1:]]) if body else body
         try:

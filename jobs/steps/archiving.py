@@ -216,7 +216,6 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
                 _put_aside(case, proven, resources, keeper)
                 ownership.reject(Doubt(attempt), resources)
                 return replace(_is_kept(Doubt(attempt), resources), read=unread)
-            keeper.keep_going()  # before the first byte, of the poster
             facts = _put(case, proven, resources, keeper.keep_putting)
     return replace(facts, read=unread, took_s=resources.monotonic() - keeper.began)
 

@@ -184,7 +184,10 @@ class SimBucket(Bucket):
         keep_going: Callable[[], None] | None = None,
         *,
         content_type: str = VIDEO_TYPE,
+        first: Callable[[], None] | None = None,
     ) -> None:
+        if first is not None:
+            first()
         world, fate = self.world, self.world.fate
         if key.startswith(UNPROVEN):
             self._reach_aside()

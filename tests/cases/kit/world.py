@@ -146,8 +146,15 @@ class Bucket:
         self.objects[key] = body, {}
 
     def put_video(
-        self, key: str, spooled: Spooled, metadata: Mapping[str, str], keep_going: Callable[[], None] | None = None
+        self,
+        key: str,
+        spooled: Spooled,
+        metadata: Mapping[str, str],
+        keep_going: Callable[[], None] | None = None,
+        *,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
+        first()
         if key in self.objects:
             raise ObjectExists(f"{key} is taken")
         spooled.file.seek(0)
