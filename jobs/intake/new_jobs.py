@@ -186,7 +186,7 @@ def _row(body: Any, request: JobRequest, settings: Settings, api_key_id: str, no
     return {
         "id": job_id,
         "state": State.QUEUED,
-        "version": 0,
+        "version": cases.NEW,
         "alarm_at": now,
         "mode": request.generation.mode.value,
         "request": body,

@@ -56,14 +56,27 @@ class Bulkheads:
         with self._lock:
             return self._inside[peer, kind] > 0
 
+    def is_full(self, peer: str, kind: Kind) -> bool:
+        """Whether whoever came now would be turned away."""
+        with self._lock:
+            return self._is_full(peer, kind)
+
+    def come_back_in(self, peer: str, kind: Kind) -> float:
+        """In how many seconds to come back, for one who was turned away before it tried to enter."""
+        with self._lock:
+            return self._place_in_line(peer, kind)
+
     def _try(self, peer: str, kind: Kind) -> float:
         with self._lock:
-            submits = sum(n for (_, k), n in self._inside.items() if k == "submit")
-            full = self._inside[peer, kind] >= self._per_peer[kind]
-            if full or (kind == "submit" and submits >= self._submits):
+            if self._is_full(peer, kind):
                 return self._place_in_line(peer, kind)
             self._inside[peer, kind] += 1
             return 0
+
+    def _is_full(self, peer: str, kind: Kind) -> bool:
+        if self._inside[peer, kind] >= self._per_peer[kind]:
+            return True
+        return kind == "submit" and sum(n for (_, k), n in self._inside.items() if k == kind) >= self._submits
 
     def _leave(self, peer: str, kind: Kind) -> None:
         with self._lock:

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from typing import NamedTuple
 
-from jobs.machine.rows import Job
+from jobs.machine.rows import Case
 
 MOST = 1_000  # jobs at one gateway; those that come later have their alarms
+
+
+class Waiting(NamedTuple):
+    """A job in the line of a gateway, as it stood when it was turned away."""
+
+    gateway: str
+    case: Case
 
 
 class Line:
@@ -18,14 +26,33 @@ class Line:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, OrderedDict[str, OrderedDict[str, None]]] = {}
+        self._waiting: dict[str, OrderedDict[str, OrderedDict[str, Case]]] = {}
+        self._places: dict[str, tuple[str, str]] = {}  # of a job: at which gateway, and by which API key
 
-    def join(self, gateway: str, job: Job) -> None:
-        """Wait for a turn at this gateway; a job that waits already keeps its place."""
+    def join(self, gateway: str, case: Case) -> bool:
+        """Wait for a turn at this gateway; a job that waits there already keeps its place. `case`: as it stands now.
+
+        False: the line is full.
+        """
+        job = case.job
         with self._lock:
+            place = (gateway, job.api_key_id)
+            if self._places.get(job.id, place) != place:
+                self._leave(job.id)
             by_key = self._waiting.setdefault(gateway, OrderedDict())
-            if sum(map(len, by_key.values())) < MOST:
-                by_key.setdefault(job.api_key_id, OrderedDict()).setdefault(job.id)
+            if job.id not in self._places and sum(map(len, by_key.values())) >= MOST:
+                return False
+            by_key.setdefault(job.api_key_id, OrderedDict())[job.id] = case
+            self._places[job.id] = place
+            return True
+
+    def waits(self, job_id: str) -> Waiting | None:
+        """None: it stands in no line here."""
+        with self._lock:
+            if job_id not in self._places:
+                return None
+            gateway, key = self._places[job_id]
+            return Waiting(gateway, self._waiting[gateway][key][job_id])
 
     def next(self, gateway: str) -> str | None:
         """The job whose turn it is, which waits no longer; None: nobody waits here."""
@@ -35,6 +62,14 @@ class Line:
                 return None
             key, jobs = by_key.popitem(last=False)
             job_id, _ = jobs.popitem(last=False)
+            del self._places[job_id]
             if jobs:
                 by_key[key] = jobs  # behind the other keys
             return job_id
+
+    def _leave(self, job_id: str) -> None:
+        gateway, key = self._places.pop(job_id)
+        by_key = self._waiting[gateway]
+        del by_key[key][job_id]
+        if not by_key[key]:
+            del by_key[key]

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy.engine import Connection
 
-from jobs.machine import schedule
+from jobs.errors import BadRequest
+from jobs.machine import routing, schedule
 from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
@@ -59,32 +60,86 @@ class _Sent(NamedTuple):
 
 
 class _End(NamedTuple):
-    """How a try ended: the gateway that it was sent to, or where it waits for others' orders; neither: otherwise."""
+    """How a try ended: the gateway that it was sent to, or where it waits for others' orders; neither: otherwise.
+
+    `is_nothing`: the row wants no order now, or somebody else is at it.
+    """
 
     sent_to: str | None = None
     waits_at: str | None = None
+    is_nothing: bool = False
 
 
 def submit(job_id: str, resources: Resources) -> str | None:
-    """Take a due queued job to a gateway; then the job whose turn there it is, of those that this process turned away.
+    """Take a due queued job to a gateway; then the job whose turn it is, of those that this process turned away.
 
     It has an alarm of its own, for the case that nobody takes it up.
     """
-    late_answers.bring_of(job_id, resources)
-    end = _submit(job_id, resources)
+    end = _turn_away(job_id, resources)
+    if end is None:
+        late_answers.bring_of(job_id, resources)
+        end = _submit(job_id, resources)
     if end.waits_at is not None and not resources.bulkheads.are_inside(end.waits_at, "submit"):
         end = _submit(job_id, resources)  # all that it waits for ended before it stood in line
-    return None if end.sent_to is None or resources.stopping.is_set() else resources.line.next(end.sent_to)
+    return None if resources.stopping.is_set() else _next(end, resources)
+
+
+def _next(end: _End, resources: Resources) -> str | None:
+    """Who goes on: at the gateway of the order that has just ended, or wherever there is room if it came to nothing."""
+    if end.sent_to is not None:
+        return resources.line.next(end.sent_to)
+    if not end.is_nothing:
+        return None
+    with_room = (name for name in resources.settings.accounts if not resources.bulkheads.is_full(name, "submit"))
+    return next(filter(None, map(resources.line.next, with_room)), None)
+
+
+def _turn_away(job_id: str, resources: Resources) -> _End | None:
+    """Have a job wait before it is planned, where every gateway that could take it is full in this process.
+
+    A new one stands in line from here on, and its alarm stays as it is. One that is rung for again, as its turn has not
+    come for seconds, has a later alarm. None: it is to be tried.
+    """
+    is_full, line = resources.bulkheads.is_full, resources.line
+    if not any(is_full(name, "submit") for name in resources.settings.accounts):
+        return None
+    waiting = line.waits(job_id)
+    case = waiting.case if waiting else _new(job_id, resources)
+    route = [] if case is None else _route(case, resources)
+    if case is None or not route or not all(is_full(name, "submit") for name in route):
+        return None
+    name = waiting.gateway if waiting else route[0]
+    if waiting is None and line.join(name, case):
+        return _End(waits_at=name)
+    end = _postpone(case, _takes_turns(name, resources.bulkheads.come_back_in(name, "submit")), resources)
+    return end if end.waits_at else None  # it has moved since, or its time to start is over
+
+
+def _new(job_id: str, resources: Resources) -> Case | None:
+    with resources.database.read() as db:
+        return cases.read_new(db, job_id)
+
+
+def _route(case: Case, resources: Resources) -> list[str]:
+    """The gateways that may take a job, whatever has come of its orders; none where none can any more."""
+    try:
+        return routing.route(resources.candidates(case.job.wanted))
+    except BadRequest:
+        return []
+
+
+def _takes_turns(name: str, come_back_in: float) -> Wait:
+    return Wait(Obstacle(TAKES_TURNS, f"{name} takes its time", come_back_in, name))
 
 
 def _submit(job_id: str, resources: Resources) -> _End:
     with ExitStack() as until_written, at_work(due_case(job_id, SUBMIT, resources), resources) as work:
         if work.found is None:
-            return _End()
+            return _End(is_nothing=True)
         case, now = work.found
         if decide(case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
             move_unleased(case, Facts(), resources)
-            return _End()
+            return _End(is_nothing=True)
         planned = plan(case, resources, ask=_ask_for_free)
         if isinstance(planned, Plan) and _goes_first(planned.account, resources):
             planned = plan(case, resources, ask=None)
@@ -92,8 +147,7 @@ def _submit(job_id: str, resources: Resources) -> _End:
             return _postpone(case, planned, resources)
         name = planned.provider.name
         if come_back_in := until_written.enter_context(resources.bulkheads.enter(name, "submit")):
-            slow = Obstacle(TAKES_TURNS, f"{name} takes its time", come_back_in, name)
-            return _postpone(case, Wait(slow), resources)
+            return _postpone(case, _takes_turns(name, come_back_in), resources)
         try:
             work.lease = _claim(planned, resources)
         except _Hindered as e:
@@ -103,7 +157,7 @@ def _submit(job_id: str, resources: Resources) -> _End:
         tried: set[str] = set()  # each gateway once, however long it lets one wait
         while work.lease is not None and _goes_on(work, work.lease, tried, resources):
             pass
-    return _End(sent_to=None if work.lease is None else work.lease.job.provider)
+    return _End(is_nothing=True) if work.lease is None else _End(sent_to=work.lease.job.provider)
 
 
 def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) -> bool:
@@ -246,11 +300,13 @@ def _postpone(case: Case, wait: Wait, resources: Resources) -> _End:
     waiting = {"provider": found.provider, "code": found.code, "reason": found.reason}
     with resources.database.write() as db:
         now = resources.database.clock(db)
+        if now >= case.job.start_by:
+            return _End()
         until = now + timedelta(seconds=found.wait_s)
-        leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
-    if found.code != TAKES_TURNS or found.provider is None:
+        job = leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
+    if job is None or found.code != TAKES_TURNS or found.provider is None:
         return _End()
-    resources.line.join(found.provider, case.job)
+    resources.line.join(found.provider, replace(case, job=job))
     return _End(waits_at=found.provider)
 
 

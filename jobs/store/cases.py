@@ -17,13 +17,17 @@ from jobs.store import history
 from jobs.store.database import Database
 from jobs.store.many import one_of
 from jobs.store.packed_rows import Unpacked, packed
+from jobs.store.prepared import of
 from jobs.store.tables import Instant, attempts, hearsay, inbox, jobs
 
-_NEW_JOB = sa.insert(jobs)
+NEW = 0  # the version of a job to which nothing has happened since it was taken in
+
+_ADD = sa.insert(jobs)
 JOB_COLUMNS, _OF_ATTEMPT, _OF_CALLBACK, _OF_HEARSAY = (
     [table.c[name] for name in row.__dataclass_fields__]
     for table, row in ((jobs, Job), (attempts, Attempt), (inbox, KeptCallback), (hearsay, Hearsay))
 )
+_QUEUED_NEW = sa.select(*JOB_COLUMNS).where(of(jobs.c.id), jobs.c.version == NEW, jobs.c.state == State.QUEUED.value)
 _STATE = list(Job.__dataclass_fields__).index("state")
 _ATTEMPT = Unpacked(
     _OF_ATTEMPT, {"origin": Origin, "outcome": AttemptOutcome, "standing": Standing, "settled": Settled}
@@ -63,10 +67,16 @@ def read_shown(db: Connection, job_ids: Sequence[str]) -> list[Case]:
     return _in_order(job_ids, (Case(job_of(row), _attempts(row.of_attempts), ()) for row in found))
 
 
+def read_new(db: Connection, job_id: str) -> Case | None:
+    """A queued job to which nothing has happened yet, so that nothing stands beside its row; else None."""
+    row = db.execute(_QUEUED_NEW, {"of_id": job_id}).one_or_none()
+    return None if row is None else Case(job_of(row), {}, ())
+
+
 def add_job(db: Connection, values: Mapping[str, Any]) -> Case:
     """A new job, with the first line of its history. Columns that are left out are NULL."""
     row = {**dict.fromkeys(Job.__dataclass_fields__), **values}
-    db.execute(_NEW_JOB, row)
+    db.execute(_ADD, row)
     created = {"job_id": row["id"], "at": row["created_at"], "event": "created", "attempt": 0, "from_state": None}
     history.write_lines(db, [{**created, "to_state": row["state"], "detail": {"api_key": row["api_key_id"]}}])
     return Case(Job(**row), {}, ())

@@ -149,8 +149,8 @@ def postpone(
     now: datetime,
     flagged: str | None = None,
     waiting: Mapping[str, Any] | None = None,
-) -> bool:
-    """Move the alarm of a job that nobody holds and that has not moved since `job` was read.
+) -> Job | None:
+    """Move the alarm of a job that nobody holds and that has not moved since `job` was read; the job after it.
 
     `waiting` says why ({provider, code, reason}); history has a line where that is another reason than before.
     """
@@ -158,11 +158,11 @@ def postpone(
     values: dict[str, Any] = {"alarm_at": until, "updated_at": now, "version": job.version + 1}
     values |= {"flagged": flagged or job.flagged, "waiting": waiting}
     if db.execute(_UNMOVED_UNLEASED, seen | values).rowcount != 1:
-        return False
+        return None
     before = job.waiting or {}
     if waiting and (waiting["provider"], waiting["code"]) != (before.get("provider"), before.get("code")):
         write_notes(db, job.id, [Note("waiting", job.attempt, waiting)], now)
-    return True
+    return replace(job, **values)
 
 
 def mark_sending(db: Connection, lease: Lease, number: int, *, lease_s: float, now: datetime) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from served import Served
 from workshop import RUN, Workshop
 
 from jobs.machine.states import State
+from jobs.steps.bulkheads import Bulkheads
+from jobs.steps.line import Line
 from jobs.store.database import Database
 
 MOST_STATEMENTS, MOST_COMMITS = 38, 8
+IN_LINE, RUNG_AGAIN = 1, 2
 
 
 @pytest.fixture
@@ -68,3 +72,16 @@ def test_a_job_with_a_callback_takes_few_statements_and_commits(
     print(f"{said.total()} statements, {commits} commits")  # noqa: T201 - `pytest -rP` shows it
     assert said.total() <= MOST_STATEMENTS, told
     assert commits <= MOST_COMMITS, told
+
+
+@pytest.mark.databases("postgresql")
+def test_a_job_that_waits_for_its_turn_costs_little(workshop: Workshop, sandbox: Any) -> None:
+    resources = replace(workshop.resources, bulkheads=Bulkheads(4, most_submits=1), line=Line())
+    backlog = [workshop.create(provider="evolink") for _ in range(5)]
+    with resources.bulkheads.enter("evolink", "submit"):
+        for most, commits in ((IN_LINE, 0), (RUNG_AGAIN, 1)):
+            with counted(workshop.database) as said:
+                for job_id in backlog:
+                    RUN["jobs.submit"](job_id, resources)
+            assert said.pop("COMMIT", 0) == commits * len(backlog)
+            assert said.total() <= most * len(backlog), said

@@ -5,26 +5,30 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import current_app
-from workshop import Workshop
+from workshop import Ahead, Workshop
 
+from jobs.intake import changes
 from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.routing import Obstacle
+from jobs.machine.rows import Case
 from jobs.machine.states import State
-from jobs.steps import submission
+from jobs.steps import line, submission
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.line import Line
 from jobs.steps.planning import Wait
 from jobs.steps.resources import Resources
+from jobs.store import cases, leases
 from jobs.store.step_table import SUBMIT, Step
 from jobs.worker import tasks
 from jobs.worker.crew import Crew
 
-PROVIDER = "gravitex"
+PROVIDER, SECOND = "gravitex", timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -33,14 +37,20 @@ def one_at_a_time(workshop: Workshop, sandbox: Any) -> Resources:
 
 
 def turned_away(workshop: Workshop, resources: Resources, count: int) -> list[str]:
-    """Jobs that came while another order was on its way."""
+    """Jobs that came while another order was on its way, and were rung for again."""
     job_ids = [workshop.create(provider=PROVIDER) for _ in range(count)]
     with resources.bulkheads.enter(PROVIDER, "submit"):
-        assert [submission.submit(job_id, resources) for job_id in job_ids] == [None] * count
+        assert [submission.submit(job_id, resources) for job_id in job_ids * 2] == [None] * count * 2
     for job_id in job_ids:
-        case = workshop.case(job_id)
-        assert (case.job.state, (case.job.waiting or {})["code"]) == (State.QUEUED, TAKES_TURNS)
+        assert waits_its_turn(workshop, job_id)
     return job_ids
+
+
+def waits_its_turn(workshop: Workshop, job_id: str) -> bool:
+    """Whether its row says so: until then it is a new job."""
+    job = workshop.case(job_id).job
+    assert job.state is State.QUEUED
+    return (job.waiting or {}).get("code") == TAKES_TURNS
 
 
 def test_the_next_one_goes_at_once_though_its_alarm_has_not_rung(workshop: Workshop, one_at_a_time: Resources) -> None:
@@ -102,6 +112,28 @@ def test_rows_that_have_not_begun_when_their_process_is_to_stop_are_left_to_othe
     assert workshop.state(job_id) is not State.QUEUED
 
 
+def test_a_turn_that_comes_to_nothing_is_handed_on(workshop: Workshop, one_at_a_time: Resources) -> None:
+    """Another process has taken the second job since, and a client wants the third one no more."""
+    second, third, fourth = turned_away(workshop, one_at_a_time, 3)
+    submission.submit(second, workshop.another_worker())
+    changes.cancel(third, workshop.core)
+    assert submission.submit(workshop.create(provider=PROVIDER), one_at_a_time) == second
+    assert submission.submit(second, one_at_a_time) == third
+    assert submission.submit(third, one_at_a_time) == fourth
+    assert submission.submit(fourth, one_at_a_time) is None
+    assert workshop.state(fourth) is not State.QUEUED
+
+
+def test_a_turn_that_comes_to_nothing_is_handed_on_where_there_is_room_alone(
+    workshop: Workshop, one_at_a_time: Resources
+) -> None:
+    turned_away(workshop, one_at_a_time, 1)
+    gone = workshop.create(provider=PROVIDER)
+    changes.cancel(gone, workshop.core)
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        assert submission.submit(gone, one_at_a_time) is None
+
+
 def test_a_process_that_is_to_stop_hands_on_nothing(workshop: Workshop, one_at_a_time: Resources) -> None:
     (waiting,) = turned_away(workshop, one_at_a_time, 1)
     one_at_a_time.stopping.set()
@@ -128,6 +160,70 @@ def test_who_comes_when_all_have_just_ended_tries_once_more(
     job_id = workshop.create(provider=PROVIDER)
     submission.submit(job_id, one_at_a_time)
     assert workshop.state(job_id) is not State.QUEUED
+
+
+def test_a_new_job_is_turned_away_unplanned_and_one_that_is_rung_for_again_unread(
+    workshop: Workshop, one_at_a_time: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for named in ("plan", "due_case"):
+        monkeypatch.setattr(submission, named, None)
+    job_id = workshop.create(provider=PROVIDER)
+    before = workshop.case(job_id)
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        submission.submit(job_id, one_at_a_time)
+        assert workshop.case(job_id) == before  # due as it was: it is found should this process die
+        monkeypatch.setattr(cases, "read_new", None)
+        submission.submit(job_id, one_at_a_time)
+    assert waits_its_turn(workshop, job_id)
+    assert workshop.history(job_id) == ["created", "waiting"]
+    assert one_at_a_time.line.next(PROVIDER) == job_id
+
+
+def test_a_job_that_another_gateway_of_its_route_has_room_for_is_planned(
+    workshop: Workshop, one_at_a_time: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, planned = submission.plan, []
+
+    def plan(case: Case, *args: Any, **options: Any) -> Any:
+        planned.append(case.job.id)
+        return real(case, *args, **options)
+
+    monkeypatch.setattr(submission, "plan", plan)
+    job_ids = [workshop.create(provider=names) for names in ([PROVIDER], [PROVIDER, "evolink"])]
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        for job_id in job_ids * 2:
+            submission.submit(job_id, one_at_a_time)
+    assert planned == job_ids[1:] * 2
+
+
+def test_a_job_that_has_moved_since_it_was_turned_away_is_read(workshop: Workshop, one_at_a_time: Resources) -> None:
+    (waiting,) = turned_away(workshop, one_at_a_time, 1)
+    with workshop.database.write() as db:
+        now = workshop.database.clock(db)
+        leases.bring_news(db, waiting, now=now)
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        for version in (3, 4):  # and remembered as it stands now
+            submission.submit(waiting, one_at_a_time)
+            job = workshop.case(waiting).job
+            assert (job.version, job.alarm_at) == (version, max(job.alarm_at, now + SECOND))
+
+
+def test_a_job_whose_time_to_start_is_over_fails_in_the_line(workshop: Workshop, one_at_a_time: Resources) -> None:
+    (waiting,) = turned_away(workshop, one_at_a_time, 1)
+    Ahead(workshop).leap(workshop.settings.start_within_s)
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        submission.submit(waiting, one_at_a_time)
+    assert workshop.state(waiting) is State.FAILED
+
+
+def test_a_new_job_for_which_the_line_has_no_place_has_a_later_alarm(
+    workshop: Workshop, one_at_a_time: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "MOST", 0)
+    job_id = workshop.create(provider=PROVIDER)
+    with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
+        submission.submit(job_id, one_at_a_time)
+    assert waits_its_turn(workshop, job_id)
 
 
 def test_it_is_called_once_and_its_alarm_brings_it_back_if_nobody_took_it_up(

@@ -47,6 +47,19 @@ def test_a_place_is_free_again_after_leaving_also_by_an_error() -> None:
         assert come_back_in == 0
 
 
+def test_it_is_full_for_whom_it_would_turn_away() -> None:
+    bulkheads = Bulkheads(8)
+    with contextlib.ExitStack() as stack:
+        assert not bulkheads.is_full("a", "submit")
+        entered(stack, bulkheads, "a", "submit", 2)
+        assert (bulkheads.is_full("a", "submit"), bulkheads.is_full("b", "submit")) == (True, False)
+        for gateway in ("b", "c"):
+            entered(stack, bulkheads, gateway, "submit", 2)
+        assert bulkheads.is_full("d", "submit")  # submits leave some slots to queries
+        assert not bulkheads.is_full("d", "query")
+    assert not bulkheads.is_full("a", "submit")
+
+
 def test_who_was_not_admitted_frees_nobody_elses_place() -> None:
     bulkheads = Bulkheads(4)
     with bulkheads.enter("a", "submit"):
@@ -72,6 +85,12 @@ def test_who_is_turned_away_stands_in_a_line_of_twenty_per_second(kind: Kind, so
     assert waits[:3] == pytest.approx([soonest, soonest + 0.05, soonest + 0.1])
     assert waits[200] == pytest.approx(soonest + 10)
     assert waits[-1] == 30  # and nobody is sent away for longer
+
+
+def test_who_is_turned_away_before_it_tried_stands_in_the_same_line() -> None:
+    bulkheads = Bulkheads(4, monotonic=lambda: 100.0)
+    with bulkheads.enter("a", "submit"), bulkheads.enter("a", "submit") as tried:
+        assert bulkheads.come_back_in("a", "submit") == pytest.approx(tried + 0.05)
 
 
 def test_a_line_that_has_gone_starts_anew() -> None:
