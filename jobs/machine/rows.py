@@ -401,6 +401,12 @@ class Case:
         """Whether a callback tells of another order than the current one, and nobody has read it."""
         return bool(self.strange) or any(callback.attempt != self.job.attempt for callback in self.unread)
 
+    @property
+    def is_told_more(self) -> bool:
+        """Whether callbacks have told of anything beside the tasks that its orders have, or others lay claim to one."""
+        had = {(x.number, x.provider, x.task_id) for x in self.attempts.values() if not x.made_nothing}
+        return any(x.is_contested or (x.attempt, x.provider, x.task_id) not in had for x in self.hearsay)
+
     def heard(self, number: int) -> list[Hearsay]:
         """What may be an attempt's task by hearsay, and nobody has rejected.
 

@@ -231,8 +231,10 @@ def _write(
     providers = {number: attempt.provider for number, attempt in attempts.items()}
     write_notes(db, job.id, facts.notes, now, moves=lines, providers=providers)
     callbacks = tuple(replace(x, read_at=now) if x.id in facts.read else x for x in case.callbacks)
+    written = Case(job_of(row), attempts, callbacks, case.hearsay)
     # What was told of tasks moves without the job's version: contests begin and end on it.
-    written = read_case(db, job.id) if case.hearsay else Case(job_of(row), attempts, callbacks)
+    if facts.inquired or written.is_told_more:
+        written = read_case(db, job.id)
     if wanted:
         notices.write(db, written, wanted, now=now)
     return written

@@ -17,7 +17,7 @@ from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
 from jobs.machine.states import Event, State
-from jobs.store import attempt_rows, cases, due, history, late_facts, leases, spending, tables
+from jobs.store import attempt_rows, cases, due, hearsay, history, late_facts, leases, spending, tables
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events, jobs, notices
 
@@ -50,6 +50,21 @@ def news(rows: Rows, job_id: str) -> bool:
 def test_an_unknown_job_cannot_be_read(rows: Rows) -> None:
     with pytest.raises(UnknownJob, match="job_none"):
         rows.case("job_none")
+
+
+@pytest.mark.parametrize(("told", "was", "becomes"), [("another", False, True), ("its own", True, False)])
+def test_what_was_told_of_tasks_moves_without_the_version_and_is_read_again(
+    rows: Rows, told: str, was: bool, becomes: bool
+) -> None:
+    job_id = rows.job(State.GENERATING)
+    rows.attempt(job_id, task_id="its own", adopted=True)
+    rows.callback(job_id, task_id=told)
+    rows.write(lambda db: hearsay.contest(db, job_id, 1, told, is_contested=was))
+    seen = rows.case(job_id)
+    rows.write(lambda db: hearsay.contest(db, job_id, 1, told, is_contested=becomes))
+    lease = rows.claim(job_id, case=seen)
+    assert lease is not None
+    assert [each.is_contested for each in lease.case.hearsay] == [becomes]
 
 
 class TestClaim:
