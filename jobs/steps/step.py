@@ -27,6 +27,10 @@ FENCE = timedelta(hours=1)
 log = structlog.get_logger()
 
 
+class _Moved(Exception):
+    """Seen only in the last write's own transaction, and undoes it: the row has moved since it was claimed."""
+
+
 def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: State | None = None) -> Lease | None:
     """Write what a step has learnt, decide on the row as it stands now, let go of the lease, and ring.
 
@@ -36,16 +40,22 @@ def conclude(lease: Lease, facts: Facts, resources: Resources, *, keep_for: Stat
     """
     facts = replace(facts, about={n: About.seen(lease.case.attempts.get(n)) for n in facts.attempts})
     tries, end = 0, resources.monotonic() + CONCLUDE_FOR_S
+    # Whoever has sent an order has raised the version since, and what was told of tasks moves without it.
+    as_claimed = facts.answer is None and not lease.case.is_told_more
     while True:
         try:
-            written = _conclude_once(lease, facts, resources, keep_for)
+            written = _conclude_once(lease, facts, resources, keep_for, as_claimed=as_claimed)
         except (DatabaseUnavailable, IntegrityError):  # the second: another step wrote the same task id just now
             if not tries and facts.answer is not None:
                 resources.journal.sync(facts.answer)
+            as_claimed = False  # an order's money may move without the version
             tries += 1
             if resources.monotonic() >= end:
                 raise
             resources.pause(min(2.0, 0.05 * 2**tries))
+            continue
+        except _Moved:
+            as_claimed = False
             continue
         if written is not None:
             break
@@ -101,12 +111,15 @@ def fence(job_id: str, resources: Resources) -> None:
 
 
 def _conclude_once(
-    lease: Lease, facts: Facts, resources: Resources, keep_for: State | None
+    lease: Lease, facts: Facts, resources: Resources, keep_for: State | None, *, as_claimed: bool
 ) -> tuple[Case, bool] | None:
-    """The case as written, and whether the lease is kept. None: decide again."""
+    """The case as written, and whether the lease is kept. None: decide again.
+
+    `as_claimed`: on the row as it was claimed, which the write finds to be so by its version, or writes nothing.
+    """
     with resources.database.write() as db:
         now = resources.database.clock(db)
-        ours = leases.reread(db, lease)
+        ours = lease if as_claimed else leases.reread(db, lease)
         if ours is None:
             log.info("lease_lost", job=lease.job.id)
             late_facts.bring_facts(db, lease.job.id, facts, now=now)
@@ -116,6 +129,8 @@ def _conclude_once(
         outcome = decide(ours.case, resolved, now=now, rules=resources.rules)
         kept = keep_for is not None and end_state(ours.case, outcome) is keep_for
         written = leases.finish_step(db, ours, outcome, now=now, keep_lease=kept)
+        if written is None and as_claimed:
+            raise _Moved
         return None if written is None else (written, kept)
 
 

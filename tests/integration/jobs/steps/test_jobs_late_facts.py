@@ -18,9 +18,9 @@ from jobs.machine.outcome import About, Facts
 from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Answered
-from jobs.steps import reconciliation
+from jobs.steps import reconciliation, step
 from jobs.steps.step import conclude
-from jobs.store import contests, late_facts, spending
+from jobs.store import contests, hearsay, late_facts, spending
 from jobs.store.leases import Lease
 from jobs.store.tables import attempts, events
 
@@ -255,3 +255,39 @@ def test_a_link_of_a_task_that_was_given_back_is_followed_for_no_other(rows: Row
     assert rows.case(job_id).attempts[1].link is not None
     answer_t(rows, job_id)
     assert (rows.case(job_id).attempts[1].task_id, rows.case(job_id).attempts[1].link) == ("t", None)
+
+
+def test_a_contest_that_began_under_the_lease_is_seen_by_its_last_write(rows: Rows) -> None:
+    """It begins on what was told of tasks, which moves without the job's version."""
+    job_id = rows.job(State.GENERATING)
+    rows.attempt(job_id, task_id="its own", adopted=True)
+    rows.callback(job_id, task_id="another")
+    lease = rows.lease(job_id)
+    rows.write(lambda db: hearsay.contest(db, job_id, 1, "another"))
+    conclude(lease, Facts(), worker(rows, Knows()))
+    assert rows.case(job_id).job.flagged == contests.FLAG
+
+
+def test_money_that_moved_under_the_lease_is_read_again(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another order, in a contest: without the job's version."""
+    monkeypatch.setattr(step, "CONCLUDE_FOR_S", 1)
+    job_id = rows.job(State.GENERATING)
+    rows.attempt(job_id, task_id="its own", standing=Standing.REFUNDED)
+    lease = rows.lease(job_id)
+    rows.write(lambda db: db.execute(sa.update(attempts).values(standing=Standing.UNCERTAIN)))
+    conclude(lease, Facts({1: {"standing": Standing.CHARGED}}), worker(rows, Knows()))
+    assert rows.case(job_id).attempts[1].standing is Standing.CHARGED
+
+
+def test_what_was_learnt_of_an_order_that_has_moved_since_touches_no_other(rows: Rows) -> None:
+    """An answer has told the true task under the lease; what a callback told of is another order's alone."""
+    job_id, other = rows.job(State.UNCONFIRMED), rows.job(State.GENERATING)
+    rows.attempt(job_id)
+    rows.attempt(other, task_id="told", adopted=True)
+    lease = rows.lease(job_id)
+    late = Facts({1: {"task_id": "its own", "accepted_at": NOW, "adopted": False}})
+    rows.write(lambda db: late_facts.bring_facts(db, job_id, late, now=NOW))
+    conclude(lease, Facts({1: {"task_id": "told", "adopted": True}}), worker(rows, Knows()))
+    bearer = rows.case(other).attempts[1]
+    assert (bearer.task_id, bearer.contested) == ("told", False)
+    assert rows.case(job_id).attempts[1].task_id == "its own"
