@@ -33,6 +33,7 @@ NAMES = (
     "callback_to_first_byte",
     "outage",
     "transfer_memory",
+    "memory",
     "million_jobs",
     "sweep",
     "console_pages",
