@@ -69,7 +69,7 @@ _PUBLISH = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interv
 
 def working_app(settings: Settings) -> Celery:
     """For workers and beat: waits for the broker for ever, and takes its messages up again after any outage."""
-    app = Celery("rushes", broker=settings.redis_url, backend=settings.redis_url, include=["jobs.worker.tasks"])
+    app = Celery("rushes", broker=settings.redis_url, backend=settings.redis_url)
     app.conf.update(_COMMON)
     app.conf.update(
         task_publish_retry_policy=_PUBLISH,

@@ -1,4 +1,4 @@
-"""Entry point of workers and beat: `celery -A jobs.celery_app worker -n <role>@%h …`. The Procfile has the commands."""
+"""The Celery app of workers and beat, and what starts and ends with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from jobs.errors import BadSettings, NoWayOut, StoreUnfit
 from jobs.settings import load
 from jobs.store import heartbeats
 from jobs.store.database import Database
-from jobs.worker import process
 
 FAILED_START = 1  # the exit status
 
@@ -37,31 +36,30 @@ def set_up_logging(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect(weak=False)
 def start_parts(sender: str, **_: Any) -> None:
+    from jobs.worker import process, tasks  # noqa: F401 - here: beat needs neither, nor what they import
+
+    def end(why: StoreUnfit) -> None:
+        """End as a start that fails, once the steps that run have ended: of an order under way no answer is lost."""
+        sys.stderr.write(f"{why}\n")
+        sys.stderr.flush()
+        process.stop()
+        state.should_stop = FAILED_START
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def ask_steps_to_stop(**_: Any) -> None:
+        process.stop()
+
+    @signals.worker_shutdown.connect(weak=False)
+    def close_parts(**_: Any) -> None:
+        process.close()
+        gc.freeze()  # else the interpreter looks for cycles in all that was imported before it ends: 0.3 s for nothing
+
     try:
         process.start(settings, app, role=sender.partition("@")[0], unfit=end)
     except StoreUnfit as e:
         raise SystemExit(str(e)) from e
     except NoWayOut as e:
         raise SystemExit(f"This worker does not start: {e}") from e
-
-
-def end(why: StoreUnfit) -> None:
-    """End as a start that fails, once the steps that run have ended: of an order under way no answer is lost."""
-    sys.stderr.write(f"{why}\n")
-    sys.stderr.flush()
-    process.stop()
-    state.should_stop = FAILED_START
-
-
-@signals.worker_shutting_down.connect(weak=False)
-def ask_steps_to_stop(**_: Any) -> None:
-    process.stop()
-
-
-@signals.worker_shutdown.connect(weak=False)
-def close_parts(**_: Any) -> None:
-    process.close()
-    gc.freeze()  # else the interpreter looks for cycles in all that was imported before it ends: 0.3 s for nothing
 
 
 @signals.beat_init.connect(weak=False)
