@@ -17,8 +17,15 @@ from rushes.local.valkey import Valkey
 
 ROOT = Path(__file__).parents[3]
 IMPORTED = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
+# None of the service's processes imports these.
+ANYWHERE = {"av", "boto3", "prompt_toolkit", "pygments.lexers", "rich.console"}
+STORE = {"botocore.session"}
 NOT_IMPORTED = {
-    "beat": {"boto3", "botocore.session", "jobs.steps", "jobs.worker"},
+    "worker": ANYWHERE,
+    "transfer": ANYWHERE,
+    "notify": ANYWHERE,
+    "sweep": ANYWHERE,
+    "beat": ANYWHERE | STORE | {"jobs.steps", "jobs.worker"},
 }
 
 

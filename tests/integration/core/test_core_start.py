@@ -42,10 +42,7 @@ def start(workshop: Workshop, store: OddStore, role: str) -> subprocess.Popen[st
     argv = [
         sys.executable,
         "-m",
-        "celery",
-        "--quiet",
-        "-A",
-        "jobs.celery_app",
+        "jobs",
         "worker",
         "-n",
         f"{role}@h",
