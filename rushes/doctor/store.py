@@ -17,12 +17,13 @@ from jobs.steps.store_refusals import BETWEEN, REACH, REPLACES, remedy
 from jobs.steps.store_trial import StoreTrial
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 from rushes.doctor.store_mending import Mending, Others, otherwise_addressed, otherwise_conditional, otherwise_put
-from storage.bucket import Bucket, BucketConfig, connect
+from storage.bucket import Bucket, BucketConfig
 from storage.errors import BucketRefuses, BucketUnavailable, ObjectExists
 from storage.keys import poster_key
 from storage.outbound import trust
 from storage.outbound.addresses import literal_address
 from storage.rules import LOOK
+from storage.store_client import connect
 from storage.store_errors import told_of_link
 
 TIMEOUT_S = (3, 5)

@@ -16,7 +16,7 @@ from jobs.machine.rows import AttemptOutcome, Case
 from jobs.steps import archiving, object_metadata
 from jobs.steps.resources import Resources
 from jobs.store import due
-from storage import bucket
+from storage import bucket, store_client
 from storage.bucket import StoredVideo
 from storage.download import Download
 from storage.outbound import connections
@@ -31,7 +31,7 @@ REDIRECTS = f"{STORAGE}/outbound/test_storage_redirects.py"
 
 def _put_without(parameter: str) -> Patches:
     """A bucket whose PUTs lack a parameter, on the wire as well."""
-    real = bucket.connect
+    real = store_client.connect
 
     def connect(config: bucket.BucketConfig) -> Any:
         client = real(config)
@@ -39,7 +39,7 @@ def _put_without(parameter: str) -> Patches:
         client.put_object = lambda **said: put_object(**{k: v for k, v in said.items() if k != parameter})
         return client
 
-    return one("storage.bucket.connect", connect)
+    return one("storage.store_client.connect", connect)
 
 
 def _any_object_is_ours() -> dict[str, Any]:

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from kit import folder
 from rushes.local.seaweedfs import SeaweedFS, seaweedfs_ports
 from rushes.local.supervisor import Supervisor
-from storage.bucket import BucketConfig, connect
+from storage.bucket import BucketConfig
+from storage.store_client import connect
 
 ACCESS, SECRET = "access", "secret" * 5
 XML = [("Content-Type", "application/xml")]

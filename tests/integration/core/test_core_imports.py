@@ -17,14 +17,19 @@ from rushes.local.valkey import Valkey
 
 ROOT = Path(__file__).parents[3]
 IMPORTED = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
-# None of the service's processes imports these.
-ANYWHERE = {"av", "boto3", "prompt_toolkit", "pygments.lexers", "rich.console"}
+ANYWHERE = {
+    "av",
+    "boto3",
+    "prompt_toolkit",
+    "pygments.lexers",
+    "rich.console",
+}  # none of the service's processes imports these
 STORE = {"botocore.session"}
 NOT_IMPORTED = {
     "worker": ANYWHERE,
     "transfer": ANYWHERE,
-    "notify": ANYWHERE,
-    "sweep": ANYWHERE,
+    "notify": ANYWHERE | STORE,
+    "sweep": ANYWHERE | STORE,
     "beat": ANYWHERE | STORE | {"jobs.steps", "jobs.worker"},
 }
 
