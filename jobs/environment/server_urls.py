@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import sqlalchemy as sa
+if TYPE_CHECKING:  # large, and not wanted where no database is named
+    import sqlalchemy as sa
 
 # What printed addresses of PostgreSQL say to other programs: to Prisma and Rails about poolers, to asyncpg and
 # node-postgres about statements and TLS, to Supabase's and Vercel's own.
@@ -30,6 +32,8 @@ def of_database(url: str, authorities: str, *, names_own: bool = False) -> str:
     Where a certificate is to be verified and no authority is named, those of the file `authorities` vouch for it;
     `names_own`: libpq is told its own in another place.
     """
+    import sqlalchemy as sa
+
     try:
         made = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -47,6 +51,10 @@ def of_database(url: str, authorities: str, *, names_own: bool = False) -> str:
 
 def places_of_database(url: str) -> Iterator[tuple[str, int]]:
     """The hosts and ports that a URL names, be it in its parameters, as libpq reads them; nothing of one it is none."""
+    if not url:
+        return
+    import sqlalchemy as sa
+
     try:
         made = sa.make_url(url)
         hosts = [made.host or "", *_listed(made, "host"), *_listed(made, "hostaddr")]

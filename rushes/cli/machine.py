@@ -7,15 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jobs.errors import BadSettings
+from jobs.errors import BadSettings, JobsError
 from jobs.settings import Settings, load
-from jobs.store import migrate
-from jobs.store.database import Database, DatabaseUnavailable, DiskFull
-from jobs.store.migrate import SchemaOutdated
 from rushes.cli.terminal import failures
 from rushes.cli.terminal.failures import Failure
 from rushes.local.folder import BadFolder, read_local
+
+if TYPE_CHECKING:  # what the database needs stays in the memory of `rushes up`, and most commands need none
+    from jobs.store.database import Database
 
 DATABASE = frozenset({"RUSHES_DATABASE_URL", "RUSHES_DATABASE_URL_FILE"})
 NOTICES = frozenset(
@@ -59,6 +60,9 @@ def settings_for_work(data_dir: Path) -> Settings:
 @contextmanager
 def database(settings: Settings, *, checked: bool = True) -> Iterator[Database]:
     """The database, at this code's version if `checked`. Its troubles end the command."""
+    from jobs.store import migrate
+    from jobs.store.database import Database
+
     opened = Database(settings.database_url, threads=1)
     try:
         with told():
@@ -76,15 +80,26 @@ def told() -> Iterator[None]:
         yield
     except BadSettings as error:
         raise Failure(str(error), failures.USAGE) from error
-    except DatabaseUnavailable as error:
-        if isinstance(error, DiskFull):
-            raise Failure(
-                f"the database's disk is full: {error}", failures.UNREACHABLE, hint="make room on it"
-            ) from error
+    except JobsError as error:
+        failure = _of_database(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _of_database(error: JobsError) -> Failure | None:
+    """The failure that an error of the database is, if it is one."""
+    from jobs.store.database import DatabaseUnavailable, DiskFull
+    from jobs.store.migrate import SchemaOutdated
+
+    if isinstance(error, DiskFull):
+        return Failure(f"the database's disk is full: {error}", failures.UNREACHABLE, hint="make room on it")
+    if isinstance(error, DatabaseUnavailable):
         hint = "is it running, and is this the data folder (--data-dir) or RUSHES_DATABASE_URL that you mean?"
-        raise Failure(f"the database cannot be used: {error}", failures.UNREACHABLE, hint=hint) from error
-    except SchemaOutdated as error:
-        raise Failure(str(error).partition(":")[0], hint="run `rushes db upgrade`") from error
+        return Failure(f"the database cannot be used: {error}", failures.UNREACHABLE, hint=hint)
+    if isinstance(error, SchemaOutdated):
+        return Failure(str(error).partition(":")[0], hint="run `rushes db upgrade`")
+    return None
 
 
 def _settings(data_dir: Path, *, needs: frozenset[str] | None) -> Settings:

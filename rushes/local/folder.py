@@ -47,7 +47,7 @@ class Folder:
 
     def save(self, values: Mapping[str, Any]) -> None:
         """Replace what local.json holds."""
-        write_private(self.path / "local.json", json.dumps(values, indent=2) + "\n")
+        save_local(self.path, values)
 
     def close(self) -> None:
         """Let go of the folder. Safe to call twice."""
@@ -78,6 +78,11 @@ def read_local(folder: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BadFolder(f"{path} should hold a JSON object, not {type(values).__name__}")
     return values
+
+
+def save_local(folder: Path, values: Mapping[str, Any]) -> None:
+    """Replace what a folder's local.json holds. For whoever holds the folder, and what it runs and waits for."""
+    write_private(folder / "local.json", json.dumps(values, indent=2) + "\n")
 
 
 def new_secret() -> str:

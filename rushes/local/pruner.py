@@ -1,4 +1,7 @@
-"""Throws away what is old while `rushes up` runs: what `rushes db prune` does, without a cron."""
+"""Throws away what is old while `rushes up` runs: `rushes db prune`, without a cron.
+
+A process of its own each time: what it needs would stay in the memory of `rushes up`.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +9,38 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-import structlog
-
-from jobs.buckets import bucket
-from jobs.settings import Settings
-from jobs.store.database import Database, DatabaseUnavailable
-from jobs.upkeep.prune import Pruned, Pruning
-from jobs.upkeep.prune_aside import prune_aside
 from rushes.local.background import in_background
-from storage.errors import BucketUnavailable
+from rushes.local.plan import Plan
+from rushes.local.process import Child, Process
+from rushes.local.stack import ROOT
 
 EVERY_S = 3600.0
+LOOK_S = 0.2
+NOTHING = "deleted nothing"  # what it says most of the time
 
-OnPruned = Callable[[Pruned, int], None]
-
-log = structlog.get_logger()
-
-
-class _Stopped(Exception):
-    """The service stops: what is left is old tomorrow as well."""
+Say = Callable[[str], None]
 
 
-def pruning(settings: Settings, on_pruned: OnPruned) -> AbstractContextManager[None]:
-    """Prune at once, and then every hour, in a thread.
-
-    `on_pruned` hears there what went, if anything did: the rows, and how many films that were kept aside.
-    """
-    return in_background("pruning", lambda stopping: _prune(settings, stopping, on_pruned))
+def pruning(planned: Plan, say: Say) -> AbstractContextManager[None]:
+    """Prune at once, and then every hour. `say` hears there what went, if anything did, and what was in the way."""
+    process = Process("prune", ["rushes", "db", "prune"], env=planned.service, cwd=ROOT)
+    return in_background("pruning", lambda stopping: _prune(process, stopping, say))
 
 
-def _prune(settings: Settings, stopping: threading.Event, on_pruned: OnPruned) -> None:
-    def pause(seconds: float) -> None:
-        if stopping.wait(seconds):
-            raise _Stopped
+def _prune(process: Process, stopping: threading.Event, say: Say) -> None:
+    while not stopping.is_set():
+        _once(process, stopping, say)
+        stopping.wait(EVERY_S)
 
-    database = Database(settings.database_url, threads=1)
+
+def _once(process: Process, stopping: threading.Event, say: Say) -> None:
     try:
-        while not stopping.is_set():
-            _once(database, settings, pause, on_pruned)
-            pause(EVERY_S)
-    except _Stopped:
-        pass
+        child = Child(process, lambda _, line: None if line == NOTHING else say(line))
+    except OSError as error:  # no memory, no process; the next hour may fare better
+        say(f"nothing old could be deleted: {error}")
+        return
+    try:
+        while child.status() is None and not stopping.wait(LOOK_S):
+            pass
     finally:
-        database.close()
-
-
-def _once(database: Database, settings: Settings, pause: Callable[[float], None], on_pruned: OnPruned) -> None:
-    try:
-        done, films = Pruning(database, settings, pause=pause).run(), 0
-        try:
-            films = prune_aside(database, bucket(settings), settings)
-        finally:  # the rows are gone, also where the bucket is away
-            if done or films:
-                on_pruned(done, films)
-    except (DatabaseUnavailable, BucketUnavailable) as error:
-        log.warning("not_pruned", reason=str(error))
-    except _Stopped:
-        raise
-    except Exception:  # the next one may fare better
-        log.exception("not_pruned")
+        child.close()  # in the middle, too: it deletes in small transactions

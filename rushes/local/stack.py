@@ -10,27 +10,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import requests
 
-from jobs.intake import api_keys
-from jobs.intake.api_keys import Scope
 from jobs.settings import Settings, load
-from jobs.store.database import Database
-from rushes.local import installation, procfile
-from rushes.local.folder import Folder, write_private
+from rushes.local import installation, own_key, procfile
+from rushes.local.folder import Folder
 from rushes.local.output import OnLine
+from rushes.local.own_key import ApiKey
 from rushes.local.plan import SANDBOX_KEY, Flags, Plan, plan
 from rushes.local.process import Process
 from rushes.local.supervisor import Ended, Supervisor
 
 ROOT = Path(__file__).parents[2]  # of the checkout, or where the packages of a wheel lie
 PROCFILE = Path(__file__).parents[1] / "Procfile"
-WEB = "web"
-KEY_NAME, KEY_FILE = "local", "api_key"
+WEB, RELEASE = "web", "release"
 STORES, SERVICE = 0, 1  # the service stops before what it stands on
 READY_TIMEOUT_S = 60
 POLL_S = 0.05
@@ -40,15 +36,6 @@ Say = Callable[[str], None]
 
 class PortTaken(Exception):
     """Somebody else listens where the service should."""
-
-
-@dataclass(frozen=True)
-class ApiKey:
-    """A key for the command line on this machine. `fresh`: it was made just now."""
-
-    id: str
-    key: str = field(repr=False)
-    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -95,10 +82,8 @@ def running(
             _start_together(supervisor, stores)
         say("bringing the database up to date …")
         supervisor.finish(release(planned))
-        key = _ensure_key(settings, kept)
-        if key.fresh:
-            folder.save({**kept, "api_key": {"id": key.id, "key": key.key}})
-        write_private(data_dir / KEY_FILE, key.key + "\n")  # for commands that are pasted
+        supervisor.finish(Process("key", [sys.executable, "-m", own_key.__name__], env=planned.service, cwd=ROOT))
+        key = own_key.kept(folder.path, kept)
         say(f"starting {', '.join(service)} …")
         for process in service.values():
             supervisor.start(process)
@@ -109,7 +94,7 @@ def running(
 
 def release(planned: Plan) -> Process:
     """What comes before the Procfile's processes, once, and ends."""
-    return Process("release", ["rushes", "db", "upgrade"], env=planned.service, cwd=ROOT)
+    return Process(RELEASE, ["rushes", "db", "upgrade"], env=planned.service, cwd=ROOT)
 
 
 def service_processes(planned: Plan) -> dict[str, Process]:
@@ -212,20 +197,6 @@ def _await(supervisor: Supervisor, true: Callable[[], bool], timeout_s: float, m
             raise Ended(f"after {timeout_s:g} s: {missing()}", asked=False)
         time.sleep(POLL_S)
     supervisor.check()
-
-
-def _ensure_key(settings: Settings, kept: Mapping[str, Any]) -> ApiKey:
-    """The kept key, or a new one where the database does not know it (any more)."""
-    database = Database(settings.database_url, threads=1)
-    try:
-        own = kept.get("api_key") or {}
-        with database.read() as db:
-            known = api_keys.find(db, own["key"]) if own else None
-        if known:
-            return ApiKey(known.id, own["key"], fresh=False)
-        return ApiKey(*api_keys.create(database, KEY_NAME, Scope.ADMIN), fresh=True)  # whoever starts it runs it
-    finally:
-        database.close()
 
 
 def _get(url: str) -> requests.Response | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -25,6 +26,9 @@ pytestmark = [
 
 Up = Callable[..., Command]
 STOPPED_WITHIN_S = 30
+IMPORTED = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
+# What it asks stores with, and what its processes do their work with, is for processes that end or do that work.
+NOT_KEPT = {"alembic", "av", "boto3", "botocore", "celery", "flask", "psycopg", "redis", "rich", "sqlalchemy", "valkey"}
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     _, _, pasted = again.out.read_text().partition("or with            ")
     asked = subprocess.run(["sh", "-c", "\n".join(pasted.splitlines()[:2])], cwd="/", capture_output=True, text=True)
     assert json.loads(asked.stdout)["state"] == "queued", asked.stderr
-    again.until_said("deleted what was old: the history of 1 job")
+    again.until_said("deleted the history of 1 job")
     shown = json.loads(run(tmp_path, "jobs", "show", job["id"], "--json").stdout)
     assert [event["event"] for event in shown["events"]] == ["pruned"]
 
@@ -130,6 +134,17 @@ def test_up_makes_videos_is_alone_in_its_folder_stops_and_goes_on(tmp_path: Path
     tree = again.tree()
     again.process.terminate()
     assert ended(again, tree) == 0, again.said()
+
+
+def test_up_keeps_no_memory_of_what_only_its_start_needs(up: Up) -> None:
+    command = up(PYTHONPROFILEIMPORTTIME="1")  # it alone hears of this: its processes have an environment of their own
+    command.until_said("Rushes is up at")
+    tree = command.tree()
+    command.process.terminate()
+    assert ended(command, tree) == 0, command.said()
+    imported = set(IMPORTED.findall(command.err.read_text()))
+    assert "rushes.local.supervisor" in imported
+    assert imported & NOT_KEPT == set()
 
 
 def is_ready(port: int) -> bool:

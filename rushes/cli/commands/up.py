@@ -11,13 +11,11 @@ from pathlib import Path
 
 import click
 
-from jobs.reports.happenings import Happening
 from jobs.settings import misspelt
 from rushes.cli import machine, options
-from rushes.cli.commands.db import counted
-from rushes.cli.terminal import failures, happenings, output
+from rushes.cli.terminal import failures, output
 from rushes.cli.terminal.failures import Failure
-from rushes.local import pruner, stack
+from rushes.local import own_key, pruner, stack
 from rushes.local.folder import FolderError
 from rushes.local.output import LogFile, OnLine
 from rushes.local.plan import Flags, real_providers
@@ -54,6 +52,8 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
     on_line: OnLine = output.ProcessLog()
     for_a_person = sys.stderr.isatty() and not as_json
     if for_a_person:
+        from rushes.cli.terminal import happenings  # asks the database, whose libraries stay in memory: 25 MB
+
         on_line = happenings.PersonsLog(LogFile(data_dir / "logs" / "service.log"), on_line)
     try:
         with (
@@ -63,13 +63,12 @@ def command(port: int, data_dir: Path, sandbox: bool, speed: float | None, as_js
         ):
             _announce(service, as_json)
             if for_a_person:
-                beside.enter_context(happenings.followed(service.settings, _tell))
-            pruned = pruner.pruning(service.settings, lambda *done: _say(f"deleted what was old: {counted(*done)}"))
-            with pruned:
-                service.supervisor.wait()
+                beside.enter_context(happenings.followed(service.settings, happenings.show))
+            beside.enter_context(pruner.pruning(service.plan, _say))
+            service.supervisor.wait()
     except Ended as end:
         _say(end.why)
-        if end.finish and end.status != failures.UNREACHABLE:
+        if end.finish == stack.RELEASE and end.status != failures.UNREACHABLE:
             hint = "nothing tries that again by itself: see above for why, and then run `rushes db upgrade`"
             raise Failure(end.why, failures.NOT_MIGRATED, hint=hint) from end
         if not end.asked:
@@ -84,11 +83,6 @@ def _say(text: str) -> None:
     output.note(f"{'rushes':<9} | {text}", bold=True)
 
 
-def _tell(happening: Happening) -> None:
-    words = f"{happenings.local_time(happening.at)}  {happenings.sentence(happening)}"
-    output.note(words, fg=happenings.COLORS.get(happening.state))
-
-
 def _announce(service: Running, as_json: bool) -> None:
     planned, key = service.plan, service.api_key
     callback_key = next(iter(service.settings.callback_keys))
@@ -96,14 +90,14 @@ def _announce(service: Running, as_json: bool) -> None:
         facts = {"url": service.url, "api_key": key.key if key.fresh else None, "callback_key": callback_key}
         output.as_json({**facts, "real": list(planned.real), "simulated": list(planned.simulated)}, line=True)
         return
-    rushes, key_file = _program(), shlex.quote(str(planned.data_dir / stack.KEY_FILE))
+    rushes, key_file = _program(), shlex.quote(str(planned.data_dir / own_key.FILE))
     here = "" if planned.data_dir == Path(".rushes").absolute() else f" --data-dir {shlex.quote(str(planned.data_dir))}"
     lines = [f"Rushes is up at {service.url}"]
     lines.append(f"in a browser       {service.url}/   (the console; sign in with the API key)")
     if key.fresh:
-        lines.append(f"API key            {key.key}   (shown once; it is kept in {planned.data_dir / stack.KEY_FILE})")
+        lines.append(f"API key            {key.key}   (shown once; it is kept in {planned.data_dir / own_key.FILE})")
     else:
-        lines.append(f"API key            in {planned.data_dir / stack.KEY_FILE}")
+        lines.append(f"API key            in {planned.data_dir / own_key.FILE}")
     lines.append(f"API reference      {service.url}/docs   (it asks for a password: the API key)")
     lines.append(f"callback key       {callback_key}")
     lines.append(f"gateways           {', '.join(planned.real) or 'none'}")

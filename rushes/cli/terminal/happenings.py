@@ -19,6 +19,7 @@ from jobs.settings import Settings
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.told import LOGGER
 from jobs.visible import visible_cell
+from rushes.cli.terminal import output
 from rushes.local.background import in_background
 from rushes.local.output import OnLine
 
@@ -88,6 +89,11 @@ def sentence(happening: Happening) -> str:
 def followed(settings: Settings, say: Callable[[Happening], Any]) -> AbstractContextManager[None]:
     """Say what happens to jobs, from a thread, until the end."""
     return in_background("happenings", lambda stopping: _follow(settings, stopping, say))
+
+
+def show(happening: Happening) -> None:
+    """Print what has happened to a job."""
+    output.note(f"{local_time(happening.at)}  {sentence(happening)}", fg=COLORS.get(happening.state))
 
 
 def local_time(at: datetime) -> str:
