@@ -9,9 +9,10 @@ import click
 
 
 def main() -> None:
-    # Celery and structlog import these to color what a person reads, wherever they are installed. Nobody reads here.
-    for painter in ("pygments", "rich"):
-        sys.modules[painter] = None  # type: ignore[assignment] # as if it were not installed
+    # Celery, kombu and structlog import these wherever they are installed, to color what a person reads, and for
+    # messages in YAML. Nobody reads here, and messages are JSON.
+    for unused in ("pygments", "rich", "yaml"):
+        sys.modules[unused] = None  # type: ignore[assignment] # as if it were not installed
     from celery.bin.base import CLIContext
     from celery.bin.beat import beat
     from celery.bin.worker import worker

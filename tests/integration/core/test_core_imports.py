@@ -17,13 +17,8 @@ from rushes.local.valkey import Valkey
 
 ROOT = Path(__file__).parents[3]
 IMPORTED = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
-ANYWHERE = {
-    "av",
-    "boto3",
-    "prompt_toolkit",
-    "pygments.lexers",
-    "rich.console",
-}  # none of the service's processes imports these
+# None of the service's processes imports these.
+ANYWHERE = {"alembic", "av", "boto3", "mako", "prompt_toolkit", "pygments.lexers", "rich.console", "yaml.nodes"}
 STORE = {"botocore.session"}
 NOT_IMPORTED = {
     "worker": ANYWHERE,
