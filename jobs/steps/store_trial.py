@@ -145,16 +145,16 @@ def require(bucket: Bucket, name: str) -> bool:
     return True
 
 
-def await_answer(bucket: Bucket, name: str, stopping: threading.Event, unfit: Callable[[StoreUnfit], None]) -> None:
+def await_answer(passes: Callable[[], bool], stopping: threading.Event, unfit: Callable[[StoreUnfit], None]) -> None:
     """Try a store that did not answer at the start until it does; `unfit` is told once if it refuses then.
 
-    Returns early when this process stops.
+    `passes` tries it, as `require` does. Returns early when this process stops.
     """
     pause_s = 1.0
     while not stopping.wait(pause_s):
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         try:
-            if require(bucket, name):
+            if passes():
                 log.info("store_tried")
                 return
         except StoreUnfit as error:

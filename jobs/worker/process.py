@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from celery import Celery
@@ -19,6 +20,7 @@ from jobs.store.database import DatabaseUnavailable
 from jobs.store.step_table import STEPS, slots
 from jobs.store.tallied import Adding
 from jobs.way_out import require_direct
+from jobs.worker import trial
 from jobs.worker.bootstrap import worker_resources
 from jobs.worker.crew import Crew
 from jobs.worker.sweep import Sweeper
@@ -59,7 +61,7 @@ def start(settings: Settings, app: Celery, role: str, *, unfit: Callable[[StoreU
         require_direct(settings)
     resources = worker_resources(settings, CeleryRinger(app), role)
     if role in PAYS_OR_FETCHES:
-        _try_store(resources, f"start-{role}", unfit)
+        _try_store(resources, role, unfit)
     dog = Watchdog(
         resources.database,
         resources.process,
@@ -102,9 +104,11 @@ def close() -> None:
         _working.resources.database.close()
 
 
-def _try_store(resources: Resources, name: str, unfit: Callable[[StoreUnfit], None]) -> None:
-    if not store_trial.require(resources.bucket, name):
-        waiting = (resources.bucket, name, resources.stopping, unfit)
+def _try_store(resources: Resources, role: str, unfit: Callable[[StoreUnfit], None]) -> None:
+    name = f"start-{role}"
+    passes = partial(store_trial.require, resources.bucket, name) if role == TRANSFER else partial(trial.require, name)
+    if not passes():
+        waiting = (passes, resources.stopping, unfit)
         threading.Thread(target=store_trial.await_answer, args=waiting, name="await-store", daemon=True).start()
 
 

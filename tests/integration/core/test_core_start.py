@@ -132,7 +132,7 @@ def test_a_store_that_answers_late_is_tried_until_it_does(
             return len(tries) > 9
 
     assert not store_trial.require(bucket_of(store), "start-worker")
-    store_trial.await_answer(bucket_of(store), "start-worker", Stopping(), told.append)
+    store_trial.await_answer(lambda: store_trial.require(bucket_of(store), "start-worker"), Stopping(), told.append)
     assert (tries, told, store.objects) == ([1.0, 2.0, 4.0], [], {})
     assert [key for key, _ in store.puts if key.endswith(".mp4")] != []
 
