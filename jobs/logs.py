@@ -8,7 +8,10 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, NamedTuple, TextIO
 
@@ -89,6 +92,21 @@ def configure(level: str = "INFO") -> None:
     threading.excepthook = _log_uncaught_of_thread
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """What this thread logs in here is written at once, at the end. Each write lets all other threads go first."""
+    _held.lines = []
+    try:
+        yield
+    finally:
+        lines, _held.lines = _held.lines, None
+        for handler, said in groupby(lines, itemgetter(0)):
+            _write(handler, handler.terminator.join(line for _, line in said))
+
+
+_held = threading.local()
+
+
 class _Lines:
     """A module's logger of finished lines, which go straight to the handler's stream.
 
@@ -99,17 +117,24 @@ class _Lines:
         self.name, self._handler = name, handler
 
     def msg(self, line: str) -> None:
-        handler = self._handler
-        handler.acquire()
-        try:
-            handler.stream.write(line + handler.terminator)
-            handler.flush()
-        except (OSError, ValueError):  # a log on a full disk, or a terminal that has gone away, ends no work
-            pass
-        finally:
-            handler.release()
+        held: list[tuple[logging.StreamHandler[TextIO], str]] | None = getattr(_held, "lines", None)
+        if held is None:
+            _write(self._handler, line)
+        else:
+            held.append((self._handler, line))
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _write(handler: logging.StreamHandler[TextIO], text: str) -> None:
+    handler.acquire()
+    try:
+        handler.stream.write(text + handler.terminator)
+        handler.flush()
+    except (OSError, ValueError):  # a log on a full disk, or a terminal that has gone away, ends no work
+        pass
+    finally:
+        handler.release()
 
 
 def _mask_values(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

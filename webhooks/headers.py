@@ -19,6 +19,6 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def add(answer: Response) -> Response:
-        for name, value in HEADERS.items():
-            answer.headers.setdefault(name, value)
+        given = {name.lower() for name, _ in answer.headers}
+        answer.headers.extend([(name, value) for name, value in HEADERS.items() if name.lower() not in given])
         return answer

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from jobs import logs
 from jobs.providers.base import Provider
 from jobs.settings import Settings
 from jobs.store import keeping
@@ -22,6 +24,7 @@ from jobs.store.keeping import Callback, Kept
 
 MOST = 256  # in one group
 
+Tell = Callable[[Kept], None]
 Wait = Callable[[threading.Event, float], bool]  # for an event, so many seconds at most; False: it did not come
 
 log = structlog.get_logger()
@@ -32,6 +35,8 @@ class _Waiting:
     """A request's callback, and what became of it: kept, or not for this error, or neither: to be kept alone."""
 
     callback: Callback
+    tell: Tell
+    context: Context = field(default_factory=copy_context)
     kept: Kept | None = None
     error: DatabaseUnavailable | None = None
     leads: bool = False
@@ -57,9 +62,13 @@ class Keeper:
         self._queue: list[_Waiting] = []
         self._is_led = False
 
-    def keep(self, callback: Callback) -> Kept:
-        """Returns once it is committed. Raises DatabaseUnavailable, also if nobody has come to it in time."""
-        mine = _Waiting(callback)
+    def keep(self, callback: Callback, tell: Tell) -> Kept:
+        """Returns once it is committed. Raises DatabaseUnavailable, also if nobody has come to it in time.
+
+        `tell` is called with what became of it, as soon as that is committed: in the caller's context, and in the
+        thread that has written it.
+        """
+        mine = _Waiting(callback, tell)
         with self._lock:
             self._queue.append(mine)
             mine.leads, self._is_led = not self._is_led, True
@@ -73,7 +82,10 @@ class Keeper:
             self._lead()
         if mine.error is not None:
             raise mine.error
-        return mine.kept or self._alone(callback)
+        if mine.kept is None:
+            mine.kept = self._alone(callback)
+            tell(mine.kept)
+        return mine.kept
 
     def _give_up(self, mine: _Waiting) -> None:
         """Nobody has come to it. It may be kept yet, by whoever has it in hand, as after any commit of unknown end."""
@@ -97,8 +109,20 @@ class Keeper:
         finally:
             with self._lock:
                 self._hand_on()
+            with logs.together():
+                self._tell(group)
             for waiting in group:
                 waiting.turn.set()
+
+    def _tell(self, group: Sequence[_Waiting]) -> None:
+        """Of all at once: woken one by one, each would first wait for all others."""
+        for waiting in group:
+            if waiting.kept is None:
+                continue
+            try:
+                waiting.context.run(waiting.tell, waiting.kept)
+            except Exception:  # it is kept; the sweep rings for it
+                log.exception("callback_not_told", job=waiting.callback.job_id)
 
     def _hand_on(self) -> None:
         """Under the lock: let the first of those who wait lead, if somebody does."""

@@ -2,7 +2,7 @@
 
 The order matters: the length first, if one is declared, then the token (before the body is read, so that half-sent
 bodies under bad tokens hold no thread), then the body, up to the limit and within a time, then one transaction, then
-the answer, and the doorbell last.
+the doorbell, which a thread of its own publishes, and the answer.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from webhooks.bodies import Bodies, TooMany, TooSlow
 from webhooks.keeper import Keeper, Wait
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
-KEPT_HEADERS = (
-    "Content-Type",
-    "User-Agent",
-    "X-Event",
-    "X-Task-Id",
-    "X-Timestamp",
-    "X-Webhook-Signature",
-    "X-Webhook-Event",
-)
+# Beside each its name in WSGI.
+KEPT_HEADERS = {
+    "Content-Type": "CONTENT_TYPE",
+    "User-Agent": "HTTP_USER_AGENT",
+    "X-Event": "HTTP_X_EVENT",
+    "X-Task-Id": "HTTP_X_TASK_ID",
+    "X-Timestamp": "HTTP_X_TIMESTAMP",
+    "X-Webhook-Signature": "HTTP_X_WEBHOOK_SIGNATURE",
+    "X-Webhook-Event": "HTTP_X_WEBHOOK_EVENT",
+}
 LONGEST_HEADER = 500
 RETRY_AFTER_S = "5"
 LONGEST_JOB_ID = 40
@@ -123,10 +124,15 @@ def _refuse(receiver: Receiver, provider: Provider | None, status: int, result: 
 
 def _keep(receiver: Receiver, provider: Provider, callback: Callback, report: Report | None) -> Response:
     try:
-        kept = receiver.keeper.keep(callback)
+        kept = receiver.keeper.keep(callback, partial(_tell, receiver, callback, report))
     except DatabaseUnavailable as e:
         log.warning("database_unavailable", job=callback.job_id, reason=str(e))
         return _refuse(receiver, provider, 503, "database")  # the gateway tries again; the sweep asks in any case
+    return _answer(kept.status)
+
+
+def _tell(receiver: Receiver, callback: Callback, report: Report | None, kept: Kept) -> None:
+    """Count it, say in the log what became of it, and ring."""
     _count(receiver.database.tallies, callback, report, kept)
     state = report and report.state
     order = {"job": callback.job_id, "attempt": callback.attempt, "provider": callback.provider}
@@ -139,7 +145,6 @@ def _keep(receiver: Receiver, provider: Provider, callback: Callback, report: Re
     if kept.ring and kept.state is not None:
         step = wake(kept.state, news=True, says_finished=state is ReportState.FINISHED)
         receiver.ringer.ring(step.name, callback.job_id)
-    return _answer(kept.status)
 
 
 def _count(tallies: Tallies, callback: Callback, report: Report | None, kept: Kept) -> None:
@@ -168,7 +173,8 @@ def _read(provider: Provider, job_id: str, attempt: int, body: bytes) -> tuple[C
     except (ValidationError, BadReport) as e:
         named = _claim(provider, value)
         log.warning("callback_unreadable", job=job_id, provider=provider.name, error=type(e).__name__)
-    headers = {h: request.headers[h][:LONGEST_HEADER] for h in KEPT_HEADERS if h in request.headers}
+    sent = request.environ
+    headers = {name: sent[key][:LONGEST_HEADER] for name, key in KEPT_HEADERS.items() if sent.get(key)}
     callback = Callback(provider.name, job_id, attempt, body, headers, status == 200, named, status)
     return callback, report
 

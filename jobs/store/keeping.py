@@ -24,6 +24,7 @@ from jobs.store.hearsay import Heard, Ordered
 from jobs.store.history import line, write_lines
 from jobs.store.many import one_of
 from jobs.store.packed_rows import Unpacked, packed
+from jobs.store.prepared import at
 from jobs.store.tables import attempts, inbox, jobs
 
 _THESE = one_of(jobs.c.id, "job_ids")
@@ -34,7 +35,11 @@ _OF_ORDER = [attempts.c[name] for name in ("number", *Ordered._fields)]
 _OF_BODY = [inbox.c[name] for name in ("attempt", "digest", "status", "read_at", "readable")]
 _ORDER, _BODY = Unpacked(_OF_ORDER, {}), Unpacked(_OF_BODY, {})
 _UNKNOWN_BODIES = sa.select(inbox.c.job_id, *_OF_BODY).where(one_of(inbox.c.job_id, "job_ids"))
-_WAKE = sa.update(jobs).where(_THESE).values(version=jobs.c.version + 1)
+_WAKE = (
+    sa.update(jobs)
+    .where(one_of(jobs.c.id, "woken"))
+    .values(version=jobs.c.version + 1, alarm_at=at("now"), updated_at=at("now"))
+)
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,17 @@ def _standing(dialect: str, *, locks: bool) -> sa.Select[Any]:
     `locks`: in the same statement, those that nobody else has locked. It may miss what is committed beside a job while
     it runs: a body that is kept twice then is refused by its unique index, and its callback kept alone.
     """
+    # Job by job: for all at once PostgreSQL would read all of a table that was empty when it planned.
     beside = ((_OF_ORDER, attempts), (_OF_BODY, inbox))
     rows = [packed(columns, table.c.job_id == jobs.c.id, is_sqlite=dialect == "sqlite") for columns, table in beside]
     select = sa.select(jobs.c.id, jobs.c.state, jobs.c.alarm_at, *rows).where(_THESE).order_by(jobs.c.id)
     return select.with_for_update(key_share=True, skip_locked=True, of=jobs) if locks else select
+
+
+@cache
+def _insert_and_wake(names: tuple[str, ...]) -> sa.Update:
+    """Of a group, in one statement of PostgreSQL's."""
+    return _WAKE.add_cte(many.insert_arrays(inbox, names).cte("kept"))
 
 
 def keep(
@@ -227,13 +239,17 @@ class Desk:
 
         Of one job the order of arrival stays.
         """
-        many.insert(self._db, inbox, sorted(self._new, key=lambda row: str(row["job_id"])))
+        new = sorted(self._new, key=lambda row: str(row["job_id"]))
         self._heard.write(self._db)
         write_lines(self._db, self._lines)
         strange = sorted(self._strange, key=lambda note: str(note.detail["provider"]))
         unknown_words.count(self._db, strange, now=self._now)
+        woken = {"woken": sorted(self._woken), "now": self._now}
+        if len(new) > 1 and self._woken and self._db.dialect.name == "postgresql":
+            self._db.execute(_insert_and_wake(tuple(new[0])), many.arrays(new) | woken)
+            return
+        many.insert(self._db, inbox, new)
         if self._woken:
-            woken = {"job_ids": sorted(self._woken), "alarm_at": self._now, "updated_at": self._now}
             self._db.execute(_WAKE, woken)
 
     def _note_bodies(self, rows: Iterable[Iterable[Any]]) -> None:

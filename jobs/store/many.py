@@ -50,8 +50,7 @@ def _in_array(element: one_of, compiler: Any, **how: Any) -> str:
 def insert(db: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Insert rows that name the same columns."""
     if len(rows) > 1 and db.dialect.name == "postgresql":
-        names = tuple(rows[0])
-        db.execute(_insert_arrays(table, names), {name: [row[name] for row in rows] for name in names})
+        db.execute(insert_arrays(table, tuple(rows[0])), arrays(rows))
     elif rows:
         db.execute(_insert(table), rows)
 
@@ -61,9 +60,15 @@ def _insert(table: sa.Table) -> sa.Insert:
     return sa.insert(table)
 
 
+def arrays(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """The parameters of `insert_arrays`."""
+    return {f"all_{name}": [row[name] for row in rows] for name in rows[0]}
+
+
 @cache
-def _insert_arrays(table: sa.Table, names: tuple[str, ...]) -> sa.Insert:
+def insert_arrays(table: sa.Table, names: tuple[str, ...]) -> sa.Insert:
+    """The statement that writes rows with these columns, on PostgreSQL."""
     columns = [table.c[name] for name in names]
-    arrays = (sa.bindparam(column.name, type_=ARRAY(column.type)) for column in columns)
-    rows = sa.func.unnest(*arrays).table_valued(*(sa.column(c.name, c.type) for c in columns), name="rows")
+    values = (sa.bindparam(f"all_{column.name}", type_=ARRAY(column.type)) for column in columns)
+    rows = sa.func.unnest(*values).table_valued(*(sa.column(c.name, c.type) for c in columns), name="rows")
     return sa.insert(table).from_select(names, sa.select(*rows.render_derived().c))

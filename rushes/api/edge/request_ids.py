@@ -8,7 +8,7 @@ import re
 from flask import Flask, Response, g, request
 from structlog import contextvars
 
-HEADER = "X-Request-Id"
+HEADER, IN_WSGI = "X-Request-Id", "HTTP_X_REQUEST_ID"
 OURS = r"[A-Za-z0-9._-]{1,64}"
 _TAKEN = re.compile(OURS)
 
@@ -18,7 +18,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def begin() -> None:
-        sent = request.headers.get(HEADER, "")
+        sent = request.environ.get(IN_WSGI, "")
         g.request_id = sent if _TAKEN.fullmatch(sent) else _new()
         contextvars.clear_contextvars()  # the thread served others before
         contextvars.bind_contextvars(request_id=g.request_id)
@@ -26,7 +26,7 @@ def install(app: Flask) -> None:
     @app.after_request
     def end(answer: Response) -> Response:
         if (request_id := current()) is not None:
-            answer.headers[HEADER] = request_id
+            answer.headers.add(HEADER, request_id)
         return answer
 
 

@@ -6,19 +6,22 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 import sqlalchemy as sa
 from served import Served
+from structlog import contextvars
 from test_core_callbacks import callback_url, kept, submit
 from workshop import Workshop
 
+from jobs.providers.registry import PROVIDERS
 from jobs.store import keeping, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.keeping import Callback, Desk, Kept
-from webhooks.keeper import Keeper
+from webhooks.keeper import Keeper, Tell
 
 COUNT = 6
 
@@ -61,9 +64,9 @@ class Gate:
             assert self.opened.wait(30)
             return real(db, group, *more, **named)
 
-        def keep(keeper: Keeper, callback: Callback) -> Kept:
+        def keep(keeper: Keeper, callback: Callback, tell: Tell) -> Kept:
             self._keepers.add(keeper)
-            return real_keep(keeper, callback)
+            return real_keep(keeper, callback, tell)
 
         patch.setattr(keeping, "keep_all", keep_all)
         patch.setattr(Keeper, "keep", keep)
@@ -105,6 +108,34 @@ def test_equal_callbacks_of_one_group_are_kept_once(
     assert [each.result() for each in (first, *equal)] == [200] * COUNT
     assert gate.sizes == [1, COUNT - 1]
     assert len(kept(workshop, live[1])) == 1
+
+
+def test_each_of_a_group_is_told_of_with_what_its_own_request_is_known_by(
+    workshop: Workshop, live: list[str], gate: Gate
+) -> None:
+    """By whoever has written it: the log names the request that brought it. One that cannot be told of is kept."""
+    keeper, told = Keeper(workshop.database, workshop.settings, PROVIDERS), {}
+
+    def keep(job_id: str) -> int:
+        contextvars.bind_contextvars(request_id=f"of {job_id}")
+        callback = Callback("aivideoapi", job_id, 1, b"{}", {}, True, "t-1", 200)
+        return keeper.keep(callback, partial(tell, job_id)).status
+
+    def tell(job_id: str, kept: Kept) -> None:
+        told[job_id] = (contextvars.get_contextvars()["request_id"], kept.status, threading.get_ident())
+        if job_id == live[2]:
+            raise ValueError("no room for it in the log")
+
+    with ThreadPoolExecutor(COUNT) as pool:
+        first = pool.submit(keep, live[0])
+        assert gate.reached.wait(10)
+        others = [pool.submit(keep, job_id) for job_id in live[1:]]
+        workshop.await_(lambda: gate.behind() == COUNT - 1, "the others wait")
+        gate.opened.set()
+        assert [each.result() for each in (first, *others)] == [200] * COUNT
+    assert {job_id: what[:2] for job_id, what in told.items()} == {job_id: (f"of {job_id}", 200) for job_id in live}
+    assert len({told[job_id][2] for job_id in live[1:]}) == 1
+    assert [len(kept(workshop, job_id)) for job_id in live] == [1] * COUNT
 
 
 def test_while_the_writer_hangs_nobody_waits_for_longer_than_the_busy_time(

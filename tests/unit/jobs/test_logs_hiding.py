@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -10,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -89,6 +91,34 @@ def test_a_secret_in_a_traceback_is_masked(written: io.StringIO) -> None:
         logging.getLogger("celery").exception("foreign")
     assert written.getvalue().count("RuntimeError") >= 2
     assert shown(written.getvalue()) == set()
+
+
+def test_lines_that_are_said_together_are_written_at_once_in_their_order(written: io.StringIO) -> None:
+    log, writes = structlog.get_logger(), []
+    stream = logging.getLogger().handlers[0].stream  # type: ignore[attr-defined]
+    real = stream.write
+    stream.write = lambda text: writes.append(text) or real(text)
+    with suppress(KeyError), logs.together():
+        for n in range(3):
+            log.info("said", n=n)
+        other = threading.Thread(target=log.info, args=("of another thread",))
+        other.start()
+        other.join()
+        raise KeyError
+    log.info("after")
+    assert [json.loads(line).get("n") for line in written.getvalue().splitlines()] == [None, 0, 1, 2, None]
+    assert len(writes) == 3
+
+
+def test_a_log_that_takes_nothing_ends_no_work(written: io.StringIO) -> None:
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    logging.getLogger().handlers[0].stream.write = full  # type: ignore[attr-defined]
+    structlog.get_logger().info("said")
+    with logs.together():
+        structlog.get_logger().info("said")
+    assert written.getvalue() == ""
 
 
 def test_what_nobody_catches_is_logged_and_masked(written: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:

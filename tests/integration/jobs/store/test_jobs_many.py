@@ -12,6 +12,7 @@ from rows import NOW, Rows
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.store import many
+from jobs.store.database import Database
 from jobs.store.keeping import Callback, keep_all
 from jobs.store.many import one_of
 from jobs.store.tables import inbox
@@ -85,4 +86,32 @@ def test_groups_of_all_sizes_are_kept_by_statements_that_postgresql_has_prepared
     with rows.database.read() as db:
         prepared = sa.text("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%inbox%'")
         found = sorted(statement.split()[0] for statement in db.execute(prepared).scalars())
-    assert found == ["INSERT", "SELECT"]
+    assert found == ["SELECT", "WITH"]
+
+
+@pytest.mark.databases("postgresql")
+def test_a_plan_that_was_made_before_there_were_callbacks_serves_many(spare_database: Database) -> None:
+    """A connection keeps it until the server next looks how much there is, a minute later."""
+    for_good = {"options": "-c plan_cache_mode=force_generic_plan"}
+    database = Database(spare_database.url.update_query_dict(for_good).render_as_string(hide_password=False))
+    rows = Rows(database)
+    job_ids = [rows.job(State.GENERATING) for _ in range(3)]
+
+    def keep(turn: int) -> None:
+        group = [Callback("evolink", job_id, 1, b"%d" % turn, {}, True, "task", 200) for job_id in job_ids]
+        rows.write(lambda db: keep_all(db, group, rows.core.settings, PROVIDERS, now=NOW))
+
+    def read_in_order() -> int:
+        with database.read() as db:
+            db.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+            found = sa.text("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'inbox'")
+            return int(db.execute(found).scalar_one())
+
+    for turn in range(6):  # from its sixth use on a statement is prepared
+        keep(turn)
+    rows.write(lambda db: many.insert(db, inbox, [row(n) for n in range(3_000)]))
+    before = read_in_order()
+    keep(6)
+    read = read_in_order() - before
+    database.close()
+    assert read < 1_000
