@@ -97,13 +97,13 @@ def due_rows(db: Connection, step: Step, *, limit: int, now: datetime, leave_out
     values: dict[str, Any] = {"now": now, "ahead": now + CLOCK_SET_BACK, "limit": limit + len(leave_out)}
     if step is NOTIFY:
         values["beyond"] = now + LONGEST_SENDING
-        asked = _due_notices()
+        rows = db.execute(_due_notices(), values).all()
     elif db.dialect.name == "postgresql":
-        asked = due_heads.statement(step.name)
+        rows = due_heads.read(db, step, values)
     else:
-        asked = _due_jobs(step.name)
+        rows = db.execute(_due_jobs(step.name), values).all()
     left_out = set(leave_out)
-    found = (Due(*row) for row in db.execute(asked, values))
+    found = (Due(row[0], row[1]) for row in rows)
     return [row for row in found if row not in left_out][:limit]
 
 
@@ -141,7 +141,7 @@ def _due_notices() -> sa.Select[Any]:
 
 @cache
 def _due_jobs(step: str) -> sa.Select[Any]:
-    """As `due_heads.statement`, by sorting all that are due."""
+    """As `due_heads.read`, by sorting all that are due."""
     now, ahead = sa.bindparam("now", type_=Instant), sa.bindparam("ahead", type_=Instant)
     urgency = sa.func.coalesce(jobs.c.link_dies_at, jobs.c.alarm_at)
     turn = sa.func.row_number().over(partition_by=jobs.c.api_key_id, order_by=(urgency, jobs.c.id)).label("turn")

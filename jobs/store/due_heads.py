@@ -2,50 +2,119 @@
 
 To sort all that are due takes as long as there are of them, at every look: a third of a second for a hundred thousand.
 What is found is the same, in the same order. SQLite has no LATERAL, and sorts.
+
+PostgreSQL is to go along the lines' own indexes, whatever it knows of the table just then: by what it reckons of many
+conditions together it may take another index, and read all lines to their ends. So nothing here hangs on how many rows
+there are in a state, with a lease or with an alarm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
 
 from jobs.machine.states import State
 from jobs.store.prepared import at, planned_once
 from jobs.store.step_table import BY_NAME, OF_NEWS, Step
-from jobs.store.tables import jobs
+from jobs.store.tables import Instant, jobs
 
-# By what a line is ordered: a link that dies, or the alarm. In the words of the indexes that lead to its head.
-_LINES = (
-    (jobs.c.link_dies_at, jobs.c.link_dies_at.is_not(None)),
-    (jobs.c.alarm_at, jobs.c.link_dies_at.is_(None)),
-)
+SPARE = 8  # turns that are read of each key beyond its share
+
+
+class Line(NamedTuple):
+    """By what a line is ordered, what stands in it, in the words of the index that leads to its head, and its end."""
+
+    urgency: sa.Column[Any]
+    stands: sa.ColumnElement[bool]
+    last: sa.ColumnElement[Any]
+
+
 _HAS_ALARM = jobs.c.alarm_at.is_not(None)
+_NEVER = sa.literal_column("'infinity'::timestamptz", Instant)
+_LINES = (
+    Line(jobs.c.link_dies_at, sa.and_(_HAS_ALARM, jobs.c.link_dies_at.is_not(None)), _NEVER),
+    # Those that wait stand behind those that are due.
+    Line(jobs.c.alarm_at, sa.and_(_HAS_ALARM, jobs.c.link_dies_at.is_(None)), at("now")),
+)
+
+
+def read(db: Connection, step: Step, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+    """Rows that begin with id and version, most urgent first, in turn between API keys. `values`: now, ahead, limit.
+
+    Of each line its key's share of `limit` is read. Where others have less than theirs, and so it may have more turns
+    than were read, as many are read of each as are wanted of all.
+    """
+    rows = db.execute(_statement(step.name), {**values, "least": 1}).all()
+    if rows and rows[-1].turn >= rows[-1].share:
+        rows = db.execute(_statement(step.name), {**values, "least": values["limit"]}).all()
+    return rows
 
 
 @cache
-def statement(step: str) -> sa.Select[Any]:
-    """Ids and versions, most urgent first, in turn between API keys. Parameters: `now`, `ahead`, `limit`."""
-    found = sa.union_all(*_parts(BY_NAME[step])).subquery()
+def _statement(step: str) -> sa.Select[Any]:
+    states = [state for state in State if BY_NAME[step].serves(state, False)]
+    lines = [_lines(line, states) for line in _LINES]
+    share = _share(lines)
+    found = sa.union_all(*_parts(BY_NAME[step], lines, share)).subquery()
     turn = sa.func.row_number().over(partition_by=found.c.api_key_id, order_by=(found.c.urgency, found.c.id))
     ranked = sa.select(found.c.id, found.c.version, found.c.urgency, turn.label("turn")).subquery()
-    first = sa.select(ranked.c.id, ranked.c.version).order_by(ranked.c.turn, ranked.c.urgency, ranked.c.id)
+    first = sa.select(ranked.c.id, ranked.c.version, ranked.c.turn, share.label("share"))
+    first = first.order_by(ranked.c.turn, ranked.c.urgency, ranked.c.id)
     return planned_once(first.limit(sa.bindparam("limit", type_=sa.Integer)))
 
 
-def _parts(step: Step) -> Iterator[sa.Select[Any]]:
+def _lines(line: Line, states: Sequence[State]) -> sa.CTE:
+    """States and API keys that have jobs in line: from one key to the next in the index, past all jobs of each."""
+
+    def least(state: sa.ColumnElement[str], *more: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+        found = sa.select(sa.func.min(jobs.c.api_key_id)).where(jobs.c.state == state, line.stands, *more)
+        return found.correlate_except(jobs).scalar_subquery()
+
+    of_step = sa.func.unnest(postgresql.array([state.value for state in states])).column_valued("of_step")
+    of_first_keys = sa.select(of_step.label("state"), least(of_step).label("key"))
+    found = of_first_keys.cte(f"by_{line.urgency.name}", recursive=True)
+    following = sa.select(found.c.state, least(found.c.state, jobs.c.api_key_id > found.c.key))
+    return found.union_all(following.where(found.c.key.is_not(None)))
+
+
+def _share(lines: Sequence[sa.CTE]) -> sa.ScalarSelect[int]:
+    """How many are read of each line: what its key has of `limit` if all have the same, or `least` if that is more."""
+    keys = sa.union(*(sa.select(each.c.key) for each in lines)).subquery()
+    one_each = sa.func.greatest(sa.func.count(keys.c.key), 1, type_=sa.Integer)
+    of_each = sa.bindparam("limit", type_=sa.Integer) // one_each
+    most = sa.func.greatest(of_each + SPARE, sa.bindparam("least", type_=sa.Integer))
+    return sa.select(sa.select(most.label("share")).cte("shares").c.share).scalar_subquery()
+
+
+def _parts(step: Step, lines: Sequence[sa.CTE], share: sa.ScalarSelect[int]) -> Iterator[sa.Select[Any]]:
     """The heads of all lines that the step serves, and what stands in no line: each due row once."""
-    for state in State:
-        with_news, without = (step.serves(state, news) for news in (True, False))
-        if without:
-            wanted = sa.true() if with_news else _has_no_news()
-            yield from (_heads(state, urgency, in_line, wanted) for urgency, in_line in _LINES)
-        elif with_news:
-            yield _with_news(state)
-    # Written in what is the future, as the clock was set back since.
-    yield _rows().where(_HAS_ALARM, jobs.c.updated_at > at("ahead"), step.rows)
+    whole = [state for state in State if step.serves(state, True) and step.serves(state, False)]
+    of_news = [state for state in State if step.serves(state, True) and state not in whole]
+    wanted = sa.true() if whole else _has_no_news()
+    yield from (_heads(line, each, share, wanted) for line, each in zip(_LINES, lines, strict=True))
+    yield from (_with_news(state) for state in of_news)
+    # Written in what is the future, as the clock was set back since: a span without an end would be taken for long.
+    beyond = jobs.c.updated_at > sa.select(at("ahead")).scalar_subquery()
+    yield _rows().where(_HAS_ALARM, beyond, jobs.c.updated_at < _NEVER, _unreckoned(step.rows))
+
+
+def _heads(line: Line, lines: sa.CTE, share: sa.ScalarSelect[int], wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Of each line the first that are due.
+
+    Said as a span of the index, in its order: by an equal key PostgreSQL might take the index of all alarms of a state,
+    and to come to the end of a short line read through the others.
+    """
+    key = jobs.c.api_key_id
+    end = sa.tuple_(key, line.urgency) <= sa.tuple_(lines.c.key, line.last)
+    span = (jobs.c.state == lines.c.state, line.stands, key >= lines.c.key, end)
+    due = _rows(line.urgency).where(*span, _unreckoned(jobs.c.alarm_at <= at("now"), *_believed(), wanted))
+    head = due.order_by(key, line.urgency, jobs.c.id).limit(share).correlate(lines).lateral()
+    return sa.select(*head.c).select_from(lines.join(head, sa.true())).where(lines.c.key.is_not(None))
 
 
 def _with_news(state: State) -> sa.Select[Any]:
@@ -78,24 +147,6 @@ def _believed() -> tuple[sa.ColumnElement[bool], ...]:
     return free, jobs.c.updated_at <= at("ahead")
 
 
-def _heads(
-    state: State, urgency: sa.Column[Any], in_line: sa.ColumnElement[bool], wanted: sa.ColumnElement[bool]
-) -> sa.Select[Any]:
-    """Of each API key that has jobs in this line, the first `limit` that are due."""
-    line = (jobs.c.state == state.value, _HAS_ALARM, in_line)
-    keys = _keys(line, f"keys_{state.value}_{urgency.name}")
-    due = (*line, jobs.c.alarm_at <= at("now"), *_believed(), wanted)
-    first = _rows(urgency).where(jobs.c.api_key_id == keys.c.key, *due).order_by(urgency, jobs.c.id)
-    head = first.limit(sa.bindparam("limit", type_=sa.Integer)).correlate(keys).lateral()
-    return sa.select(*head.c).select_from(keys.join(head, sa.true())).where(keys.c.key.is_not(None))
-
-
-def _keys(line: tuple[sa.ColumnElement[bool], ...], name: str) -> sa.CTE:
-    """The API keys that have jobs in a line: from one to the next in the index, past all jobs of each."""
-
-    def least(*more: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        return sa.select(sa.func.min(jobs.c.api_key_id).label("key")).where(*line, *more)
-
-    first = least().cte(name, recursive=True)
-    following = least(jobs.c.api_key_id > first.c.key).correlate(first).scalar_subquery()
-    return first.union_all(sa.select(following).where(first.c.key.is_not(None)))
+def _unreckoned(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """All of them, of which PostgreSQL takes no index, and reckons that half the rows are so."""
+    return sa.func.coalesce(sa.and_(*conditions), sa.false())

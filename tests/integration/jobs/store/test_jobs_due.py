@@ -10,7 +10,7 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.states import State
 from jobs.store import cases, due, due_heads, leases
-from jobs.store.step_table import BY_NAME, OF_JOBS, SUBMIT, wake
+from jobs.store.step_table import BY_NAME, OF_JOBS, SUBMIT, Step, wake
 from jobs.store.tables import jobs
 
 pytestmark = pytest.mark.both_databases
@@ -135,32 +135,70 @@ def test_the_heads_of_lines_are_what_sorting_all_that_are_due_finds(rows: Rows, 
     with rows.database.read() as db:
         for step in OF_JOBS:
             for limit in (1, 2, 7, 1000):
-                both = (due._due_jobs(step.name), due_heads.statement(step.name))
-                sorted_, read = (db.execute(each, {**values, "limit": limit}).all() for each in both)
+                asked = {**values, "limit": limit}
+                sorted_ = db.execute(due._due_jobs(step.name), asked).all()
+                read = [row[:2] for row in due_heads.read(db, step, asked)]
                 assert read == sorted_, (step.name, limit)
                 found += len(read)
     assert found > 100
 
 
 @pytest.mark.databases("postgresql")
-def test_a_long_line_is_read_at_its_head(rows: Rows) -> None:
-    """Neither a line of those that are due nor one of those that wait is read to its end."""
+def test_a_key_has_the_turns_that_others_leave_it(rows: Rows) -> None:
+    """More than its share, which is what is read of each line at first."""
+    many = [rows.job(alarm_at=NOW - HOUR + n * SECOND, api_key_id="many") for n in range(30)]
+    few = [rows.job(alarm_at=NOW - MINUTE, api_key_id=f"few_{n}") for n in range(2)]
+    assert due_ids(rows, "jobs.submit", limit=25) == [many[0], *few, *many[1:23]]
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("knows", ["how many there are", "nothing"])
+def test_a_long_line_is_read_at_its_head(rows: Rows, knows: str) -> None:
+    """Neither a line of those that are due nor one of those that wait is read to its end, nor one beside a short line.
+
+    Whatever PostgreSQL knows of the table.
+    """
     rows.job(alarm_at=NOW - MINUTE)
+    rows.job(State.SUBMITTING, alarm_at=NOW - MINUTE)
     rows.job(State.ARCHIVING, alarm_at=NOW - MINUTE, link_dies_at=NOW + DAY)
     rows.job(State.GENERATING, alarm_at=NOW + HOUR)
-    own = {"id": "state || '_' || n"}
-    names = [column.name for column in jobs.columns]
-    copied = f"INSERT INTO jobs ({', '.join(names)}) SELECT {', '.join(own.get(n, n) for n in names)} FROM jobs"
+    for state in (State.QUEUED, State.SUBMITTING, State.ARCHIVING, State.GENERATING):
+        rows.job(state, alarm_at=NOW, api_key_id="short")
     with rows.database.engine.connect() as db:  # of which nothing stays
-        db.execute(sa.text(f"{copied}, generate_series(1, 3000) AS n"))
-        db.execute(sa.text("ANALYZE jobs"))
+        _copy(db, 3000, "state || '_' || n", "api_key_id = 'key_1'")
+        if knows == "how many there are":
+            db.execute(sa.text("ANALYZE jobs"))
         for step in OF_JOBS:
-            values = {"now": NOW, "ahead": NOW + due.CLOCK_SET_BACK, "limit": 5}
-            asked = db.execute(due_heads.statement(step.name), values).context
-            explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {asked.statement}"
-            (plan,) = db.exec_driver_sql(explain, asked.parameters[0]).scalar_one()
-            assert most_rows(plan["Plan"]) < 100, (step.name, plan)
+            assert most_read(db, step, limit=5) < 100, step.name
         db.rollback()
+
+
+@pytest.mark.databases("postgresql")
+def test_of_many_keys_each_ones_share_is_read(rows: Rows) -> None:
+    for n in range(40):
+        rows.job(alarm_at=NOW - MINUTE, api_key_id=f"key_{n}")
+    with rows.database.engine.connect() as db:  # of which nothing stays
+        _copy(db, 60, "api_key_id || '_' || n", "true")
+        db.execute(sa.text("ANALYZE jobs"))
+        assert most_read(db, SUBMIT, limit=40) < 500
+        db.rollback()
+
+
+def _copy(db: sa.Connection, times: int, new_id: str, which: str) -> None:
+    """Write some jobs so many times again."""
+    names = [column.name for column in jobs.columns]
+    said = ", ".join(new_id if name == "id" else name for name in names)
+    made = f"INSERT INTO jobs ({', '.join(names)}) SELECT {said} FROM jobs, generate_series(1, {times}) AS n"
+    db.execute(sa.text(f"{made} WHERE {which}"))
+
+
+def most_read(db: sa.Connection, step: Step, *, limit: int) -> float:
+    """The most rows that a part of a look reads."""
+    values = {"now": NOW, "ahead": NOW + due.CLOCK_SET_BACK, "limit": limit, "least": 1}
+    asked = db.execute(due_heads._statement(step.name), values).context
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {asked.statement}"
+    (plan,) = db.exec_driver_sql(explain, asked.parameters[0]).scalar_one()
+    return most_rows(plan["Plan"])
 
 
 def most_rows(plan: dict[str, object]) -> float:
