@@ -36,6 +36,7 @@ NAMES = (
     "memory",
     "million_jobs",
     "sweep",
+    "retention",
     "console_pages",
     "job_bytes",
     "telling",

@@ -222,6 +222,58 @@ def test_an_idempotency_key_of_a_batch_is_kept_for_good(rows: Rows) -> None:
     assert rows.create(key="k1", batch="scenes.jsonl")[1]
 
 
+def test_keys_that_are_kept_for_good_take_no_transactions(rows: Rows) -> None:
+    for n in range(3):
+        rows.create(key=f"k{n}", batch="scenes.jsonl")
+    rows.now = NOW + 800 * DAY
+    batches: list[float] = []
+    Pruning(rows.database, rows.core.settings, pause=batches.append).run()
+    assert batches == []
+
+
+@pytest.mark.databases("postgresql")
+def test_a_page_of_old_jobs_reads_no_table_of_histories_whole(rows: Rows) -> None:
+    ended(rows)
+    page = sa.select(jobs.c.id, prune._has_history()).order_by(jobs.c.id).limit(1000)
+    with rows.database.engine.connect() as db:  # of which nothing stays
+        _copied(db)
+        plan = "\n".join(
+            db.execute(sa.text(f"EXPLAIN {page.compile(db, compile_kwargs={'literal_binds': True})}")).scalars()
+        )
+        db.rollback()
+    assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.databases("postgresql")
+def test_jobs_at_rest_are_found_by_no_span_of_time(rows: Rows) -> None:
+    job_id = ended(rows)
+    with rows.database.engine.connect() as db:  # of which nothing stays
+        _copied(db)
+        db.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        spans = sa.and_(jobs.c.ended_at >= LONG_AGO, jobs.c.ended_at < NOW)
+        seen: list[Any] = []
+        sa.event.listen(db, "before_cursor_execute", lambda *told: seen.append(told[2:4]))
+        prune._at_rest(db, [job_id] * 50, spans)
+        sql, values = seen[-1]
+        raw = db.connection.driver_connection
+        assert raw is not None
+        plan = "\n".join(row[0] for row in raw.execute(f"EXPLAIN {sql}", values, prepare=True).fetchall())
+        db.rollback()
+    assert "ix_jobs_ended_at" not in plan, plan
+
+
+def _copied(db: sa.Connection) -> None:
+    """Five thousand more jobs as there is one, each with a history."""
+    names = [column.name for column in jobs.columns]
+    said = ", ".join("id || '_' || n" if name == "id" else name for name in names)
+    db.execute(sa.text(f"INSERT INTO jobs ({', '.join(names)}) SELECT {said} FROM jobs, generate_series(1, 5000) AS n"))
+    db.execute(sa.text("INSERT INTO histories SELECT id, 'x' FROM jobs"))
+    lines = "INSERT INTO events (job_id, at, event, attempt, detail) SELECT id, now(), 'claim', 1, '{}' FROM jobs"
+    db.execute(sa.text(lines))
+    for table in ("jobs", "histories", "events"):
+        db.execute(sa.text(f"ANALYZE {table}"))
+
+
 def test_an_idempotency_key_is_kept_for_its_days(rows: Rows) -> None:
     rows.create(key="k1")
     rows.write(lambda db: db.execute(sa.update(jobs).values(state=State.CANCELLED, alarm_at=None, ended_at=NOW)))
