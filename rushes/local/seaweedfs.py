@@ -4,8 +4,9 @@ import os
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
+
+from urllib3.exceptions import HTTPError
 
 from rushes.local import signed_request
 from rushes.local.certificate import write_certificate
@@ -127,13 +128,13 @@ class SeaweedFS:
 
     def _takes_a_put(self) -> bool:
         # The bucket appears last, after all five servers answer, so nothing less than a PUT shows that it is ready.
-        path, keys = f"/{self.bucket}/.ready", (self.access_key, self.secret_key)
+        url = f"{self.endpoint_url}/{self.bucket}/.ready"
         try:
             asked = [
-                signed_request.ask(self.ports["s3.port"], method, path, keys, timeout_s=2)
+                signed_request.ask(url, method, self.access_key, self.secret_key, timeout_s=2)
                 for method in ("PUT", "DELETE")
             ]
-        except (OSError, HTTPException):
+        except HTTPError:
             return False
         return asked == [200, 204]
 
