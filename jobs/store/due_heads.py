@@ -3,7 +3,7 @@
 To sort all that are due takes as long as there are of them, at every look: a third of a second for a hundred thousand.
 What is found is the same, in the same order. SQLite has no LATERAL, and sorts.
 
-PostgreSQL is to go along the lines' own indexes, whatever it knows of the table just then: by what it reckons of many
+PostgreSQL is to go along the lines' own indexes, also before it knows anything of the table: by what it reckons of many
 conditions together it may take another index, and read all lines to their ends. So nothing here hangs on how many rows
 there are in a state, with a lease or with an alarm.
 """

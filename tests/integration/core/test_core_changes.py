@@ -182,7 +182,7 @@ def _undelivered(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> str:
     """A job whose bucket could not be written to until an hour after its link was dead, and can be by now."""
     clock = Ahead(workshop)
 
-    def refuse(*args: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise BucketUnavailable("no room")
 
     with monkeypatch.context() as patch:

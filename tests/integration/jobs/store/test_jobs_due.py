@@ -10,6 +10,7 @@ from rows import DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.states import State
 from jobs.store import cases, due, due_heads, leases
+from jobs.store.database import Database
 from jobs.store.step_table import BY_NAME, OF_JOBS, SUBMIT, Step, wake
 from jobs.store.tables import jobs
 
@@ -153,11 +154,12 @@ def test_a_key_has_the_turns_that_others_leave_it(rows: Rows) -> None:
 
 @pytest.mark.databases("postgresql")
 @pytest.mark.parametrize("knows", ["how many there are", "nothing"])
-def test_a_long_line_is_read_at_its_head(rows: Rows, knows: str) -> None:
+def test_a_long_line_is_read_at_its_head(spare_database: Database, knows: str) -> None:
     """Neither a line of those that are due nor one of those that wait is read to its end, nor one beside a short line.
 
-    Whatever PostgreSQL knows of the table.
+    Also before PostgreSQL has looked for the first time at what the table holds.
     """
+    rows = Rows(spare_database)
     rows.job(alarm_at=NOW - MINUTE)
     rows.job(State.SUBMITTING, alarm_at=NOW - MINUTE)
     rows.job(State.ARCHIVING, alarm_at=NOW - MINUTE, link_dies_at=NOW + DAY)
