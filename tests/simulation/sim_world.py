@@ -25,7 +25,7 @@ EVENTS_A_SECOND = 4  # by which the clock was set back: jobs wait for what rows 
 # Where a death or a sleep shows little, and where actors pass most often.
 DULL = frozenset({"before a read", "before a transaction", "before a doorbell"})
 # Few runs come here at all; death strikes as if they came more often.
-RARE = frozenset({"during a pause", "during the proof", "before the PUT"})
+RARE = frozenset({"during a pause", "during the proof", "before the PUT", "after the PUT"})
 
 
 class Died(BaseException):
