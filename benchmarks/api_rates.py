@@ -184,6 +184,15 @@ def archived_job(database: Database, app: Wsgi, key: str) -> str:
     return job_id
 
 
+def on_both(measure: Callable[[str, str], bool]) -> bool:
+    """Whether it held on a SQLite and on a PostgreSQL of their own, each by its name and URL."""
+    with tempfile.TemporaryDirectory(prefix="rushes-bench-") as temporary:
+        folder = Path(temporary)
+        with servers(folder) as (_, postgres):
+            good = measure("SQLite", f"sqlite:///{folder}/rushes.db")
+            return measure("PostgreSQL", postgres.create_database("bench")) and good
+
+
 @contextmanager
 def servers(folder: Path) -> Iterator[tuple[Valkey, Postgres]]:
     """A Valkey and a PostgreSQL of their own."""

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-from api_rates import servers
+from api_rates import on_both
 from figures import tell
 from flask.testing import FlaskClient
 
@@ -134,12 +132,7 @@ def measure(kind: str, url: str) -> bool:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="rushes-bench-") as temporary:
-        folder = Path(temporary)
-        with servers(folder) as (_, postgres):
-            good = measure("SQLite", f"sqlite:///{folder}/rushes.db")
-            good = measure("PostgreSQL", postgres.create_database("bench")) and good
-    return 0 if good else 1
+    return 0 if on_both(measure) else 1
 
 
 if __name__ == "__main__":

@@ -13,16 +13,14 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from api_rates import servers
+from api_rates import on_both
 from figures import tell
 from sqlalchemy.engine import Connection
 
@@ -242,12 +240,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--prune"]:
         prune(sys.argv[2])
         return 0
-    with tempfile.TemporaryDirectory(prefix="rushes-bench-") as temporary:
-        folder = Path(temporary)
-        with servers(folder) as (_, postgres):
-            good = measure("SQLite", f"sqlite:///{folder}/rushes.db")
-            good = measure("PostgreSQL", postgres.create_database("bench")) and good
-    return 0 if good else 1
+    return 0 if on_both(measure) else 1
 
 
 if __name__ == "__main__":
