@@ -52,7 +52,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         if time.monotonic() > end:
             raise SystemExit(f"{what}: not within {LONGEST_S} s")
-        time.sleep(0.01)
+        time.sleep(0.05)  # more often would be work of its own, and most of it beside the slowest
 
 
 class Ours:

@@ -207,9 +207,10 @@ def _sqlite(url: sa.URL, threads: int) -> Engine:
         if in_memory
         else sa.create_engine(
             url,
-            pool_size=min(threads, 10),
-            max_overflow=max(0, threads - 10),
+            pool_size=threads,
+            max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,
             connect_args={"timeout": BUSY_S, "check_same_thread": False},
         )
     )

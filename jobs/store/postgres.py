@@ -33,8 +33,8 @@ def engine_of(url: sa.URL, threads: int) -> Engine:
     """
     engine = sa.create_engine(
         url,
-        pool_size=min(threads, 10),
-        max_overflow=max(0, threads - 10),
+        pool_size=threads,  # those of a burst stay: each new one costs the server a process, and plans all anew
+        max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,  # what a connection has prepared and planned is of use to it alone
         connect_args={
