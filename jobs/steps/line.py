@@ -6,7 +6,9 @@ A memory that may be lost at any time. The rows say that these jobs wait, and th
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jobs.machine.rows import Case
@@ -19,20 +21,22 @@ class Waiting(NamedTuple):
 
     gateway: str
     case: Case
+    since: float
 
 
 class Line:
     """Waiting jobs by gateway, taken in turn between API keys and first come, first served within one. For threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, OrderedDict[str, OrderedDict[str, Case]]] = {}
+        self._monotonic = monotonic
+        self._waiting: dict[str, OrderedDict[str, OrderedDict[str, Waiting]]] = {}
         self._places: dict[str, tuple[str, str]] = {}  # of a job: at which gateway, and by which API key
 
-    def join(self, gateway: str, case: Case) -> bool:
+    def join(self, gateway: str, case: Case) -> float | None:
         """Wait for a turn at this gateway; a job that waits there already keeps its place. `case`: as it stands now.
 
-        False: the line is full.
+        Gives for how many seconds it has stood there. None: the line is full.
         """
         job = case.job
         with self._lock:
@@ -41,10 +45,12 @@ class Line:
                 self._leave(job.id)
             by_key = self._waiting.setdefault(gateway, OrderedDict())
             if job.id not in self._places and sum(map(len, by_key.values())) >= MOST:
-                return False
-            by_key.setdefault(job.api_key_id, OrderedDict())[job.id] = case
+                return None
+            of_key, now = by_key.setdefault(job.api_key_id, OrderedDict()), self._monotonic()
+            since = of_key[job.id].since if job.id in of_key else now
+            of_key[job.id] = Waiting(gateway, case, since)
             self._places[job.id] = place
-            return True
+            return now - since
 
     def waits(self, job_id: str) -> Waiting | None:
         """None: it stands in no line here."""
@@ -52,7 +58,7 @@ class Line:
             if job_id not in self._places:
                 return None
             gateway, key = self._places[job_id]
-            return Waiting(gateway, self._waiting[gateway][key][job_id])
+            return self._waiting[gateway][key][job_id]
 
     def next(self, gateway: str) -> str | None:
         """The job whose turn it is, which waits no longer; None: nobody waits here."""

@@ -35,6 +35,7 @@ from jobs.store.step_table import LOSE, SUBMIT
 
 SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
 LOST_LOOKED_AT = 50  # lost orders of a key, to find those that are due to be sent again
+SAYS_SO_AFTER_S = 3  # in line; the sweep, which cannot know, rings at once and again after five seconds
 RESENDS_AT_ONCE = 3  # of these are tried, until one can be sent: others may be at work on them
 
 log = structlog.get_logger()
@@ -97,8 +98,7 @@ def _next(end: _End, resources: Resources) -> str | None:
 def _turn_away(job_id: str, resources: Resources) -> _End | None:
     """Have a job wait before it is planned, where every gateway that could take it is full in this process.
 
-    A new one stands in line from here on, and its alarm stays as it is. One that is rung for again, as its turn has not
-    come for seconds, has a later alarm. None: it is to be tried.
+    A new one stands in line from here on. None: it is to be tried.
     """
     is_full, line = resources.bulkheads.is_full, resources.line
     if not any(is_full(name, "submit") for name in resources.settings.accounts):
@@ -109,10 +109,19 @@ def _turn_away(job_id: str, resources: Resources) -> _End | None:
     if case is None or not route or not all(is_full(name, "submit") for name in route):
         return None
     name = waiting.gateway if waiting else route[0]
-    if waiting is None and line.join(name, case):
+    if _stands_in_line(name, case, resources):
         return _End(waits_at=name)
     end = _postpone(case, _takes_turns(name, resources.bulkheads.come_back_in(name, "submit")), resources)
     return end if end.waits_at else None  # it has moved since, or its time to start is over
+
+
+def _stands_in_line(name: str, case: Case, resources: Resources) -> bool:
+    """Whether there is nothing to write yet: its turn may come soon, and its alarm stays as it is.
+
+    Once it has stood there for seconds, its row says so, and has a later alarm.
+    """
+    stood_s = resources.line.join(name, case)
+    return stood_s is not None and stood_s < SAYS_SO_AFTER_S
 
 
 def _new(job_id: str, resources: Resources) -> Case | None:
@@ -147,6 +156,8 @@ def _submit(job_id: str, resources: Resources) -> _End:
             return _postpone(case, planned, resources)
         name = planned.provider.name
         if come_back_in := until_written.enter_context(resources.bulkheads.enter(name, "submit")):
+            if _stands_in_line(name, case, resources):
+                return _End(waits_at=name)
             return _postpone(case, _takes_turns(name, come_back_in), resources)
         try:
             work.lease = _claim(planned, resources)

@@ -17,10 +17,11 @@ from workshop import RUN, Workshop
 from jobs.machine.states import State
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.line import Line
+from jobs.steps.submission import SAYS_SO_AFTER_S
 from jobs.store.database import Database
 
 MOST_STATEMENTS, MOST_COMMITS = 36, 8
-IN_LINE, RUNG_AGAIN = 1, 2
+IN_LINE, SAYS_SO = 1, 2
 OVERTAKEN = 16  # beside its order
 
 
@@ -95,10 +96,12 @@ def test_a_callback_that_overtakes_the_answer_to_its_order_costs_no_reading_agai
 
 @pytest.mark.databases("postgresql")
 def test_a_job_that_waits_for_its_turn_costs_little(workshop: Workshop, sandbox: Any) -> None:
-    resources = replace(workshop.resources, bulkheads=Bulkheads(4, most_submits=1), line=Line())
+    clock = [0.0]
+    resources = replace(workshop.resources, bulkheads=Bulkheads(4, most_submits=1), line=Line(lambda: clock[0]))
     backlog = [workshop.create(provider="evolink") for _ in range(5)]
     with resources.bulkheads.enter("evolink", "submit"):
-        for most, commits in ((IN_LINE, 0), (RUNG_AGAIN, 1)):
+        for waited_s, most, commits in ((0, IN_LINE, 0), (1, 0, 0), (SAYS_SO_AFTER_S, SAYS_SO, 1)):
+            clock[0] = waited_s
             with counted(workshop.database) as said:
                 for job_id in backlog:
                     RUN["jobs.submit"](job_id, resources)

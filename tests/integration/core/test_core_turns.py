@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -31,16 +31,35 @@ from jobs.worker.crew import Crew
 PROVIDER, SECOND = "gravitex", timedelta(seconds=1)
 
 
+class Patience(Line):
+    """A line in which any time has passed that a test says."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: self.now)
+        self.now = 0.0
+
+    def seconds_pass(self) -> None:
+        self.now += submission.SAYS_SO_AFTER_S
+
+
 @pytest.fixture
-def one_at_a_time(workshop: Workshop, sandbox: Any) -> Resources:
-    return replace(workshop.resources, bulkheads=Bulkheads(4, most_submits=1), line=Line())
+def patience() -> Patience:
+    return Patience()
+
+
+@pytest.fixture
+def one_at_a_time(workshop: Workshop, sandbox: Any, patience: Patience) -> Resources:
+    return replace(workshop.resources, bulkheads=Bulkheads(4, most_submits=1), line=patience)
 
 
 def turned_away(workshop: Workshop, resources: Resources, count: int) -> list[str]:
-    """Jobs that came while another order was on its way, and were rung for again."""
+    """Jobs that came while another order was on its way, and were rung for again after some seconds."""
+    assert isinstance(resources.line, Patience)
     job_ids = [workshop.create(provider=PROVIDER) for _ in range(count)]
     with resources.bulkheads.enter(PROVIDER, "submit"):
-        assert [submission.submit(job_id, resources) for job_id in job_ids * 2] == [None] * count * 2
+        for _ in range(2):
+            assert [submission.submit(job_id, resources) for job_id in job_ids] == [None] * count
+            resources.line.seconds_pass()
     for job_id in job_ids:
         assert waits_its_turn(workshop, job_id)
     return job_ids
@@ -163,7 +182,7 @@ def test_who_comes_when_all_have_just_ended_tries_once_more(
 
 
 def test_a_new_job_is_turned_away_unplanned_and_one_that_is_rung_for_again_unread(
-    workshop: Workshop, one_at_a_time: Resources, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, one_at_a_time: Resources, patience: Patience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for named in ("plan", "due_case"):
         monkeypatch.setattr(submission, named, None)
@@ -173,6 +192,9 @@ def test_a_new_job_is_turned_away_unplanned_and_one_that_is_rung_for_again_unrea
         submission.submit(job_id, one_at_a_time)
         assert workshop.case(job_id) == before  # due as it was: it is found should this process die
         monkeypatch.setattr(cases, "read_new", None)
+        submission.submit(job_id, one_at_a_time)  # the sweep rings for it as well
+        assert workshop.case(job_id) == before
+        patience.seconds_pass()
         submission.submit(job_id, one_at_a_time)
     assert waits_its_turn(workshop, job_id)
     assert workshop.history(job_id) == ["created", "waiting"]
@@ -224,6 +246,29 @@ def test_a_new_job_for_which_the_line_has_no_place_has_a_later_alarm(
     with one_at_a_time.bulkheads.enter(PROVIDER, "submit"):
         submission.submit(job_id, one_at_a_time)
     assert waits_its_turn(workshop, job_id)
+
+
+def test_a_job_that_finds_its_gateway_full_once_it_is_planned_stands_in_line(
+    workshop: Workshop, one_at_a_time: Resources, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one has come between."""
+    real, after = submission.plan, ExitStack()
+
+    def plan(*args: Any, **options: Any) -> Any:
+        planned = real(*args, **options)
+        assert after.enter_context(one_at_a_time.bulkheads.enter(PROVIDER, "submit")) == 0
+        return planned
+
+    monkeypatch.setattr(submission, "plan", plan)
+    job_id = workshop.create(provider=PROVIDER)
+    before = workshop.case(job_id)
+    with after:
+        submission.submit(job_id, one_at_a_time)
+        assert workshop.case(job_id) == before
+        patience.seconds_pass()
+        submission.submit(job_id, one_at_a_time)
+    assert waits_its_turn(workshop, job_id)
+    assert one_at_a_time.line.next(PROVIDER) == job_id
 
 
 def test_it_is_called_once_and_its_alarm_brings_it_back_if_nobody_took_it_up(

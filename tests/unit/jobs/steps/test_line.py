@@ -48,8 +48,8 @@ def test_each_gateway_has_a_line_of_its_own() -> None:
 
 def test_it_is_bounded() -> None:
     found = joined("evolink", *((f"a{n}", f"key-{n % 3}") for n in range(line.MOST + 10)))
-    assert found.join("evolink", queued("a0", "key-0"))  # which stands in it
-    assert not found.join("evolink", queued("a", "key-0"))
+    assert found.join("evolink", queued("a0", "key-0")) is not None  # which stands in it
+    assert found.join("evolink", queued("a", "key-0")) is None
     assert len(called(found, "evolink")) == line.MOST
 
 
@@ -61,10 +61,16 @@ def test_a_job_stands_in_one_line_the_one_that_it_joined_last() -> None:
     assert called(found, "apiframe") == ["a1", "b1"]
 
 
-def test_it_knows_how_a_job_stood_when_it_was_turned_away_last() -> None:
-    found = joined("evolink", ("a1", "a"), ("a2", "a"))
+def test_it_knows_how_a_job_stood_when_it_was_turned_away_last_and_since_when_it_waits() -> None:
+    now = [100.0]
+    found = Line(lambda: now[0])
+    assert found.join("evolink", queued("a1", "a")) == 0
+    found.join("evolink", queued("a2", "a"))
+    now[0] += 4
     later = Case(job(State.QUEUED, id="a1", api_key_id="a", version=7), {}, ())
-    found.join("evolink", later)
-    assert found.waits("a1") == ("evolink", later)
+    assert found.join("evolink", later) == 4
+    assert found.waits("a1") == ("evolink", later, 100.0)
     assert called(found, "evolink") == ["a1", "a2"]
     assert found.waits("a1") is None
+    assert found.join("evolink", later) == 0
+    assert found.join("apiframe", later) == 0
