@@ -35,7 +35,7 @@ from jobs.reports import queue_position
 from jobs.reports.providers import describe
 from jobs.request.generation import Generation, Mode
 from jobs.settings import load
-from jobs.steps import answers, planning, query_budget, submission
+from jobs.steps import answers, planning, posting, query_budget
 from jobs.steps.step import FENCE
 from jobs.store import availability, migrate, notices
 from jobs.store.database import Database
@@ -181,7 +181,7 @@ def fixed_numbers() -> str:
     timetable = ", ".join(f"{s} s" for s in delivery.TIMETABLE)
     resends = ", ".join(map(str, schedule.RESENDS))
     rows = [
-        ["from the mark that a byte may leave to the POST, at most", f"{submission.SEND_WITHIN_S} s"],
+        ["from the mark that a byte may leave to the POST, at most", f"{posting.SEND_WITHIN_S} s"],
         ["a gateway's name must resolve within", f"{planning.RESOLVE_WITHIN_S} s"],
         ["a lost submit is re-sent under its key after", f"{resends} minutes, then every {schedule.HOURLY}"],
         ["failures in a row, of different jobs, until a gateway rests", str(breaker.LOSSES_UNTIL_REST)],

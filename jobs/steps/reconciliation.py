@@ -20,7 +20,7 @@ from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.steps import ownership, strange_orders, submission
+from jobs.steps import ownership, resending, strange_orders
 from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.health import Exchange, hear, word_of_query
 from jobs.steps.resources import Resources
@@ -144,7 +144,7 @@ def _round(lease: Lease, presses: bool, urgent: bool, resources: Resources) -> t
     judged = strange_orders.judge(lease, replies, resources, now)
     lease = judged.lease
     facts = judged.with_facts(learn(lease.case, judged.replies, resources.providers, resources.settings, now))
-    sent = submission.resend(lease, now, resources)
+    sent = resending.resend(lease, now, resources)
     if sent is None:
         return lease, facts
     told, notes = {**facts.attempts, **sent.attempts}, (*facts.notes, *sent.notes)

@@ -4,41 +4,30 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
-import structlog
 from sqlalchemy.engine import Connection
 
-from jobs.errors import BadRequest
-from jobs.machine import routing, schedule
-from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
+from jobs.machine.breaker import Kind, Word
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
-from jobs.machine.error_codes import TAKES_TURNS
-from jobs.machine.outcome import ANSWERED, Facts, Move, Note, Outcome, PostAnswer
+from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.rows import AttemptOutcome, Case
 from jobs.machine.states import Event, State
-from jobs.providers.base import Provider, Request
-from jobs.providers.client import Account, Answered, Lost, NotSent
-from jobs.steps import health, late_answers
+from jobs.steps import late_answers
 from jobs.steps.answers import read_answer
-from jobs.steps.health import Exchange, hear, word_of_order
+from jobs.steps.health import hear
 from jobs.steps.planning import Plan, Wait, attempt_row, plan
+from jobs.steps.posting import count, journalled, post
+from jobs.steps.resending import ask_for_free, goes_first
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case, end_state, move_unleased
-from jobs.store import attempt_rows, availability, cases, due, lanes, leases, setting_aside, spending
+from jobs.steps.waiting import End, next_job, postpone, stands_in_line, takes_turns, turn_away
+from jobs.store import attempt_rows, availability, cases, due, lanes, leases, spending
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import LOSE, SUBMIT
-
-SEND_WITHIN_S = 5  # after the last commit; a process that slept longer has no say any more
-LOST_LOOKED_AT = 50  # lost orders of a key, to find those that are due to be sent again
-SAYS_SO_AFTER_S = 3  # in line; the sweep, which cannot know, rings at once and again after five seconds
-RESENDS_AT_ONCE = 3  # of these are tried, until one can be sent: others may be at work on them
-
-log = structlog.get_logger()
 
 
 class _Hindered(Exception):
@@ -49,126 +38,48 @@ class _Hindered(Exception):
         self.obstacle = obstacle
 
 
-class _LaneBars(Exception):
-    """Seen only in the transaction that marks a lost order as sent again: its lane does not let it pass."""
-
-
-class _Sent(NamedTuple):
-    """What a POST came to, and when its first byte may have left."""
-
-    answer: Answered | NotSent | Lost
-    left_at: datetime
-
-
-class _End(NamedTuple):
-    """How a try ended: the gateway that it was sent to, or where it waits for others' orders; neither: otherwise.
-
-    `is_nothing`: the row wants no order now, or somebody else is at it.
-    """
-
-    sent_to: str | None = None
-    waits_at: str | None = None
-    is_nothing: bool = False
-
-
 def submit(job_id: str, resources: Resources) -> str | None:
     """Take a due queued job to a gateway; then the job whose turn it is, of those that this process turned away.
 
     It has an alarm of its own, for the case that nobody takes it up.
     """
-    end = _turn_away(job_id, resources)
+    end = turn_away(job_id, resources)
     if end is None:
         late_answers.bring_of(job_id, resources)
         end = _submit(job_id, resources)
     if end.waits_at is not None and not resources.bulkheads.are_inside(end.waits_at, "submit"):
         end = _submit(job_id, resources)  # all that it waits for ended before it stood in line
-    return None if resources.stopping.is_set() else _next(end, resources)
+    return None if resources.stopping.is_set() else next_job(end, resources)
 
 
-def _next(end: _End, resources: Resources) -> str | None:
-    """Who goes on: at the gateway of the order that has just ended, or wherever there is room if it came to nothing."""
-    if end.sent_to is not None:
-        return resources.line.next(end.sent_to)
-    if not end.is_nothing:
-        return None
-    with_room = (name for name in resources.settings.accounts if not resources.bulkheads.is_full(name, "submit"))
-    return next(filter(None, map(resources.line.next, with_room)), None)
-
-
-def _turn_away(job_id: str, resources: Resources) -> _End | None:
-    """Have a job wait before it is planned, where every gateway that could take it is full in this process.
-
-    A new one stands in line from here on. None: it is to be tried.
-    """
-    is_full, line = resources.bulkheads.is_full, resources.line
-    if not any(is_full(name, "submit") for name in resources.settings.accounts):
-        return None
-    waiting = line.waits(job_id)
-    case = waiting.case if waiting else _new(job_id, resources)
-    route = [] if case is None else _route(case, resources)
-    if case is None or not route or not all(is_full(name, "submit") for name in route):
-        return None
-    name = waiting.gateway if waiting else route[0]
-    if _stands_in_line(name, case, resources):
-        return _End(waits_at=name)
-    end = _postpone(case, _takes_turns(name, resources.bulkheads.come_back_in(name, "submit")), resources)
-    return end if end.waits_at else None  # it has moved since, or its time to start is over
-
-
-def _stands_in_line(name: str, case: Case, resources: Resources) -> bool:
-    """Whether there is nothing to write yet: its turn may come soon, and its alarm stays as it is.
-
-    Once it has stood there for seconds, its row says so, and has a later alarm.
-    """
-    stood_s = resources.line.join(name, case)
-    return stood_s is not None and stood_s < SAYS_SO_AFTER_S
-
-
-def _new(job_id: str, resources: Resources) -> Case | None:
-    with resources.database.read() as db:
-        return cases.read_new(db, job_id)
-
-
-def _route(case: Case, resources: Resources) -> list[str]:
-    """The gateways that may take a job, whatever has come of its orders; none where none can any more."""
-    try:
-        return routing.route(resources.candidates(case.job.wanted))
-    except BadRequest:
-        return []
-
-
-def _takes_turns(name: str, come_back_in: float) -> Wait:
-    return Wait(Obstacle(TAKES_TURNS, f"{name} takes its time", come_back_in, name))
-
-
-def _submit(job_id: str, resources: Resources) -> _End:
+def _submit(job_id: str, resources: Resources) -> End:
     with ExitStack() as until_written, at_work(due_case(job_id, SUBMIT, resources), resources) as work:
         if work.found is None:
-            return _End(is_nothing=True)
+            return End(is_nothing=True)
         case, now = work.found
         if decide(case, Facts(), now=now, rules=resources.rules).moves:  # too late to start, or made already
             move_unleased(case, Facts(), resources)
-            return _End(is_nothing=True)
-        planned = plan(case, resources, ask=_ask_for_free)
-        if isinstance(planned, Plan) and _goes_first(planned.account, resources):
+            return End(is_nothing=True)
+        planned = plan(case, resources, ask=ask_for_free)
+        if isinstance(planned, Plan) and goes_first(planned.account, resources):
             planned = plan(case, resources, ask=None)
         if isinstance(planned, Wait):
-            return _postpone(case, planned, resources)
+            return postpone(case, planned, resources)
         name = planned.provider.name
         if come_back_in := until_written.enter_context(resources.bulkheads.enter(name, "submit")):
-            if _stands_in_line(name, case, resources):
-                return _End(waits_at=name)
-            return _postpone(case, _takes_turns(name, come_back_in), resources)
+            if stands_in_line(name, case, resources):
+                return End(waits_at=name)
+            return postpone(case, takes_turns(name, come_back_in), resources)
         try:
             work.lease = _claim(planned, resources)
         except _Hindered as e:
-            return _postpone(case, Wait(e.obstacle), resources)
+            return postpone(case, Wait(e.obstacle), resources)
         if work.lease is not None:
             work.facts = _send(work.lease, planned, resources)
         tried: set[str] = set()  # each gateway once, however long it lets one wait
         while work.lease is not None and _goes_on(work, work.lease, tried, resources):
             pass
-    return _End(is_nothing=True) if work.lease is None else _End(sent_to=work.lease.job.provider)
+    return End(is_nothing=True) if work.lease is None else End(sent_to=work.lease.job.provider)
 
 
 def _goes_on(work: Work, lease: Lease, tried: set[str], resources: Resources) -> bool:
@@ -213,112 +124,6 @@ def lose(job_id: str, resources: Resources) -> None:
     found = due_case(job_id, LOSE, resources)
     if found is not None:
         move_unleased(found.case, Facts(), resources)
-
-
-def resend(lease: Lease, now: datetime, resources: Resources) -> Facts | None:
-    """The same POST under the same key, where it is time and the lane of its gateway lets it pass; else None."""
-    attempt = lease.case.current
-    account = None if attempt is None else resources.settings.account_of(attempt.provider, attempt.account)
-    if attempt is None or account is None or not _is_to_be_sent_again(lease.case, now, resources):
-        return None
-    with resources.bulkheads.enter(attempt.provider, "submit") as come_back_in:
-        if come_back_in:
-            return None
-        try:
-            return _resend(lease, attempt, account, resources)
-        except _LaneBars:
-            return None
-
-
-def _is_to_be_sent_again(case: Case, now: datetime, resources: Resources) -> bool:
-    if case.job.state is not State.UNCONFIRMED or case.job.cancel_requested_at:
-        return False
-    at = schedule.resend_at(case, now, resources.settings, resources.providers)
-    return at is not None and at <= now
-
-
-def _resend(lease: Lease, attempt: Attempt, account: Account, resources: Resources) -> Facts:
-    """Only an acceptance decides: a refusal may be about this second try alone. Raises _LaneBars."""
-    account = replace(account, base_url=attempt.base_url)
-    provider = resources.providers[attempt.provider]
-    until = schedule.key_end(attempt, resources.settings, resources.providers)
-    sent = _post(lease, attempt.number, provider, account, _kept_request(attempt), resources, until=until, again=True)
-    if sent is None:
-        hear(account, "submit", Word(Kind.OURS, lease.job.id, lease.job.updated_at, lease.holder), resources)
-        return Facts()
-    facts = read_answer(provider, account, attempt, sent.answer)
-    if facts.attempts[attempt.number].get("task_id"):
-        facts = _journalled(facts, attempt, sent, resources)
-    _count(lease, sent, facts, attempt.number, account, resources, again=True)
-    if facts.answer is not None:
-        return facts
-    return Facts(notes=(Note("resent", attempt.number, {"sends": attempt.sends + 1}),))
-
-
-def _ask_for_free(account: Account, resources: Resources) -> bool:
-    """Ask what costs nothing. A lost order that is due to be sent again tells of orders themselves, a question less."""
-    is_answered = _send_one_again(account, resources)
-    return health.ask_for_free(account, resources) if is_answered is None else is_answered
-
-
-def _goes_first(account: Account, resources: Resources) -> bool:
-    """Whether a lost order was sent again before a new one was risked, as after the longest rest one goes unasked."""
-    if resources.providers[account.provider].idempotency_header is None:
-        return False
-    with resources.database.read() as db:
-        lane = lanes.read(db, account, "submit")
-    is_risk = lane.rest_s >= LONGEST_REST_S and not lane.may_risk
-    return is_risk and _send_one_again(account, resources) is not None
-
-
-def _send_one_again(account: Account, resources: Resources) -> bool | None:
-    """At a rest's end, send a lost order of the key again that is due to be: whether it was answered. None: none is."""
-    if resources.providers[account.provider].idempotency_header is None:
-        return None
-    for case in _due_again(account, resources)[:RESENDS_AT_ONCE]:
-        with at_work(None, resources) as work:
-            holder = resources.new_lease_holder()
-            with resources.database.write() as db:
-                now = resources.database.clock(db)
-                lease_s = resources.settings.submit_lease_s
-                work.lease = leases.claim(db, case, holder=holder, lease_s=lease_s, now=now)
-            if work.lease is None:
-                continue
-            work.facts = resend(work.lease, now, resources) or Facts()
-        if work.facts.notes or work.facts.attempts:
-            with resources.database.read() as db:
-                lane = lanes.read(db, account, "submit")
-            return lane.is_well or lane.may_risk
-    return None
-
-
-def _due_again(account: Account, resources: Resources) -> list[Case]:
-    """The lost orders of a key that are due to be sent again, once its rest is over. News of one comes before that."""
-    key_life = schedule.key_life(account.provider, resources.settings, resources.providers)
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-        if lanes.read(db, account, "submit").rests_s(now):
-            return []
-        lost = attempt_rows.lost_orders(db, account, since=now - key_life, limit=LOST_LOOKED_AT)
-        found = cases.read_cases(db, lost)
-    rested = [case for case in found if not case.has_news and setting_aside.aside_until(case.job, now) is None]
-    return [case for case in rested if _is_to_be_sent_again(case, now, resources)]
-
-
-def _postpone(case: Case, wait: Wait, resources: Resources) -> _End:
-    found = wait.obstacle
-    log.info("submit_postponed", job=case.job.id, reason=found.reason, seconds=round(found.wait_s, 1))
-    waiting = {"provider": found.provider, "code": found.code, "reason": found.reason}
-    with resources.database.write() as db:
-        now = resources.database.clock(db)
-        if now >= case.job.start_by:
-            return _End()
-        until = now + timedelta(seconds=found.wait_s)
-        job = leases.postpone(db, case.job, until=until, now=now, flagged=wait.flagged, waiting=waiting)
-    if job is None or found.code != TAKES_TURNS or found.provider is None:
-        return _End()
-    resources.line.join(found.provider, replace(case, job=job))
-    return _End(waits_at=found.provider)
 
 
 def _claim(planned: Plan, resources: Resources, *, instead_of: tuple[Lease, Facts] | None = None) -> Lease | None:
@@ -395,86 +200,12 @@ def _reserve(db: Connection, planned: Plan, now: datetime, resources: Resources)
         raise _Hindered(availability.over_budget(name, daily_usd or 0, now, uncertain_usd))
 
 
-def _kept_request(attempt: Attempt) -> Request:
-    return Request(**attempt.request)
-
-
 def _send(lease: Lease, planned: Plan, resources: Resources) -> Facts:
     attempt, account = lease.case.attempts[planned.number], planned.account
-    sent = _post(lease, planned.number, planned.provider, account, planned.request, resources)
+    sent = post(lease, planned.number, planned.provider, account, planned.request, resources)
     if sent is None:
         hear(account, "submit", Word(Kind.OURS, lease.job.id, lease.job.updated_at, lease.holder), resources)
         return Facts(trouble=True)
-    facts = _journalled(read_answer(planned.provider, account, attempt, sent.answer), attempt, sent, resources)
-    _count(lease, sent, facts, planned.number, account, resources)
+    facts = journalled(read_answer(planned.provider, account, attempt, sent.answer), attempt, sent, resources)
+    count(lease, sent, facts, planned.number, account, resources)
     return facts
-
-
-def _journalled(facts: Facts, attempt: Attempt, sent: _Sent, resources: Resources) -> Facts:
-    """What an answer said, in the journal before anything else: the database may be away by now."""
-    said = facts.attempts.get(attempt.number)
-    if not said:
-        return facts
-    of = (attempt.job_id, attempt.number, attempt.provider, attempt.account, attempt.sends + 1, sent.left_at)
-    told = next((dict(note.detail) for note in facts.notes if note.event == ANSWERED), None)
-    answer = PostAnswer(*of, said, attempt.base_url, told)
-    resources.journal.keep(answer)
-    return replace(facts, answer=answer)
-
-
-def _count(
-    lease: Lease, sent: _Sent, facts: Facts, number: int, account: Account, resources: Resources, *, again: bool = False
-) -> None:
-    """Let the answer to a POST count for the lane of its key, and log the ones that were lost."""
-    exchange = Exchange(lease.job.id, sent.left_at, lease.holder)
-    word = replace(word_of_order(exchange, sent.answer, facts, number), is_free=again)
-    if word.kind is Kind.LOST:
-        reason = f"HTTP {sent.answer.status}" if isinstance(sent.answer, Answered) else sent.answer.reason
-        log.warning("answer_lost", job=lease.job.id, attempt=number, provider=account.provider, reason=reason)
-    hear(account, "submit", word, resources)
-
-
-def _pass_lane(db: Connection, lease: Lease, account: Account, resources: Resources, now: datetime) -> None:
-    """In the order of locks that all keep: job, lane. Raises _LaneBars."""
-    leases.lock_row(db, lease.job.id)
-    if not availability.admit_resend(db, account, lease.holder, resources.settings, now=now):
-        raise _LaneBars
-
-
-def _post(
-    lease: Lease,
-    number: int,
-    provider: Provider,
-    account: Account,
-    request: Request,
-    resources: Resources,
-    *,
-    until: datetime | None = None,
-    again: bool = False,
-) -> _Sent | None:
-    """Say that a byte may leave, and send within seconds of having said so; `until`: not later than that.
-
-    `again`: a lost order, which has not passed its lane by a claim of its own. Raises _LaneBars.
-
-    None: that could not be said. Then the row itself shows whether anything was sent; a word of ours might hit another
-    worker's POST, which bears the same number once we are taken for dead.
-    """
-    begun = resources.monotonic()
-    try:
-        with resources.database.write() as db:
-            now = resources.database.clock(db)
-            if until is not None and now >= until:
-                return None
-            if again:
-                _pass_lane(db, lease, account, resources, now)
-            if not leases.mark_sending(db, lease, number, lease_s=resources.settings.submit_lease_s, now=now):
-                return None
-    except DatabaseUnavailable:
-        return None
-    if resources.monotonic() - begun > SEND_WITHIN_S:
-        return _Sent(NotSent("the process slept before anything was sent", ours=True), now)
-    headers = {}
-    if provider.idempotency_header:
-        headers[provider.idempotency_header] = lease.case.attempts[number].idempotency_key
-    deadline_s = resources.settings.submit_deadline_s
-    return _Sent(resources.client.send(provider, account, request, deadline_s=deadline_s, extra_headers=headers), now)

@@ -9,7 +9,7 @@ from plant import Plant
 from wire_words import commit_of
 
 from jobs.machine.states import State
-from jobs.steps.submission import SEND_WITHIN_S
+from jobs.steps.posting import SEND_WITHIN_S
 
 
 @pytest.mark.prove

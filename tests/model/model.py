@@ -86,7 +86,7 @@ class Mechanism:
     holder_rings: bool = True  # Core.ring_for
     lost_lease_facts_kept: bool = True  # store.bring_facts
     lose_believes_sending_at: bool = True
-    silent_unless_marked: bool = True  # submission._post: a worker that may not send says nothing of the attempt
+    silent_unless_marked: bool = True  # posting.post: a worker that may not send says nothing of the attempt
     settle_sees_lease: bool = True  # a person's "not made" is refused while a step holds the job
     late_callback_wakes: bool = True  # keeping.Desk.wake
     settles: bool = False  # a person calls an order whose answer was lost not made, rightly or wrongly
@@ -261,7 +261,7 @@ def _freed(w: World, verdict: Judgement, m: Mechanism) -> World:
 
 
 def _send(w: World, i: int, name: str, m: Mechanism) -> Iterator[Step]:
-    """submission._post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the lease)."""
+    """posting.post after its mark: nothing goes out after a sleep (SEND_WITHIN_S is far below the lease)."""
     me, n = w.workers[i], _number(w.workers[i])
     slept = w.holder != name or w.over
     if slept or m.workers_fail:

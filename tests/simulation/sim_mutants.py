@@ -102,7 +102,7 @@ def _lost_counts_as_unsent() -> dict[str, Any]:
         answer = NotSent(answer.reason) if isinstance(answer, Lost) else answer
         return real(provider, account, attempt, answer)
 
-    return {"jobs.steps.submission.read_answer": read}
+    return dict.fromkeys(("jobs.steps.submission.read_answer", "jobs.steps.resending.read_answer"), read)
 
 
 def _dead_submit_counts_as_unsent() -> dict[str, Any]:

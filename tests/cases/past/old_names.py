@@ -144,6 +144,7 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
         "write_wish": "jobs.store.leases:write_wish",
     },
     "jobs.submission": {
+        "SEND_WITHIN_S": "jobs.steps.posting:SEND_WITHIN_S",
         "error_columns": "jobs.steps.answers:error_columns",
         "read_answer": "jobs.steps.answers:read_answer",
     },

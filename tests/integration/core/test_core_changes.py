@@ -95,13 +95,13 @@ def test_after_a_wish_nothing_is_sent_that_was_not_sent_before(
     from jobs.steps import submission
 
     job_id = workshop.create(provider="evolink")
-    post = submission._post
+    post = submission.post
 
     def wish_first(*args: Any) -> Any:
         changes.cancel(job_id, workshop.core)
         return post(*args)
 
-    monkeypatch.setattr(submission, "_post", wish_first)
+    monkeypatch.setattr(submission, "post", wish_first)
     RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.state(job_id) is State.CANCELLED
     assert sandbox.tasks("evolink") == []

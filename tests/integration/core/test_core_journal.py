@@ -155,7 +155,7 @@ def test_a_worker_killed_between_the_answer_and_its_first_write_leaves_it_behind
 
     job_id = workshop.create(provider="gravitex")
     with monkeypatch.context() as patched:
-        patched.setattr(submission, "_count", die)
+        patched.setattr(submission, "count", die)
         with pytest.raises(Killed):
             RUN["jobs.submit"](job_id, workshop.resources)
     assert workshop.case(job_id).attempts[1].task_id is None

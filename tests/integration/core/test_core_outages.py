@@ -13,7 +13,7 @@ from workshop import Workshop
 
 from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
-from jobs.steps import submission
+from jobs.steps import posting
 from jobs.store import lanes, spending
 
 NOBODY = "http://127.0.0.1:1"  # nobody listens there
@@ -114,7 +114,7 @@ def test_a_batch_that_meets_an_ill_gateway_risks_a_few_orders_and_goes_elsewhere
     only(workshop, "evolink", "easyrouter")
     sandbox.fault("evolink", "refuse", status=status, body="<html>Bad Gateway</html>", times=1000)
     heard = LogCapture()
-    for module in (submission, lanes):
+    for module in (posting, lanes):
         monkeypatch.setattr(module, "log", structlog.wrap_logger(structlog.PrintLogger(), processors=[heard]))
     made = [workshop.create(provider="auto") for _ in range(20)]
 

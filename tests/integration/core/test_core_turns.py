@@ -18,7 +18,7 @@ from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.routing import Obstacle
 from jobs.machine.rows import Case
 from jobs.machine.states import State
-from jobs.steps import line, submission
+from jobs.steps import line, submission, waiting
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.line import Line
 from jobs.steps.planning import Wait
@@ -39,7 +39,7 @@ class Patience(Line):
         self.now = 0.0
 
     def seconds_pass(self) -> None:
-        self.now += submission.SAYS_SO_AFTER_S
+        self.now += waiting.SAYS_SO_AFTER_S
 
 
 @pytest.fixture

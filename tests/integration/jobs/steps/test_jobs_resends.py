@@ -19,7 +19,7 @@ from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost
-from jobs.steps import reconciliation, submission
+from jobs.steps import reconciliation, resending, submission
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.resources import Resources
 from jobs.store import lanes, late_facts
@@ -151,7 +151,7 @@ def test_none_goes_once_its_key_is_over_though_the_worker_slept_since_it_looked(
     lease = rows.lease(job_id)
     looked_at = rows.now
     rows.now += 24 * HOUR
-    assert submission.resend(lease, looked_at, resources) == Facts()
+    assert resending.resend(lease, looked_at, resources) == Facts()
     assert gateway.sent == 0
 
 
