@@ -5,59 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
 from jobs import measures
-from jobs.machine import schedule
-from jobs.machine.changes import AttemptChanges, JobChanges
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import ACCEPTED, KEPT_ASIDE, Attempt, AttemptOutcome, Case, Standing, UnprovenFilm
+from jobs.machine.rows import KEPT_ASIDE, Attempt, Case, UnprovenFilm
 from jobs.machine.states import State
 from jobs.request.generation import Film
-from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling, store_refusals
-from jobs.steps.aside import NOT_KEPT, Refused
-from jobs.steps.object_metadata import BadMetadata, Said
+from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling
+from jobs.steps.lease_keeper import LeaseKeeper
+from jobs.steps.object_metadata import BadMetadata
 from jobs.steps.ownership import Doubt, Undecided
 from jobs.steps.resources import Resources
-from jobs.steps.spooling import NoLink
 from jobs.steps.step import Work, at_work, if_due
+from jobs.steps.stored_object import Look, met_object, stored_facts
+from jobs.steps.transfer_trouble import trouble
 from jobs.store import cases, leases
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.leases import Lease
 from jobs.store.step_table import COPIES_AT_ONCE, RECONCILE, TRANSFER
 from storage.bucket import StoredVideo
-from storage.errors import (
-    BadVideo,
-    BucketRefuses,
-    BucketUnavailable,
-    Cancelled,
-    LinkDead,
-    LinkForbidden,
-    ObjectExists,
-    SpoolFull,
-    StorageError,
-)
-from storage.keys import poster_key, sidecar_key
+from storage.errors import BadVideo, BucketRefuses, Cancelled, ObjectExists, StorageError
 from storage.proof.boxes import check_boxes
 from storage.proof.probe import VideoFacts
-from storage.publication import POSTER_TYPE, SIDECAR_TYPE, publish
+from storage.publication import publish
 from storage.spool import Spooled
-
-# What a transfer that never succeeded is called once its link is dead, by the class of its last trouble.
-END_CODES: dict[type[StorageError], str] = {
-    BadVideo: "bad_video",
-    Refused: "bad_video",
-    LinkForbidden: "link_forbidden",
-    BucketUnavailable: "bucket_unavailable",
-    BucketRefuses: "bucket_unavailable",
-    NoLink: "no_link",
-    SpoolFull: "disk_full",
-}
-# With these the link's host, or the gateway, has said all that it has to say. After any other trouble of a link whose
-# life is over it is tried for an hour.
-ANSWERS = (LinkDead, LinkForbidden, BadVideo, NoLink)
 
 log = structlog.get_logger()
 
@@ -69,60 +42,6 @@ class _Proven:
     spooled: Spooled
     video: VideoFacts
     poster: bytes
-
-
-class _Keeper:
-    """Pushes our lease whenever a third of it is over, from inside the work. Raises Cancelled when that must stop.
-
-    Until then nobody else can have it: it was just written, for as long as its row says.
-    """
-
-    def __init__(self, lease: Lease, resources: Resources):
-        self._held, self._parts = lease, resources
-        self.began = resources.monotonic()
-        self._lease_s = resources.settings.transfer_lease_s
-        job = lease.job
-        left_s = (job.leased_until - job.updated_at).total_seconds() if job.leased_until is not None else 0.0
-        self._push_at = self.began + min(left_s, self._lease_s) / 3
-        self._puts = False
-
-    def keep_going(self) -> None:
-        if self._parts.stopping.is_set():
-            raise Cancelled("this process is told to stop")
-        if self._parts.monotonic() >= self._push_at:
-            self.push()
-
-    def keep_putting(self) -> None:
-        """Called before the PUT and while it goes: what is contested by then is not put. Raises Undecided as well."""
-        attempt = self._held.case.current
-        if not self._puts and attempt is not None and attempt.adopted:
-            self.push(is_decided=True)
-        self._puts = True
-        self.keep_going()
-
-    def push(self, *, is_decided: bool = False) -> None:
-        database = self._parts.database
-        with database.write() as db:
-            if not leases.renew_lease(db, self._held, lease_s=self._lease_s, now=database.clock(db)):
-                raise Cancelled("the lease was lost")
-            if is_decided:
-                ownership.require_decided(db, self._held, self._parts)
-        self._push_at = self._parts.monotonic() + self._lease_s / 3
-
-
-class _Look:
-    """Asks the bucket, at the first call alone, whether an object stands at the job's key.
-
-    Raises ObjectExists where one does, and BucketUnavailable.
-    """
-
-    def __init__(self, case: Case, resources: Resources):
-        self._key, self._bucket, self._is_free = case.job.archive_key, resources.bucket, False
-
-    def __call__(self) -> None:
-        if not self._is_free and self._bucket.head(self._key) is not None:
-            raise ObjectExists(f"{self._key} is taken")
-        self._is_free = True
 
 
 def transfer(job_id: str, resources: Resources) -> None:
@@ -157,14 +76,14 @@ def _copy_under(work: Work, resources: Resources) -> None:
 
 def _copy(lease: Lease, resources: Resources) -> Facts:
     """One try at copying, from the HEAD that finds an earlier try's object to the PUT that ends it."""
-    case, keeper = lease.case, _Keeper(lease, resources)
+    case, keeper = lease.case, LeaseKeeper(lease, resources)
     if case.current is None or case.current.task_id is None:
         return Facts()  # its task was given back to its true owner since
     try:
         try:
             facts = _copied(lease, resources, keeper)
         except ObjectExists:
-            facts = _met_object(case, resources, keeper)
+            facts = met_object(case, resources, keeper)
         if facts.took_s is not None and (size := facts.video.get("bytes")):
             told = {"job": case.job.id, "provider": case.current.provider}
             log.info("video_stored", **told, bytes=size, seconds=round(facts.took_s, 3))
@@ -177,7 +96,7 @@ def _copy(lease: Lease, resources: Resources) -> Facts:
         tell = log.error if isinstance(e, BucketRefuses) else log.warning
         tell("transfer_trouble", job=case.job.id, error=type(e).__name__, reason=str(e))
         resources.database.tallies.count(measures.TRANSFER_FAILURES, case.current.provider, type(e).__name__)
-        return _trouble(case, e, resources)
+        return trouble(case, e, resources)
 
 
 def _count_stored(case: Case, provider: str, size: int, took_s: float, resources: Resources) -> None:
@@ -188,7 +107,7 @@ def _count_stored(case: Case, provider: str, size: int, took_s: float, resources
         tallies.observe(measures.TRANSFER_LIFE_S, (dies_at - case.job.updated_at).total_seconds(), provider)
 
 
-def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
+def _copied(lease: Lease, resources: Resources, keeper: LeaseKeeper) -> Facts:
     """Raises ObjectExists, StorageError, DatabaseUnavailable."""
     case, attempt = lease.case, lease.case.current
     assert attempt is not None
@@ -199,7 +118,7 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
         film = None if accepted else _keep_aside(lease, resources, keeper)
         if film is None or not ownership.is_ours(film, doubt, resources):
             return replace(_is_kept(doubt, resources), read=unread)
-    look = _Look(case, resources)
+    look = Look(case, resources)
 
     def keep_going() -> None:
         look()  # once the link is asked for: the thread that downloads is another
@@ -220,7 +139,7 @@ def _copied(lease: Lease, resources: Resources, keeper: _Keeper) -> Facts:
     return replace(facts, read=unread, took_s=resources.monotonic() - keeper.began)
 
 
-def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | None:
+def _keep_aside(lease: Lease, resources: Resources, keeper: LeaseKeeper) -> Film | None:
     """A task that may be another job's: its film is kept, before its link dies, where neither of them has its own.
 
     None: a stranger's object stands there, which says nothing of a film.
@@ -239,7 +158,7 @@ def _keep_aside(lease: Lease, resources: Resources, keeper: _Keeper) -> Film | N
         return _film(proven)
 
 
-def _put_aside(case: Case, proven: _Proven, resources: Resources, keeper: _Keeper) -> None:
+def _put_aside(case: Case, proven: _Proven, resources: Resources, keeper: LeaseKeeper) -> None:
     key = aside.contested(case.attempts[case.job.attempt], resources)
     metadata = object_metadata.write(case, proven.spooled.sha256, proven.video)
     aside.put(key, proven.spooled, metadata, resources, keeper.keep_going)
@@ -290,7 +209,7 @@ def _require_whole(case: Case, video: VideoFacts) -> None:
         raise BadVideo(f"not whole: {lasts}")
 
 
-def _put_accepted(case: Case, film: UnprovenFilm, resources: Resources, keeper: _Keeper) -> Facts:
+def _put_accepted(case: Case, film: UnprovenFilm, resources: Resources, keeper: LeaseKeeper) -> Facts:
     """Copy what a person has taken in place of the proof, under their mark. What can be known of it is written too."""
     attempt, key = case.attempts[case.job.attempt], aside.unproven(film, resources)
     if resources.bucket.head(key) is None:
@@ -327,121 +246,4 @@ def _put_all(
     """The video of a case, and what stands beside it."""
     key, said = case.job.archive_key, sidecar.write(case, metadata)
     publish(resources.bucket, key, spooled, poster=poster, sidecar=said, metadata=metadata, keep_going=keep_going)
-    return _stored(case, StoredVideo(key, spooled.bytes, metadata), resources)
-
-
-def _met_object(case: Case, resources: Resources, keeper: _Keeper) -> Facts:
-    """Somebody put an object first: ours, by a try whose answer was lost or by another worker, or a stranger's.
-
-    Raises StorageError.
-    """
-    stored = resources.bucket.head(case.job.archive_key)
-    return Facts(trouble=True) if stored is None else _adopt(case, stored, resources, keeper)
-
-
-def _adopt(case: Case, stored: StoredVideo, resources: Resources, keeper: _Keeper) -> Facts:
-    """An object at our key. One that bears our job id was proven, or accepted, before it was visible.
-
-    Raises StorageError.
-    """
-    try:
-        said = object_metadata.read(stored)
-        if said.job_id == case.job.id and _maker(case, said) is not None:
-            if said.accepted_by is not None or case.attempts[case.job.attempt].accepted_film is not None:
-                _put_beside(case, stored, resources, keeper.keep_going)
-            return _stored(case, stored, resources)
-    except BadMetadata as e:
-        log.warning("object_is_a_strangers", job=case.job.id, key=stored.key, reason=str(e))
-    conflict: AttemptChanges = {
-        "outcome": AttemptOutcome.UNDELIVERED,
-        "error_code": "key_conflict",
-        "error_message": f"Another object stands at {stored.key}; nothing was overwritten.",
-    }
-    return Facts({case.job.attempt: conflict})
-
-
-def _put_beside(case: Case, stored: StoredVideo, resources: Resources, keep_going: Callable[[], None]) -> None:
-    """Sidecar and poster of a video anew: beside it may stand those of a try that came too late, of another film."""
-    resources.bucket.put_small(sidecar_key(stored.key), sidecar.write(case, stored.metadata), SIDECAR_TYPE)
-    with suppress(BadVideo), spooling.fetch_aside(stored.key, resources, keep_going) as spooled:
-        _, poster = resources.prober.probe(spooled.file)
-        resources.bucket.put_small(poster_key(stored.key), poster, POSTER_TYPE)
-
-
-def _maker(case: Case, said: Said) -> int | None:
-    """The order whose task an object was made from. None: a task that its order has since had to give back."""
-    number = object_metadata.bearer(case, said)
-    if number is not None:
-        return number
-    at_number = case.attempts.get(said.attempt)
-    if at_number is None:
-        return case.job.attempt
-    return at_number.number if at_number.task_id == said.task_id else None
-
-
-def _stored(case: Case, stored: StoredVideo, resources: Resources) -> Facts:
-    """The row's facts, from the object's own metadata; the row takes the order that made it. Raises BadMetadata."""
-    number = _maker(case, object_metadata.read(stored)) or case.job.attempt
-    video: JobChanges = {"bucket": resources.bucket.config.bucket, **object_metadata.video_columns(stored)}
-    return Facts(
-        {number: {"outcome": AttemptOutcome.DELIVERED, "standing": Standing.CHARGED}},
-        notes=_other_length(case, number, video["duration_s"]),
-        video={"attempt": number, **video},
-    )
-
-
-def _other_length(case: Case, number: int, lasts_s: float | None) -> tuple[Note, ...]:
-    """What history says of a film that is not as long as was ordered; None: it does not show its length."""
-    ordered = case.job.ordered
-    if ordered is None or lasts_s is None or ordered.is_as_long(lasts_s):
-        return ()
-    return (Note("other_length", number, {"lasts_s": lasts_s, "ordered_s": ordered.ordered_s}),)
-
-
-def _trouble(case: Case, error: Exception, resources: Resources) -> Facts:
-    """Try again later; once the link must be dead and HEAD has found nothing, the transfer has failed."""
-    attempt = case.current
-    assert attempt is not None
-    said: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)[:1000]}
-    said |= store_refusals.mends(error, resources.bucket.config.rules)
-    word = _word(attempt, error)
-    notes = (Note("transfer_trouble", attempt.number, said),) if attempt.last_word != word else ()
-    with resources.database.read() as db:
-        now = resources.database.clock(db)
-    kept, noted = aside.learnt(attempt, error, word, resources, now)
-    end = schedule.link_end(attempt, resources.settings, resources.providers)
-    since = None if isinstance(error, ANSWERS) else schedule.unanswered_since(attempt, end, now)
-    changes: AttemptChanges = {"last_word": word, "unanswered_since": since, **kept}
-    is_over = now >= end and (since is None or schedule.is_tried_enough(since, end, now))
-    if is_over and _is_absent(case, resources):
-        changes |= {
-            "outcome": AttemptOutcome.UNDELIVERED,
-            "error_code": END_CODES.get(type(error), "link_expired"),  # type: ignore[arg-type]
-            "error_message": f"{str(error)[:1000]}{_hint(case, changes, resources)}",
-        }
-    return Facts({attempt.number: changes}, notes=notes + noted, trouble=True)
-
-
-def _word(attempt: Attempt, error: Exception) -> str:
-    """The order's last word after a try that failed. That nothing of a refused film is kept outranks its fault."""
-    refused = error if isinstance(error, Refused) else None
-    is_lost = refused and (refused.refusal or (refused.lacks_room and not attempt.unproven_films))
-    doing = ACCEPTED if attempt.accepted_film else NOT_KEPT if is_lost else "transfer"
-    return f"{doing}:{type((refused and refused.refusal) or error).__name__}"
-
-
-def _hint(case: Case, changes: AttemptChanges, resources: Resources) -> str:
-    """What a person can do about a film that was refused, and until when."""
-    attempt = case.attempts[case.job.attempt]
-    film = replace(attempt, unproven=changes.get("unproven", attempt.unproven)).unproven_film
-    if film is None:
-        return ""
-    until, command = film.kept_at + schedule.keeping(resources.settings), f"`rushes videos accept {case.job.id}`"
-    return f" What was refused is kept aside until {until.date()}: {command} archives it as it is."
-
-
-def _is_absent(case: Case, resources: Resources) -> bool:
-    try:
-        return resources.bucket.head(case.job.archive_key) is None
-    except BucketUnavailable:
-        return False
+    return stored_facts(case, StoredVideo(key, spooled.bytes, metadata), resources)

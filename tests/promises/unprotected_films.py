@@ -13,7 +13,7 @@ from protection import Patches, Protection, nothing, one
 from jobs.machine import schedule
 from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Case
-from jobs.steps import archiving, object_metadata
+from jobs.steps import object_metadata, stored_object, transfer_trouble
 from jobs.steps.resources import Resources
 from jobs.store import due
 from storage import bucket, store_client
@@ -44,9 +44,9 @@ def _put_without(parameter: str) -> Patches:
 
 def _any_object_is_ours() -> dict[str, Any]:
     def adopt(case: Case, stored: StoredVideo, resources: Resources, *_: Any) -> Facts:
-        return archiving._stored(case, stored, resources)
+        return stored_object.stored_facts(case, stored, resources)
 
-    return {"jobs.steps.archiving._adopt": adopt}
+    return {"jobs.steps.stored_object._adopt": adopt}
 
 
 def _unproven() -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _pauses_without_end() -> dict[str, Any]:
 
 
 def _first_trouble_is_the_end() -> dict[str, Any]:
-    real = archiving._trouble
+    real = transfer_trouble.trouble
 
     def trouble(case: Any, error: Exception, resources: Any) -> Facts:
         number = case.job.attempt
@@ -89,7 +89,7 @@ def _first_trouble_is_the_end() -> dict[str, Any]:
         facts = real(case, error, resources)
         return replace(facts, attempts={number: {**facts.attempts[number], **end}})
 
-    return {"jobs.steps.archiving._trouble": trouble}
+    return {"jobs.steps.archiving.trouble": trouble}
 
 
 def _resolved_twice() -> dict[str, Any]:

@@ -271,7 +271,7 @@ def test_an_object_of_ours_is_adopted_from_its_metadata_without_another_download
     job_id = workshop.create(provider="evolink")
     workshop.until(job_id, State.ARCHIVING)
     with monkeypatch.context() as patch:
-        patch.setattr(archiving, "_stored", lambda *_: (_ for _ in ()).throw(Died()))
+        patch.setattr(archiving, "stored_facts", lambda *_: (_ for _ in ()).throw(Died()))
         with pytest.raises(Died):
             RUN["jobs.transfer"](job_id, workshop.resources)
     assert len(objects(workshop)) == 1
