@@ -13,12 +13,13 @@ from typing import Any
 
 from jobs.machine import alarms, failures, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
+from jobs.machine.callbacks import Hearsay
 from jobs.machine.changes import AttemptChanges, JobChanges, with_times
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.held_jobs import ASKS, held_by
 from jobs.machine.outcome import Facts, Inquired, Move, Note, Outcome
 from jobs.machine.routing import ABOUT_REQUEST
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
 from jobs.machine.states import Event, State, next_state
 
 S, E, A = State, Event, AttemptOutcome

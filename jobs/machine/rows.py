@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from jobs.errors import BadRequest
+from jobs.machine.callbacks import Hearsay, KeptCallback
 from jobs.machine.states import State
+from jobs.machine.unproven_film import UnprovenFilm
 from jobs.request.as_taken import as_taken
 from jobs.request.generation import Generation, JobRequest
 from jobs.request.schema import load_request
@@ -174,24 +176,6 @@ def _read(request: str) -> JobRequest:
 
 
 @dataclass(frozen=True)
-class UnprovenFilm:
-    """Bytes of a task's link that begin like a film, were refused by the proof for a `reason`, and are kept aside."""
-
-    task_id: str
-    sha256: str
-    bytes: int
-    reason: str
-    kept_at: datetime
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "kept_at": self.kept_at.isoformat()}
-
-    @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> UnprovenFilm:
-        return cls(**{**kept, "kept_at": datetime.fromisoformat(kept["kept_at"])})
-
-
-@dataclass(frozen=True)
 class Attempt:
     """A row of `attempts`."""
 
@@ -323,40 +307,6 @@ class Attempt:
     def is_named(self) -> bool:
         """Whether a person named its task, and the gateway has yet to say what that is."""
         return self.named_task_id is not None and self.named_refused is None and self.task_id is None
-
-
-@dataclass(frozen=True)
-class KeptCallback:
-    """A kept callback, without its body."""
-
-    id: int
-    attempt: int
-    readable: bool
-    task_id: str | None
-    received_at: datetime
-    read_at: datetime | None
-    provider: str
-
-
-@dataclass(frozen=True)
-class Hearsay:
-    """A row of `hearsay`: a task id that a callback under an order's URL, which names its gateway, has told of."""
-
-    attempt: int
-    task_id: str
-    heard_at: datetime
-    asks: int
-    ask_at: datetime
-    is_signed: bool
-    is_contested: bool
-    provider: str
-
-    @property
-    def turn(self) -> tuple[bool, bool, float]:
-        """Smallest first: signed, then what was never asked about and is newest, then what waits longest."""
-        was_asked = self.asks > 0 or self.ask_at > self.heard_at  # the latter in vain
-        in_turn = self.ask_at.timestamp() if was_asked else -self.heard_at.timestamp()
-        return not self.is_signed, was_asked, in_turn
 
 
 @dataclass(frozen=True)

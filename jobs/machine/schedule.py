@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from jobs.machine.breaker import ASK_EVERY_S
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay
+from jobs.machine.callbacks import Hearsay
+from jobs.machine.rows import Attempt, AttemptOutcome, Case
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode

@@ -10,8 +10,9 @@ import structlog
 
 from jobs import measures
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case, UnprovenFilm
+from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
 from jobs.machine.states import State
+from jobs.machine.unproven_film import UnprovenFilm
 from jobs.request.generation import Film
 from jobs.steps import aside, object_metadata, ownership, reconciliation, sidecar, spooling
 from jobs.steps.lease_keeper import LeaseKeeper

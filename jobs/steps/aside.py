@@ -15,7 +15,8 @@ import structlog
 
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Note
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case, UnprovenFilm
+from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
+from jobs.machine.unproven_film import UnprovenFilm
 from jobs.steps import store_refusals
 from jobs.steps.resources import Resources
 from storage.bucket import ASIDE_TYPE

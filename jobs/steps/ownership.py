@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case, Hearsay
+from jobs.machine.callbacks import Hearsay
+from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
 from jobs.request.generation import Film, Generation
 from jobs.steps.resources import Resources
 from jobs.store import cases, contests, hearsay, leases

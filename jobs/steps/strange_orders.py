@@ -16,8 +16,9 @@ from typing import Any
 
 from jobs.errors import BadRequest
 from jobs.machine import flags, schedule
+from jobs.machine.callbacks import Hearsay
 from jobs.machine.outcome import Facts, Inquired, Note
-from jobs.machine.rows import Attempt, Case, Hearsay, Origin
+from jobs.machine.rows import Attempt, Case, Origin
 from jobs.settings import Settings
 from jobs.steps import forgotten_attempts
 from jobs.steps.answers import Inquiry, Reply, misfit

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from jobs.errors import UnknownJob
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Settled, Standing
+from jobs.machine.callbacks import Hearsay, KeptCallback
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.store import history
 from jobs.store.database import Database

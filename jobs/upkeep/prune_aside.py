@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 from jobs.machine import flags, schedule
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, UnprovenFilm
+from jobs.machine.rows import Attempt, AttemptOutcome
 from jobs.machine.states import ENDED, State
+from jobs.machine.unproven_film import UnprovenFilm
 from jobs.providers.registry import on_terms
 from jobs.settings import Settings
 from jobs.store import cases, leases

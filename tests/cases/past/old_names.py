@@ -109,7 +109,7 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
     },
     "jobs.records": {
         "Facts": "jobs.machine.outcome:Facts",
-        "Letter": "jobs.machine.rows:KeptCallback",
+        "Letter": "jobs.machine.callbacks:KeptCallback",
         "Move": "jobs.machine.outcome:Move",
         "Note": "jobs.machine.outcome:Note",
         "Outcome": "jobs.machine.outcome:Outcome",

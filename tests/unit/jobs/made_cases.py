@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.machine.alarms import Rules
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Hearsay, Job, KeptCallback, Origin, Standing
+from jobs.machine.callbacks import Hearsay, KeptCallback
+from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load
