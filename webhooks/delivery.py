@@ -14,9 +14,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from jobs import measures
 from jobs.measures import status_class
 from jobs.steps.resources import Resources
+from jobs.store.column_types import Instant
 from jobs.store.due import due_notice
 from jobs.store.step_table import NOTIFY
-from jobs.store.tables import Instant, notice_tries, notices
+from jobs.store.tables import notice_tries, notices
 from storage.errors import LinkForbidden
 from storage.outbound.guard import masked
 from webhooks import posting

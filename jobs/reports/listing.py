@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.states import State
 from jobs.reports.metadata import entries_of
-from jobs.store.tables import Instant, jobs
+from jobs.store.column_types import Instant
+from jobs.store.tables import jobs
 
 Condition = sa.ColumnElement[bool] | sa.TextClause
 Fits = Callable[[sa.FromClause], sa.ColumnElement[bool]]

@@ -21,8 +21,9 @@ from sqlalchemy.engine import Connection
 from jobs.machine.states import LIVE, State
 from jobs.reports import callbacks, percentiles
 from jobs.reports.percentiles import DIGITS
+from jobs.store.column_types import Instant
 from jobs.store.prepared import at
-from jobs.store.tables import Instant, jobs
+from jobs.store.tables import jobs
 
 READ = 5000  # jobs that have ended that are looked into
 LINKS_SHOWN = 5

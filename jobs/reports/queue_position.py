@@ -7,7 +7,8 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine.rows import Job
 from jobs.machine.states import State
-from jobs.store.tables import Instant, jobs
+from jobs.store.column_types import Instant
+from jobs.store.tables import jobs
 
 LONGEST_COUNTED = 1000  # whoever asks often must not pay for counting a whole backlog
 

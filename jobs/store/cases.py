@@ -15,11 +15,12 @@ from jobs.machine.callbacks import Hearsay, KeptCallback
 from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.store import history
+from jobs.store.column_types import Instant
 from jobs.store.database import Database
 from jobs.store.many import one_of
 from jobs.store.packed_rows import Unpacked, packed
 from jobs.store.prepared import of
-from jobs.store.tables import Instant, attempts, hearsay, inbox, jobs
+from jobs.store.tables import attempts, hearsay, inbox, jobs
 
 NEW = 0  # the version of a job to which nothing has happened since it was taken in
 

@@ -15,9 +15,10 @@ from jobs.machine.rows import Job
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.store import due_heads
+from jobs.store.column_types import Instant
 from jobs.store.prepared import at
 from jobs.store.step_table import BY_NAME, NOTIFY, Step
-from jobs.store.tables import Instant, jobs, notice_tries, notices
+from jobs.store.tables import jobs, notice_tries, notices
 
 # A row written "in the future" would sleep until then (CLOCK_SET_BACK).
 LONGEST_SENDING = timedelta(hours=1)  # a lease of a notice that runs on for longer was taken "in the future" too

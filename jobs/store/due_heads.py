@@ -19,9 +19,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from jobs.machine.states import State
+from jobs.store.column_types import Instant
 from jobs.store.prepared import at, planned_once
 from jobs.store.step_table import BY_NAME, OF_NEWS, Step
-from jobs.store.tables import Instant, jobs
+from jobs.store.tables import jobs
 
 SPARE = 8  # turns that are read of each key beyond its share
 

@@ -25,10 +25,11 @@ from jobs.machine.times import CLOCK_SET_BACK, iso_s
 from jobs.providers.client import Account
 from jobs.request.generation import Mode
 from jobs.settings import Settings
+from jobs.store.column_types import Instant
 from jobs.store.database import Database, upsert
 from jobs.store.prepared import at, of
 from jobs.store.spending import day_of
-from jobs.store.tables import Instant, attempts, jobs, lanes
+from jobs.store.tables import attempts, jobs, lanes
 
 LANES: tuple[LaneName, ...] = ("submit", "query")
 PROBED_PAUSE_S = 5.0  # until somebody whom a probe keeps waiting looks again

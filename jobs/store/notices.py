@@ -18,9 +18,10 @@ from jobs.machine.outcome import Note
 from jobs.machine.rows import Case, Job
 from jobs.machine.states import State
 from jobs.machine.times import iso
+from jobs.store.column_types import Instant
 from jobs.store.database import Database
 from jobs.store.history import line, write_lines
-from jobs.store.tables import Instant, jobs, notice_tries, notices
+from jobs.store.tables import jobs, notice_tries, notices
 
 NOTICE_ID = re.compile(r"ntc_[0-9A-Z]{26}")
 REPLAYED_AT_ONCE = 500  # in one transaction

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.store.tables import JSON, Instant, Told
+from jobs.store.column_types import JSON, Instant, Told
 
 Read = Callable[[Any], Any]
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 
-from jobs.store.tables import Instant
+from jobs.store.column_types import Instant
 
 
 def of(*columns: sa.Column[Any]) -> sa.ColumnElement[bool]:

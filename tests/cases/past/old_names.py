@@ -98,7 +98,11 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
         "create": "jobs.intake.new_jobs:create",
         "quote": "jobs.intake.new_jobs:quote",
     },
-    "jobs.models": {"pauses": "jobs.store.tables:lanes"},
+    "jobs.models": {
+        "Instant": "jobs.store.column_types:Instant",
+        "JSON": "jobs.store.column_types:JSON",
+        "pauses": "jobs.store.tables:lanes",
+    },
     "jobs.pacing": {"Pacing": "jobs.steps.query_budget:QueryBudget"},
     "jobs.parts": {"Parts": "jobs.steps.resources:Resources"},
     "jobs.reconcile": {

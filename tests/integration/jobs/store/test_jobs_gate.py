@@ -12,8 +12,8 @@ from rows import NOW, Rows
 from jobs.machine.outcome import Facts, Note
 from jobs.machine.states import State
 from jobs.store import history, keeping, late_facts, leases, tables, unknown_words
+from jobs.store.column_types import Told, Words
 from jobs.store.keeping import Callback
-from jobs.store.tables import Told, Words
 
 pytestmark = pytest.mark.both_databases
 
