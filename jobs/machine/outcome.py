@@ -117,3 +117,22 @@ class Outcome:
     moves: tuple[Move, ...] = ()
     job: JobChanges = field(default_factory=JobChanges)
     facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One move, with what it writes on the job and on its current attempt."""
+
+    move: Move
+    job: JobChanges
+    attempt: AttemptChanges
+
+
+def turn_of(
+    event: Event,
+    attempt: Attempt,
+    job: JobChanges | None = None,
+    attempt_changes: AttemptChanges | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Turn:
+    return Turn(Move(event, attempt.number, detail or {}), job or {}, attempt_changes or {})

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from protection import Protection, as_simulated, nothing, one
 
 from jobs.intake import new_jobs
-from jobs.machine import decisions, schedule
+from jobs.machine import judges, outcome, schedule
 from jobs.machine.rows import Standing
 from jobs.machine.states import State
 from jobs.providers.answers import json_body
@@ -133,13 +133,13 @@ def _nothing_is_over() -> dict[str, Any]:
 
 
 def _given_up_as_free() -> dict[str, Any]:
-    real = decisions._unknown_forever
+    real = judges._unknown_forever
 
-    def unknown_forever(*said: Any) -> decisions.Turn:
+    def unknown_forever(*said: Any) -> outcome.Turn:
         turn = real(*said)
         return replace(turn, attempt={**turn.attempt, "standing": Standing.NONE})
 
-    return {"jobs.machine.decisions._unknown_forever": unknown_forever}
+    return {"jobs.machine.judges._unknown_forever": unknown_forever}
 
 
 PROTECTIONS = [

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sim_bucket import MARK, SimBucket
 
 from jobs.intake import changes
-from jobs.machine import decisions, routing, schedule
+from jobs.machine import decisions, judges, outcome, routing, schedule
 from jobs.machine.rows import Attempt, Case
 from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.answers import is_own
@@ -106,15 +106,15 @@ def _lost_counts_as_unsent() -> dict[str, Any]:
 
 
 def _dead_submit_counts_as_unsent() -> dict[str, Any]:
-    real = decisions._submitting
+    real = judges._submitting
 
     def judge(case: Any, now: Any, rules: Any) -> Any:
         attempt = case.current
         if attempt.is_open and attempt.task_id is None:
-            return decisions._not_sent(case, attempt, now)
+            return judges._not_sent(case, attempt, now)
         return real(case, now, rules)
 
-    return {"jobs.machine.decisions._JUDGES": {**decisions._JUDGES, State.SUBMITTING: judge}}
+    return {"jobs.machine.decisions.JUDGES": {**judges.JUDGES, State.SUBMITTING: judge}}
 
 
 def _news_goes_to_the_current_attempt() -> dict[str, Any]:
@@ -219,13 +219,13 @@ def _settled_under_a_lease() -> dict[str, Any]:
 
 def _cancelled_at_once() -> dict[str, Any]:
     def cancelled(case: Any, wish: Any, detail: Any = None) -> Any:
-        return decisions.Turn(decisions.Move(decisions.E.CANCEL, case.job.attempt, detail or {}), {}, {})
+        return outcome.Turn(decisions.Move(decisions.E.CANCEL, case.job.attempt, detail or {}), {}, {})
 
     def no_order_of(case: Any, attempt: Any, otherwise: Any) -> Any:
         return decisions.E.CANCEL if case.job.cancel_requested_at else otherwise
 
-    names = ("jobs.machine.decisions.cancelled", "jobs.intake.changes.cancelled")
-    return {**dict.fromkeys(names, cancelled), "jobs.machine.decisions.no_order_of": no_order_of}
+    names = ("jobs.machine.judges.cancelled", "jobs.intake.changes.cancelled")
+    return {**dict.fromkeys(names, cancelled), "jobs.machine.judges.no_order_of": no_order_of}
 
 
 def _cancelled_unasked() -> dict[str, Any]:

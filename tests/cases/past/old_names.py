@@ -88,6 +88,12 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
         "bucket_for_links": "jobs.buckets:bucket_for_links",
         "working_parts": "jobs.worker.bootstrap:worker_resources",
     },
+    "jobs.decisions": {
+        "Turn": "jobs.machine.outcome:Turn",
+        "no_error": "jobs.machine.judges:no_error",
+        "start_by": "jobs.machine.judges:start_by",
+        "turn_of": "jobs.machine.outcome:turn_of",
+    },
     "jobs.gates": {"Gates": "jobs.steps.bulkheads:Bulkheads"},
     "jobs.gateways": {"standing": "jobs.reports.providers:status"},
     "jobs.intake": {
