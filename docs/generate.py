@@ -35,7 +35,7 @@ from jobs.reports import queue_position
 from jobs.reports.providers import describe
 from jobs.request.generation import Generation, Mode
 from jobs.settings import load
-from jobs.steps import answers, planning, posting, query_budget
+from jobs.steps import learning, planning, posting, query_budget
 from jobs.steps.step import FENCE
 from jobs.store import availability, migrate, notices
 from jobs.store.database import Database
@@ -198,7 +198,7 @@ def fixed_numbers() -> str:
         ["share of the query budget for routine polls", f"{query_budget.ROUTINE_SHARE:.0%}"],
         ["a slot in the query budget lies ahead at most", _s(query_budget.LONGEST_WAIT_S)],
         ["who comes later than this for its slot has lost it", _s(query_budget.KEPT_S)],
-        ["clock difference tolerated when a task's age is judged", _s(answers.CLOCK_TOLERANCE.total_seconds())],
+        ["clock difference tolerated when a task's age is judged", _s(learning.CLOCK_TOLERANCE.total_seconds())],
         ["the sweep looks again, while rows are due or alarms ring, after", _s(sweep.AGAIN_S)],
         ["a row that was rung for is left out of the sweep for", _s(sweep.LEAVE_OUT_S)],
         ["a row whose step raises before its claim is set aside for", _s(FENCE.total_seconds())],

@@ -21,8 +21,9 @@ from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account
 from jobs.settings import Settings
 from jobs.steps import ownership, resending, strange_orders
-from jobs.steps.answers import Inquiry, Reply, learn, read_reply
 from jobs.steps.health import Exchange, hear, word_of_query
+from jobs.steps.learning import learn
+from jobs.steps.replies import Inquiry, Reply, read_reply
 from jobs.steps.resources import Resources
 from jobs.steps.step import Work, at_work, due_case
 from jobs.store import callbacks, lanes, leases

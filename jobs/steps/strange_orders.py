@@ -21,7 +21,8 @@ from jobs.machine.outcome import Facts, Inquired, Note
 from jobs.machine.rows import Attempt, Case, Origin
 from jobs.settings import Settings
 from jobs.steps import forgotten_attempts
-from jobs.steps.answers import Inquiry, Reply, misfit
+from jobs.steps.learning import misfit
+from jobs.steps.replies import Inquiry, Reply
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, cases, late_facts, leases, spending
 from jobs.store.attempt_rows import attempt_of

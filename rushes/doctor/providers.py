@@ -12,7 +12,7 @@ from jobs.providers.base import Provider
 from jobs.providers.client import Account, Answered, ProviderClient, json_body
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings
-from jobs.steps.answers import CLOCK_TOLERANCE
+from jobs.steps.learning import CLOCK_TOLERANCE
 from rushes.doctor.examination import Check
 from rushes.doctor.findings import Finding, Findings, fail, ok, warn
 

@@ -19,7 +19,7 @@ from jobs.providers.answers import json_body
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import costs
 from jobs.steps import reconciliation
-from jobs.steps.answers import Inquiry, Reply
+from jobs.steps.replies import Inquiry, Reply
 from jobs.store import migrate, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.keeping import Kept

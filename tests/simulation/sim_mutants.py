@@ -20,7 +20,7 @@ from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.client import Lost, NotSent
-from jobs.steps import answers, archiving, object_metadata, ownership, strange_orders
+from jobs.steps import answers, archiving, learning, object_metadata, ownership, replies, strange_orders
 from jobs.store import availability, cases, due, lanes, late_facts, leases, tables
 from jobs.store.keeping import Desk
 from jobs.store.leases import Lease
@@ -118,7 +118,7 @@ def _dead_submit_counts_as_unsent() -> dict[str, Any]:
 
 
 def _news_goes_to_the_current_attempt() -> dict[str, Any]:
-    real = answers.learn
+    real = learning.learn
 
     def learn(case: Any, *more: Any) -> Any:
         facts = real(case, *more)
@@ -131,7 +131,7 @@ def _news_goes_to_the_current_attempt() -> dict[str, Any]:
 
 
 def _not_found_is_a_verdict() -> dict[str, Any]:
-    real = answers.read_reply
+    real = replies.read_reply
 
     def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
         reply = real(inquiry, provider, account, answer)
@@ -144,7 +144,7 @@ def _not_found_is_a_verdict() -> dict[str, Any]:
 
 
 def _nobodys_report_is_believed() -> dict[str, Any]:
-    real = answers.read_reply
+    real = replies.read_reply
 
     def read(inquiry: Any, provider: Any, account: Any, answer: Any) -> Any:
         def named(body: Any) -> Report:
@@ -401,7 +401,7 @@ PROTECTIONS: dict[str, Lack] = {
         _one("sim_service.SimJournal.keep", _nothing), ("database_down_at_order", "task_slow", "callback_lost")
     ),
     "an adopted task is no older than its order": Lack(
-        _one("jobs.steps.answers.misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
+        _one("jobs.steps.learning.misfit", lambda *_: None), (*LOSS, "callback_of_another", "task_slow")
     ),
     "no task id is borne twice": Lack(
         _one("jobs.store.late_facts.resolve_task_ids", lambda db, case, facts, *, now: facts),

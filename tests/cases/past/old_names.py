@@ -112,10 +112,10 @@ NAMES: dict[str, dict[str, str | Callable[..., Any]]] = {
     "jobs.pacing": {"Pacing": "jobs.steps.query_budget:QueryBudget"},
     "jobs.parts": {"Parts": "jobs.steps.resources:Resources"},
     "jobs.reconcile": {
-        "Inquiry": "jobs.steps.answers:Inquiry",
-        "Reply": "jobs.steps.answers:Reply",
-        "learn": "jobs.steps.answers:learn",
-        "read_reply": "jobs.steps.answers:read_reply",
+        "Inquiry": "jobs.steps.replies:Inquiry",
+        "Reply": "jobs.steps.replies:Reply",
+        "learn": "jobs.steps.learning:learn",
+        "read_reply": "jobs.steps.replies:read_reply",
     },
     "jobs.records": {
         "Facts": "jobs.machine.outcome:Facts",

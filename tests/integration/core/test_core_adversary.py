@@ -25,7 +25,7 @@ from jobs.machine.outcome import Facts
 from jobs.machine.rows import AttemptOutcome, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
-from jobs.steps import answers, archiving, reconciliation
+from jobs.steps import archiving, learning, reconciliation, replies
 from jobs.store import contests, heartbeats, late_facts, tables
 from jobs.store.database import Database, DatabaseUnavailable
 from rushes.app import create_app
@@ -270,12 +270,12 @@ def test_an_old_finish_time_does_not_kill_a_fresh_link(workshop: Workshop, sandb
     case = workshop.case(job_id)
     made = case.attempts[1]
     report = reconciliation._inquire(
-        answers.Inquiry(made, str(made.task_id), False), "A", made.created_at, workshop.resources
+        replies.Inquiry(made, str(made.task_id), False), "A", made.created_at, workshop.resources
     )
     assert report.report is not None
     long_ago = replace(report.report, finished_at=case.job.created_at - timedelta(days=3))
     running = replace(case.attempts[1], outcome=AttemptOutcome.OPEN)
-    said = answers._verdict(running, report, long_ago, PROVIDERS["evolink"], {"news_by": "poll"}, now_of(workshop))
+    said = learning._verdict(running, report, long_ago, PROVIDERS["evolink"], {"news_by": "poll"}, now_of(workshop))
     assert said["finished_at"] is None or said["finished_at"] >= case.attempts[1].created_at
 
 

@@ -15,7 +15,8 @@ from jobs.providers.answers import is_own
 from jobs.providers.base import Provider
 from jobs.providers.client import Account, Answered
 from jobs.providers.registry import PROVIDERS
-from jobs.steps.answers import SHAPES, Inquiry, Reply, learn, read_reply
+from jobs.steps.learning import learn
+from jobs.steps.replies import SHAPES, Inquiry, Reply, read_reply
 
 NAMES = ("id", "task_id", "jobId")
 NOT_FOUND = {

@@ -11,7 +11,8 @@ from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Failure, Report, ReportState
 from jobs.providers.registry import PROVIDERS
-from jobs.steps.answers import Inquiry, Reply, learn
+from jobs.steps.learning import learn
+from jobs.steps.replies import Inquiry, Reply
 
 RUNNING = Report(ReportState.RUNNING, "processing", task_id="t-1")
 
