@@ -24,7 +24,7 @@ from jobs.request import input_links
 from jobs.request.generation import JobRequest
 from jobs.request.schema import load_request
 from jobs.settings import Settings
-from jobs.store import availability, cases, idempotency_keys, lanes
+from jobs.store import availability, cases, idempotency_keys, orders_out, waiting_jobs
 from jobs.store.core import Core
 from storage.errors import LinkForbidden
 from storage.keys import video_key
@@ -88,12 +88,12 @@ def quote(
         def hindered(candidate: Candidate) -> Obstacle | None:
             account = core.settings.accounts[candidate.name]
             usd = candidate.estimate.usd if candidate.estimate else None
-            looked = lanes.look(db, account, core.settings, core.database)
+            looked = orders_out.look(db, account, core.settings, core.database)
             return availability.obstacle(db, account, usd, core.settings, looked)
 
         choice = routing.choose(found, routing.route(found), hindered)
         start_by = _start_by(request, core.settings, inputs_until, now)
-        held_up = lanes.held_up(db) if choice.obstacles else {}
+        held_up = waiting_jobs.held_up(db) if choice.obstacles else {}
         return Quote(choice, held_up, queue_position.next_position(db), start_by, made)
 
 

@@ -20,7 +20,7 @@ from jobs.machine.times import iso_s
 from jobs.reports import attention_orders
 from jobs.reports.attention_items import MOST, Item, Looking
 from jobs.reports.attention_rows import CURRENT, ENDED_LATELY, PROMPT, Rows, Statement, any_of, begun, looked_up, order
-from jobs.store import availability, unknown_words
+from jobs.store import availability, unknown_words, waiting_jobs
 from jobs.store import lanes as stored_lanes
 from jobs.store.prepared import at
 from jobs.store.tables import attempts, hearsay, inbox, jobs, notices
@@ -106,7 +106,7 @@ def _keys(db: Connection, looking: Looking) -> Iterator[Item]:
     A gateway that asked for a pause needs nobody, unless it keeps jobs waiting.
     """
     ill, now = stored_lanes.unwell(db, looking.settings), looking.now
-    held_up = stored_lanes.held_up(db) if ill else {}
+    held_up = waiting_jobs.held_up(db) if ill else {}
     for account, name, lane in ill:
         provider, rests = account.provider, lane.rests_s(now) > 0
         waiting = held_up.get(provider, 0) if name == "submit" else 0

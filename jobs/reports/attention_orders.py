@@ -25,7 +25,7 @@ from jobs.reports.attention_rows import (
     order,
     with_current,
 )
-from jobs.store import lanes as stored_lanes
+from jobs.store import orders_out
 from jobs.store.attempt_rows import attempt_of
 from jobs.store.prepared import of
 from jobs.store.tables import attempts, hearsay, jobs
@@ -74,7 +74,7 @@ _UNCONFIRMED = with_current(jobs.c.state == State.UNCONFIRMED.value).order_by(jo
 _PASSED = (
     order()
     .join(attempts, _OWN)
-    .where(stored_lanes.IS_OPEN, attempts.c.origin == Origin.ORDERED.value, attempts.c.task_id.is_(None))
+    .where(orders_out.IS_OPEN, attempts.c.origin == Origin.ORDERED.value, attempts.c.task_id.is_(None))
     .where(attempts.c.lost_at.is_not(None), ~sa.and_(CURRENT, jobs.c.state == State.UNCONFIRMED.value))
     .order_by(attempts.c.job_id, attempts.c.number)
     .limit(MOST)
@@ -93,7 +93,7 @@ _LINKLESS = attempts_since(
 )
 _UNCERTAIN = attempts_since(
     Back.BAD_END,
-    sa.and_(jobs.c.state.in_(OVER), stored_lanes.IS_UNCERTAIN, attempts.c.outcome != AttemptOutcome.OPEN.value),
+    sa.and_(jobs.c.state.in_(OVER), orders_out.IS_UNCERTAIN, attempts.c.outcome != AttemptOutcome.OPEN.value),
 )
 _DOUBTED = [
     order()
@@ -106,7 +106,7 @@ _DOUBTED = [
 _EARLIER = (
     order()
     .join(attempts, _OWN)
-    .where(stored_lanes.IS_OPEN, attempts.c.task_id.is_not(None))
+    .where(orders_out.IS_OPEN, attempts.c.task_id.is_not(None))
     .where(~sa.and_(jobs.c.state == State.GENERATING.value, attempts.c.number == jobs.c.attempt))
     .order_by(attempts.c.job_id, attempts.c.number)
     .limit(MOST)

@@ -21,7 +21,7 @@ from jobs.measures import Measure
 from jobs.reports import attention, callbacks, costs
 from jobs.reports.attention_items import Looking
 from jobs.settings import Settings
-from jobs.store import heartbeats, lanes, spending, unknown_words
+from jobs.store import heartbeats, lanes, orders_out, spending, unknown_words, waiting_jobs
 from jobs.store.core import Core
 from jobs.store.tables import jobs
 
@@ -67,7 +67,7 @@ def read(db: Connection, core: Core, ended: EndedJobs) -> Iterator[Sample]:
     for reason in REASONS:
         yield Sample(measures.NEEDS_PERSON, (reason,), counts[reason])
     yield from _lanes(db, settings, now)
-    for name, count in lanes.held_up(db).items():
+    for name, count in waiting_jobs.held_up(db).items():
         yield Sample(measures.HELD_UP, (name,), count)
     yield from _accounts(db, core, now)
     yield from _ages(db, core, now)
@@ -99,7 +99,7 @@ def _accounts(db: Connection, core: Core, now: datetime) -> Iterator[Sample]:
     settings, today = core.settings, spending.day_of(now)
     sums = {(each.provider, each.line): each for each in costs.sums(db, since=today, until=today)}
     for name, account in settings.accounts.items():
-        out = lanes.out(db, account, lanes.read(db, account, "submit"), settings, now=now)
+        out = orders_out.out(db, account, lanes.read(db, account, "submit"), settings, now=now)
         yield Sample(measures.IN_FLIGHT, (name,), out.in_flight)
         yield Sample(measures.UNANSWERED, (name,), out.unanswered)
         for line in costs.LINES:

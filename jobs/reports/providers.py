@@ -19,8 +19,9 @@ from jobs.reports.callbacks import Ends
 from jobs.request.fields import FIELDS, Field, LengthField, NumberField, TextField
 from jobs.request.generation import DEFAULT_MODEL, Kind
 from jobs.settings import Settings
-from jobs.store import availability, lanes, spending, unknown_words
-from jobs.store.lanes import LANES, Look
+from jobs.store import availability, lanes, orders_out, spending, unknown_words, waiting_jobs
+from jobs.store.lanes import LANES
+from jobs.store.orders_out import Look
 
 
 class Known(NamedTuple):
@@ -53,7 +54,7 @@ def statuses_of(
     db: Connection, providers: Mapping[str, Provider], settings: Settings, *, now: datetime
 ) -> dict[str, dict[str, Any]]:
     """How each gateway that has a key stands just now, by its name."""
-    words, held_up, lane = unknown_words.seen(db), lanes.held_up(db), lanes.every(db)
+    words, held_up, lane = unknown_words.seen(db), waiting_jobs.held_up(db), lanes.every(db)
     return {
         name: status(
             db,
@@ -119,7 +120,7 @@ def status(
     found = {name: known.lane(account, name) for name in LANES}
     previous = settings.previous_accounts.get(provider.name)
     previous_query = _pause(known.lane(previous, "query"), now) if previous else None
-    out = lanes.out(db, account, found["submit"], settings, now=now)
+    out = orders_out.out(db, account, found["submit"], settings, now=now)
     looked = Look(found["submit"], out, now)
     hindered = availability.obstacle(db, account, cheapest_usd(provider), settings, looked)
     return {

@@ -16,7 +16,7 @@ from jobs.providers.base import Provider
 from jobs.providers.client import Account, Answered, Lost, NotSent
 from jobs.providers.refusals import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, UNAUTHORIZED, retry_after_s
 from jobs.steps.resources import Resources
-from jobs.store import attempt_rows, lanes
+from jobs.store import attempt_rows, hearing, lanes, orders_out, waiting_jobs
 from jobs.store.database import DatabaseUnavailable
 
 # No gateway's tasks are called so; each answers it as it answers for any task that it does not have.
@@ -72,7 +72,7 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
         if word.kind in (Kind.ACCEPTED, Kind.ALIVE, Kind.OURS):
             with database.read() as db:
                 if name == "submit":
-                    lane, out, _ = lanes.look(db, account, resources.settings, database)
+                    lane, out, _ = orders_out.look(db, account, resources.settings, database)
                     lost = out.lost
                 else:
                     lane, lost = lanes.read(db, account, name), 0
@@ -80,10 +80,10 @@ def hear(account: Account, name: LaneName, word: Word, resources: Resources) -> 
             if lane.is_well and not lane.losses and not lost and lane.prober is None:
                 return
         with database.write() as db:
-            may_go = lanes.hear(db, account, name, word, resources.settings, now=database.clock(db))
+            may_go = hearing.hear(db, account, name, word, resources.settings, now=database.clock(db))
         if may_go and name == "submit":
             with database.write() as db:
-                lanes.wake_waiting(db, account.provider, now=database.clock(db))
+                waiting_jobs.wake_waiting(db, account.provider, now=database.clock(db))
     except DatabaseUnavailable:
         log.warning("lane_not_told", provider=account.provider, lane=name, word=word.kind.value)
 
@@ -95,7 +95,7 @@ def hear_unsent(account: Account, exchange: Exchange, unsent: NotSent, resources
     database, word = resources.database, _failed(exchange, unsent)
     try:
         with database.write() as db:
-            lanes.hear_unreached(db, account, word, resources.settings, now=database.clock(db))
+            hearing.hear_unreached(db, account, word, resources.settings, now=database.clock(db))
     except DatabaseUnavailable:
         log.warning("lane_not_told", provider=account.provider, lane="submit", word=word.kind.value)
 
@@ -133,7 +133,7 @@ def ask_for_free(account: Account, resources: Resources) -> bool:
         lanes.write(db, account, "submit", breaker.answered(lane, by, now))
     if lane.prober == by:  # the one that asks may be cancelled before it orders
         with database.write() as db:
-            lanes.wake_waiting(db, account.provider, now=now)
+            waiting_jobs.wake_waiting(db, account.provider, now=now)
     return lane.prober == by
 
 

@@ -21,7 +21,7 @@ from jobs.settings import Settings
 from jobs.steps import health
 from jobs.steps.health import Exchange
 from jobs.steps.resources import Resources
-from jobs.store import attempt_rows, availability, lanes, spending
+from jobs.store import attempt_rows, availability, orders_out, spending
 
 RESOLVE_WITHIN_S = 5
 
@@ -93,7 +93,7 @@ def _obstacle(candidate: Candidate, case: Case, resources: Resources, ask: Ask |
 
     def hindrance() -> tuple[Obstacle | None, datetime]:
         with resources.database.read() as db:
-            looked = lanes.look(db, account, resources.settings, resources.database)
+            looked = orders_out.look(db, account, resources.settings, resources.database)
             return availability.obstacle(db, account, usd, resources.settings, looked), looked.now
 
     found, now = hindrance()

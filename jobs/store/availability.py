@@ -14,8 +14,8 @@ from jobs.machine.routing import Obstacle
 from jobs.machine.times import iso_s
 from jobs.providers.client import Account
 from jobs.settings import Settings
-from jobs.store import lanes, spending
-from jobs.store.lanes import Look, Out
+from jobs.store import lanes, orders_out, spending
+from jobs.store.orders_out import Look, Out
 
 FULL_PAUSE_S = 5  # until a gateway that is full, or takes orders one by one, is looked at again
 BUDGET_PAUSE_S = 900  # the next day may be far, but the budget may be raised and orders may be given back
@@ -47,7 +47,7 @@ def obstacle(db: Connection, account: Account, usd: float | None, settings: Sett
 def admit(db: Connection, account: Account, by: str, settings: Settings, *, now: datetime) -> Obstacle | None:
     """Let a claim pass, in its own transaction: None, and after a rest the claim is the probe. Else what hinders it."""
     lane = lanes.lock(db, account, "submit")
-    out = lanes.out(db, account, lane, settings, now=now)
+    out = orders_out.out(db, account, lane, settings, now=now)
     if found := lane_obstacle(account, lane, out, settings, now):
         return found
     if out.unanswered >= settings.max_unconfirmed:
@@ -68,7 +68,7 @@ def admit_resend(db: Connection, account: Account, by: str, settings: Settings, 
     lane = lanes.lock(db, account, "submit")
     if lane.rests_s(now) or lane.probed_s(now, longest_s=settings.submit_lease_s):
         return False
-    out = lanes.out(db, account, lane, settings, now=now)
+    out = orders_out.out(db, account, lane, settings, now=now)
     if out.under_way >= settings.max_unconfirmed:
         return False
     if not lane.is_well or out.unanswered >= settings.max_unconfirmed:

@@ -19,8 +19,8 @@ from jobs.machine.states import State
 from jobs.store import hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.history import write_notes
-from jobs.store.lanes import IS_OPEN
 from jobs.store.leases import bring_news
+from jobs.store.orders_out import IS_OPEN
 from jobs.store.prepared import of
 from jobs.store.tables import attempts, jobs
 from jobs.store.tables import hearsay as claims

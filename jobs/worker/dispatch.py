@@ -13,7 +13,7 @@ from jobs.errors import UnknownJob
 from jobs.steps import late_answers
 from jobs.steps.resources import Resources
 from jobs.steps.step import fence
-from jobs.store import heartbeats, lanes
+from jobs.store import heartbeats, waiting_jobs
 from jobs.store.database import DatabaseUnavailable
 from jobs.store.due import due_rows
 from jobs.store.step_table import OF_JOBS, STEPS, Step
@@ -46,10 +46,10 @@ def run_in_place(resources: Resources, steps: Sequence[Step] = STEPS, *, limit: 
 def have_gateways_asked(resources: Resources) -> None:
     """Once a minute, one of those who wait for a gateway that was silent looks whether it still is."""
     with resources.database.read() as db:
-        if not lanes.any_to_ask(db, now=resources.database.clock(db)):
+        if not waiting_jobs.any_to_ask(db, now=resources.database.clock(db)):
             return
     with resources.database.write() as db:
-        lanes.wake_askers(db, now=resources.database.clock(db))
+        waiting_jobs.wake_askers(db, now=resources.database.clock(db))
 
 
 def guarded(step: Step, job_id: str, resources: Resources) -> str | None:

@@ -15,7 +15,7 @@ from jobs.providers.client import Account
 from jobs.reports.providers import overview
 from jobs.ringer import Ringer
 from jobs.settings import Settings
-from jobs.store import lanes
+from jobs.store import lanes, waiting_jobs
 from jobs.store.database import Database
 from rushes.api.edge.answers import answer
 from rushes.api.edge.parser import StrictBlueprint
@@ -78,7 +78,7 @@ def blueprint(api: ProvidersApi) -> Blueprint:
             for account in filter(None, keys):
                 lanes.resume(db, account)
         with api.database.write() as db:
-            lanes.wake_waiting(db, name, now=api.database.clock(db))
+            waiting_jobs.wake_waiting(db, name, now=api.database.clock(db))
         api.ringer.sweep()
         return answer(_shown(api, {name: api.providers[name]})[0])
 

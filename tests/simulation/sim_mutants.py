@@ -475,7 +475,7 @@ PROTECTIONS: dict[str, Lack] = {
     "a route leads past a gateway that rests": Lack(
         _first_gateway_alone, ("gateway_away", "gateway_unavailable"), fleet=True
     ),
-    "a gateway that was silent is asked again": Lack(_one("jobs.store.lanes.wake_askers", _nothing), ILL),
+    "a gateway that was silent is asked again": Lack(_one("jobs.store.waiting_jobs.wake_askers", _nothing), ILL),
     "a notice from the future is due": Lack(_notices_sleep, ("clock_set_back", "clock_jumps", "pipeline_away")),
     "numbers from outside pass the gate": Lack(
         _one("jobs.gate.amount", lambda value: value if isinstance(value, int | float) else None), ("odd_values",)
@@ -536,10 +536,10 @@ PROTECTIONS: dict[str, Lack] = {
         _one("jobs.steps.ownership.is_denied", lambda *_: False), ("submit_unanswered", "task_elsewhere")
     ),
     "where no gateway can be reached it is the network": Lack(
-        _one("jobs.store.lanes._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
+        _one("jobs.store.hearing._excuse_all", lambda *_: False), ("gateway_away",), fleet=True
     ),
     "one gateway that rests for another reason hides no missing network": Lack(
-        _one("jobs.store.lanes._has_any_answered", lambda *_: True),
+        _one("jobs.store.hearing._has_any_answered", lambda *_: True),
         ("gateway_away", "gateway_unavailable", "refused_key"),
         fleet=True,
     ),

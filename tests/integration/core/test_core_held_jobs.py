@@ -15,7 +15,7 @@ from jobs.machine.job_json import job_json
 from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.machine.times import iso_s
-from jobs.store import lanes
+from jobs.store import lanes, waiting_jobs
 
 
 def waits(workshop: Workshop, job_id: str) -> tuple[str, str, str]:
@@ -52,7 +52,7 @@ def test_it_says_who_is_asked_about_what_and_since_when_in_vain(
     in_vain = "" if since is None else f"; it has not answered since {iso_s(since)}"
     assert (case.job.state, waits(workshop, job_id)) == (State.QUEUED, ("evolink", ASKS, about + in_vain))
     with workshop.database.read() as db:
-        assert lanes.held_up(db) == {"evolink": 1}
+        assert waiting_jobs.held_up(db) == {"evolink": 1}
 
 
 def test_once_that_is_answered_it_waits_for_what_it_waited_for(workshop: Workshop, sandbox: Any) -> None:

@@ -21,7 +21,7 @@ from jobs.intake import api_keys
 from jobs.intake.api_keys import Scope
 from jobs.machine.states import State
 from jobs.machine.times import iso, iso_s
-from jobs.store import lanes
+from jobs.store import lanes, waiting_jobs
 from jobs.store.tables import lanes as rows
 
 Rushes = Callable[..., Result]
@@ -61,7 +61,7 @@ def rest(workshop: Workshop, sandbox: Any, rushes: Rushes, monkeypatch: pytest.M
 
 def _held_up(workshop: Workshop) -> int:
     with workshop.database.read() as db:
-        return lanes.held_up(db).get("evolink", 0)
+        return waiting_jobs.held_up(db).get("evolink", 0)
 
 
 def asked(method: str, path: str, **what: Any) -> requests.Response:

@@ -24,7 +24,7 @@ from jobs.settings import Settings
 from jobs.steps import health, planning, submission
 from jobs.steps.health import NO_TASK
 from jobs.steps.resources import Resources
-from jobs.store import lanes, spending
+from jobs.store import lanes, orders_out, spending, waiting_jobs
 from jobs.store.step_table import OF_JOBS
 from jobs.store.tables import attempts
 from jobs.worker import dispatch
@@ -343,7 +343,7 @@ def test_orders_lost_before_the_last_acceptance_take_room_for_an_hour_and_block_
     assert len(lost(rows)) > 5
     stands = lane(rows)
     out, later = (
-        rows.write(lambda db, now=now: lanes.out(db, KEY, stands, resources.settings, now=now))  # type: ignore[misc]
+        rows.write(lambda db, now=now: orders_out.out(db, KEY, stands, resources.settings, now=now))  # type: ignore[misc]
         for now in (rows.now, rows.now + HOUR)
     )
     assert out.in_flight >= len(lost(rows))
@@ -580,7 +580,7 @@ def test_a_person_lets_a_gateway_rest_and_ends_its_rest(rows: Rows, resources: R
     (job_id,) = submit(rows, resources)
     assert waits(rows, job_id)["code"] == "by_hand"
     rows.now += MINUTE
-    rows.write(lambda db: (lanes.resume(db, KEY), lanes.wake_waiting(db, "evolink", now=rows.now)))
+    rows.write(lambda db: (lanes.resume(db, KEY), waiting_jobs.wake_waiting(db, "evolink", now=rows.now)))
     submission.submit(job_id, resources)
     assert rows.case(job_id).job.state is State.GENERATING
 

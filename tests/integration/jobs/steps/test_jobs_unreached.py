@@ -16,7 +16,7 @@ from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, NotSent
 from jobs.steps import reconciliation, submission
 from jobs.steps.resources import Resources
-from jobs.store import lanes
+from jobs.store import hearing, lanes, waiting_jobs
 
 NAMES = ("evolink", "easyrouter")
 NO_NAME = NotSent("look-up of gateway: gaierror: Temporary failure in name resolution")
@@ -181,7 +181,7 @@ def test_what_else_befalls_a_lane_blames_nothing_on_the_network(rows: Rows, name
         )
     word = Word(Kind.OURS, "a job", rows.now, "A")
     key = resources.settings.accounts[name]
-    rows.write(lambda db: lanes.hear(db, key, "submit", word, resources.settings, now=rows.now))
+    rows.write(lambda db: hearing.hear(db, key, "submit", word, resources.settings, now=rows.now))
     assert {lane(rows, resources, each).reason for each in NAMES} == {"unreachable"}
 
 
@@ -207,7 +207,7 @@ def test_a_base_url_that_is_none_is_our_own_trouble_and_lets_nothing_rest(rows: 
     assert said is not None
     assert (said["provider"], said["code"]) == (None, "own_trouble")
     assert "base URL" in said["reason"]
-    assert rows.write(lanes.held_up) == {}
+    assert rows.write(waiting_jobs.held_up) == {}
 
 
 def test_a_job_alone_is_tried_every_minute_and_goes_within_one(rows: Rows) -> None:
@@ -242,6 +242,6 @@ def test_a_job_whose_key_was_refused_says_so_and_wakes_when_that_is_mended(rows:
     assert job.waiting is not None
     assert job.waiting["provider"] == "evolink"
     assert job.waiting["code"] == {401: "unauthorized", 402: "insufficient_credits", 429: "rate_limited"}[status]
-    assert rows.write(lanes.held_up) == {"evolink": 1}
-    rows.write(lambda db: lanes.wake_waiting(db, "evolink", now=rows.now))
+    assert rows.write(waiting_jobs.held_up) == {"evolink": 1}
+    rows.write(lambda db: waiting_jobs.wake_waiting(db, "evolink", now=rows.now))
     assert rows.case(job_id).job.alarm_at == rows.now

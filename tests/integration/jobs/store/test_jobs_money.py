@@ -23,7 +23,7 @@ from jobs.providers.registry import Terms
 from jobs.reports import costs
 from jobs.steps import planning, submission
 from jobs.steps.resources import Resources
-from jobs.store import attempt_rows, lanes, late_facts, spending
+from jobs.store import attempt_rows, hearing, lanes, late_facts, orders_out, spending
 from jobs.store.database import Database
 from jobs.store.tables import attempts, jobs
 
@@ -54,7 +54,7 @@ def resting(rows: Rows, name: LaneName = "submit", account: Account = KEY) -> tu
 
 def ask_for_rest(rows: Rows, reason: str, seconds: float) -> None:
     word = Word(Kind.ASKED_FOR_REST, "job", rows.now, "A", seconds, reason)
-    rows.write(lambda db: lanes.hear(db, KEY, "submit", word, rows.core.settings, now=rows.now))
+    rows.write(lambda db: hearing.hear(db, KEY, "submit", word, rows.core.settings, now=rows.now))
 
 
 def refuse(status: int, kind: str, headers: dict[str, str] | None = None) -> Callable[[], Answered]:
@@ -226,7 +226,7 @@ class TestMaxInFlight:
                 sa.update(attempts).where(attempts.c.account == ACCOUNT).values(account=known.fingerprint)
             )
         )
-        out = rows.write(lambda db: lanes.out(db, known, Lane(), rows.core.settings, now=rows.now))
+        out = rows.write(lambda db: orders_out.out(db, known, Lane(), rows.core.settings, now=rows.now))
         assert out.in_flight == int(counts)
 
 
