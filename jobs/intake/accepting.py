@@ -8,11 +8,11 @@ from datetime import datetime
 from jobs.errors import NothingKept
 from jobs.intake.changes import copied_again, grant
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.flags import acceptable
 from jobs.machine.outcome import Facts, Note, Outcome
-from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.store.core import Core
 

@@ -10,12 +10,13 @@ from sqlalchemy.engine import Connection
 
 from jobs.errors import MayBePaid, NotFailed, NothingLeft, TooLate
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, JobChanges
 from jobs.machine.decisions import decide
 from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.judges import cancelled, no_error, start_by
 from jobs.machine.outcome import Facts, Move, Note, Outcome, Turn, turn_of
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.schedule import link_end
 from jobs.machine.states import UNANSWERED, Event, State
 from jobs.store import cases, leases

@@ -16,8 +16,8 @@ from ulid import ULID
 from jobs.errors import BadRequest
 from jobs.intake import api_keys
 from jobs.machine import routing, schedule
+from jobs.machine.case import Case
 from jobs.machine.routing import Candidate, Choice, Obstacle
-from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.reports import queue_position
 from jobs.request import input_links

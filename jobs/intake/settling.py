@@ -14,11 +14,12 @@ from jobs.errors import NotClosed, NotLost, TaskKnown, TaskTaken, UnderWay, Unkn
 from jobs.intake.changes import grant
 from jobs.machine import settlement
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.changes import OF_TASK, AttemptChanges, JobChanges
 from jobs.machine.decisions import decide
 from jobs.machine.judges import no_order_of, start_by
 from jobs.machine.outcome import Facts, Inquired, Note, Outcome, turn_of
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Settled, Standing
 from jobs.machine.states import Event, State
 from jobs.store import cases, late_facts, leases
 from jobs.store.core import Core

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.machine import schedule
+from jobs.machine.case import Case
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import ACCEPTED, KEPT_ASIDE, UNBOUGHT, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import ACCEPTED, KEPT_ASIDE, UNBOUGHT, Attempt, AttemptOutcome
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import Provider
 from jobs.settings import Settings

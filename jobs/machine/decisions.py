@@ -12,12 +12,12 @@ from datetime import datetime
 from jobs.machine import alarms, failures, flags, lives, schedule, settlement
 from jobs.machine.alarms import Rules
 from jobs.machine.callbacks import Hearsay
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, JobChanges, with_times
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.held_jobs import ASKS, held_by
 from jobs.machine.judges import JUDGES
 from jobs.machine.outcome import Facts, Inquired, Move, Note, Outcome, Turn
-from jobs.machine.rows import Case
 from jobs.machine.states import Event, State, next_state
 
 S, E = State, Event

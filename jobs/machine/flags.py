@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from jobs.machine import schedule
-from jobs.machine.rows import ACCEPTED, FREE, Attempt, AttemptOutcome, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import ACCEPTED, FREE, Attempt, AttemptOutcome
 from jobs.machine.schedule import Providers
 from jobs.machine.states import ENDED, State
 from jobs.providers.base import ReportState

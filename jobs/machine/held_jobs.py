@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.times import iso_s
 
 ASKS = "asks"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobs.machine.case import Case
 from jobs.machine.error_codes import IN_LINE
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Job, Standing
 from jobs.machine.states import ENDED, State
 from jobs.machine.times import iso
 from jobs.request.as_taken import masked

@@ -8,11 +8,12 @@ from typing import Any
 
 from jobs.machine import alarms, lives, schedule
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, JobChanges
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.outcome import Move, Turn, turn_of
 from jobs.machine.routing import ABOUT_REQUEST
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import Event, State
 
 S, E, A = State, Event, AttemptOutcome

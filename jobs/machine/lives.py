@@ -8,9 +8,10 @@ from datetime import datetime
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
 from jobs.machine.breaker import OUT_OF_REACH, Lane
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import ENDED, State
 
 

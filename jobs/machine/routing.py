@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import BadRequest
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome
 from jobs.providers.base import Provider
 from jobs.providers.capabilities import Misfit, Why
 from jobs.providers.fitting import misfits

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from jobs.machine.breaker import ASK_EVERY_S
 from jobs.machine.callbacks import Hearsay
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.base import Provider
 from jobs.request.generation import Mode

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from jobs.machine import schedule
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import FREE, Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import FREE, Attempt, AttemptOutcome, Settled, Standing
 
 # Where an order's money is, if a person says this of it.
 STANDINGS: Mapping[Settled, Standing] = {

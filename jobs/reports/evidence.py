@@ -18,9 +18,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
 from jobs.machine.outcome import ANSWERED
-from jobs.machine.rows import Attempt, Case, Origin
+from jobs.machine.rows import Attempt, Origin
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.providers.base import Provider, Request

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs import callback_urls, logs
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt
 from jobs.settings import Settings
 
 SHORTEST_PATH = 8  # of a notify_url; a shorter one, such as /hook, opens no door

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from jobs import measures
+from jobs.machine.case import Case
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
+from jobs.machine.rows import KEPT_ASIDE, Attempt
 from jobs.machine.states import State
 from jobs.machine.unproven_film import UnprovenFilm
 from jobs.request.generation import Film

@@ -13,9 +13,10 @@ from typing import Any
 
 import structlog
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Note
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
+from jobs.machine.rows import KEPT_ASIDE, Attempt
 from jobs.machine.unproven_film import UnprovenFilm
 from jobs.steps import store_refusals
 from jobs.steps.resources import Resources

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from jobs.errors import BadRequest
-from jobs.machine.rows import Attempt, Case, Origin
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, Origin
 from jobs.providers.base import Provider
 from jobs.providers.prices import Estimate, estimate
 from jobs.steps.resources import Resources

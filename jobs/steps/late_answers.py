@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from jobs.errors import UnknownJob
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import ANSWERED, Facts, Note, PostAnswer
-from jobs.machine.rows import Attempt, Case, Origin, Standing
+from jobs.machine.rows import Attempt, Origin, Standing
 from jobs.steps import forgotten_attempts
 from jobs.steps.resources import Resources
 from jobs.store import attempt_rows, cases, contests, hearsay, keeping, late_facts, leases, spending

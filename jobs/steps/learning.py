@@ -7,9 +7,10 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from jobs.machine import failures, schedule
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, rejection
 from jobs.machine.outcome import Facts, Inquired, Note
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.schedule import is_of_unknown_age
 from jobs.machine.states import ENDED
 from jobs.providers.base import Failure, Provider, Report, ReportState

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 
 MOST = 1_000  # jobs at one gateway; those that come later have their alarms
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from jobs import gate
+from jobs.machine.case import Case
 from jobs.machine.changes import JobChanges
-from jobs.machine.rows import Case
 from jobs.request.generation import Film
 from storage.bucket import StoredVideo
 from storage.proof.probe import VideoFacts

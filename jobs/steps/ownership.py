@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from jobs.machine import schedule
 from jobs.machine.callbacks import Hearsay
-from jobs.machine.rows import KEPT_ASIDE, Attempt, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import KEPT_ASIDE, Attempt
 from jobs.request.generation import Film, Generation
 from jobs.steps.resources import Resources
 from jobs.store import cases, contests, hearsay, leases

@@ -11,9 +11,10 @@ from jobs import callback_urls
 from jobs.errors import BadRequest
 from jobs.machine import routing, schedule
 from jobs.machine.breaker import LONGEST_REST_S
+from jobs.machine.case import Case
 from jobs.machine.error_codes import OWN_TROUBLE
 from jobs.machine.routing import Candidate, Choice, Obstacle
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Origin
+from jobs.machine.rows import Attempt, AttemptOutcome, Origin
 from jobs.providers.base import Provider, Request
 from jobs.providers.client import Account
 from jobs.providers.prices import Estimate

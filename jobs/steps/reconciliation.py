@@ -12,10 +12,11 @@ from functools import partial
 import structlog
 
 from jobs.machine.breaker import FAILURES, UNREACHABLE, Kind
+from jobs.machine.case import Case
 from jobs.machine.held_jobs import held_by
 from jobs.machine.lives import is_at_an_end, is_tried_by_others
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.rows import Attempt, AttemptOutcome
 from jobs.machine.states import State
 from jobs.machine.times import CLOCK_SET_BACK
 from jobs.providers.client import Account

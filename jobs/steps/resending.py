@@ -7,8 +7,9 @@ from datetime import datetime
 
 from jobs.machine import schedule
 from jobs.machine.breaker import LONGEST_REST_S, Kind, Word
+from jobs.machine.case import Case
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.rows import Attempt
 from jobs.machine.states import State
 from jobs.providers.base import Request
 from jobs.providers.client import Account

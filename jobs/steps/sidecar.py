@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from jobs import gate
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import AttemptOutcome, Case, Job, Money, Origin, Standing
+from jobs.machine.rows import AttemptOutcome, Job, Money, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.base import Provider
 from jobs.request import strict_json

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from jobs.environment.numbers import STALL_BYTES_PER_S
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt
 from jobs.settings import Settings
 from jobs.steps import aside, reconciliation
 from jobs.steps.resources import Resources

@@ -10,9 +10,9 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import About, Facts, Note, Outcome
-from jobs.machine.rows import Case
 from jobs.machine.states import State, next_state
 from jobs.steps.resources import Resources
 from jobs.store import cases, due, late_facts, leases, setting_aside

@@ -7,9 +7,10 @@ from contextlib import suppress
 
 import structlog
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, JobChanges
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.steps import object_metadata, sidecar, spooling
 from jobs.steps.lease_keeper import LeaseKeeper
 from jobs.steps.object_metadata import BadMetadata, Said

@@ -17,8 +17,9 @@ from typing import Any
 from jobs.errors import BadRequest
 from jobs.machine import flags, schedule
 from jobs.machine.callbacks import Hearsay
+from jobs.machine.case import Case
 from jobs.machine.outcome import Facts, Inquired, Note
-from jobs.machine.rows import Attempt, Case, Origin
+from jobs.machine.rows import Attempt, Origin
 from jobs.settings import Settings
 from jobs.steps import forgotten_attempts
 from jobs.steps.learning import misfit

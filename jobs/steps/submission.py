@@ -9,11 +9,12 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from jobs.machine.breaker import Kind, Word
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import AttemptOutcome, Case
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import Event, State
 from jobs.steps import late_answers
 from jobs.steps.answers import read_answer

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from jobs.machine import schedule
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import ACCEPTED, Attempt, AttemptOutcome, Case
+from jobs.machine.rows import ACCEPTED, Attempt, AttemptOutcome
 from jobs.steps import aside, store_refusals
 from jobs.steps.aside import NOT_KEPT, Refused
 from jobs.steps.resources import Resources

@@ -10,9 +10,9 @@ import structlog
 
 from jobs.errors import BadRequest
 from jobs.machine import routing
+from jobs.machine.case import Case
 from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Case
 from jobs.steps.planning import Wait
 from jobs.steps.resources import Resources
 from jobs.store import cases, leases

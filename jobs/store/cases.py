@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection, Row
 
 from jobs.errors import UnknownJob
 from jobs.machine.callbacks import Hearsay, KeptCallback
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Settled, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Job, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.store import history
 from jobs.store.column_types import Instant

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from jobs.machine import routing
 from jobs.machine.alarms import Rules
+from jobs.machine.case import Case
 from jobs.machine.routing import Candidate
-from jobs.machine.rows import Case
 from jobs.providers.base import Provider
 from jobs.request.generation import JobRequest
 from jobs.ringer import Ringer

@@ -9,9 +9,10 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges, JobChanges, forgotten_task, rejection
 from jobs.machine.outcome import About, Facts, Note
-from jobs.machine.rows import OF_ONE_POST, Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import OF_ONE_POST, Attempt, AttemptOutcome, Standing
 from jobs.store import contests, hearsay
 from jobs.store.attempt_rows import attempt_of, change_attempt
 from jobs.store.cases import read_case

@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from jobs import measures
+from jobs.machine.case import Case
 from jobs.machine.flags import HOLDER_DIED
 from jobs.machine.outcome import Note, Outcome
-from jobs.machine.rows import AttemptOutcome, Case, Job
+from jobs.machine.rows import AttemptOutcome, Job
 from jobs.machine.states import ENDED, State, next_state
 from jobs.store import due, hearsay, notices, setting_aside, told
 from jobs.store.attempt_rows import change_known

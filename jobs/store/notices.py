@@ -13,9 +13,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from ulid import ULID
 
 from jobs.errors import UnknownNotice
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
 from jobs.machine.outcome import Note
-from jobs.machine.rows import Case, Job
+from jobs.machine.rows import Job
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.store.column_types import Instant

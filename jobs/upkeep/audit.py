@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import AttemptOutcome, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.states import State
 from jobs.steps.resources import Resources
 from jobs.store import cases, history

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.settlement import STANDINGS
 from jobs.machine.states import ENDED, LIVE, State
 from jobs.store.tables import attempts, jobs, spending

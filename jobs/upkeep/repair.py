@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note, Outcome
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, State
 from jobs.steps import object_metadata, sidecar
 from jobs.steps.object_metadata import BadMetadata

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from jobs.errors import JobsError
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Note
-from jobs.machine.rows import Case, Origin
+from jobs.machine.rows import Origin
 from jobs.machine.states import LIVE, MAY_ORDER, State
 from jobs.machine.times import iso_s
 from jobs.steps import forgotten_attempts

@@ -15,9 +15,10 @@ from sqlalchemy.engine import Connection
 from jobs.errors import UnknownJob, UnknownOrder
 from jobs.intake import accepting, changes, new_jobs, settling
 from jobs.intake.new_jobs import Quote
+from jobs.machine.case import Case
 from jobs.machine.job_json import has_poster, job_json
 from jobs.machine.order_json import order_json
-from jobs.machine.rows import Case, Job, Settled
+from jobs.machine.rows import Job, Settled
 from jobs.machine.states import State
 from jobs.machine.times import iso
 from jobs.reports import listing, queue_position

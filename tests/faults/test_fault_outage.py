@@ -13,7 +13,8 @@ import pytest
 import requests
 from plant import Plant
 
-from jobs.machine.rows import Attempt, Case, Settled
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, Settled
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 

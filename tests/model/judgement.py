@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from jobs.intake import settling
 from jobs.machine.alarms import Rules
 from jobs.machine.callbacks import KeptCallback
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Job, Origin, Standing
 from jobs.machine.states import State, next_state
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import load

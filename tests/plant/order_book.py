@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import ENDED, TRANSITIONS, Event, State
 from jobs.store import cases, history
 from storage.keys import poster_key, sidecar_key

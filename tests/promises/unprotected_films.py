@@ -11,8 +11,9 @@ from typing import Any
 from protection import Patches, Protection, nothing, one
 
 from jobs.machine import schedule
+from jobs.machine.case import Case
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import AttemptOutcome, Case
+from jobs.machine.rows import AttemptOutcome
 from jobs.steps import object_metadata, stored_object, transfer_trouble
 from jobs.steps.resources import Resources
 from jobs.store import due

@@ -15,7 +15,8 @@ from sim_bucket import MARK, SimBucket
 
 from jobs.intake import changes
 from jobs.machine import decisions, judges, outcome, routing, schedule
-from jobs.machine.rows import Attempt, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt
 from jobs.machine.states import MAY_ORDER, State
 from jobs.providers.answers import is_own
 from jobs.providers.base import Failure, Report, ReportState

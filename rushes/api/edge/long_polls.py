@@ -17,7 +17,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 import structlog
 
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.states import ENDED, State
 from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.many import one_of

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from jobs.intake import new_jobs
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.states import ENDED
 from jobs.providers.registry import PROVIDERS, on_terms
 from jobs.settings import load

@@ -9,8 +9,9 @@ from workshop import RUN, Workshop
 
 from jobs.errors import JobsError
 from jobs.intake.settling import name_task, settle
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import Case, Settled
+from jobs.machine.rows import Settled
 from jobs.machine.states import State
 from jobs.store import history, spending
 

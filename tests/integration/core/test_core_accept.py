@@ -23,8 +23,8 @@ from workshop import RUN, Ahead, Workshop
 from jobs.errors import NothingKept
 from jobs.intake import changes
 from jobs.intake.accepting import accept
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.reports import attention

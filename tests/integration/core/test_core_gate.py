@@ -19,8 +19,9 @@ from test_core_callbacks import callback_url
 from workshop import RUN, Ahead, Workshop
 
 from jobs.intake import changes
+from jobs.machine.case import Case
 from jobs.machine.flags import TROUBLES_FLAGGED
-from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 from jobs.reports import attention, attention_items
 from jobs.store import history, spending, tables

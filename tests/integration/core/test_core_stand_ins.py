@@ -13,7 +13,7 @@ from served import Served, serve_app
 from werkzeug.wrappers import Response
 from workshop import Workshop
 
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.states import State
 from jobs.providers.client import ProviderClient
 from jobs.providers.registry import PROVIDERS

@@ -14,9 +14,9 @@ from celery import current_app
 from workshop import Ahead, Workshop
 
 from jobs.intake import changes
+from jobs.machine.case import Case
 from jobs.machine.error_codes import TAKES_TURNS
 from jobs.machine.routing import Obstacle
-from jobs.machine.rows import Case
 from jobs.machine.states import State
 from jobs.steps import line, submission, waiting
 from jobs.steps.bulkheads import Bulkheads

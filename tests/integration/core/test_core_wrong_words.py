@@ -11,8 +11,9 @@ from workshop import RUN, Ahead, Workshop
 
 from jobs.intake import changes
 from jobs.intake.settling import settle
+from jobs.machine.case import Case
 from jobs.machine.job_json import job_json
-from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import State
 
 

@@ -14,7 +14,7 @@ from flask import Flask
 from served import Served, serve_app
 
 from jobs.intake import new_jobs
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.states import State
 from jobs.providers.client import Account, ProviderClient
 from jobs.providers.registry import PROVIDERS, on_terms

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from jobs.intake import new_jobs
 from jobs.machine.alarms import Rules
-from jobs.machine.rows import AttemptOutcome, Case, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import AttemptOutcome, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load

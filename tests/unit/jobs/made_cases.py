@@ -8,7 +8,8 @@ from typing import Any
 
 from jobs.machine.alarms import Rules
 from jobs.machine.callbacks import Hearsay, KeptCallback
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Job, Origin, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Job, Origin, Standing
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.settings import Settings, load

@@ -11,7 +11,8 @@ from callback_bench import KEY, Knows
 from rows import HOUR, MINUTE, NOW, Rows
 
 from jobs.intake import changes, settling
-from jobs.machine.rows import AttemptOutcome, Case, Origin, Settled, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import AttemptOutcome, Origin, Settled, Standing
 from jobs.machine.states import State
 from jobs.providers.client import Account, Answered, Lost
 from jobs.steps import reconciliation, strange_orders, submission

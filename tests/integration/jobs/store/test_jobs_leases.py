@@ -13,9 +13,10 @@ from rows import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, Rows
 
 from jobs.errors import IllegalTransition, UnknownJob
 from jobs.intake import settling
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Move, Note, Outcome
-from jobs.machine.rows import AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import AttemptOutcome, Settled, Standing
 from jobs.machine.states import Event, State
 from jobs.store import attempt_rows, cases, due, hearsay, history, late_facts, leases, spending, tables
 from jobs.store.leases import Lease

@@ -27,10 +27,11 @@ from made_cases import (
 )
 
 from jobs.machine.alarms import may_resubmit
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.flags import TROUBLES_FLAGGED
 from jobs.machine.outcome import Cooldown, Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import ENDED, Event, State
 
 A = AttemptOutcome

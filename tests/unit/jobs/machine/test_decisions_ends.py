@@ -22,11 +22,12 @@ from made_cases import (
     rules,
 )
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.error_codes import ERRORS
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import Event, State
 
 A = AttemptOutcome

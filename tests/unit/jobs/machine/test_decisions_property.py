@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, attempt, callback, case, job, rules
 
 from jobs.machine import schedule
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Cooldown, Facts, Inquired
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Settled, Standing
 from jobs.machine.states import ENDED, State, next_state
 from jobs.providers.registry import PROVIDERS
 

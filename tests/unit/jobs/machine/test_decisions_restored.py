@@ -6,9 +6,10 @@ from typing import Any
 
 from made_cases import DAY, HOUR, MINUTE, NOW, SETTINGS, accepted, callback, case, failed, finished, job, lost, rules
 
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Origin, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Origin, Standing
 from jobs.machine.schedule import resend_at
 from jobs.machine.states import Event, State
 from jobs.providers.registry import PROVIDERS

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from made_cases import HOUR, MINUTE, NOW, SECOND, callback, case, failed, job, rules
 
+from jobs.machine.case import Case
 from jobs.machine.decisions import decide
 from jobs.machine.outcome import Facts
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Standing
 from jobs.machine.states import Event, State
 
 OLD = NOW - 15 * MINUTE  # as long ago as a lost answer is waited for

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from made_cases import DAY, MINUTE, NOW, SECOND, SETTINGS, accepted, callback, case, finished, job, lost, rules
 
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.error_codes import FLAGS
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import AttemptOutcome, Case
+from jobs.machine.rows import AttemptOutcome
 from jobs.machine.schedule import heard_until
 from jobs.machine.states import Event, State
 from jobs.providers.registry import PROVIDERS

@@ -7,7 +7,8 @@ import pytest
 from made_cases import DAY, HOUR, MINUTE, NOW, SECOND, SETTINGS, accepted, attempt, case, job, lost, settings
 
 from jobs.machine import schedule
-from jobs.machine.rows import Attempt, AttemptOutcome, Case
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 

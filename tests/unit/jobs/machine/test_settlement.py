@@ -27,11 +27,12 @@ from made_cases import (
 from jobs.intake.settling import not_made
 from jobs.machine import routing
 from jobs.machine.alarms import may_resubmit
+from jobs.machine.case import Case
 from jobs.machine.changes import AttemptChanges
 from jobs.machine.decisions import decide
 from jobs.machine.job_json import job_json
 from jobs.machine.outcome import Facts, Outcome
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.rows import Attempt, AttemptOutcome, Settled, Standing
 from jobs.machine.schedule import heard_until
 from jobs.machine.states import ENDED, Event, State
 from jobs.providers.registry import PROVIDERS

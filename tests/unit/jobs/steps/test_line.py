@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_cases import job
 
-from jobs.machine.rows import Case
+from jobs.machine.case import Case
 from jobs.machine.states import State
 from jobs.steps import line
 from jobs.steps.line import Line

@@ -5,7 +5,8 @@ import itertools
 import pytest
 from made_cases import NOW, accepted, attempt, case, failed, finished, job, lost, refused
 
-from jobs.machine.rows import Attempt, AttemptOutcome, Case, Settled, Standing
+from jobs.machine.case import Case
+from jobs.machine.rows import Attempt, AttemptOutcome, Settled, Standing
 from jobs.machine.settlement import STANDINGS
 from jobs.machine.states import ENDED, State
 from jobs.upkeep.balance import POSSIBLE, Balance, check
