@@ -61,7 +61,7 @@ class Ours:
     """Our whole service on one database."""
 
     def __init__(self, it: Arena, database: Database) -> None:
-        self.it, self._database, self.cpu_ms = it, database, list[float]()
+        self.it, self.database, self.cpu_ms = it, database, list[float]()
 
     def turn(self, count: int) -> None:
         before, cpu = self._archived(), cpu_s(self.it)
@@ -71,7 +71,7 @@ class Ours:
         self.cpu_ms.append((cpu_s(self.it) - cpu) / count * 1000)
 
     def _archived(self) -> int:
-        with self._database.read() as db:
+        with self.database.read() as db:
             return int(db.execute(sa.text("SELECT count(*) FROM jobs WHERE state = 'archived'")).scalar_one())
 
 
@@ -107,7 +107,7 @@ class Plain:
             return int(db.execute(sa.text("SELECT count(*) FROM plain_jobs WHERE state = 'archived'")).scalar_one())
 
 
-def ours(stack: ExitStack, gateway: int, url: str | None) -> Ours:
+def ours(stack: ExitStack, gateway: int, url: str | None, more: Mapping[str, str] | None = None) -> Ours:
     port = free_ports(1)[0]
     settings = {
         "RUSHES_AIVIDEOAPI_API_KEY": "sk-bench",
@@ -118,6 +118,7 @@ def ours(stack: ExitStack, gateway: int, url: str | None) -> Ours:
         "RUSHES_API_REQUESTS_PER_MIN": "10000000",
         "RUSHES_AIVIDEOAPI_QUERIES_PER_S": "1000",  # the gateway's own page allows few
         **({"RUSHES_DATABASE_URL": url} if url else {}),
+        **(more or {}),
     }
     it = stack.enter_context(arena(settings, port=port))
     database = Database(it.service.settings.database_url)

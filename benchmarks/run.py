@@ -27,6 +27,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 NAMES = (
     "receiver",
     "pipeline",
+    "one_box",
     "transfers",
     "api_rates",
     "two_hundred_jobs",

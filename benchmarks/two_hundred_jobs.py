@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,7 +49,14 @@ def main() -> None:
 def cpu_s(it: Arena) -> float:
     """User and system seconds of our processes and all their children so far."""
     pids = it.service.supervisor.pids
-    wanted = {pids[name] for name in OURS}
+    return sum(spent_s({name: pids[name] for name in OURS})[0].values())
+
+
+def spent_s(roots: Mapping[str, int]) -> tuple[dict[str, float], float]:
+    """User and system seconds so far of these processes, each with all its children but those that are named
+    themselves; and of all processes of the machine.
+    """
+    names = {pid: name for name, pid in roots.items()}
     parents = {}
     spent = {}
     for entry in Path("/proc").iterdir():
@@ -59,13 +67,15 @@ def cpu_s(it: Arena) -> float:
                 continue
             parents[int(entry.name)] = int(fields[1])
             spent[int(entry.name)] = sum(int(f) for f in fields[11:15])  # with the children that have ended
-    total = 0
+    found = dict.fromkeys(roots, 0)
     for pid, ticks in spent.items():
         ancestor = pid
-        while ancestor and ancestor not in wanted:
+        while ancestor and ancestor not in names:
             ancestor = parents.get(ancestor, 0)
-        total += ticks if ancestor else 0
-    return total / os.sysconf("SC_CLK_TCK")
+        if ancestor:
+            found[names[ancestor]] += ticks
+    per_s = os.sysconf("SC_CLK_TCK")
+    return {name: ticks / per_s for name, ticks in found.items()}, sum(spent.values()) / per_s
 
 
 if __name__ == "__main__":
