@@ -48,7 +48,10 @@ class Sweeper:
                 more = self.once()
 
     def once(self) -> bool:
-        """Ring for what is due, as far as each step's queue is short. True: more is due than was handed over."""
+        """Ring for what is due, and of what is due for a step whose queue is long for the most urgent alone.
+
+        True: more is due than was handed over.
+        """
         resources = self.resources
         began = resources.monotonic()
         try:
@@ -65,14 +68,21 @@ class Sweeper:
             waiting = resources.ringer.waiting(step.name)
             if waiting is None:  # Valkey is away: nobody would hear
                 return False
-            room = max(2 * slots(step.role, resources.settings) - waiting, 0)
-            handed = [row for s, row in list(self._handed) if s is step]
+            few = slots(step.role, resources.settings)
+            room = 2 * few - waiting
+            handed = {row for s, row in list(self._handed) if s is step}
+            # A queue may stay long for hours. The most urgent rows are rung for all the same, since it may hold no bell
+            # of theirs: that of a row that failed and waited for its alarm has been heard. And no others, as it holds
+            # those of most of them.
+            is_long = room < few
+            room = max(room, few)
             with resources.database.read() as db:
                 now = resources.database.clock(db)
-                found = due_rows(db, step, limit=room + 1, now=now, leave_out=handed)
+                found = due_rows(db, step, limit=room + 1, now=now, leave_out=() if is_long else handed)
             more = more or len(found) > room
-            resources.ringer.ring(step.name, *(row.id for row in found[:room]))  # after the read has ended
-            self._handed |= {(step, row): resources.monotonic() for row in found[:room]}
+            rung = [row for row in found[:room] if row not in handed]
+            resources.ringer.ring(step.name, *(row.id for row in rung))  # after the read has ended
+            self._handed |= {(step, row): resources.monotonic() for row in rung}
         return more
 
     def _any_rang(self) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from benches import Bells, Gateway, worker
 from rows import MINUTE, NOW, SECOND, Rows
 
 from jobs.machine.states import State
 from jobs.steps.resources import Resources
-from jobs.store.step_table import STEPS
-from jobs.worker.sweep import AGAIN_S, Sweeper
+from jobs.store import tables
+from jobs.store.step_table import STEPS, TRANSFER, slots
+from jobs.worker.sweep import AGAIN_S, LEAVE_OUT_S, Sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -25,15 +28,18 @@ class Ears(Bells):
         self.now = now
         self.heard: dict[str, float] = {}
         self.looks: list[float] = []
+        self.times: Counter[str] = Counter()
+        self.queued = 0  # messages of each step
 
     def ring(self, task: str, *job_ids: str) -> None:
         for job_id in job_ids:
             self.heard.setdefault(job_id, self.now())
+            self.times[job_id] += 1
 
     def waiting(self, task: str) -> int:
         if task == STEPS[0].name:
             self.looks.append(self.now())
-        return 0
+        return self.queued
 
 
 @pytest.fixture
@@ -89,3 +95,25 @@ def test_while_no_alarm_rings_the_steps_are_not_looked_at_again(rows: Rows, reso
     rows.job(State.GENERATING, alarm_at=NOW + MINUTE)
     Sweeper(resources).run(for_s=10)
     assert ears.looks == [0]
+
+
+def test_however_long_a_queue_is_the_most_urgent_rows_are_rung_for_now_and_again(
+    rows: Rows, resources: Resources, ears: Ears
+) -> None:
+    """A copy that failed has been heard: its message is gone, and those that come keep the queue long for hours."""
+    few = slots(TRANSFER.role, resources.settings)
+    jobs = [rows.job(State.ARCHIVING, alarm_at=NOW - n * SECOND) for n in range(3 * few)]
+    ears.queued = 1_000
+    Sweeper(resources).run(for_s=2 * LEAVE_OUT_S - AGAIN_S)
+    assert ears.times == dict.fromkeys(jobs[-few:], 2)  # and no others: the queue would grow by them for ever
+
+
+def test_rows_that_come_to_be_the_most_urgent_are_rung_for(rows: Rows, resources: Resources, ears: Ears) -> None:
+    few = slots(TRANSFER.role, resources.settings)
+    jobs = [rows.job(State.ARCHIVING, alarm_at=NOW - n * SECOND) for n in range(2 * few)]
+    ears.queued, sweeper = 1_000, Sweeper(resources)
+    assert sweeper.once()
+    archived = sa.update(tables.jobs).where(tables.jobs.c.id.in_(jobs[-few:]))
+    rows.write(lambda db: db.execute(archived.values(state=State.ARCHIVED, alarm_at=None)))
+    assert not sweeper.once()
+    assert ears.times == dict.fromkeys(jobs, 1)
