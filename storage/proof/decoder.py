@@ -39,6 +39,8 @@ class Decoder:
         begin = next((number for number, sample in enumerate(self._samples) if sample.is_key), 0)
         shown = next((at for at in range(begin, len(self._samples)) if self._samples[at].is_shown), begin)
         packets: Iterable[Packet | None] = [self._packet(begin), None]  # where that is too far, it stands for it
+        if shown == begin and (frame := self._alone(begin)):
+            return frame
         if self._is_within(begin, shown, FURTHER):
             if not is_at_start:
                 self._container.seek(self._samples[begin].dts, stream=self._stream)
@@ -51,6 +53,12 @@ class Decoder:
             if frames:
                 return frames[0]
         raise Refused("its first picture cannot be read")
+
+    def _alone(self, key: int) -> av.VideoFrame | None:
+        """What a key frame gives without those after it, for which a decoder would wait; None unless it is whole."""
+        frames = [*(self._frames(self._packet(key)) or ()), *(self._frames(None) or ())]
+        self._codec.flush_buffers()
+        return frames[0] if frames and not frames[0].is_corrupt else None
 
     def must_decode(self, number: int) -> None:
         """Raises Refused unless this sample gives a frame that is whole."""

@@ -56,21 +56,23 @@ class Film:
 
 def read_film(source: Source) -> Film:
     """The film, once it is known to play. Raises Refused, and whatever PyAV raises."""
+    found: Film | Refused = Refused("it was not read")
     with Opened(source, STRICT) as film:
-        first, *others = READINGS.get(film.stream.codec_context.name, (STRICT,))
-    found = _read(source, first)
-    for reading in others:
+        readings = READINGS.get(film.stream.codec_context.name, (STRICT,))
+        if readings[0] is STRICT:  # to open it once more would cost a key frame
+            found, readings = _read(source, film, STRICT), readings[1:]
+    for reading in readings:
         if isinstance(found, Refused):
-            found = _read(source, reading)
+            with Opened(source, reading) as film:
+                found = _read(source, film, reading)
     if isinstance(found, Refused):
         raise found
     return found
 
 
-def _read(source: Source, reading: Reading) -> Film | Refused:
+def _read(source: Source, shown: Opened, reading: Reading) -> Film | Refused:
     """What comes of one reading. Raises Refused where no other could be better, and whatever PyAV raises."""
     with ExitStack() as opened:
-        shown = opened.enter_context(Opened(source, reading))
         stream, codec = shown.stream, shown.stream.codec_context
         held = _held_in_fragments(source, shown) if is_in_fragments(source, source.size) else None
         samples = samples_of(source, shown)
