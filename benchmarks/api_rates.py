@@ -49,7 +49,7 @@ ROUNDS = 30
 SHOWS, CREATES = 120, 64  # calls of a round
 CALLERS = (1, 8)
 SETTLE_S = 0.1  # so that the last doorbells of one turn are not rung in the next
-WANTED = {"GET /v1/jobs/<id>": 0.6, "POST /v1/jobs": 1.0}
+WANTED = {"GET /v1/jobs/<id>": 0.6, "POST /v1/jobs": 1.2}
 REQUEST = {"prompt": "A red fox runs through snow", "resolution": "720p", "duration": 2, "metadata": {"scene": "12"}}
 
 

@@ -10,6 +10,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import av
 import films
@@ -253,6 +254,32 @@ def test_where_too_much_is_hidden_before_the_first_picture_the_key_frame_stands_
         file.write(edited(film(codec, frames=130), (80 / 24, 50 / 24)))
         read = frames.read_film(probe_helper.Bytes(file.fileno()))
     assert (read.first.width, read.first.is_corrupt) == (160, False)
+
+
+def test_a_key_frame_is_decoded_once_for_each_picture_that_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a film decodes it as well, and it may be a fifth of a film."""
+    from storage.proof import decoder, frames, probe_helper
+
+    whole, opened, decoded = film(), [], []
+    of_packet = decoder.Decoder._frames
+
+    class Opened(frames.Opened):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            opened.append(args)
+            super().__init__(*args, **options)
+
+    def counted(self: decoder.Decoder, packet: Any) -> Any:
+        decoded.append(packet and packet.size)
+        return of_packet(self, packet)
+
+    monkeypatch.setattr(frames, "Opened", Opened)
+    monkeypatch.setattr(decoder.Decoder, "_frames", counted)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(whole)
+        frames.read_film(probe_helper.Bytes(file.fileno()))
+    (_, key_size), *_ = samples(whole)
+    assert (len(opened), decoded.count(key_size)) == (1, 3)
+    assert len([size for size in decoded if size]) == 3 + 2 * (decoder.LEAD_IN + 1)
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp9"])
