@@ -218,10 +218,10 @@ def fixed_numbers() -> str:
             "long polls at a time, of the web process's threads",
             f"{long_polls.MOST_WAITS} of {long_polls.SERVER_THREADS}",
         ],
+        ["callbacks' bodies that are read at a time; those of one order", f"{bodies.MOST}; {bodies.MOST_OF_ORDER}"],
         ["queued jobs before one that are counted for its `waiting.position`", str(queue_position.LONGEST_COUNTED)],
         ["wrong API keys a minute and address, beyond which the answer is 429", str(wrong_keys.MOST_A_MINUTE)],
         ["largest request body of the API", f"{parser.LARGEST_BODY_BYTES} bytes"],
-        ["a callback's body must be there within", _s(bodies.WITHIN_S)],
         ["a notice is tried again after", timetable],
         ["exit status of a process that its watchdog ended", str(watchdog.STUCK)],
     ]

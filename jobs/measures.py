@@ -143,7 +143,7 @@ GATEWAY_S = _histogram(
 CALLBACKS = _counter(
     "rushes_callbacks_total",
     "Callbacks, by what became of them: `kept`, `unreadable` (kept as well), `again` (its like is kept), `over_limit`,"
-    " `unknown_job`, or refused: `bad_url`, `too_large`, `too_slow`, `too_many`, `cut_off`, `database`.",
+    " `unknown_job`, or refused: `bad_url`, `too_large`, `too_many`, `cut_off`, `database`.",
     "provider",
     "result",
 )

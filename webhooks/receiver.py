@@ -1,7 +1,7 @@
 """The receiver: gateways call back here. Nothing on this path talks to a gateway, to S3, or waits for Valkey.
 
 The order matters: the length first, if one is declared, then the token (before the body is read, so that half-sent
-bodies under bad tokens hold no thread), then the body, up to the limit and within a time, then one transaction, then
+bodies under bad tokens hold no thread), then the body, up to the limit, then one transaction, then
 the doorbell, which a thread of its own publishes, and the answer.
 """
 
@@ -27,7 +27,7 @@ from jobs.store.database import Database, DatabaseUnavailable
 from jobs.store.keeping import Callback, Kept
 from jobs.store.step_table import wake
 from jobs.tallies import Tallies
-from webhooks.bodies import Bodies, TooMany, TooSlow
+from webhooks.bodies import Bodies, TooMany
 from webhooks.keeper import Keeper, Wait
 
 # Of a callback's headers these are kept: what gateways document, and nothing that could hold a credential of ours.
@@ -96,9 +96,6 @@ def _receive(receiver: Receiver, name: str, job_id: str, attempt: str, token: st
         return _answer(204)
     try:
         body = receiver.bodies.read(*_sent(length, settings.max_body_bytes), order=f"{job_id}/{number}")
-    except TooSlow:
-        log.warning("callback_too_slow", job=job_id, provider=name)
-        return refuse(408, "too_slow")
     except TooMany:
         log.warning("too_many_slow_callbacks", job=job_id, provider=name)
         return refuse(503, "too_many")
@@ -203,5 +200,5 @@ def _claim(provider: Provider, value: Any) -> str | None:
 
 def _answer(status: int) -> Response:
     """An empty answer: a caller with a bad token learns nothing."""
-    headers = {408: {"Connection": "close"}, 503: {"Retry-After": RETRY_AFTER_S}}.get(status, {})
+    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
     return Response(status=status, headers=headers)
