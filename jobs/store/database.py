@@ -38,6 +38,7 @@ NO_ROOM_WORDS = tuple(os.strerror(code) for code in NO_ROOM)
 # SQLite's own words for it. Others of I/O come with a full disk as well as with a broken one, so that is looked at.
 SQLITE_FULL = {sqlite3.SQLITE_FULL, 4874}  # the second: SQLITE_IOERR_SHMSIZE, the write-ahead log's index
 SQLITE_TROUBLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+WEB_THREADS = 30  # that a web process has at the database at a time; others wait for a connection
 BUSY_S = 10  # for which a writer waits on SQLite, for its turn and then for the file
 
 Clock = Callable[[Connection], datetime]
@@ -67,7 +68,7 @@ class Database:
     `tallies`: what this process has counted, and this database is to have (`tallied.py`).
     """
 
-    def __init__(self, url: str, *, threads: int = 30, clock: Clock = database_clock):
+    def __init__(self, url: str, *, threads: int = WEB_THREADS, clock: Clock = database_clock):
         self.url = sa.make_url(url)
         self.clock = clock
         self.tallies = Tallies()

@@ -68,6 +68,12 @@ def write_file(db: Connection) -> None:
     db.exec_driver_sql("SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)")
 
 
+def room(db: Connection) -> int:
+    """How many connections the server has for all who are no superusers, us among them."""
+    asked = "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    return int(db.exec_driver_sql(f"SELECT {asked}").scalar_one())
+
+
 def is_pooled(db: Connection) -> bool:
     """Whether a pooler stands between this connection and the server."""
     pooled: bool = db.connection.info[_POOLED]

@@ -121,6 +121,8 @@ NOTIFY = Step(
     rows=sa.false(),
 )
 
+BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep, tallies
+
 # Most urgent first. A link that dies soon outranks an alarm that rang long ago.
 OF_JOBS = (TRANSFER, LOSE, RECONCILE, SUBMIT)
 STEPS = (*OF_JOBS, NOTIFY)
@@ -140,3 +142,8 @@ def slots(role: str, settings: Settings) -> int:
     """The threads of a process of this role."""
     by_role = {"worker": settings.worker_slots, "transfer": settings.transfer_slots, "notify": settings.notify_slots}
     return by_role.get(role, 1)
+
+
+def connections(role: str, settings: Settings) -> int:
+    """The most connections to the database that a process of this role has, and keeps once it has needed them."""
+    return slots(role, settings) + BESIDE

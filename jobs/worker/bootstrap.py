@@ -13,17 +13,15 @@ from jobs.steps.resources import Resources
 from jobs.store.database import Database
 from jobs.store.heartbeats import process_name
 from jobs.store.journal import Journal
-from jobs.store.step_table import slots
+from jobs.store.step_table import connections, slots
 from storage.outbound.guard import guarded_session
 from storage.proof.probe import Prober
-
-BESIDE = 4  # connections for what runs beside the steps: watchdog, sweep, tallies
 
 
 def worker_resources(settings: Settings, ringer: Ringer, role: str) -> Resources:
     """Everything that a working process hands to its steps."""
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database_url, threads=slots(role, settings) + BESIDE)
+    database = Database(settings.database_url, threads=connections(role, settings))
     return Resources(
         settings=settings,
         providers=on_terms(settings.terms),

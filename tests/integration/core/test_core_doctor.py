@@ -23,6 +23,7 @@ from workshop import RUN, Workshop
 from jobs.machine.states import State
 from jobs.providers.registry import PROVIDERS
 from jobs.steps.store_trial import FOLDER
+from jobs.store import postgres
 from jobs.store.database import Database
 from jobs.store.tables import heartbeats, inbox
 from rushes.cli import main
@@ -153,6 +154,18 @@ def test_a_database_that_is_away_is_told(doctor: Doctor) -> None:
     told = doctor(failing=True, RUSHES_DATABASE_URL=away)
     assert failed(told) == ["database"]
     assert "RUSHES_DATABASE_URL" in told["database"]["then"]
+
+
+@pytest.mark.databases("postgresql")
+def test_a_server_with_too_few_connections_for_a_host_is_a_warning(doctor: Doctor, workshop: Workshop) -> None:
+    with workshop.database.read() as db:
+        room = postgres.room(db)
+    beside = 30 + 1 + 12 + 12 + 5  # web, beat, transfer, notify, sweep
+    for slots, is_enough in ((room - beside - 4, True), (room - beside - 3, False)):
+        told = doctor(failing=False, RUSHES_WORKER_SLOTS=str(slots))
+        assert ("database connections" not in told) is is_enough
+    assert f"the server has {room}" in told["database connections"]["found"]
+    assert f" keep {room + 1} " in told["database connections"]["found"]
 
 
 def test_a_database_of_another_version_is_told(doctor: Doctor, spare_database: Database) -> None:
