@@ -12,8 +12,8 @@ import threading
 from collections import Counter
 from typing import IO
 
-MOST = 120  # beside as many long polls (rushes/api/edge/long_polls.py) the server's 256 threads are not used up
-MOST_OF_ORDER = 60  # whoever has the address of one order leaves room to all others
+MOST = 130  # beside as many long polls (rushes/api/edge/long_polls.py) the server's 256 threads are not used up
+MOST_OF_ORDER = 105  # whoever has the address of one order leaves room to all others
 
 
 class TooMany(Exception):
