@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -19,8 +20,16 @@ from jobs.worker.dispatch import have_gateways_asked
 
 AGAIN_S = 0.5  # while due rows remain, or alarms ring
 LEAVE_OUT_S = 5  # a row that was handed over this recently, and has not been worked on since
+LEAVE_OUT_WHILE_LONG_S = 300  # the same while its step's queue is long: it may be that nobody empties it
 
 log = structlog.get_logger()
+
+
+class _Handed(NamedTuple):
+    """When a row was handed over, and until when that is remembered; by the process's own clock."""
+
+    at: float
+    until: float
 
 
 @dataclass
@@ -30,7 +39,7 @@ class Sweeper:
     resources: Resources
 
     def __post_init__(self) -> None:
-        self._handed: dict[tuple[Step, Due], float] = {}
+        self._handed: dict[Step, dict[Due, _Handed]] = {step: {} for step in STEPS}
 
     def run(self, *, for_s: float) -> None:
         """Look at once, and for `for_s` seconds again while due rows remain, or an alarm has rung.
@@ -70,19 +79,21 @@ class Sweeper:
                 return False
             few = slots(step.role, resources.settings)
             room = 2 * few - waiting
-            handed = {row for s, row in list(self._handed) if s is step}
             # A queue may stay long for hours. The most urgent rows are rung for all the same, since it may hold no bell
             # of theirs: that of a row that failed and waited for its alarm has been heard. And no others, as it holds
             # those of most of them.
             is_long = room < few
             room = max(room, few)
+            leave_out_s = LEAVE_OUT_WHILE_LONG_S if is_long else LEAVE_OUT_S
+            handed = self._handed_within(leave_out_s, step)
             with resources.database.read() as db:
                 now = resources.database.clock(db)
                 found = due_rows(db, step, limit=room + 1, now=now, leave_out=() if is_long else handed)
             more = more or len(found) > room
             rung = [row for row in found[:room] if row not in handed]
             resources.ringer.ring(step.name, *(row.id for row in rung))  # after the read has ended
-            self._handed |= {(step, row): resources.monotonic() for row in rung}
+            at = resources.monotonic()
+            self._handed[step] |= dict.fromkeys(rung, _Handed(at, at + leave_out_s))
         return more
 
     def _any_rang(self) -> bool:
@@ -92,6 +103,11 @@ class Sweeper:
             now = resources.database.clock(db)
             return any_rang(db, since=now - timedelta(seconds=LEAVE_OUT_S), now=now)
 
+    def _handed_within(self, seconds: float, step: Step) -> set[Due]:
+        now = self.resources.monotonic()
+        return {row for row, handed in list(self._handed[step].items()) if now - handed.at < seconds}
+
     def _forget(self) -> None:
         now = self.resources.monotonic()
-        self._handed = {row: at for row, at in list(self._handed.items()) if now - at < LEAVE_OUT_S}
+        for step, rows in self._handed.items():
+            self._handed[step] = {row: handed for row, handed in list(rows.items()) if now < handed.until}

@@ -15,7 +15,7 @@ from jobs.machine.states import State
 from jobs.steps.resources import Resources
 from jobs.store import tables
 from jobs.store.step_table import STEPS, TRANSFER, slots
-from jobs.worker.sweep import AGAIN_S, LEAVE_OUT_S, Sweeper
+from jobs.worker.sweep import AGAIN_S, LEAVE_OUT_S, LEAVE_OUT_WHILE_LONG_S, Sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -103,9 +103,23 @@ def test_however_long_a_queue_is_the_most_urgent_rows_are_rung_for_now_and_again
     """A copy that failed has been heard: its message is gone, and those that come keep the queue long for hours."""
     few = slots(TRANSFER.role, resources.settings)
     jobs = [rows.job(State.ARCHIVING, alarm_at=NOW - n * SECOND) for n in range(3 * few)]
-    ears.queued = 1_000
-    Sweeper(resources).run(for_s=2 * LEAVE_OUT_S - AGAIN_S)
-    assert ears.times == dict.fromkeys(jobs[-few:], 2)  # and no others: the queue would grow by them for ever
+    ears.queued, sweeper = 1_000, Sweeper(resources)
+    sweeper.run(for_s=2 * LEAVE_OUT_S)
+    assert ears.times == dict.fromkeys(jobs[-few:], 1)  # and no others, for it holds bells of most of them
+    rows.now += timedelta(seconds=LEAVE_OUT_WHILE_LONG_S)
+    sweeper.once()
+    assert ears.times == dict.fromkeys(jobs[-few:], 2)  # so seldom that it hardly grows where nobody empties it
+
+
+def test_once_a_long_queue_is_short_its_rows_are_rung_for_as_ever(rows: Rows, resources: Resources, ears: Ears) -> None:
+    """All of its messages may have been lost."""
+    job_id = rows.job(State.ARCHIVING)
+    ears.queued, sweeper = 1_000, Sweeper(resources)
+    sweeper.once()
+    rows.now += timedelta(seconds=LEAVE_OUT_S)
+    ears.queued = 0
+    sweeper.once()
+    assert ears.times == {job_id: 2}
 
 
 def test_rows_that_come_to_be_the_most_urgent_are_rung_for(rows: Rows, resources: Resources, ears: Ears) -> None:
