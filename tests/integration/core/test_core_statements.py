@@ -17,7 +17,7 @@ from workshop import RUN, Workshop
 from jobs.machine.states import State
 from jobs.steps.bulkheads import Bulkheads
 from jobs.steps.line import Line
-from jobs.steps.submission import SAYS_SO_AFTER_S
+from jobs.steps.waiting import SAYS_SO_AFTER_S
 from jobs.store.database import Database
 
 MOST_STATEMENTS, MOST_COMMITS = 36, 8
