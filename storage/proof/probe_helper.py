@@ -72,7 +72,8 @@ def probe(source: Source) -> tuple[dict[str, Any], bytes]:
 
 def poster(frame: av.VideoFrame) -> bytes:
     height = min(MAX_POSTER_HEIGHT, max(2, round(frame.height * POSTER_WIDTH / frame.width / 2) * 2))
-    picture = frame.reformat(width=POSTER_WIDTH, height=height, format="yuvj420p")
+    # By one thread: others would stay, and in what a process forks beside its threads a lock may be held for ever.
+    picture = frame.reformat(width=POSTER_WIDTH, height=height, format="yuvj420p", threads=1)
     picture.pict_type = av.video.frame.PictureType.NONE
     picture.pts, picture.time_base = 0, Fraction(1, 25)
     encoder = av.CodecContext.create("mjpeg", "w")

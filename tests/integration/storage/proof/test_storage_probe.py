@@ -147,6 +147,22 @@ def test_nothing_is_started_before_the_first_probe_and_nothing_left_after_the_en
     assert not is_alive(pid)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads the Linux way")
+def test_a_poster_leaves_no_threads_beside_which_the_helper_would_fork() -> None:
+    """Under PyAV 19 a child waited for ever for those that its parent alone had."""
+    code = "\n".join(
+        (
+            "import os, av",
+            "from storage.proof.probe_helper import poster",
+            "frame = av.VideoFrame(2, 2, 'yuv420p')",
+            "assert poster(frame)",
+            "print(len(os.listdir('/proc/self/task')))",
+        )
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == "1\n"
+
+
 def test_a_helper_that_was_killed_is_replaced_and_nobody_notices() -> None:
     with Prober() as prober:
         probe(prober, films.film())
