@@ -14,7 +14,7 @@ from rows import MINUTE, NOW, SECOND, Rows
 from jobs.machine.states import State
 from jobs.steps.resources import Resources
 from jobs.store import tables
-from jobs.store.step_table import STEPS, TRANSFER, slots
+from jobs.store.step_table import RECONCILE, STEPS, SUBMIT, TRANSFER, Step, slots
 from jobs.worker.sweep import AGAIN_S, LEAVE_OUT_S, LEAVE_OUT_WHILE_LONG_S, Sweeper
 
 pytestmark = pytest.mark.both_databases
@@ -97,12 +97,15 @@ def test_while_no_alarm_rings_the_steps_are_not_looked_at_again(rows: Rows, reso
     assert ears.looks == [0]
 
 
+@pytest.mark.parametrize(
+    ("step", "state"), [(TRANSFER, State.ARCHIVING), (SUBMIT, State.QUEUED), (RECONCILE, State.GENERATING)]
+)
 def test_however_long_a_queue_is_the_most_urgent_rows_are_rung_for_now_and_again(
-    rows: Rows, resources: Resources, ears: Ears
+    rows: Rows, resources: Resources, ears: Ears, step: Step, state: State
 ) -> None:
     """A copy that failed has been heard: its message is gone, and those that come keep the queue long for hours."""
-    few = slots(TRANSFER.role, resources.settings)
-    jobs = [rows.job(State.ARCHIVING, alarm_at=NOW - n * SECOND) for n in range(3 * few)]
+    few = slots(step.role, resources.settings)
+    jobs = [rows.job(state, alarm_at=NOW - n * SECOND) for n in range(3 * few)]
     ears.queued, sweeper = 1_000, Sweeper(resources)
     sweeper.run(for_s=2 * LEAVE_OUT_S)
     assert ears.times == dict.fromkeys(jobs[-few:], 1)  # and no others, for it holds bells of most of them
